@@ -1,0 +1,40 @@
+# One target per thing a person does here; each sets up what it needs.
+PY := .venv/bin/python
+
+.PHONY: setup run test check bench soak lock clean
+
+setup: .venv/.ready
+	@scripts/build-web.sh
+
+.venv/.ready: requirements.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+	@touch $@
+
+run: setup
+	.venv/bin/tailrace up $(if $(DEMO),--demo) $(ARGS)
+
+test: setup
+	@scripts/system-packages.sh
+	$(PY) -m pytest -m "not soak" $(ARGS)
+
+check: setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m pytest -q tests/test_tidy.py
+
+bench: setup
+	$(PY) -m bench $(ARGS)
+
+soak: setup
+	@scripts/system-packages.sh
+	$(PY) -m pytest -m soak $(ARGS)
+
+lock:
+	.venv/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --extra server --extra dev -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv web/node_modules src/tailrace/ui/static

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes .venv from the lock file. Needs Python 3.11 or later with venv.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "tailrace needs Python 3.11 or later; set PYTHON=/path/to/python3.11" >&2
+    exit 1
+}
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

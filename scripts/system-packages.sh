@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Debian packages that the tests use. Installed where we are root; named where we are not.
+set -euo pipefail
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+else
+    echo "not installed: ${missing[*]}; tests that need it will be skipped." >&2
+    echo "install with: sudo apt-get install ${missing[*]}" >&2
+fi

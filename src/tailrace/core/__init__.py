@@ -1,0 +1,1 @@
+"""What every room shares: frame, contracts, errors, limits, clock, own metrics and logs."""

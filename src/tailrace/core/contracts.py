@@ -1,0 +1,86 @@
+"""What rooms promise each other. Rooms meet only in `app/`, through these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from tailrace.core.frame import Frame, Lane
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Responsibility has passed on, durably, for `frames` frames of `rows` rows."""
+
+    frames: int
+    rows: int
+
+
+class Sink(Protocol):
+    """The contract of guard, queue, ship and store.
+
+    Returning from `accept` means responsibility has passed on, durably. It raises `Busy`
+    (nothing was taken) or `Poison` (never will be). It never drops silently. The callee must
+    not change the frames and may keep them.
+    """
+
+    async def accept(self, frames: Sequence[Frame]) -> Receipt: ...
+
+    async def close(self, deadline_s: float) -> None: ...
+
+
+class Position(msgspec.Struct, frozen=True, order=True):
+    """A place between two records of a queue. Ordered; `Position(0, 0)` is before everything."""
+
+    segment: int
+    offset: int
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A frame read from a queue and the position after it."""
+
+    frame: Frame
+    after: Position
+
+
+class Consumer(Protocol):
+    """One named reader of a queue. Not shared between tasks.
+
+    `read` waits at most `wait_s` for frames of `lanes`, returns up to `max_bytes` of payload
+    before compression (at least one frame if there is any) and moves the read position.
+    It skips what is corrupt, and counts it. `commit` makes everything before `position`
+    releasable, durably. `rewind` moves the read position back to the committed one.
+    """
+
+    async def read(self, max_bytes: int, wait_s: float) -> list[Delivery]: ...
+
+    async def commit(self, position: Position) -> None: ...
+
+    async def rewind(self) -> None: ...
+
+    @property
+    def committed(self) -> Position: ...
+
+    @property
+    def position(self) -> Position:
+        """After the last frame read or skipped: committing it is right when all were handled."""
+        ...
+
+    async def lag_bytes(self) -> int:
+        """Bytes stored in the queue after the committed position."""
+        ...
+
+
+class Queue(Sink, Protocol):
+    """A durable, bounded, ordered log with named consumers."""
+
+    def consumer(self, name: str, lanes: frozenset[Lane]) -> Consumer: ...
+
+    async def bury(self, frame: Frame, reason: str) -> None:
+        """Keep `frame` among the dead letters, durably."""
+        ...
+
+
+HOT_LANES = frozenset({Lane.HOT, Lane.BOTH})
+BULK_LANES = frozenset({Lane.BULK, Lane.BOTH})

@@ -1,0 +1,81 @@
+"""Every error tailrace raises on purpose.
+
+TailraceError
+├── ConfigError        a setting is wrong; names the key
+├── InputError         the sender's bytes are wrong; names the field, the limit, what to do (4xx)
+│   ├── TooLarge       a size or count limit was passed (413)
+│   └── Unsupported    an encoding or media type we do not speak (415)
+├── QueryError         a query is wrong; names the place in its text (400)
+├── Busy               try again later; nothing was accepted (429 or 503 with Retry-After)
+├── Poison             this frame can never be processed; it goes to the dead letters
+├── Corrupt            stored bytes fail their checksum
+└── StoreError         the engine refused or failed
+"""
+
+from __future__ import annotations
+
+
+class TailraceError(Exception):
+    """Base of the tree above."""
+
+
+class ConfigError(TailraceError):
+    """A setting is wrong. The message names the key and what it accepts."""
+
+
+class InputError(TailraceError):
+    """The sender's bytes are wrong.
+
+    `reason` is a short constant for counters ("json", "utf8", "line_length"); it is never
+    taken from the input.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, reason: str = "malformed") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TooLarge(InputError):  # noqa: N818 - reads as the condition it reports
+    """A size or count limit was passed; the message names the limit."""
+
+    status = 413
+
+
+class Unsupported(InputError):  # noqa: N818
+    """An encoding or media type we do not speak."""
+
+    status = 415
+
+
+class QueryError(TailraceError):
+    """A query is wrong. `position` is the 0-based character where, or -1."""
+
+    def __init__(self, message: str, position: int = -1) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class Busy(TailraceError):  # noqa: N818
+    """Nothing was accepted; try again after `retry_after_s` seconds.
+
+    `overload` separates 503 (the system cannot) from 429 (this sender may not, yet).
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1.0, overload: bool = True) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.overload = overload
+
+
+class Poison(TailraceError):  # noqa: N818
+    """This frame can never be processed; it belongs in the dead letters."""
+
+
+class Corrupt(TailraceError):  # noqa: N818
+    """Stored bytes fail their checksum."""
+
+
+class StoreError(TailraceError):
+    """The engine refused or failed; the message holds no row data."""

@@ -1,0 +1,56 @@
+"""Every limit, with its reason. Nothing that a sender or a backlog can grow is unbounded."""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# One body is held whole while it is checked, so bodies bound the memory of a connection.
+BODY_COMPRESSED_BYTES = 16 * MIB
+BODY_BYTES = 32 * MIB
+# Bodies held at the same time, over all connections: more wait their turn.
+BODIES_IN_FLIGHT_BYTES = 96 * MIB
+# A frame is the unit of a retry, of a checksum and of one read by the engine.
+FRAME_BYTES = 4 * MIB
+FRAME_ROWS = 100_000
+HEADER_BYTES = 64 * KIB
+FRAMES_PER_BODY = 256
+# A line longer than this is cut and flagged: nobody reads more, and the page must show it.
+LINE_BYTES = 256 * KIB
+# A record has as many attributes as a person can name; more is a key made from data.
+ATTRIBUTES_PER_RECORD = 512
+RESOURCE_ATTRIBUTES = 64
+LABEL_VALUE_BYTES = 4 * KIB
+# Largest compression ratio believed of honest logs; a body beyond it is a bomb.
+EXPANSION_RATIO = 1_000
+# One segment is the unit of deletion and of a recovery scan.
+SEGMENT_BYTES = 64 * MIB
+QUEUE_BYTES = 8 * GIB
+DEAD_LETTER_BYTES = 256 * MIB
+# Below this much free space the queue answers Busy: the store and the archive need room to drain.
+DISK_RESERVE_BYTES = 512 * MIB
+# Group commit: how long an ack may wait for company.
+GROUP_COMMIT_S = 0.005
+# One insert: large enough for few parts, small enough for memory and for freshness.
+INSERT_BYTES = 32 * MIB
+INSERT_WAIT_S = 0.5
+# The archive is written in larger steps: a file per step, tenant and hour.
+ARCHIVE_BYTES = 192 * MIB
+ARCHIVE_WAIT_S = 60.0
+# A query's answer is held whole before it is sent.
+QUERY_ROWS = 5_000
+QUERY_SERIES = 2_000
+QUERY_STEPS = 11_000
+QUERY_TEXT_BYTES = 64 * KIB
+QUERY_SECONDS = 30
+TAIL_FOLLOWERS = 200
+# The engine's own bound; the process adds Python, bodies and the allocator's slack to it.
+ENGINE_MEMORY_BYTES = 500 * MIB
+# The agent keeps at most this on disk while the gateway is away.
+SPOOL_BYTES = 4 * GIB
+TAIL_FILES = 1_000
+
+assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
+assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
+assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES

@@ -1,0 +1,86 @@
+"""tailrace's own metrics, in the Prometheus text format.
+
+Names are one typed Literal, so that a typo is a type error and the documentation test can list
+them. A metric has at most one label, whose values are constants of the code, never input.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal, get_args
+
+Name = Literal[
+    "tailrace_agent_lines_total",
+    "tailrace_agent_bytes_total",
+    "tailrace_agent_frames_sent_total",
+    "tailrace_agent_retries_total",
+    "tailrace_agent_lines_cut_total",
+    "tailrace_agent_spool_bytes",
+    "tailrace_agent_files",
+    "tailrace_ingest_requests_total",
+    "tailrace_ingest_rows_total",
+    "tailrace_ingest_bytes_total",
+    "tailrace_ingest_rejected_total",
+    "tailrace_ingest_repaired_total",
+    "tailrace_queue_bytes",
+    "tailrace_queue_frames_total",
+    "tailrace_queue_syncs_total",
+    "tailrace_queue_corrupt_total",
+    "tailrace_queue_busy_total",
+    "tailrace_dead_letters_total",
+    "tailrace_writer_rows_total",
+    "tailrace_writer_frames_total",
+    "tailrace_writer_duplicates_total",
+    "tailrace_writer_repaired_total",
+    "tailrace_writer_inserts_total",
+    "tailrace_writer_failures_total",
+    "tailrace_writer_lag_seconds",
+    "tailrace_archive_rows_total",
+    "tailrace_archive_files_total",
+    "tailrace_archive_bytes_total",
+    "tailrace_query_requests_total",
+    "tailrace_query_seconds_total",
+    "tailrace_query_rejected_total",
+    "tailrace_tail_followers",
+    "tailrace_process_resident_bytes",
+]
+
+NAMES: tuple[str, ...] = get_args(Name)
+
+
+class Metrics:
+    """Counters and gauges. Thread-safe. `*_total` only go up; the rest are gauges."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[Name, str], float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: Name, value: float = 1, label: str = "") -> None:
+        """Add to a counter or gauge. `label` is a constant of the code, never input."""
+        with self._lock:
+            key = (name, label)
+            self._values[key] = self._values.get(key, 0) + value
+
+    def set(self, name: Name, value: float, label: str = "") -> None:
+        """Set a gauge."""
+        with self._lock:
+            self._values[(name, label)] = value
+
+    def get(self, name: Name, label: str = "") -> float:
+        """The present value, 0 when never touched."""
+        with self._lock:
+            return self._values.get((name, label), 0)
+
+    def render(self) -> str:
+        """All values as Prometheus text, version 0.0.4."""
+        with self._lock:
+            items = sorted(self._values.items())
+        lines: list[str] = []
+        seen = ""
+        for (name, label), value in items:
+            if name != seen:
+                lines.append(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}")
+                seen = name
+            labels = f'{{kind="{label}"}}' if label else ""
+            lines.append(f"{name}{labels} {value:.17g}")
+        return "\n".join(lines) + "\n"
