@@ -1,0 +1,135 @@
+"""The engine: a pool of chDB connections on one data directory.
+
+One process owns a directory. A connection serves one statement at a time and releases the
+interpreter while it does, so statements of different connections run in parallel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tailrace.core import limits
+from tailrace.core.errors import StoreError
+from tailrace.store import schema
+
+READERS = 3
+_CONFIG = """<clickhouse>
+  <max_server_memory_usage>{memory}</max_server_memory_usage>
+  <mark_cache_size>33554432</mark_cache_size>
+  <index_mark_cache_size>8388608</index_mark_cache_size>
+  <uncompressed_cache_size>0</uncompressed_cache_size>
+  <background_pool_size>2</background_pool_size>
+  <background_schedule_pool_size>2</background_schedule_pool_size>
+</clickhouse>
+"""
+
+
+class Engine:
+    """Statements in, rows out. `open` first; `close` last."""
+
+    def __init__(self, directory: Path, memory_bytes: int = limits.ENGINE_MEMORY_BYTES) -> None:
+        self._directory = directory
+        self._memory_bytes = memory_bytes
+        self._clients: list[Any] = []
+        self._free: asyncio.Queue[Any] = asyncio.Queue()
+        self._writer: Any = None
+        self._writing = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(READERS + 1, "engine")
+
+    async def open(self) -> None:
+        """Open the directory and bring its tables to the newest version."""
+        await self._run(self._connect)
+        for client in self._clients[1:]:
+            self._free.put_nowait(client)
+        self._writer = self._clients[0]
+        await self._migrate()
+
+    def _connect(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        config = self._directory / "engine.xml"
+        config.write_text(_CONFIG.format(memory=self._memory_bytes))
+        path = f"{self._directory / 'tables'}?config-file={config}"
+        self._clients = [
+            clickhouse_connect.get_client(interface="chdb", path=path) for _ in range(READERS + 1)
+        ]
+
+    async def _migrate(self) -> None:
+        await self.write(
+            "CREATE TABLE IF NOT EXISTS migrations (Version UInt32) "
+            "ENGINE = MergeTree ORDER BY Version"
+        )
+        done = int((await self.rows("SELECT max(Version) FROM migrations"))[0][0])
+        if done > schema.NEWEST:
+            raise StoreError(
+                f"{self._directory} was written by a newer tailrace (schema {done}, this one "
+                f"knows {schema.NEWEST}); use that version or another data_dir"
+            )
+        for version, statements in schema.MIGRATIONS:
+            if version > done:
+                for statement in statements:
+                    await self.write(statement)
+                await self.write(f"INSERT INTO migrations VALUES ({version})")
+
+    async def rows(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = limits.QUERY_SECONDS,
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError."""
+        client = await self._free.get()
+        try:
+            return await self._run(_select, client, sql, parameters, timeout_s)
+        finally:
+            self._free.put_nowait(client)
+
+    async def write(self, sql: str) -> None:
+        """Run a statement that changes something; one at a time. Raises StoreError."""
+        async with self._writing:
+            await self._run(_command, self._writer, sql)
+
+    async def _run(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, function, *arguments
+        )
+
+    async def close(self) -> None:
+        """Wait for running statements and let go of the directory."""
+        async with self._writing:
+            for _ in self._clients[1:]:
+                await self._free.get()
+            for client in self._clients:
+                await self._run(client.close)
+        self._threads.shutdown()
+
+
+def _select(
+    client: Any, sql: str, parameters: Mapping[str, object] | None, timeout_s: float
+) -> list[tuple[Any, ...]]:
+    settings = {"max_execution_time": timeout_s, "readonly": 2}
+    try:
+        result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
+    except ClickHouseError as error:
+        raise StoreError(_brief(error)) from None
+    return list(result.result_rows)
+
+
+def _command(client: Any, sql: str) -> None:
+    try:
+        client.command(sql)
+    except ClickHouseError as error:
+        raise StoreError(_brief(error)) from None
+
+
+def _brief(error: Exception) -> str:
+    """The engine's words without the row data that it may quote after them."""
+    first = str(error).split("\n", 1)[0]
+    return first.split("(while reading", 1)[0].split(": While", 1)[0][:300]

@@ -1,0 +1,116 @@
+"""The logs tables: insert frames, count them, take them out again, remember them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tailrace.core.contracts import Delivery, Position
+from tailrace.core.frame import Frame, Header
+from tailrace.store import decode, sql
+from tailrace.store.engine import Engine
+
+Key = tuple[str, str, int, int]
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a fresh private directory is made in it
+
+
+class LogTable:
+    """One table of log rows (`logs` or `bulk_rows`) and the record of its frames.
+
+    `stage` names this table in the record of frames.
+    """
+
+    def __init__(self, engine: Engine, table: str, stage: str, scratch: Path) -> None:
+        self._engine = engine
+        self._table = table
+        self._stage = stage
+        self._scratch = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else scratch
+
+    async def insert(self, frames: Sequence[Frame]) -> None:
+        """Decode and insert. Raises StoreError; then some rows may be in, and `stored` tells."""
+        for group in decode.groups(frames):
+            directory = Path(tempfile.mkdtemp(prefix="tailrace-", dir=self._scratch))
+            try:
+                decode.write_files(directory, group)
+                await self._engine.write(decode.statement(directory, group, self._table))
+            finally:
+                shutil.rmtree(directory)
+
+    async def stored(self, headers: Sequence[Header]) -> dict[Key, int]:
+        """Rows present for each frame; frames with none are left out."""
+        if not headers:
+            return {}
+        found = await self._engine.rows(
+            f"SELECT Tenant, Source, Epoch, Seq, count() FROM {self._table} "
+            f"WHERE {identified(headers)} GROUP BY Tenant, Source, Epoch, Seq"
+        )
+        return {(str(t), str(s), int(e), int(q)): int(n) for t, s, e, q, n in found}
+
+    async def remove(self, headers: Sequence[Header]) -> None:
+        """Take the rows of these frames out."""
+        if headers:
+            await self._engine.write(
+                f"ALTER TABLE {self._table} DELETE WHERE {identified(headers)} "
+                "SETTINGS mutations_sync=2"
+            )
+
+    async def remember(self, deliveries: Sequence[Delivery]) -> None:
+        """Record that these frames are stored, whole, and from which place of the queue."""
+        if not deliveries:
+            return
+        rows = ",".join(self._record(delivery) for delivery in deliveries)
+        await self._engine.write(f"INSERT INTO frames VALUES {rows}")
+
+    def _record(self, delivery: Delivery) -> str:
+        h = delivery.frame.header
+        return (
+            f"({sql.text(self._stage)},{sql.text(h.tenant)},{sql.text(h.source)},{h.epoch},"
+            f"{h.seq},{h.rows},{h.bytes},{h.checksum},{h.received_ns},"
+            f"{delivery.after.segment},{delivery.after.offset})"
+        )
+
+    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Position]:
+        """Of these frames, those that are recorded, and the place they were stored from."""
+        if not headers:
+            return {}
+        found = await self._engine.rows(
+            "SELECT Tenant, Source, Epoch, Seq, Segment, Offset FROM frames "
+            f"WHERE Stage = {sql.text(self._stage)} AND {_keys(headers)} "
+            "ORDER BY Segment DESC, Offset DESC"
+        )
+        return {
+            (str(t), str(s), int(e), int(q)): Position(int(g), int(o))
+            for t, s, e, q, g, o in found
+        }
+
+    async def newest(self, header: Header) -> int:
+        """The highest sequence number recorded of the frame's source and epoch, or -1."""
+        found = await self._engine.rows(
+            "SELECT max(toInt64(Seq)), count() FROM frames "
+            f"WHERE Stage = {sql.text(self._stage)} AND Tenant = {sql.text(header.tenant)} "
+            f"AND Source = {sql.text(header.source)} AND Epoch = {header.epoch}"
+        )
+        return int(found[0][0]) if found[0][1] else -1
+
+    async def clear(self) -> None:
+        """Empty the table."""
+        await self._engine.write(f"TRUNCATE TABLE {self._table}")
+
+
+def _keys(headers: Sequence[Header]) -> str:
+    keys = ",".join(
+        f"({sql.text(h.tenant)},{sql.text(h.source)},{h.epoch},{h.seq})" for h in headers
+    )
+    return f"(Tenant, Source, Epoch, Seq) IN ({keys})"
+
+
+def identified(headers: Sequence[Header]) -> str:
+    """Condition for the rows of these frames; the times let whole granules be skipped."""
+    first = min(header.received_ns for header in headers)
+    last = max(header.received_ns for header in headers)
+    return (
+        f"IngestTime >= fromUnixTimestamp64Nano(toInt64({first}), 'UTC') "
+        f"AND IngestTime <= fromUnixTimestamp64Nano(toInt64({last}), 'UTC') AND {_keys(headers)}"
+    )

@@ -1,0 +1,171 @@
+"""Frames of each codec become the rows that their bytes say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailrace.core.contracts import Delivery, Position
+from tailrace.core.frame import Codec, Frame, Header, Hints
+from tailrace.core.payload import compress, describe
+from tailrace.store.engine import Engine
+from tailrace.store.logs import LogTable
+
+NOW = 1_800_000_000_000_000_000
+
+
+def frame(data: bytes, seq: int = 1, **fields: Any) -> Frame:
+    facts = describe(data)
+    header = {
+        "tenant": "default",
+        "source": "test",
+        "epoch": 1,
+        "seq": seq,
+        "rows": facts.rows,
+        "bytes": facts.bytes,
+        "checksum": facts.checksum,
+        "received_ns": NOW + seq,
+        **fields,
+    }
+    return Frame(Header(**header), compress(data))
+
+
+Use = Callable[[LogTable, Engine], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def use(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Use], None]]:
+    directory = tmp_path_factory.mktemp("engine")
+    loop = asyncio.new_event_loop()
+    engine = Engine(directory)
+    loop.run_until_complete(engine.open())
+
+    def run(body: Use) -> None:
+        table = LogTable(engine, "logs", "hot", Path(directory))
+        loop.run_until_complete(table.clear())
+        loop.run_until_complete(body(table, engine))
+
+    yield run
+    loop.run_until_complete(engine.close())
+    loop.close()
+
+
+def test_canonical_records_fill_the_exporter_columns(use: Callable[[Use], None]) -> None:
+    record = {
+        "time": 1_790_000_000_123_456_789,
+        "severity": "Warn",
+        "body": 'say "hi" \\ \n\t\u20ac',
+        "service": "cart",
+        "trace_id": "ab" * 16,
+        "span_id": "cd" * 8,
+        "attributes": {"n": 5, "b": True, "x": None, "o": {"k": [1, 2]}, "s": "text"},
+        "resource": {"host.name": "h1"},
+    }
+
+    async def body(table: LogTable, engine: Engine) -> None:
+        await table.insert([frame(json.dumps(record).encode() + b"\n", weight=20)])
+        rows = await engine.rows(
+            "SELECT toUnixTimestamp64Nano(Timestamp), SeverityText, SeverityNumber, Body, "
+            "ServiceName, HostName, TraceId, SpanId, LogAttributes, ResourceAttributes, Weight "
+            "FROM logs"
+        )
+        assert rows[0][:8] == (
+            record["time"], "Warn", 13, record["body"], "cart", "h1", "ab" * 16, "cd" * 8,
+        )  # fmt: skip
+        attributes = rows[0][8]
+        assert attributes["n"] == "5"
+        assert attributes["s"] == "text"
+        assert attributes["b"] == "true"
+        assert json.loads(attributes["o"]) == {"k": [1, 2]}
+        assert rows[0][9] == {"host.name": "h1"}
+        assert rows[0][10] == 20
+
+    use(body)
+
+
+def test_each_frame_keeps_its_own_header(use: Callable[[Use], None]) -> None:
+    async def body(table: LogTable, engine: Engine) -> None:
+        frames = [
+            frame(b'{"body":"a"}\n{"body":"b"}\n', 1, resource={"host.name": "h'1\\"}),
+            frame(b'{"body":"c","resource":{"zone":"z"}}\n', 2, tenant="other", weight=7),
+        ]
+        await table.insert(frames)
+        rows = await engine.rows(
+            "SELECT Tenant, Seq, Body, HostName, ResourceAttributes, Weight, ServiceName, "
+            "toUnixTimestamp64Nano(Timestamp) FROM logs ORDER BY Body"
+        )
+        assert [row[:3] for row in rows] == [
+            ("default", 1, "a"), ("default", 1, "b"), ("other", 2, "c"),
+        ]  # fmt: skip
+        assert rows[0][3] == "h'1\\"
+        assert rows[2][4] == {"zone": "z"}
+        assert [row[5] for row in rows] == [1, 1, 7]
+        assert rows[0][6] == "unknown_service"
+        assert rows[2][7] == NOW + 2
+        headers = [f.header for f in frames]
+        assert await table.stored(headers) == {headers[0].key: 2, headers[1].key: 1}
+        await table.remove(headers[:1])
+        assert await table.stored(headers) == {headers[1].key: 1}
+
+    use(body)
+
+
+def test_lines_give_up_their_time_level_and_trace(use: Callable[[Use], None]) -> None:
+    lines = [
+        "2026-09-01T10:00:00.250Z ERROR pay trace_id=" + "0f" * 16 + " it failed",
+        "2026-09-01 10:00:01,5 [main] warning: low",
+        "no time here",
+    ]
+
+    async def body(table: LogTable, engine: Engine) -> None:
+        data = "\n".join(lines).encode()
+        await table.insert([frame(data, codec=Codec.LINES, resource={"service.name": "pay"})])
+        rows = await engine.rows(
+            "SELECT Body, toUnixTimestamp64Milli(Timestamp) % 100000, SeverityNumber, TraceId, "
+            "ServiceName FROM logs ORDER BY Timestamp"
+        )
+        assert [row[0] for row in rows] == lines
+        assert [row[1] for row in rows] == [250, 1500, NOW // 10**6 % 100000]
+        assert [row[2] for row in rows] == [17, 13, 0]
+        assert rows[0][3] == "0f" * 16
+        assert {row[4] for row in rows} == {"pay"}
+
+    use(body)
+
+
+def test_foreign_records_keep_every_field(use: Callable[[Use], None]) -> None:
+    hints = Hints(time="ts", severity="lvl", body="msg", time_unit="auto", foreign=True)
+    data = (
+        b'{"ts":"2026-09-01T10:00:00.5Z","lvl":"error","msg":"m1","user":"u\\"1","n":{"a":1}}\n'
+        b'{"ts":1788256800,"lvl":"info","msg":"m2"}\n'
+        b'{"other":1}\n'
+    )
+
+    async def body(table: LogTable, engine: Engine) -> None:
+        await table.insert([frame(data, hints=hints)])
+        rows = await engine.rows(
+            "SELECT Body, toUnixTimestamp64Milli(Timestamp), SeverityNumber, LogAttributes "
+            "FROM logs ORDER BY Timestamp"
+        )
+        assert rows[0] == ("m2", 1788256800000, 9, {})
+        assert rows[1][:3] == ("m1", 1788256800500, 17)
+        assert rows[1][3] == {"user": 'u"1', "n": '{"a":1}'}
+        assert rows[2][0] == '{"other":1}'
+
+    use(body)
+
+
+def test_stored_frames_are_remembered_with_their_place(use: Callable[[Use], None]) -> None:
+    async def body(table: LogTable, engine: Engine) -> None:
+        kept = frame(b'{"body":"a"}\n', 41, source="a'b")
+        assert await table.newest(kept.header) == -1
+        await table.remember([Delivery(kept, Position(3, 99))])
+        assert await table.newest(kept.header) == 41
+        assert await table.remembered([kept.header]) == {kept.header.key: Position(3, 99)}
+
+    use(body)
