@@ -42,6 +42,15 @@ ARCHIVE_WAIT_S = 60.0
 QUERY_ROWS = 5_000
 QUERY_SERIES = 2_000
 QUERY_STEPS = 11_000
+# Cells of one metric query: series times steps that hold rows, all held in memory.
+QUERY_CELLS = 400_000
+# Matchers, line filters, functions and operators in one query: each is work for every row.
+QUERY_TERMS = 64
+# Queries that run at the same time; more wait, then get 429.
+QUERIES_IN_FLIGHT = 4
+QUERY_WAIT_S = 5.0
+# New rows a follower is sent in one message; the rest are counted as dropped.
+TAIL_ROWS = 2_000
 QUERY_TEXT_BYTES = 64 * KIB
 QUERY_SECONDS = 30
 TAIL_FOLLOWERS = 200

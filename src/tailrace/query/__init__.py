@@ -1,0 +1,1 @@
+"""LogQL over the store: parse, plan to SQL, evaluate, answer in the shapes of Loki's API."""

@@ -87,7 +87,10 @@ class Engine:
         """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError."""
         client = await self._free.get()
         try:
-            return await self._run(_select, client, sql, parameters, timeout_s)
+            found: list[tuple[Any, ...]] = await self._run(
+                _select, client, sql, parameters, timeout_s
+            )
+            return found
         finally:
             self._free.put_nowait(client)
 
@@ -97,9 +100,7 @@ class Engine:
             await self._run(_command, self._writer, sql)
 
     async def _run(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, function, *arguments
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     async def close(self) -> None:
         """Wait for running statements and let go of the directory."""

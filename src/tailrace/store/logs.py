@@ -81,8 +81,7 @@ class LogTable:
             "ORDER BY Segment DESC, Offset DESC"
         )
         return {
-            (str(t), str(s), int(e), int(q)): Position(int(g), int(o))
-            for t, s, e, q, g, o in found
+            (str(t), str(s), int(e), int(q)): Position(int(g), int(o)) for t, s, e, q, g, o in found
         }
 
     async def newest(self, header: Header) -> int:

@@ -1,0 +1,22 @@
+"""What the query room needs of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Engine(Protocol):
+    """Runs one read-only statement.
+
+    `parameters` are ClickHouse server-side parameters, written `{name:Type}` in `sql`; values
+    never become part of the text. Raises TimeoutError or StoreError.
+    """
+
+    async def rows(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = 30,
+    ) -> list[tuple[Any, ...]]: ...

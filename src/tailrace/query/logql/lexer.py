@@ -1,0 +1,138 @@
+"""LogQL text to tokens, each with its place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tailrace.core.errors import QueryError
+
+Kind = Literal["name", "string", "number", "duration", "symbol", "end"]
+
+_SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+(?![A-Za-z0-9_.])")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_.])")
+_SYMBOLS = re.compile(r"\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[{}()\[\],=|+\-*/%^<>@:!]")
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([abfnrtv\\\"']))"
+)
+_SIMPLE = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    '"': '"',
+    "'": "'",
+}
+
+
+@dataclass(frozen=True)
+class Token:
+    """`text` is the source, except for strings, where it is the value."""
+
+    kind: Kind
+    text: str
+    position: int
+
+    @property
+    def shown(self) -> str:
+        """How an error names this token."""
+        return "the end" if self.kind == "end" else repr(self.text)
+
+
+def place(source: str, position: int) -> str:
+    """`line:column`, both from 1."""
+    line = source.count("\n", 0, position) + 1
+    return f"{line}:{position - source.rfind(chr(10), 0, position)}"
+
+
+def tokens(source: str) -> list[Token]:
+    """All tokens, the last of kind "end". Raises QueryError at the first that is none."""
+    found: list[Token] = []
+    at = _skip(source, 0)
+    while at < len(source):
+        token, at = _token(source, at)
+        found.append(token)
+        at = _skip(source, at)
+    found.append(Token("end", "", len(source)))
+    return found
+
+
+def _skip(source: str, at: int) -> int:
+    space = _SKIP.match(source, at)
+    return space.end() if space else at
+
+
+def _token(source: str, at: int) -> tuple[Token, int]:
+    if source[at] == "`":
+        return _raw_string(source, at)
+    if source[at] == '"':
+        return _quoted_string(source, at)
+    kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+        ("name", _NAME),
+        ("duration", _DURATION),
+        ("number", _NUMBER),
+        ("symbol", _SYMBOLS),
+    )
+    for kind, pattern in kinds:
+        matched = pattern.match(source, at)
+        if matched:
+            return Token(kind, matched[0], at), matched.end()
+    raise QueryError(f"unexpected {source[at]!r} at {place(source, at)}", at)
+
+
+def _raw_string(source: str, at: int) -> tuple[Token, int]:
+    end = source.find("`", at + 1)
+    if end < 0:
+        raise QueryError(f"string is not closed with ` at {place(source, at)}", at)
+    return Token("string", source[at + 1 : end], at), end + 1
+
+
+def _quoted_string(source: str, start: int) -> tuple[Token, int]:
+    out = bytearray()
+    at = start + 1
+    while at < len(source):
+        char = source[at]
+        if char == '"':
+            return Token("string", _decode(source, bytes(out), start), start), at + 1
+        if char == "\n":
+            break
+        if char == "\\":
+            escape = _ESCAPE.match(source, at)
+            if escape is None:
+                raise QueryError(f"unknown escape in string at {place(source, at)}", at)
+            out += _escaped(source, escape)
+            at = escape.end()
+        else:
+            out += char.encode("utf-8", "surrogatepass")
+            at += 1
+    raise QueryError(f'string is not closed with " at {place(source, start)}', start)
+
+
+def _escaped(source: str, escape: re.Match[str]) -> bytes:
+    byte, short, long, octal, simple = escape.groups()
+    if simple:
+        return _SIMPLE[simple].encode()
+    if byte or octal:
+        value = int(byte, 16) if byte else int(octal, 8)
+        if value < 256:
+            return bytes([value])
+    else:
+        point = int(short or long, 16)
+        if point < 0x110000:
+            return chr(point).encode("utf-8", "surrogatepass")
+    at = escape.start()
+    raise QueryError(f"escape is out of range in string at {place(source, at)}", at)
+
+
+def _decode(source: str, value: bytes, at: int) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise QueryError(f"string is not valid UTF-8 at {place(source, at)}", at) from None

@@ -1,0 +1,135 @@
+"""The archive: rows as Parquet, one file for each step, tenant and hour of event time.
+
+    ARCHIVE/manifest                                  which files count (see manifest.py)
+    ARCHIVE/tenant=T/day=YYYY-MM-DD/hour=HH/NAME.parquet
+
+Rows that the hot table holds are read from it, already decoded and sorted, which costs a third of
+decoding them again; rows of bulk-only frames pass through the table `bulk_rows`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tailrace.core.contracts import Position
+from tailrace.core.errors import StoreError
+from tailrace.core.frame import Header
+from tailrace.store import schema, sql
+from tailrace.store.engine import Engine
+from tailrace.store.logs import identified
+from tailrace.store.manifest import ArchiveFile, Manifest, Step, sync_directory
+
+_HOUR_NS = 3_600_000_000_000
+_SETTINGS = (
+    "output_format_parquet_compression_method='zstd', "
+    # A row group is held whole while it is encoded: this bounds memory, and loses 1% of size.
+    "output_format_parquet_row_group_size=65536, output_format_parquet_parallel_encoding=0, "
+    "output_format_parquet_write_bloom_filter=0, output_format_parquet_write_page_index=0, "
+    "engine_file_truncate_on_insert=1, max_threads=1, max_block_size=16384"
+)
+
+
+class Archive:
+    """Writes steps and remembers how far it is."""
+
+    def __init__(self, engine: Engine, directory: Path) -> None:
+        self._engine = engine
+        self._directory = directory
+        self._manifest: Manifest | None = None
+
+    async def open(self) -> None:
+        """Read the manifest and delete what a crash left half-written."""
+        await asyncio.to_thread(self._open)
+
+    def _open(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._manifest = Manifest(self._directory / "manifest")
+        known = self._manifest.paths()
+        for path in self._directory.rglob("*.parquet"):
+            if str(path.relative_to(self._directory)) not in known:
+                path.unlink()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The open manifest."""
+        assert self._manifest is not None, "open() first"
+        return self._manifest
+
+    @property
+    def upto(self) -> Position:
+        """The place in the queue up to which everything is archived."""
+        return self.manifest.upto
+
+    async def step(
+        self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
+    ) -> tuple[int, int, int]:
+        """Write the rows of these frames and record the step, durably: rows, files, bytes.
+
+        `hot` frames are read from `logs`, `bulk` ones from `bulk_rows`. Raises StoreError when the
+        tables hold another number of rows than the headers say; then nothing is recorded.
+        """
+        files: list[ArchiveFile] = []
+        for table, headers in (("logs", hot), ("bulk_rows", bulk)):
+            if headers:
+                files += await self._export_table(table, headers, upto)
+        rows = sum(file.rows for file in files)
+        expected = sum(header.rows for header in [*hot, *bulk])
+        if rows != expected:
+            raise StoreError(f"archive step has {rows} rows where its frames say {expected}")
+        step = Step(upto, rows, len(hot) + len(bulk), files)
+        await asyncio.to_thread(self.manifest.append, step)
+        return rows, len(files), sum(file.bytes for file in files)
+
+    async def _export_table(
+        self, table: str, headers: Sequence[Header], upto: Position
+    ) -> list[ArchiveFile]:
+        where = identified(headers)
+        found = await self._engine.rows(
+            "SELECT Tenant, intDiv(toUnixTimestamp64Nano(Timestamp), "
+            f"{_HOUR_NS}) AS hour, count(), min(toUnixTimestamp64Nano(Timestamp)), "
+            f"max(toUnixTimestamp64Nano(Timestamp)) FROM {table} WHERE {where} "
+            "GROUP BY Tenant, hour ORDER BY Tenant, hour"
+        )
+        files = []
+        for tenant, hour, rows, first_ns, last_ns in found:
+            path = self._path(str(tenant), int(hour), table, upto)
+            size = await self._export_file(table, where, path, str(tenant), int(hour))
+            name = str(path.relative_to(self._directory))
+            files.append(
+                ArchiveFile(name, str(tenant), int(rows), size, int(first_ns), int(last_ns))
+            )
+        return files
+
+    def _path(self, tenant: str, hour: int, table: str, upto: Position) -> Path:
+        start = datetime.fromtimestamp(hour * 3600, UTC)
+        folder = self._directory / f"tenant={tenant}" / start.strftime("day=%Y-%m-%d/hour=%H")
+        return folder / f"{table}-{upto.segment:012d}-{upto.offset:012d}.parquet"
+
+    async def _export_file(self, table: str, where: str, path: Path, tenant: str, hour: int) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        start = f"fromUnixTimestamp64Nano(toInt64({hour * _HOUR_NS}), 'UTC')"
+        end = f"fromUnixTimestamp64Nano(toInt64({(hour + 1) * _HOUR_NS}), 'UTC')"
+        await self._engine.write(
+            f"INSERT INTO FUNCTION file({sql.text(str(path))}, Parquet) "
+            f"SELECT {', '.join(schema.COLUMN_NAMES)} FROM {table} WHERE {where} "
+            f"AND Tenant = {sql.text(tenant)} AND Timestamp >= {start} AND Timestamp < {end} "
+            f"ORDER BY Tenant, ServiceName, HostName, Timestamp SETTINGS {_SETTINGS}, "
+            "optimize_read_in_order=1"
+        )
+        return await asyncio.to_thread(_sync, path)
+
+
+def _sync(path: Path) -> int:
+    """Make a file durable; its size in bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        size = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)
+    return size

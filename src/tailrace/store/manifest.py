@@ -1,0 +1,106 @@
+"""The archive's manifest: which Parquet files count, in one append-only file.
+
+Layout: one line for each archive step, `CRC32 SPACE JSON NEWLINE`, the checksum in 8 hex digits
+over the JSON. A step is in the archive from the moment its line is synced. Recovery: a last line
+that is torn is cut off; a broken line before the last is refused by name, since files that nobody
+lists would be deleted as left over.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import msgspec
+
+from tailrace.core.contracts import Position
+from tailrace.core.errors import Corrupt
+
+
+class ArchiveFile(msgspec.Struct, frozen=True):
+    """One Parquet file: its path under the archive, rows, bytes and event time bounds (ns)."""
+
+    path: str
+    tenant: str
+    rows: int
+    bytes: int
+    first_ns: int
+    last_ns: int
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One archive step: everything in the queue before `upto` is archived."""
+
+    upto: Position
+    rows: int
+    frames: int
+    files: list[ArchiveFile]
+
+
+class Manifest:
+    """Reads at once, appends durably. Blocking; call it off the event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.steps: list[Step] = []
+        if path.exists():
+            self._load()
+
+    def _load(self) -> None:
+        good = 0
+        data = self._path.read_bytes()
+        lines = data.splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            step = _parse(line)
+            if step is None:
+                if number < len(lines):
+                    raise Corrupt(
+                        f"{self._path} line {number} fails its checksum; restore the file from a "
+                        "backup, or move the archive aside"
+                    )
+                break
+            self.steps.append(step)
+            good += len(line)
+        if good < len(data):
+            with self._path.open("r+b") as file:
+                file.truncate(good)
+                os.fsync(file.fileno())
+
+    @property
+    def upto(self) -> Position:
+        """The place in the queue up to which everything is archived."""
+        return self.steps[-1].upto if self.steps else Position(0, 0)
+
+    def append(self, step: Step) -> None:
+        """Add a step; returns when it is on disk."""
+        text = msgspec.json.encode(step)
+        line = f"{zlib.crc32(text):08x} ".encode() + text + b"\n"
+        with self._path.open("ab") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(self._path.parent)
+        self.steps.append(step)
+
+    def paths(self) -> set[str]:
+        """Every file that counts."""
+        return {file.path for step in self.steps for file in step.files}
+
+
+def _parse(line: bytes) -> Step | None:
+    if not line.endswith(b"\n") or len(line) < 10:
+        return None
+    checksum, text = line[:8], line[9:-1]
+    if f"{zlib.crc32(text):08x}".encode() != checksum:
+        return None
+    return msgspec.json.decode(text, type=Step)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

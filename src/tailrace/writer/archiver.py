@@ -1,0 +1,135 @@
+"""The bulk lane's reader: frames from the queue into the archive, off the fast path.
+
+Works in large steps. A step is recorded in the manifest with the place in the queue it reaches;
+after a crash the frames before that place are skipped, and the files of a step that was not
+recorded are deleted when the archive opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tailrace.core import limits, log
+from tailrace.core.clock import Clock
+from tailrace.core.contracts import Consumer, Delivery, Position
+from tailrace.core.errors import StoreError
+from tailrace.core.frame import Header, Lane
+from tailrace.core.metrics import Metrics
+from tailrace.writer.batches import FrameTable, Known, missing
+
+_log = log.get("archiver")
+RETRY_S = 1.0
+
+
+class ArchiveFiles(Protocol):
+    """What the archiver needs of the archive; see `store.archive.Archive`."""
+
+    async def step(
+        self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
+    ) -> tuple[int, int, int]:
+        """Write and record; rows, files and bytes."""
+        ...
+
+    @property
+    def upto(self) -> Position: ...
+
+
+class Archiver:
+    """Runs until `stop`. `hot_committed` tells how far the hot writer is."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        hot: FrameTable,
+        bulk: FrameTable,
+        archive: ArchiveFiles,
+        hot_committed: Callable[[], Position],
+        clock: Clock,
+        metrics: Metrics,
+        step_wait_s: float = limits.ARCHIVE_WAIT_S,
+    ) -> None:
+        self._consumer = consumer
+        self._hot = hot
+        self._bulk = bulk
+        self._known = Known(bulk)
+        self._archive = archive
+        self._hot_committed = hot_committed
+        self._clock = clock
+        self._metrics = metrics
+        self._step_wait_s = step_wait_s
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Archive steps until `stop` was called and the queue is read to its end."""
+        while True:
+            try:
+                if not await self._step() and self._stopping.is_set():
+                    return
+            except StoreError as error:
+                _log.error("archive step failed", extra={"error": str(error)})
+                self._metrics.add("tailrace_writer_failures_total", label="archive")
+                await self._consumer.rewind()
+                await asyncio.sleep(RETRY_S)
+
+    def stop(self) -> None:
+        """Finish what is in the queue, then return from `run`."""
+        self._stopping.set()
+
+    async def _step(self) -> bool:
+        """One step; False when there was nothing to read."""
+        deliveries = await self._gather()
+        upto = self._consumer.position
+        todo = [d for d in deliveries if d.after > self._archive.upto]
+        if todo:
+            await self._hot_written(upto)
+            await self._write(todo, upto)
+        if upto > self._consumer.committed:
+            await self._consumer.commit(upto)
+        return bool(deliveries)
+
+    async def _gather(self) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        size = 0
+        until = self._clock.monotonic_s() + self._step_wait_s
+        while size < limits.ARCHIVE_BYTES:
+            left = until - self._clock.monotonic_s()
+            if left <= 0 and deliveries:
+                break
+            wait_s = 0.0 if self._stopping.is_set() else min(max(left, 0.2), 1.0)
+            more = await self._consumer.read(limits.ARCHIVE_BYTES - size, wait_s)
+            if not more and (self._stopping.is_set() or not deliveries):
+                break
+            size += sum(d.frame.header.bytes for d in more)
+            # Headers are all that a step needs of the frames the hot writer decodes.
+            deliveries += [_without_payload(d) for d in more]
+        return deliveries
+
+    async def _hot_written(self, upto: Position) -> None:
+        while self._hot_committed() < upto:
+            await asyncio.sleep(0.1)
+
+    async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
+        both = [d for d in deliveries if d.frame.header.lane is Lane.BOTH]
+        only = await self._known.fresh([d for d in deliveries if d.frame.header.lane is Lane.BULK])
+        recorded = await self._hot.remembered([d.frame.header for d in both])
+        # A frame that was sent twice is archived where it was stored first.
+        once = [d for d in both if recorded.get(d.frame.header.key) == d.after]
+        await self._bulk.clear()
+        await self._bulk.insert([d.frame for d in await missing(self._bulk, only)])
+        headers = [d.frame.header for d in only]
+        rows, files, size = await self._archive.step([d.frame.header for d in once], headers, upto)
+        await self._bulk.remember(only)
+        self._known.note(only)
+        await self._bulk.clear()
+        self._metrics.add("tailrace_archive_rows_total", rows)
+        self._metrics.add("tailrace_archive_files_total", files)
+        self._metrics.add("tailrace_archive_bytes_total", size)
+
+
+def _without_payload(delivery: Delivery) -> Delivery:
+    if delivery.frame.header.lane is Lane.BULK:
+        return delivery
+    header = delivery.frame.header
+    return Delivery(type(delivery.frame)(header, b""), delivery.after)

@@ -1,0 +1,86 @@
+"""What of a batch still has to be stored: the writer's idea of exactly once.
+
+A frame is in the table whole, in part, or not at all, and the count of its rows tells which.
+Counting every frame of every batch would cost a scan, so it is done where a doubt exists: after
+a start (the insert that a crash cut short lies within the first INSERT_BYTES after the committed
+position) and after a failed insert. In between, the record of frames answers, and only for a
+frame whose number is not above all that its source has sent before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+from tailrace.core.contracts import Delivery, Position
+from tailrace.core.frame import Frame, Header
+
+Key = tuple[str, str, int, int]
+SOURCES_REMEMBERED = 10_000  # one small entry each; a forgotten source costs one query
+
+
+class FrameTable(Protocol):
+    """What the writer needs of a table; see `store.logs.LogTable` for the promises."""
+
+    async def insert(self, frames: Sequence[Frame]) -> None: ...
+
+    async def stored(self, headers: Sequence[Header]) -> dict[Key, int]: ...
+
+    async def remove(self, headers: Sequence[Header]) -> None: ...
+
+    async def remember(self, deliveries: Sequence[Delivery]) -> None: ...
+
+    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Position]: ...
+
+    async def newest(self, header: Header) -> int: ...
+
+
+class Known:
+    """Which frames the record of frames already has."""
+
+    def __init__(self, table: FrameTable) -> None:
+        self._table = table
+        self._newest: OrderedDict[tuple[str, str, int], int] = OrderedDict()
+
+    async def fresh(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """The deliveries whose frame is not recorded; of equal frames, the first."""
+        doubtful: list[Header] = []
+        seen: set[Key] = set()
+        candidates: list[Delivery] = []
+        for delivery in deliveries:
+            header = delivery.frame.header
+            if header.key in seen:
+                continue
+            seen.add(header.key)
+            candidates.append(delivery)
+            if header.seq <= await self._highest(header):
+                doubtful.append(header)
+        recorded = await self._table.remembered(doubtful)
+        return [d for d in candidates if d.frame.header.key not in recorded]
+
+    async def _highest(self, header: Header) -> int:
+        source = (header.tenant, header.source, header.epoch)
+        if source not in self._newest:
+            self._newest[source] = await self._table.newest(header)
+            if len(self._newest) > SOURCES_REMEMBERED:
+                self._newest.popitem(last=False)
+        self._newest.move_to_end(source)
+        return self._newest[source]
+
+    def note(self, deliveries: Sequence[Delivery]) -> None:
+        """These frames are recorded now."""
+        for delivery in deliveries:
+            header = delivery.frame.header
+            source = (header.tenant, header.source, header.epoch)
+            self._newest[source] = max(header.seq, self._newest.get(source, -1))
+
+
+async def missing(table: FrameTable, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """The deliveries with no row in the table, after taking out those stored in part."""
+    headers = [delivery.frame.header for delivery in deliveries]
+    counts = await table.stored(headers)
+    partial = [h for h in headers if h.key in counts and counts[h.key] != h.rows]
+    await table.remove(partial)
+    whole = {h.key for h in headers if counts.get(h.key) == h.rows}
+    return [d for d in deliveries if d.frame.header.key not in whole]
