@@ -24,14 +24,16 @@ RESOURCE_ATTRIBUTES = 64
 LABEL_VALUE_BYTES = 4 * KIB
 # Largest compression ratio believed of honest logs; a body beyond it is a bomb.
 EXPANSION_RATIO = 1_000
+# A body may be several gzip members or zstd frames joined; each costs a new decompressor.
+MEMBERS_PER_BODY = 4_096
+# Decoded Loki and OTLP rows repeat their labels; a few bytes in must not become gigabytes.
+DECODED_BYTES = 64 * MIB
 # One segment is the unit of deletion and of a recovery scan.
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB
 DEAD_LETTER_BYTES = 256 * MIB
 # Below this much free space the queue answers Busy: the store and the archive need room to drain.
 DISK_RESERVE_BYTES = 512 * MIB
-# Group commit: how long an ack may wait for company.
-GROUP_COMMIT_S = 0.005
 # One insert: large enough for few parts, small enough for memory and for freshness.
 INSERT_BYTES = 32 * MIB
 INSERT_WAIT_S = 0.5

@@ -1,0 +1,1 @@
+"""The durable queue between guard and writers: segment log, consumers, dead letters."""

@@ -1,0 +1,1 @@
+"""Protocol bytes to content: pure functions, no I/O."""

@@ -17,7 +17,7 @@ from tailrace.core.contracts import Consumer, Delivery, Position
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Header, Lane
 from tailrace.core.metrics import Metrics
-from tailrace.writer.batches import FrameTable, Known, missing
+from tailrace.writer.batches import FrameTable, Known
 
 _log = log.get("archiver")
 RETRY_S = 1.0
@@ -107,7 +107,8 @@ class Archiver:
         return deliveries
 
     async def _hot_written(self, upto: Position) -> None:
-        while self._hot_committed() < upto:
+        """Wait until the hot writer, a neighbour that knows nothing of us, has come this far."""
+        while self._hot_committed() < upto:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
     async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
@@ -117,7 +118,7 @@ class Archiver:
         # A frame that was sent twice is archived where it was stored first.
         once = [d for d in both if recorded.get(d.frame.header.key) == d.after]
         await self._bulk.clear()
-        await self._bulk.insert([d.frame for d in await missing(self._bulk, only)])
+        await self._bulk.insert([d.frame for d in only])
         headers = [d.frame.header for d in only]
         rows, files, size = await self._archive.step([d.frame.header for d in once], headers, upto)
         await self._bulk.remember(only)

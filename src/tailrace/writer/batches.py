@@ -35,6 +35,8 @@ class FrameTable(Protocol):
 
     async def newest(self, header: Header) -> int: ...
 
+    async def clear(self) -> None: ...
+
 
 class Known:
     """Which frames the record of frames already has."""

@@ -11,7 +11,6 @@ grouping = ("by" | "without") "(" [ label { "," label } ] ")"
 from __future__ import annotations
 
 import math
-import re
 
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_TERMS, QUERY_TEXT_BYTES
@@ -35,6 +34,10 @@ from tailrace.query.logql.lexer import Token, place, tokens
 RANGE_FUNCTIONS = frozenset({"count_over_time", "rate", "bytes_rate", "bytes_over_time"})
 VECTOR_FUNCTIONS = frozenset({"sum", "min", "max", "avg", "count"})
 MAX_DEPTH = 32
+EMPTY_SELECTOR = (
+    "the selector needs at least one matcher that cannot match an empty value; "
+    "for everything write {service_name=~`.+`},"
+)
 
 
 def parse(source: str) -> Query:
@@ -117,11 +120,7 @@ class _Parser:
             self._next()
         self._expect("}", "to close the stream selector")
         if all(_may_be_empty(matcher) for matcher in found):
-            message = (
-                "the selector needs at least one matcher that cannot match an empty value; "
-                "for everything write {service_name=~`.+`},"
-            )
-            raise self._fail(message, opening)
+            raise self._fail(EMPTY_SELECTOR, opening)
         return tuple(found)
 
     def _matcher(self) -> Matcher:
@@ -295,14 +294,7 @@ class _Parser:
 
 
 def _may_be_empty(matcher: Matcher) -> bool:
-    """Whether an absent label passes. A regex that Python cannot read is judged by the engine."""
+    """Whether an absent label passes; regexes are judged later, by the engine that runs them."""
     if matcher.op == "=":
         return matcher.value == ""
-    if matcher.op == "!=":
-        return matcher.value != ""
-    # Only the empty input is tried, and only when the pattern has no nested repeats to explode on.
-    try:
-        empty = re.fullmatch(matcher.value, "") is not None
-    except (re.error, RecursionError, OverflowError):
-        empty = False
-    return empty if matcher.op == "=~" else not empty
+    return matcher.op == "!=" and matcher.value != ""

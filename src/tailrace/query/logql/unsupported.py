@@ -6,9 +6,29 @@ from tailrace.core.errors import QueryError
 from tailrace.query.logql.lexer import Token, place
 
 _FUNCTIONS = frozenset(
-    """topk bottomk stddev stdvar sort sort_desc approx_topk quantile_over_time sum_over_time
-    avg_over_time min_over_time max_over_time stddev_over_time stdvar_over_time first_over_time
-    last_over_time absent_over_time rate_counter label_replace label_join variants""".split()
+    {
+        "absent_over_time",
+        "approx_topk",
+        "avg_over_time",
+        "bottomk",
+        "first_over_time",
+        "label_join",
+        "label_replace",
+        "last_over_time",
+        "max_over_time",
+        "min_over_time",
+        "quantile_over_time",
+        "rate_counter",
+        "sort",
+        "sort_desc",
+        "stddev",
+        "stddev_over_time",
+        "stdvar",
+        "stdvar_over_time",
+        "sum_over_time",
+        "topk",
+        "variants",
+    }
 )
 _OPERATORS = frozenset({"%", "^", "==", "!=", ">", ">=", "<", "<=", "@"})
 _WORDS = frozenset(

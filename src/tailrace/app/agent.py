@@ -1,0 +1,63 @@
+"""Configuration to the agent's own settings, and `tailrace agent`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+from tailrace.agent.agent import Agent
+from tailrace.agent.settings import AgentSettings, Input
+from tailrace.app import config as configuration
+from tailrace.app.config import Config, InputSettings
+from tailrace.app.units import duration_s, size_bytes
+from tailrace.core.clock import SystemClock
+from tailrace.core.errors import ConfigError
+from tailrace.core.metrics import Metrics
+
+
+def agent_settings(config: Config, data: Path) -> AgentSettings:
+    """Settings for an agent beside a server: without gateways, it sends to that server."""
+    agent = config.agent
+    host, port = configuration.address(config)
+    own = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    token = configuration.token(agent, "agent")
+    if not agent.gateways:
+        token = configuration.token(config.server, "server")
+    return AgentSettings(
+        inputs=[_input(entry) for entry in agent.inputs],
+        directory=str(Path(agent.directory) if agent.directory else data / "agent"),
+        gateways=agent.gateways or [own],
+        token=token,
+        spool_bytes=size_bytes(agent.spool, "agent.spool"),
+        poll_interval_s=duration_s(agent.poll_interval, "agent.poll_interval"),
+        flush_interval_s=duration_s(agent.flush_interval, "agent.flush_interval"),
+        never=[str(data)],
+    )
+
+
+def _input(entry: InputSettings) -> Input:
+    return Input(
+        paths=entry.paths,
+        exclude=entry.exclude,
+        service=entry.service,
+        resource=entry.resource,
+        start=entry.start,
+        codec=entry.codec,
+    )
+
+
+def run_agent(config: Config) -> None:
+    """Tail and ship until SIGINT or SIGTERM."""
+    if not config.agent.inputs:
+        raise ConfigError("agent.inputs: name at least one input to tail")
+    if not config.agent.gateways:
+        raise ConfigError('agent.gateways: name a gateway, such as ["http://127.0.0.1:7480"]')
+    data = Path(config.server.data_dir).resolve()
+    agent = Agent(agent_settings(config, data), SystemClock(), Metrics())
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    agent.start()
+    stop.wait()
+    agent.stop(10.0)

@@ -1,0 +1,30 @@
+"""`tailrace config check|show`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import msgspec
+
+from tailrace.app import config as configuration
+from tailrace.app.commands import common
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("config", help="check or show the configuration")
+    parser.add_argument("action", choices=("check", "show"))
+    common.add_config(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 when every setting is valid."""
+    config = common.load(arguments)
+    if arguments.action == "check":
+        print("configuration is valid")
+    else:
+        text = msgspec.json.format(msgspec.json.encode(configuration.shown(config)), indent=2)
+        print(text.decode())
+    return 0

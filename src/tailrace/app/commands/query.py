@@ -1,0 +1,98 @@
+"""`tailrace query`: ask a running server from the shell."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tailrace.core.errors import QueryError, TailraceError
+from tailrace.query import client, terminal
+from tailrace.query.times import parse_span, parse_time
+
+DEFAULT_URL = "http://127.0.0.1:7480"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command; its `func` returns the exit code."""
+    parser = subparsers.add_parser("query", help="search logs with LogQL or plain words")
+    add_common(parser)
+    parser.add_argument("--since", default="1h", help="how far back, such as 15m or 2d")
+    parser.add_argument("--start", help="from this time, instead of --since")
+    parser.add_argument("--until", help="up to this time (RFC 3339 or seconds); now by default")
+    parser.add_argument("--limit", type=_limit, default=100, help="lines at most")
+    parser.add_argument("--forward", action="store_true", help="oldest first")
+    parser.set_defaults(func=run)
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The arguments that `query` and `tail` share."""
+    parser.add_argument("query", metavar="QUERY", help='\'{service_name="web"} |= "x"\' or words')
+    parser.add_argument("--format", choices=terminal.FORMATS, default="text")
+    parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
+    parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 done, 1 the query failed, 2 the command line is wrong."""
+    try:
+        end = parse_time(args.until, "--until") if args.until else time.time_ns()
+        start = end - parse_span(args.since, "--since")
+        if args.start:
+            start = parse_time(args.start, "--start")
+        token = read_token(args.token_file)
+    except (QueryError, OSError) as error:
+        return complain(str(error), 2)
+    return write(_pieces(args, max(start, 0), end, token))
+
+
+def _pieces(args: argparse.Namespace, start: int, end: int, token: str) -> Iterator[str]:
+    """A generator, so that what fails does so inside `write`."""
+    if "{" in args.query and client.is_metric(args.query):
+        series = client.metric(args.url, args.query, start, end, token)
+        yield from terminal.render_series(series, args.format)
+        return
+    direction = "forward" if args.forward else "backward"
+    text = client.logql(args.query)
+    found = client.query(args.url, text, start, end, args.limit, direction, token)
+    yield from terminal.render(found, args.format, terminal.wants_colour(sys.stdout))
+
+
+def write(pieces: Iterable[str]) -> int:
+    """Print until done; a closed pager or Ctrl-C is a quiet end."""
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece)
+            if sys.stdout.isatty():
+                sys.stdout.flush()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 0
+    except TailraceError as error:
+        return complain(str(error), 1)
+    return 0
+
+
+def read_token(path: Path | None) -> str:
+    """The token in `path`, "" without one. Raises OSError."""
+    return path.read_text().strip() if path else ""
+
+
+def _limit(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a number above 0")
+    return int(text)
+
+
+def complain(message: str, code: int) -> int:
+    """Say what is wrong on standard error; gives back `code`."""
+    print(f"tailrace: {terminal.visible(message)}", file=sys.stderr)
+    return code

@@ -1,0 +1,37 @@
+"""`tailrace tail`: follow new lines as they arrive."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tailrace.app.commands.query import add_common, complain, read_token, write
+from tailrace.query import client, terminal
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command; its `func` returns the exit code."""
+    parser = subparsers.add_parser("tail", help="follow new log lines")
+    add_common(parser)
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 ended by the reader, 1 the query or the connection failed, 2 usage."""
+    if args.format == "json":
+        return complain("--format json needs an end, which tail has not; use ndjson", 2)
+    try:
+        token = read_token(args.token_file)
+    except OSError as error:
+        return complain(str(error), 2)
+    return write(_pieces(args, token))
+
+
+def _pieces(args: argparse.Namespace, token: str) -> Iterator[str]:
+    found = client.tail(args.url, client.logql(args.query), token)
+    colour = terminal.wants_colour(sys.stdout)
+    for piece in terminal.render(found, args.format, colour):
+        yield piece
+        sys.stdout.flush()

@@ -1,0 +1,192 @@
+"""`tailrace up`: every room in one process, started in order and drained in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from tailrace.agent.agent import Agent
+from tailrace.app import config as configuration
+from tailrace.app.agent import agent_settings
+from tailrace.app.config import Config
+from tailrace.app.units import duration_s, size_bytes
+from tailrace.core import log
+from tailrace.core.clock import SystemClock
+from tailrace.core.contracts import BULK_LANES, HOT_LANES
+from tailrace.core.metrics import Metrics
+from tailrace.gateway.auth import RequireToken
+from tailrace.gateway.routes import Door
+from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.guard.passthrough import PassThrough
+from tailrace.query.http import QueryService
+from tailrace.query.http import routes as query_routes
+from tailrace.queue.files import OsFileSystem
+from tailrace.queue.log import SegmentLog
+from tailrace.store.archive import Archive
+from tailrace.store.engine import Engine
+from tailrace.store.logs import LogTable
+from tailrace.ui.site import routes as ui_routes
+from tailrace.writer.archiver import Archiver
+from tailrace.writer.writer import Writer
+
+_log = log.get("app")
+DRAIN_S = 30.0
+IDLE_CONNECTION_S = 75
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its signal handlers: the runtime decides the order of the stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Runtime:
+    """All rooms of one machine, wired."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._metrics = Metrics()
+        self._clock = SystemClock()
+        data = Path(config.server.data_dir).resolve()
+        data.mkdir(parents=True, exist_ok=True)
+        self._data = data
+        self._engine = Engine(data / "store", size_bytes(config.store.memory, "store.memory"))
+        self._queue = self._build_queue(data / "queue")
+        archive = config.archive.directory
+        self._archive = Archive(self._engine, Path(archive) if archive else data / "archive")
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._agent: Agent | None = None
+
+    def _build_queue(self, directory: Path) -> SegmentLog:
+        queue = self._config.queue
+        return SegmentLog(
+            directory,
+            OsFileSystem(),
+            self._clock,
+            self._metrics,
+            consumers=frozenset({"writer", "archiver"}),
+            segment_bytes=size_bytes(queue.segment_size, "queue.segment_size"),
+            queue_bytes=size_bytes(queue.max_size, "queue.max_size"),
+            dead_letter_bytes=size_bytes(queue.dead_letter_size, "queue.dead_letter_size"),
+            disk_reserve_bytes=size_bytes(queue.disk_reserve, "queue.disk_reserve"),
+        )
+
+    async def run(self) -> None:
+        """Start, serve until SIGINT or SIGTERM, drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        await self._engine.open()
+        await self._queue.open()
+        await self._archive.open()
+        writer, archiver = self._start_lanes()
+        http, serving = await self._serve()
+        self._start_agent()
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({stopped, serving, *self._tasks}, return_when="FIRST_COMPLETED")
+        stopped.cancel()
+        await self._drain(http, serving, writer, archiver)
+
+    def _start_lanes(self) -> tuple[Writer, Archiver]:
+        hot = LogTable(self._engine, "logs", "hot", self._data)
+        bulk = LogTable(self._engine, "bulk_rows", "bulk", self._data)
+        writer = Writer(
+            self._queue,
+            self._queue.consumer("writer", HOT_LANES),
+            hot,
+            self._clock,
+            self._metrics,
+        )
+        archiver = Archiver(
+            self._queue.consumer("archiver", BULK_LANES),
+            hot,
+            bulk,
+            self._archive,
+            lambda: writer.committed,
+            self._clock,
+            self._metrics,
+            duration_s(self._config.archive.step, "archive.step"),
+        )
+        self._tasks = [asyncio.create_task(writer.run()), asyncio.create_task(archiver.run())]
+        return writer, archiver
+
+    async def _serve(self) -> tuple[_HttpServer, asyncio.Task[None]]:
+        host, port = configuration.address(self._config)
+        http = _HttpServer(
+            uvicorn.Config(
+                self._application(),
+                host=host,
+                port=port,
+                http="httptools",
+                ws="websockets",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=IDLE_CONNECTION_S,
+            )
+        )
+        return http, asyncio.create_task(http.serve())
+
+    def _application(self) -> ASGIApp:
+        door = Door(PassThrough(self._queue), self._clock, self._metrics)
+        routes: list[BaseRoute] = [
+            *gateway_routes(door),
+            *query_routes(QueryService(self._engine, self._clock, self._metrics)),
+            Route("/metrics", self._render_metrics),
+            *ui_routes(),
+        ]
+        application: ASGIApp = Starlette(routes=routes)
+        token = configuration.token(self._config.server, "server")
+        return RequireToken(application, token) if token else application
+
+    async def _render_metrics(self, _request: Request) -> PlainTextResponse:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])  # noqa: ASYNC240 - memory
+        self._metrics.set("tailrace_process_resident_bytes", pages * 4096)
+        return PlainTextResponse(self._metrics.render(), media_type="text/plain; version=0.0.4")
+
+    def _start_agent(self) -> None:
+        if self._config.agent.inputs:
+            settings = agent_settings(self._config, self._data)
+            self._agent = Agent(settings, self._clock, self._metrics)
+            self._agent.start()
+
+    async def _drain(
+        self,
+        http: _HttpServer,
+        serving: asyncio.Task[None],
+        writer: Writer,
+        archiver: Archiver,
+    ) -> None:
+        """What was read is sent, what was accepted is stored; the rest waits on disk."""
+        _log.info("stopping")
+        if self._agent:
+            await asyncio.to_thread(self._agent.stop, 5.0)
+        http.should_exit = True
+        await asyncio.wait({serving}, timeout=10)
+        writer.stop()
+        archiver.stop()
+        _done, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
+        for task in late:
+            task.cancel()
+        if late:
+            _log.warning("not all was stored in time; it is kept in the queue")
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._queue.close(5.0)
+        await self._engine.close()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        _log.info("stopped")

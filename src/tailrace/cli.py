@@ -1,0 +1,40 @@
+"""The command line: parse arguments, call `app`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from tailrace import __version__
+from tailrace.core.errors import TailraceError
+
+COMMANDS = ("up", "agent", "query", "tail", "config")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; each command lives in `app/commands/NAME.py`."""
+    parser = argparse.ArgumentParser(
+        prog="tailrace", description="Collect, keep and search logs at high velocity."
+    )
+    parser.add_argument("--version", action="version", version=f"tailrace {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        import_module(f"tailrace.app.commands.{name}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 done, 1 failed with a message, 2 wrong usage or configuration."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.func(parsed) or 0)
+    except TailraceError as error:
+        print(f"tailrace: {error}", file=sys.stderr)
+        return 2 if type(error).__name__ == "ConfigError" else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

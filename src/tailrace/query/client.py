@@ -1,0 +1,168 @@
+"""A client of the Loki API, from the standard library and msgspec alone."""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tailrace.core.errors import QueryError, StoreError
+from tailrace.core.limits import MIB, QUERY_ROWS
+from tailrace.query.logql.ast import quote
+
+PAGE_LINES = 1_000
+ANSWER_BYTES = 512 * MIB
+TIMEOUT_S = 60
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One log line: UTC nanoseconds, all its labels, the line."""
+
+    time_ns: int
+    labels: dict[str, str]
+    body: str
+
+
+def logql(words: str) -> str:
+    """`words` as LogQL: anything with braces is LogQL already, plain words become a needle."""
+    if "{" in words:
+        return words
+    return f'{{service_name=~".+"}} |= {quote(words)}'
+
+
+def is_metric(query: str) -> bool:
+    """Whether a query gives numbers, not lines."""
+    return not query.lstrip().startswith(("{", "#"))
+
+
+def query(
+    url: str,
+    text: str,
+    start_ns: int,
+    end_ns: int,
+    limit: int = 100,
+    direction: str = "backward",
+    token: str = "",
+) -> Iterator[Line]:
+    """At most `limit` lines of `[start_ns, end_ns)`, page by page, in the asked order.
+
+    Raises QueryError when the server refuses the query, StoreError when it cannot be asked.
+    More than QUERY_ROWS lines of one nanosecond are cut at that number.
+    """
+    seen: Counter[tuple[Any, ...]] = Counter()
+    edge = -1
+    forward = direction == "forward"
+    while limit > 0 and start_ns < end_ns:
+        overlap = seen.total()
+        size = min(PAGE_LINES, limit) + overlap
+        size = min(size, QUERY_ROWS)
+        page = _page(url, text, start_ns, end_ns, size, direction, token)
+        fresh = _without(page, seen)[:limit]
+        yield from fresh
+        limit -= len(fresh)
+        if len(page) < size:
+            return
+        last = page[-1].time_ns
+        if not fresh:
+            start_ns, end_ns = (last + 1, end_ns) if forward else (start_ns, last)
+            seen, edge = Counter(), -1
+            continue
+        seen = Counter() if last != edge else seen
+        seen += Counter(_key(line) for line in fresh if line.time_ns == last)
+        edge = last
+        start_ns, end_ns = (last, end_ns) if forward else (start_ns, last + 1)
+
+
+def _key(line: Line) -> tuple[Any, ...]:
+    return (line.time_ns, tuple(sorted(line.labels.items())), line.body)
+
+
+def _without(page: list[Line], seen: Counter[tuple[Any, ...]]) -> list[Line]:
+    left = seen.copy()
+    fresh = []
+    for line in page:
+        key = _key(line)
+        if left[key] > 0:
+            left[key] -= 1
+        else:
+            fresh.append(line)
+    return fresh
+
+
+def _page(
+    url: str, text: str, start_ns: int, end_ns: int, limit: int, direction: str, token: str
+) -> list[Line]:
+    asked = {"query": text, "start": start_ns, "end": end_ns, "limit": limit}
+    answer = _post(url, "query_range", {**asked, "direction": direction}, token)
+    found = lines(answer["data"]["result"])
+    return sorted(found, key=lambda line: line.time_ns, reverse=direction == "backward")
+
+
+def metric(
+    url: str, text: str, start_ns: int, end_ns: int, token: str = ""
+) -> list[dict[str, Any]]:
+    """The series of a metric query: `{"metric": {...}, "values": [[seconds, "number"], ...]}`."""
+    asked = {"query": text, "start": start_ns, "end": end_ns}
+    result: list[dict[str, Any]] = _post(url, "query_range", asked, token)["data"]["result"]
+    return result
+
+
+def lines(streams: list[dict[str, Any]]) -> list[Line]:
+    """The lines of an answer or of a tail message, as sent."""
+    return [
+        Line(int(entry[0]), stream["stream"], entry[1])
+        for stream in streams
+        for entry in stream["values"]
+    ]
+
+
+def tail(url: str, text: str, token: str = "") -> Iterator[Line]:
+    """New lines as they arrive, without end. Needs the `websockets` package."""
+    try:
+        from websockets.exceptions import InvalidStatus, WebSocketException
+        from websockets.sync.client import connect
+    except ImportError:
+        message = "tail needs the websockets package; install tailrace[server]"
+        raise StoreError(message) from None
+    address = re.sub("^http", "ws", url.rstrip("/"), count=1)
+    address += "/loki/api/v1/tail?" + urllib.parse.urlencode({"query": text})
+    try:
+        with connect(address, additional_headers=_headers(token), max_size=64 * MIB) as socket:
+            for message in socket:
+                yield from lines(msgspec.json.decode(message)["streams"])
+    except InvalidStatus as error:
+        body = error.response.body or b""
+        said = body.decode("utf-8", "replace").strip() or str(error.response.status_code)
+        raise QueryError(said) from None
+    except (OSError, WebSocketException) as error:
+        raise StoreError(f"cannot follow {url}: {error}; is `tailrace up` running?") from None
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _post(url: str, path: str, form: dict[str, Any], token: str) -> Any:
+    if not url.startswith(("http://", "https://")):
+        raise StoreError(f"--url {url} is no http:// or https:// address")
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        f"{url.rstrip('/')}/loki/api/v1/{path}",
+        data=urllib.parse.urlencode(form).encode(),
+        headers=_headers(token),
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            return msgspec.json.decode(answer.read(ANSWER_BYTES))
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read(4096).decode("utf-8", "replace").strip()
+        raise QueryError(f"{said or error.reason} ({error.code})") from None
+    except (OSError, msgspec.DecodeError) as error:
+        reason = getattr(error, "reason", error)
+        raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None

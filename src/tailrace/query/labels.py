@@ -1,0 +1,87 @@
+"""Labels and columns: what a name means in SQL, and what a row's labels are.
+
+service_name            ServiceName
+host_name, host         HostName
+level, detected_level   a word for SeverityNumber
+trace_id, span_id       TraceId, SpanId
+anything else           the resource attributes whose sanitised key is the label
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from tailrace.query.binder import Binder
+
+Labels = tuple[tuple[str, str], ...]
+
+BUILT_IN = {
+    "service_name": "ServiceName",
+    "host_name": "HostName",
+    "host": "HostName",
+    "trace_id": "TraceId",
+    "span_id": "SpanId",
+}
+LEVEL_NAMES = frozenset({"level", "detected_level"})
+_LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
+LEVEL_SQL = (
+    "multiIf(SeverityNumber = 0, 'unknown', SeverityNumber <= 4, 'trace', "
+    "SeverityNumber <= 8, 'debug', SeverityNumber <= 12, 'info', SeverityNumber <= 16, 'warn', "
+    "SeverityNumber <= 20, 'error', SeverityNumber <= 24, 'fatal', 'unknown')"
+)
+_UNSAFE = re.compile(r"[^a-zA-Z0-9_]")
+
+
+def sanitise(key: str) -> str:
+    """An attribute key as a label name: `k8s.pod-name` is `k8s_pod_name`."""
+    name = _UNSAFE.sub("_", key)
+    return f"_{name}" if not name or name[0].isdigit() else name
+
+
+def level(severity_number: int) -> str:
+    """The word for an OpenTelemetry severity number."""
+    return _LEVELS[(severity_number - 1) // 4] if 1 <= severity_number <= 24 else "unknown"
+
+
+def is_built_in(label: str) -> bool:
+    """True when the label needs no catalogue of attribute keys."""
+    return label in BUILT_IN or label in LEVEL_NAMES
+
+
+def expression(label: str, keys: Iterable[str], bind: Binder) -> str:
+    """SQL for the value of `label`; `keys` are the tenant's raw resource attribute keys."""
+    if label in BUILT_IN:
+        return BUILT_IN[label]
+    if label in LEVEL_NAMES:
+        return LEVEL_SQL
+    found = [bind.text(key) for key in sorted(keys) if sanitise(key) == label]
+    value = "''"
+    for key in reversed(found):
+        attribute = f"ResourceAttributes[{key}]"
+        value = attribute if value == "''" else f"if({attribute} != '', {attribute}, {value})"
+    return value
+
+
+def stream(service: str, host: str, severity: int, resource: Mapping[str, str]) -> dict[str, str]:
+    """The labels of the stream a row belongs to. Empty values are absent."""
+    labels = {"service_name": service, "host_name": host, "level": level(severity)}
+    for key in sorted(resource):
+        labels.setdefault(sanitise(key), resource[key])
+    return {name: value for name, value in sorted(labels.items()) if value}
+
+
+def metadata(severity: int, trace: str, span: str, attributes: Mapping[str, str]) -> dict[str, str]:
+    """A row's structured metadata: detected level, trace, and its own attributes."""
+    found = {"detected_level": level(severity), "trace_id": trace, "span_id": span}
+    for key in sorted(attributes):
+        found.setdefault(sanitise(key), attributes[key])
+    return {name: value for name, value in found.items() if value}
+
+
+def merged(labels: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """Both together; an extra that a stream label shadows gets the suffix `_extracted`."""
+    out = dict(labels)
+    for name, value in extra.items():
+        out[f"{name}_extracted" if name in labels else name] = value
+    return dict(sorted(out.items()))

@@ -1,0 +1,42 @@
+"""Regexes judged by the engine that will run them, before any row is read."""
+
+from __future__ import annotations
+
+from tailrace.core.errors import QueryError, StoreError
+from tailrace.query.binder import Binder
+from tailrace.query.engine import Engine
+from tailrace.query.logql.ast import LogQuery, Matcher
+from tailrace.query.logql.parser import EMPTY_SELECTOR
+from tailrace.query.needle import label_regex, line_regex
+
+
+async def check(query: LogQuery, engine: Engine) -> None:
+    """Raise QueryError for a pattern RE2 refuses, or a selector that matches empty labels."""
+    empty = []
+    for matcher in query.matchers:
+        if matcher.op in ("=~", "!~"):
+            found = await _matches_empty(label_regex(matcher.value), matcher.position, engine)
+            empty.append(found == (matcher.op == "=~"))
+        else:
+            empty.append(_empty(matcher))
+    for line in query.filters:
+        if line.op in ("|~", "!~"):
+            await _matches_empty(line_regex(line.value), line.position, engine)
+    if query.matchers and all(empty):
+        raise QueryError(EMPTY_SELECTOR.rstrip(","), query.matchers[0].position)
+
+
+def _empty(matcher: Matcher) -> bool:
+    return (matcher.value == "") == (matcher.op == "=")
+
+
+async def _matches_empty(pattern: str, position: int, engine: Engine) -> bool:
+    if pattern == label_regex(".+"):
+        return False
+    bind = Binder()
+    try:
+        rows = await engine.rows(f"SELECT match('', {bind.text(pattern)})", bind.values)
+    except StoreError:
+        message = f"the regular expression at character {position + 1} is not valid RE2"
+        raise QueryError(message, position) from None
+    return bool(rows[0][0])

@@ -1,0 +1,179 @@
+"""Queries of one tenant: parse, bound, run, give back plain values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tailrace.core import limits
+from tailrace.core.clock import Clock, SystemClock
+from tailrace.core.errors import Busy, QueryError
+from tailrace.core.metrics import Metrics
+from tailrace.query import evaluate, plan, regexes
+from tailrace.query.catalogue import MAX_KEYS, Catalogue
+from tailrace.query.engine import Engine
+from tailrace.query.labels import is_built_in, sanitise, stream
+from tailrace.query.logql.ast import LogQuery, Metric, Query
+from tailrace.query.plan import Grid, Scope, Statement
+from tailrace.query.vectors import Value
+
+Rows = list[tuple[Any, ...]]
+Result = TypeVar("Result")
+FIRST_SLICE_NS = 60_000_000_000
+SLICE_GROWTH = 8
+DEFAULT_LABELS = ("level", "service_name")
+
+
+@dataclass(frozen=True)
+class LogRange:
+    """`[start_ns, end_ns)`, at most `limit` lines, oldest first when `forward`."""
+
+    start_ns: int
+    end_ns: int
+    limit: int
+    forward: bool = False
+
+
+class QueryService:
+    """Everything the HTTP routes ask. At most QUERIES_IN_FLIGHT run at once; more wait, then Busy.
+
+    All methods raise QueryError, Busy, StoreError, or TimeoutError after `timeout_s`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+        timeout_s: float = limits.QUERY_SECONDS,
+    ) -> None:
+        self.engine = engine
+        self.metrics = metrics or Metrics()
+        self.clock = clock or SystemClock()
+        self._timeout_s = timeout_s
+        self._slots = asyncio.Semaphore(limits.QUERIES_IN_FLIGHT)
+        self._catalogue = Catalogue(self._load_keys, self.clock)
+
+    @asynccontextmanager
+    async def slot(self, kind: str) -> AsyncIterator[None]:
+        """Room for one query, within its time. `kind` is a constant of the code."""
+        self.metrics.add("tailrace_query_requests_total", label=kind)
+        try:
+            await asyncio.wait_for(self._slots.acquire(), limits.QUERY_WAIT_S)
+        except TimeoutError:
+            self.metrics.add("tailrace_query_rejected_total", label="busy")
+            message = f"more than {limits.QUERIES_IN_FLIGHT} queries are running; try again"
+            raise Busy(message, retry_after_s=2, overload=False) from None
+        began = self.clock.monotonic_s()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        finally:
+            self._slots.release()
+            self.metrics.add("tailrace_query_seconds_total", self.clock.monotonic_s() - began)
+
+    async def run(self, statement: Statement) -> Rows:
+        """Rows of one statement."""
+        return await self.engine.rows(
+            statement.sql, statement.parameters, timeout_s=self._timeout_s
+        )
+
+    async def scope(self, query: Query, tenant: str, start_ns: int, end_ns: int) -> Scope:
+        """Check the query's regexes and resolve what its labels need."""
+        for log in evaluate.log_queries(query):
+            await regexes.check(log, self.engine)
+        if not evaluate.needs_catalogue(query):
+            return Scope(tenant)
+        for aggregation in evaluate.range_aggregations(query):
+            start_ns = min(start_ns, start_ns - aggregation.range_ns - aggregation.offset_ns)
+            end_ns = max(end_ns, end_ns - aggregation.offset_ns)
+        return Scope(tenant, await self._catalogue.keys(tenant, max(start_ns, 0), end_ns))
+
+    async def lines(self, query: LogQuery, tenant: str, wanted: LogRange) -> Rows:
+        """Rows of plan.ROW_COLUMNS, in time order."""
+        if not 0 < wanted.limit <= limits.QUERY_ROWS:
+            message = f"limit={wanted.limit} is outside 1 to {limits.QUERY_ROWS} (QUERY_ROWS)"
+            raise QueryError(message)
+        async with self.slot("lines"):
+            scope = await self.scope(query, tenant, wanted.start_ns, wanted.end_ns)
+            found: Rows = []
+            for start, end in slices(wanted):
+                rest = wanted.limit - len(found)
+                sql = plan.log_rows(query, scope, start, end, rest, wanted.forward)
+                found += await self.run(sql)
+                if len(found) >= wanted.limit:
+                    break
+            return found
+
+    async def metric(self, query: Metric, tenant: str, on: Grid) -> Value:
+        """The value of a metric query at every step of `on`."""
+        async with self.slot("metric"):
+            scope = await self.scope(query, tenant, on.start_ns, on.last_ns)
+            return await evaluate.evaluate(query, on, scope, self.run)
+
+    async def label_names(self, tenant: str, start_ns: int, end_ns: int) -> list[str]:
+        """Sorted label names of the streams in the range."""
+        async with self.slot("labels"):
+            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
+            return sorted({*DEFAULT_LABELS, "host_name", *map(sanitise, keys)})
+
+    async def label_values(
+        self, label: str, query: LogQuery | None, tenant: str, start_ns: int, end_ns: int
+    ) -> list[str]:
+        """Sorted values of a label, without ''."""
+        log = query or LogQuery(())
+        limit = limits.QUERY_ROWS
+        async with self.slot("values"):
+            scope = await self.scope(log, tenant, start_ns, end_ns)
+            if not is_built_in(label):
+                scope = Scope(tenant, await self._catalogue.keys(tenant, start_ns, end_ns))
+            sql = plan.label_values(label, log, scope, start_ns, end_ns, limit + 1)
+            rows = await self.run(sql)
+        if len(rows) > limit:
+            raise QueryError(f"the label has more than {limit} values (QUERY_ROWS)")
+        return sorted(row[0] for row in rows if row[0])
+
+    async def series(
+        self, query: LogQuery, tenant: str, start_ns: int, end_ns: int
+    ) -> list[dict[str, str]]:
+        """Label sets of the streams that `query` selects."""
+        limit = limits.QUERY_SERIES
+        async with self.slot("series"):
+            scope = await self.scope(query, tenant, start_ns, end_ns)
+            rows = await self.run(plan.streams(query, scope, start_ns, end_ns, limit + 1))
+        if len(rows) > limit:
+            raise QueryError(f"more than {limit} series match (QUERY_SERIES); narrow the selector")
+        unique = {tuple(sorted(stream(*row).items())) for row in rows}
+        return [dict(labels) for labels in sorted(unique)]
+
+    async def _load_keys(self, tenant: str, start_ns: int, end_ns: int) -> tuple[str, ...]:
+        rows = await self.run(plan.attribute_keys(tenant, start_ns, end_ns, MAX_KEYS))
+        return tuple(row[0] for row in rows)
+
+
+def slices(wanted: LogRange) -> list[tuple[int, int]]:
+    """Growing, adjoining pieces of the range, in the order they are read.
+
+    The newest lines of everything are usually in the last minute; reading it alone is cheaper
+    than sorting the whole range for them.
+    """
+    found: list[tuple[int, int]] = []
+    width = FIRST_SLICE_NS
+    start, end = wanted.start_ns, wanted.end_ns
+    while start < end:
+        width = min(width, end - start)
+        piece = (start, start + width) if wanted.forward else (end - width, end)
+        found.append(piece)
+        start, end = (piece[1], end) if wanted.forward else (start, piece[0])
+        width *= SLICE_GROWTH
+    return found
+
+
+async def timed(work: Callable[[], Awaitable[Result]], clock: Clock) -> tuple[Result, float]:
+    """The result of `work` and its seconds."""
+    began = clock.monotonic_s()
+    result = await work()
+    return result, clock.monotonic_s() - began

@@ -1,0 +1,107 @@
+"""Lines and series as text for a terminal, as JSON, or as NDJSON.
+
+Nothing that came in a log is sent raw to a terminal: control, escape, bidirectional and other
+invisible characters are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import msgspec
+
+from tailrace.query.client import Line
+
+_COLOURS = {"fatal": "35", "error": "31", "warn": "33", "info": "32", "debug": "36", "trace": "90"}
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+FORMATS = ("text", "json", "ndjson")
+
+
+def visible(text: str) -> str:
+    """`text` with every character that a terminal might obey shown as an escape; tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(char: str) -> str:
+    if char == "\t" or unicodedata.category(char) not in _HIDDEN:
+        return char
+    point = ord(char)
+    if char in "\n\r":
+        return "\\n" if char == "\n" else "\\r"
+    return f"\\x{point:02x}" if point < 256 else f"\\u{{{point:x}}}"
+
+
+def wants_colour(stream: IO[str], environ: Mapping[str, str] = os.environ) -> bool:
+    """Colour for a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not environ.get("NO_COLOR")
+
+
+def render(found: Iterable[Line], form: str, colour: bool = False) -> Iterator[str]:
+    """Pieces of output, each ending a line; `form` is one of FORMATS."""
+    if form == "text":
+        yield from (text_line(line, colour) + "\n" for line in found)
+    elif form == "ndjson":
+        yield from (_json(_record(line)) + "\n" for line in found)
+    else:
+        separator = "[\n"
+        for line in found:
+            yield separator + _json(_record(line))
+            separator = ",\n"
+        yield "[]\n" if separator == "[\n" else "\n]\n"
+
+
+def text_line(line: Line, colour: bool = False) -> str:
+    """`time LEVEL service line`, the level coloured."""
+    level = line.labels.get("detected_level") or line.labels.get("level", "unknown")
+    shown = visible(level.upper()[:5].ljust(5))
+    if colour and level in _COLOURS:
+        shown = f"\x1b[{_COLOURS[level]}m{shown}\x1b[0m"
+    service = visible(line.labels.get("service_name", "-"))
+    return f"{_time(line.time_ns)} {shown} {service} {visible(line.body)}"
+
+
+def render_series(series: list[dict[str, Any]], form: str) -> Iterator[str]:
+    """A metric answer: a line per sample as text, a series per line as NDJSON."""
+    if form == "json":
+        yield _json(series) + "\n"
+        return
+    for one in series:
+        if form == "ndjson":
+            yield _json(one) + "\n"
+            continue
+        labels = ", ".join(f"{k}={v!r}" for k, v in one["metric"].items())
+        for seconds, value in one["values"]:
+            yield f"{_time(int(float(seconds) * 1e9))} {{{visible(labels)}}} {visible(value)}\n"
+
+
+def _time(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+
+
+def _record(line: Line) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(line.time_ns // 1_000_000_000, UTC)
+    time = f"{moment:%Y-%m-%dT%H:%M:%S}.{line.time_ns % 1_000_000_000:09d}Z"
+    return {"time": time, "labels": line.labels, "line": line.body}
+
+
+def _json(value: object) -> str:
+    """JSON whose invisible characters are escaped as JSON escapes, so that it is safe to show."""
+    text = msgspec.json.encode(value).decode()
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_json_visible(char) for char in text)
+
+
+def _json_visible(char: str) -> str:
+    if unicodedata.category(char) not in _HIDDEN:
+        return char
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -1,0 +1,28 @@
+"""What a decoder returns: checked, repaired rows that are ready to be framed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tailrace.core.frame import CANONICAL, Codec, Hints
+
+
+class Content(msgspec.Struct):
+    """`rows` rows of `data` (lines or NDJSON, uncompressed), read with `hints`.
+
+    `resource` holds identifiers that belong to every row. `repaired` counts by reason what was
+    changed on the way in: "nul", "utf8", "line_length", "blank". Nothing else was changed: when
+    it is empty, `data` is the very object that the decoder was given.
+    """
+
+    codec: Codec
+    data: bytes
+    rows: int
+    hints: Hints = CANONICAL
+    resource: dict[str, str] = {}
+    repaired: dict[str, int] = {}
+
+
+def count_rows(data: bytes) -> int:
+    """Rows of raw lines. A last line without a newline counts."""
+    return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)

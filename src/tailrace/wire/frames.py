@@ -1,0 +1,118 @@
+"""The agent's own protocol: several frames in one body.
+
+    body    = "TRF1" frame*
+    frame   = u32 header length, u32 payload length (big endian), header, payload
+    header  = msgpack of `Header`, keys by name
+    payload = zstd; expands to exactly header.bytes bytes with header.rows and header.checksum
+
+Nothing follows the last frame. A body is taken or refused whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+import msgspec
+
+from tailrace.core import limits
+from tailrace.core.errors import InputError, TooLarge
+from tailrace.core.frame import Codec, Frame, Header, Signal, check_tenant
+from tailrace.core.payload import describe, expand
+from tailrace.wire import records
+
+MAGIC = b"TRF1"
+MEDIA_TYPE = "application/x-tailrace-frames"
+_LENGTHS = struct.Struct(">II")
+_SOURCE_CHARACTERS = 200
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Header)
+
+
+def encode(frames: Iterable[Frame]) -> bytes:
+    """One body of these frames; the caller keeps to FRAMES_PER_BODY and BODY_COMPRESSED_BYTES."""
+    parts = [MAGIC]
+    for frame in frames:
+        header = _encoder.encode(frame.header)
+        parts += [_LENGTHS.pack(len(header), len(frame.payload)), header, frame.payload]
+    return b"".join(parts)
+
+
+def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
+    """The frames of a body, each checked against its header.
+
+    Raises InputError ("frame", "header", "checksum", "json", "field") or TooLarge ("frame",
+    "header", "expanded") that names the frame by its 1-based place.
+    """
+    if not body.startswith(MAGIC):
+        raise InputError("body must start with TRF1; is this /ingest/frames?", "frame")
+    found: list[Frame] = []
+    position = len(MAGIC)
+    while position < len(body):
+        number = len(found) + 1
+        if number > limits.FRAMES_PER_BODY:
+            raise TooLarge(f"body holds more than {limits.FRAMES_PER_BODY} frames", "frame")
+        frame, position = _read(body, position, number)
+        if check_payloads:
+            _check_payload(frame, number)
+        found.append(frame)
+    if not found:
+        raise InputError("body holds no frame", "empty")
+    return found
+
+
+def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
+    start = position + _LENGTHS.size
+    if start > len(body):
+        raise InputError(f"frame {number}: body ends inside its lengths", "frame")
+    header_bytes, payload_bytes = _LENGTHS.unpack_from(body, position)
+    if header_bytes > limits.HEADER_BYTES:
+        raise TooLarge(f"frame {number}: header beyond {limits.HEADER_BYTES} bytes", "header")
+    if payload_bytes > limits.FRAME_BYTES:
+        raise TooLarge(f"frame {number}: payload beyond {limits.FRAME_BYTES} bytes", "frame")
+    middle = start + header_bytes
+    end = middle + payload_bytes
+    if end > len(body):
+        raise InputError(f"frame {number}: body ends inside it", "frame")
+    try:
+        header = _decoder.decode(body[start:middle])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise InputError(f"frame {number}: header is malformed: {error}", "header") from error
+    _check_header(header, number)
+    return Frame(header, body[middle:end]), end
+
+
+def _check_header(header: Header, number: int) -> None:
+    numbers = (header.epoch, header.seq, header.checksum)
+    times = (header.first_ns, header.last_ns, header.received_ns)
+    rules = {
+        "tenant": check_tenant(header.tenant),
+        "source": 0 < len(header.source) <= _SOURCE_CHARACTERS and header.source.isprintable(),
+        "epoch, seq and checksum": all(0 <= n < 2**64 for n in numbers),
+        "times": all(0 <= t < 2**63 for t in times),
+        "weight": 0 < header.weight < 2**32,
+        "rows": 0 < header.rows <= limits.FRAME_ROWS,
+        "bytes": 0 < header.bytes <= limits.FRAME_BYTES,
+        "signal": header.signal is Signal.LOGS,
+        "resource": len(header.resource) <= limits.RESOURCE_ATTRIBUTES
+        and all(len(k) + len(v) <= limits.LABEL_VALUE_BYTES for k, v in header.resource.items()),
+    }
+    for field, holds in rules.items():
+        if not holds:
+            raise InputError(f"frame {number}: header field {field} is out of bounds", "header")
+
+
+def _check_payload(frame: Frame, number: int) -> None:
+    header = frame.header
+    data = expand(frame.payload, header.bytes)
+    facts = describe(data)
+    if (facts.rows, facts.bytes, facts.checksum) != (header.rows, header.bytes, header.checksum):
+        raise InputError(
+            f"frame {number}: payload has {facts.rows} rows and {facts.bytes} bytes with another "
+            f"checksum than its header says ({header.rows} rows, {header.bytes} bytes)",
+            "checksum",
+        )
+    if header.codec is Codec.RECORDS:
+        hints = records.check(data, header.hints)
+        if hints != header.hints:
+            raise InputError(f"frame {number}: its records need foreign hints", "field")

@@ -1,0 +1,115 @@
+"""Canonical records, built one by one from a protocol's own messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tailrace.core import limits
+from tailrace.core.errors import InputError, TooLarge
+from tailrace.core.frame import Codec
+from tailrace.wire.content import Content
+from tailrace.wire.lines import cut_line
+
+_encoder = msgspec.json.Encoder()
+
+
+class Rows:
+    """Collects records within the limits; `content` ends it."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._cut = 0
+        self._nul = 0
+
+    def add(
+        self,
+        time_ns: int,
+        body: str,
+        resource: msgspec.Raw,
+        attributes: Mapping[str, Any],
+        fields: Mapping[str, str],
+    ) -> None:
+        """One record. `fields` are severity, service, trace_id and span_id; empty ones are left out.
+
+        A body beyond LINE_BYTES is cut with a mark. Raises TooLarge for too many or too long
+        attributes ("attributes", "line_length") and when all rows together pass DECODED_BYTES.
+        """
+        record: dict[str, Any] = {key: value for key, value in fields.items() if value}
+        if 0 < time_ns < 2**63:
+            record["time"] = time_ns
+        record["body"] = self._fitting(body)
+        if attributes:
+            record["attributes"] = self._counted(attributes)
+        record["resource"] = resource
+        line = _encoder.encode(record)
+        if len(line) > 3 * limits.LINE_BYTES:
+            raise TooLarge(
+                f"record {len(self._lines) + 1}: longer than {3 * limits.LINE_BYTES} bytes with its "
+                "attributes; shorten them",
+                "line_length",
+            )
+        self._bytes += len(line) + 1
+        if self._bytes > limits.DECODED_BYTES:
+            raise TooLarge(
+                f"body decodes to more than {limits.DECODED_BYTES} bytes, labels repeated for each "
+                "row; send smaller batches",
+                "expanded",
+            )
+        self._lines.append(line)
+
+    def content(self) -> Content:
+        """All rows. Raises InputError ("empty") when there is none."""
+        if not self._lines:
+            raise InputError("body holds no record", "empty")
+        repaired = {"line_length": self._cut, "nul": self._nul}
+        return Content(
+            Codec.RECORDS,
+            b"\n".join(self._lines) + b"\n",
+            len(self._lines),
+            repaired={reason: count for reason, count in repaired.items() if count},
+        )
+
+    @property
+    def empty(self) -> bool:
+        return not self._lines
+
+    def _fitting(self, body: str) -> str:
+        if "\0" in body:
+            self._nul += body.count("\0")
+            body = body.replace("\0", "\ufffd")
+        if len(body) <= limits.LINE_BYTES // 4:
+            return body
+        data = body.encode()
+        if len(data) <= limits.LINE_BYTES:
+            return body
+        self._cut += 1
+        return cut_line(data).decode()
+
+    def _counted(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        if len(attributes) > limits.ATTRIBUTES_PER_RECORD:
+            raise TooLarge(
+                f"record {len(self._lines) + 1}: has {len(attributes)} attributes, more than "
+                f"{limits.ATTRIBUTES_PER_RECORD}; put data into values, not into keys",
+                "attributes",
+            )
+        return attributes
+
+
+def encode_resource(resource: Mapping[str, str]) -> msgspec.Raw:
+    """A resource, encoded once for all of its rows. Raises TooLarge ("resource")."""
+    if len(resource) > limits.RESOURCE_ATTRIBUTES:
+        raise TooLarge(
+            f"resource has {len(resource)} attributes, more than {limits.RESOURCE_ATTRIBUTES}",
+            "resource",
+        )
+    for name, value in resource.items():
+        if len(name) + len(value) > limits.LABEL_VALUE_BYTES:
+            raise TooLarge(
+                f"resource attribute or label is longer than {limits.LABEL_VALUE_BYTES} bytes",
+                "resource",
+            )
+    return msgspec.Raw(_encoder.encode(resource))

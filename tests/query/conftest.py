@@ -1,0 +1,93 @@
+"""One embedded engine for the session; each test uses its own tenant."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tailrace.core.errors import StoreError
+
+SECOND = 1_000_000_000
+BASE_S = 1_767_225_600  # 2026-01-01T00:00:00Z
+
+DDL = """CREATE TABLE logs (
+  Tenant LowCardinality(String), Timestamp DateTime64(9), IngestTime DateTime64(9),
+  TraceId String, SpanId String, TraceFlags UInt8, SeverityText LowCardinality(String),
+  SeverityNumber UInt8, ServiceName LowCardinality(String), HostName LowCardinality(String),
+  Body String, ResourceAttributes Map(LowCardinality(String), String),
+  LogAttributes Map(LowCardinality(String), String), Weight UInt32,
+  Source LowCardinality(String), Epoch UInt64, Seq UInt64,
+  INDEX body_tokens Body TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1
+) ENGINE = MergeTree PARTITION BY toDate(Timestamp)
+ORDER BY (Tenant, ServiceName, HostName, Timestamp)"""
+ROW = {
+    "ns": BASE_S * SECOND,
+    "ingest": BASE_S * SECOND,
+    "trace": "",
+    "span": "",
+    "severity": 9,
+    "service": "web",
+    "host": "h1",
+    "body": "hello",
+    "resource": {},
+    "attributes": {},
+    "weight": 1,
+    "seq": 1,
+}
+
+
+class ChdbEngine:
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.statements: list[str] = []
+        self._names = itertools.count()
+
+    async def rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None, *, timeout_s: float = 30
+    ) -> list[tuple[Any, ...]]:
+        self.statements.append(sql)
+        try:
+            found = await asyncio.to_thread(
+                self.client.query, sql, parameters=dict(parameters or {})
+            )
+        except ClickHouseError as error:
+            raise StoreError(str(error)) from None
+        return list(found.result_rows)
+
+    def tenant(self) -> str:
+        return f"t{next(self._names)}"
+
+    def load(self, tenant: str, rows: list[dict[str, Any]]) -> None:
+        values = [_row(tenant, {**ROW, **row}) for row in rows]
+        self.client.insert("staging", values)
+        self.client.command(
+            "INSERT INTO logs SELECT * REPLACE(fromUnixTimestamp64Nano(Timestamp) AS Timestamp, "
+            "fromUnixTimestamp64Nano(IngestTime) AS IngestTime) FROM staging"
+        )
+        self.client.command("TRUNCATE TABLE staging")
+
+
+def _row(tenant: str, row: dict[str, Any]) -> list[Any]:
+    return [
+        tenant, row["ns"], row["ingest"], row["trace"], row["span"], 0, "", row["severity"],
+        row["service"], row["host"], row["body"], row["resource"], row["attributes"],
+        row["weight"], "source", 1, row["seq"],
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
+    path = str(tmp_path_factory.mktemp("chdb"))
+    client = clickhouse_connect.get_client(interface="chdb", path=path)
+    client.command(DDL)
+    staging = DDL.replace("TABLE logs", "TABLE staging").replace("DateTime64(9)", "Int64")
+    staging = staging.split("INDEX")[0].rstrip().rstrip(",") + ") ENGINE = Memory"
+    client.command(staging)
+    yield ChdbEngine(client)
+    client.close()

@@ -1,0 +1,219 @@
+"""The built page in a real browser, over canned answers: what a person sees and can do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tailrace.ui.site import STATIC
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("chromium is not installed", allow_module_level=True)
+if not (STATIC / "index.html").is_file():
+    pytest.skip("the page is not built: run `make setup`", allow_module_level=True)
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--remote-debugging-port=0",
+    "about:blank",
+]
+DEADLINE_S = 20.0
+
+
+class Page:
+    """One tab, driven over the DevTools protocol."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._ids = count(1)
+
+    def call(self, method: str, **params: Any) -> Any:
+        ident = next(self._ids)
+        self._socket.send(json.dumps({"id": ident, "method": method, "params": params}))
+        while True:
+            answer = json.loads(self._socket.recv(DEADLINE_S))
+            if answer.get("id") == ident:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def run(self, script: str) -> Any:
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def until(self, script: str) -> Any:
+        """The value of `script` once it is true."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            value = self.run(script)
+            if value:
+                return value
+            time.sleep(0.02)
+        text = self.run("document.body.innerText.slice(0, 500)")
+        pytest.fail(f"never true: {script}\nthe page says:\n{text}")
+
+    def open(self, url: str, width: int = 1280) -> None:
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.call("Page.navigate", url="about:blank")
+        self.until("location.href === 'about:blank'")
+        self.call("Page.navigate", url=url)
+        self.until("document.querySelector('.summary')?.getAttribute('aria-busy') === 'false'")
+
+    def click(self, selector: str) -> None:
+        self.until(f"!!document.querySelector({json.dumps(selector)})")
+        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def search(self, text: str) -> None:
+        """Types `text` into the box by way of the keyboard, then Enter."""
+        self.run("document.activeElement.blur()")
+        self._key("/", "/")
+        self.until("document.activeElement.matches('input.box')")
+        self.call("Input.insertText", text=text)
+        self._key("Enter", "\r")
+
+    def _key(self, key: str, text: str) -> None:
+        code = {"windowsVirtualKeyCode": 13} if key == "Enter" else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text, **code)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, **code)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    profile = tmp_path_factory.mktemp("chromium")
+    browser = subprocess.Popen(
+        [str(CHROMIUM), f"--user-data-dir={profile}", *FLAGS],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with connect(_tab(profile / "DevToolsActivePort", browser), max_size=None) as socket:
+            yield Page(socket)
+    finally:
+        browser.terminate()
+        browser.wait(10)
+
+
+def _tab(port_file: Path, browser: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + DEADLINE_S
+    while not (port_file.is_file() and port_file.read_text().count("\n")):
+        assert browser.poll() is None and time.monotonic() < deadline, "chromium did not start"
+        time.sleep(0.02)
+    port, path = port_file.read_text().split("\n")[:2]
+    with connect(f"ws://127.0.0.1:{port}{path}") as socket:
+        target = Page(socket).call("Target.createTarget", url="about:blank")["targetId"]
+    return f"ws://127.0.0.1:{port}/devtools/page/{target}"
+
+
+def test_lines_levels_services_and_counts_are_shown(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    assert page.run("document.querySelectorAll('.row').length") == 60
+    head = page.run("document.querySelector('.head').innerText")
+    assert "error" in head
+    assert "checkout" in head
+    assert "payment refused" in head
+    assert page.run("document.querySelector('.summary').innerText").startswith("60 lines · ")
+    page.until("document.querySelector('[aria-label=Service]').textContent.includes('inventory')")
+    page.until("!!document.querySelector('.plot canvas') && !!document.querySelector('.legend')")
+
+
+def test_markup_in_lines_and_labels_is_text(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    page.click(".row:nth-child(4) .head")
+    value = page.until("document.querySelector('.row.open pre')?.innerText")
+    assert value.startswith("<script>")
+    assert "<img src=x" in page.run("document.querySelector('.row.open table').innerText")
+    assert page.run("document.querySelectorAll('.rows img, .rows script').length") == 0
+    assert page.run("document.title") == "tailrace"
+
+
+def test_an_error_is_shown_as_text_under_the_box(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    page.search('{broken="1"} |')
+    page.until("!document.querySelector('#problem').hidden")
+    assert "parse error at line 1" in page.run("document.querySelector('#problem').innerText")
+    assert "<b>unexpected</b>" in page.run("document.querySelector('#problem').innerText")
+
+
+def test_plain_words_become_a_line_filter_and_a_link(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    page.search('card "issuer"')
+    page.until("location.search.includes('q=')")
+    runs = page.run("document.querySelector('.runs').innerText")
+    assert runs == r'{service_name=~".+"} |= "card \"issuer\""'
+    page.open(page_url + page.run("location.search"))
+    assert page.run("document.querySelector('.box').value") == 'card "issuer"'
+
+
+def test_a_field_becomes_a_filter_that_can_be_removed(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    page.click(".row .head")
+    page.click("[aria-label='Filter by host_name']")
+    page.until("document.querySelector('.chip')?.innerText.includes('host_name = mill-1')")
+    assert 'host_name="mill-1"' in page.run("document.querySelector('.runs').innerText")
+    page.click(".chip")
+    page.until("!document.querySelector('.chip')")
+    assert "host_name" not in page.run("location.search")
+
+
+def test_a_label_that_logql_cannot_name_has_no_filter(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    page.click(".row .head")
+    page.until("!!document.querySelector(\"[aria-label='Copy http.route']\")")
+    assert page.run("document.querySelector(\"[aria-label='Filter by http.route']\")") is None
+
+
+def test_no_match_says_what_to_do(page: Page, page_url: str) -> None:
+    page.open(f"{page_url}/?q=nothing&range=5m")
+    assert "Nothing matched" in page.run("document.querySelector('.empty').innerText")
+    page.click(".empty button")
+    page.until("location.search.includes('range=7d')")
+
+
+def test_live_rows_arrive_on_top(page: Page, page_url: str) -> None:
+    page.open(f"{page_url}/?live=1")
+    page.until("document.querySelector('.live').dataset.connection === 'live'")
+    page.until("document.querySelector('.head').innerText.includes('a line that arrived live')")
+    page.click(".live")
+    page.until("document.querySelector('.live').dataset.connection === 'off'")
+
+
+def test_dragging_over_the_histogram_zooms(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    page.until("!!document.querySelector('.u-over')")
+    box = page.run(
+        "(r => [r.x, r.y, r.width])(document.querySelector('.u-over').getBoundingClientRect())"
+    )
+    left, right, y = box[0] + box[2] * 0.25, box[0] + box[2] * 0.75, box[1] + 20
+    mouse = {"button": "left", "clickCount": 1, "y": y}
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=left, y=y)
+    page.call("Input.dispatchMouseEvent", type="mousePressed", x=left, **mouse)
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=right, buttons=1, **mouse)
+    page.call("Input.dispatchMouseEvent", type="mouseReleased", x=right, **mouse)
+    page.until("location.search.includes('from=')")
+    script = "(p => Date.parse(p.get('to')) - Date.parse(p.get('from')))"
+    span_ms = page.run(script + "(new URLSearchParams(location.search))")
+    assert 25 * 60_000 < span_ms < 35 * 60_000
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_window(page: Page, page_url: str, width: int) -> None:
+    page.open(f"{page_url}/?q=sku&f=host_name%3Dmill-1&live=1", width)
+    page.click(".row .head")
+    page.until("!!document.querySelector('.details')")
+    assert page.run("document.documentElement.scrollWidth") <= width

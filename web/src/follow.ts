@@ -1,0 +1,61 @@
+// The live tail: one websocket, opened again with backoff, resuming after the newest entry.
+
+import { signal } from "@preact/signals";
+import { type Entry, parseTail, tailUrl } from "./api";
+import { compareNs, nextNs } from "./time";
+
+export type Connection = "off" | "connecting" | "live" | "lost";
+
+export const connection = signal<Connection>("off");
+
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 15_000;
+
+type Receive = (entries: Entry[]) => void;
+
+export class Follower {
+  private socket: WebSocket | undefined;
+  private timer: number | undefined;
+  private retryMs = FIRST_RETRY_MS;
+
+  constructor(
+    private readonly query: string,
+    private nextStart: string,
+    private readonly receive: Receive,
+  ) {}
+
+  start(): void {
+    connection.value = this.retryMs === FIRST_RETRY_MS ? "connecting" : "lost";
+    const socket = new WebSocket(tailUrl(this.query, this.nextStart));
+    this.socket = socket;
+    socket.onopen = () => {
+      connection.value = "live";
+      this.retryMs = FIRST_RETRY_MS;
+    };
+    socket.onmessage = (event) => this.take(parseTail(String(event.data)));
+    socket.onclose = () => this.retry();
+  }
+
+  stop(): void {
+    window.clearTimeout(this.timer);
+    if (this.socket) {
+      this.socket.onclose = null;
+      this.socket.onmessage = null;
+      this.socket.close();
+    }
+    connection.value = "off";
+  }
+
+  private take(entries: Entry[]): void {
+    for (const { ns } of entries) {
+      if (compareNs(ns, this.nextStart) >= 0) this.nextStart = nextNs(ns);
+    }
+    if (entries.length) this.receive(entries);
+  }
+
+  private retry(): void {
+    connection.value = "lost";
+    this.timer = window.setTimeout(() => this.start(), this.retryMs);
+    this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);
+  }
+}

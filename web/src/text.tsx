@@ -1,0 +1,34 @@
+// Lines as text: control characters made visible, found words marked. Never HTML.
+
+/** Control characters as their pictures, so that an escape sequence is seen and does nothing. */
+export function printable(line: string): string {
+  return line.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, (c) =>
+    c === "\x7f" ? "␡" : String.fromCharCode(0x2400 + c.charCodeAt(0)),
+  );
+}
+
+export function Marked({ text, word }: { text: string; word: string }) {
+  if (!word || !text.includes(word)) return <>{text}</>;
+  const parts = text.split(word);
+  return (
+    <>
+      {parts.map((part, i) => (
+        <span key={i}>
+          {i > 0 && <mark>{word}</mark>}
+          {part}
+        </span>
+      ))}
+    </>
+  );
+}
+
+/** Copies `text`; the clipboard API is absent on plain http away from localhost. */
+export async function copy(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
