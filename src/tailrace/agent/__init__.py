@@ -1,0 +1,1 @@
+"""The agent: tails files, numbers what it read, spools it, ships it."""
