@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import re
 from typing import Any
@@ -115,7 +116,8 @@ def test_pushed_down_sum_equals_the_sum_of_streams(engine: Any) -> None:
 
 
 HOSTILE = ["'", "\\", '"', "a' OR 1=1 --", "\\' OR 1=1 --", "{p0:String}", "%", "_", "x\x00y",
-           "\n", "`", "; DROP TABLE logs", "é\u202e", "$1", "\\%", "')) UNION ALL SELECT 1 --"]  # fmt: skip
+           "\n", "`", "; DROP TABLE logs", "é\u202e", "$1", "\\%",
+           "')) UNION ALL SELECT 1 --"]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -196,7 +198,7 @@ def test_slices_adjoin_and_cover() -> None:
         pieces = slices(LogRange(7, BASE, 1, forward))
         ordered = pieces if forward else pieces[::-1]
         assert ordered[0][0] == 7 and ordered[-1][1] == BASE
-        assert all(a[1] == b[0] for a, b in zip(ordered, ordered[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(ordered))
 
 
 def test_a_needle_with_inner_tokens_uses_the_index(engine: Any) -> None:

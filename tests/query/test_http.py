@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
-from tailrace.core.errors import QueryError
+from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.http import routes
 from tailrace.query.logql.parser import parse_log
 from tailrace.query.service import QueryService
@@ -131,7 +131,8 @@ class Stuck:
         return []
 
 
-def test_a_query_that_takes_too_long_is_503() -> None:
+def test_a_query_that_takes_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailrace.query.service.GRACE_S", 0.0)
     service = QueryService(Stuck(), timeout_s=0.01)
     app = Starlette(routes=routes(service))
 
@@ -143,6 +144,18 @@ def test_a_query_that_takes_too_long_is_503() -> None:
     answer = asyncio.run(run())
     assert answer.status_code == 503
     assert "too long" in answer.text
+
+
+class Slow:
+    """An engine that stops a statement at its limit."""
+
+    async def rows(self, *args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
+        raise StoreError("Code: 159. DB::Exception: Timeout exceeded")
+
+
+def test_the_engines_own_timeout_is_a_timeout() -> None:
+    answer = ask(Slow(), "none", "query_range", params={"query": ALL})
+    assert answer.status_code == 503
 
 
 def test_a_follower_sees_each_new_row_once_even_when_late(engine: Any) -> None:

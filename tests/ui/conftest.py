@@ -30,19 +30,20 @@ LINES = [
 ]
 
 
-def _labels(level: str, service: str, index: int) -> dict[str, str]:
-    labels = {"service_name": service, "host_name": "mill-1", "trace_id": f"{index:032x}"}
-    labels["http.route"] = MARKUP if index == 3 else "/cart"
-    return {**labels, "level": level, "detected_level": level} if level else labels
+def _entry(at_s: int) -> dict[str, object]:
+    level, service, line = LINES[at_s % len(LINES)]
+    labels = {"service_name": service, "host_name": "mill-1", "trace_id": f"{at_s:032x}"}
+    labels["http.route"] = MARKUP if line == MARKUP else "/cart"
+    if level:
+        labels |= {"level": level, "detected_level": level}
+    return {"stream": labels, "values": [[str(at_s * SECOND), line]]}
 
 
-def _streams(end_ns: int, limit: int) -> list[dict[str, object]]:
-    found = []
-    for index in range(limit):
-        level, service, line = LINES[index % len(LINES)]
-        at = end_ns - (index + 1) * SECOND
-        found.append({"stream": _labels(level, service, index), "values": [[str(at), line]]})
-    return found
+def _streams(start_ns: int, end_ns: int, limit: int) -> list[dict[str, object]]:
+    """One entry at each whole second of [start, end), newest first."""
+    newest = (end_ns - 1) // SECOND
+    times = range(newest, max(newest - limit, -(-start_ns // SECOND) - 1), -1)
+    return [_entry(at_s) for at_s in times]
 
 
 def _matrix(start_ns: int, end_ns: int, step_s: int) -> list[dict[str, object]]:
@@ -66,8 +67,8 @@ def query_range(request: Request) -> Response:
         result = _matrix(start, end, int(float(asked["step"])))
         data = {"resultType": "matrix", "result": result}
     else:
-        rows = 0 if "nothing" in asked["query"] else min(int(asked["limit"]), 60)
-        data = {"resultType": "streams", "result": _streams(end, rows)}
+        limit = 0 if "nothing" in asked["query"] else int(asked["limit"])
+        data = {"resultType": "streams", "result": _streams(start, end, limit)}
     return JSONResponse({"status": "success", "data": data})
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ FLAGS = [
     "about:blank",
 ]
 DEADLINE_S = 20.0
+WATCH_POLICY = """
+window.refused = [];
+document.addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective));
+"""
 
 
 class Page:
@@ -103,7 +107,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     )
     try:
         with connect(_tab(profile / "DevToolsActivePort", browser), max_size=None) as socket:
-            yield Page(socket)
+            tab = Page(socket)
+            tab.call("Page.enable")
+            tab.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH_POLICY)
+            yield tab
     finally:
         browser.terminate()
         browser.wait(10)
@@ -122,24 +129,36 @@ def _tab(port_file: Path, browser: subprocess.Popen[bytes]) -> str:
 
 def test_lines_levels_services_and_counts_are_shown(page: Page, page_url: str) -> None:
     page.open(page_url)
-    assert page.run("document.querySelectorAll('.row').length") == 60
-    head = page.run("document.querySelector('.head').innerText")
-    assert "error" in head
-    assert "checkout" in head
-    assert "payment refused" in head
-    assert page.run("document.querySelector('.summary').innerText").startswith("60 lines · ")
+    assert page.run("document.querySelectorAll('.row').length") == 200
+    rows = page.run("[...document.querySelectorAll('.head')].map(h => h.textContent)")
+    assert any("error" in row and "checkout" in row and "payment refused" in row for row in rows)
+    assert rows == sorted(rows, key=lambda row: row[:18], reverse=True)
+    assert page.run("document.querySelector('.summary').innerText").startswith("200+ lines · ")
     page.until("document.querySelector('[aria-label=Service]').textContent.includes('inventory')")
     page.until("!!document.querySelector('.plot canvas') && !!document.querySelector('.legend')")
 
 
 def test_markup_in_lines_and_labels_is_text(page: Page, page_url: str) -> None:
     page.open(page_url)
-    page.click(".row:nth-child(4) .head")
+    page.run(
+        "[...document.querySelectorAll('.head')].find(h => /<img/.test(h.textContent)).click()"
+    )
     value = page.until("document.querySelector('.row.open pre')?.innerText")
     assert value.startswith("<script>")
     assert "<img src=x" in page.run("document.querySelector('.row.open table').innerText")
     assert page.run("document.querySelectorAll('.rows img, .rows script').length") == 0
     assert page.run("document.title") == "tailrace"
+
+
+def test_older_pages_follow_without_gap_or_repeat(page: Page, page_url: str) -> None:
+    page.open(f"{page_url}/?range=5m")
+    times = "[...document.querySelectorAll('.row time')].map(t => Date.parse(t.dateTime))"
+    assert len(page.run(times)) == 200
+    page.click(".more")
+    page.until("!document.querySelector('.more')")
+    shown = page.run(times)
+    assert len(shown) == 300
+    assert {a - b for a, b in pairwise(shown)} == {1000}
 
 
 def test_an_error_is_shown_as_text_under_the_box(page: Page, page_url: str) -> None:
@@ -193,6 +212,15 @@ def test_live_rows_arrive_on_top(page: Page, page_url: str) -> None:
     page.until("document.querySelector('.live').dataset.connection === 'off'")
 
 
+def test_scrolling_down_pauses_the_live_rows(page: Page, page_url: str) -> None:
+    page.open(f"{page_url}/?live=1")
+    page.until("document.querySelector('.live').dataset.connection === 'live'")
+    page.run("window.scrollTo(0, 900)")
+    page.until("document.querySelector('.summary').innerText.includes('paused')")
+    page.click(".held")
+    page.until("window.scrollY === 0 && !document.querySelector('.held')")
+
+
 def test_dragging_over_the_histogram_zooms(page: Page, page_url: str) -> None:
     page.open(page_url)
     page.until("!!document.querySelector('.u-over')")
@@ -217,3 +245,10 @@ def test_nothing_is_wider_than_the_window(page: Page, page_url: str, width: int)
     page.click(".row .head")
     page.until("!!document.querySelector('.details')")
     assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_keeps_to_its_own_security_policy(page: Page, page_url: str) -> None:
+    page.open(f"{page_url}/?live=1")
+    page.until("document.querySelector('.live').dataset.connection === 'live'")
+    page.until("!!document.querySelector('.plot canvas')")
+    assert page.run("refused") == []

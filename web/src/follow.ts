@@ -11,16 +11,23 @@ export const connection = signal<Connection>("off");
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 15_000;
 
+/** Entries are shown together this often: a busy tail must not redraw for each message. */
+const SHOW_EVERY_MS = 200;
+
 type Receive = (entries: Entry[]) => void;
 
 export class Follower {
   private socket: WebSocket | undefined;
   private timer: number | undefined;
+  private showTimer: number | undefined;
+  private waiting: Entry[] = [];
   private retryMs = FIRST_RETRY_MS;
 
+  /** `receive` gets at most `most` entries at a time, the newest ones. */
   constructor(
     private readonly query: string,
     private nextStart: string,
+    private readonly most: number,
     private readonly receive: Receive,
   ) {}
 
@@ -38,6 +45,7 @@ export class Follower {
 
   stop(): void {
     window.clearTimeout(this.timer);
+    window.clearTimeout(this.showTimer);
     if (this.socket) {
       this.socket.onclose = null;
       this.socket.onmessage = null;
@@ -50,6 +58,14 @@ export class Follower {
     for (const { ns } of entries) {
       if (compareNs(ns, this.nextStart) >= 0) this.nextStart = nextNs(ns);
     }
+    this.waiting = [...this.waiting, ...entries].slice(-this.most);
+    this.showTimer ??= window.setTimeout(() => this.show(), SHOW_EVERY_MS);
+  }
+
+  private show(): void {
+    this.showTimer = undefined;
+    const entries = this.waiting;
+    this.waiting = [];
     if (entries.length) this.receive(entries);
   }
 

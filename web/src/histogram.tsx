@@ -4,8 +4,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { type Bars, stack, toBars } from "./bars";
-import { ask, volume, volumeError } from "./session";
-import { formatClock } from "./time";
+import { ask, status, volume, volumeError } from "./session";
+import { formatClock, formatLength } from "./time";
 
 const HEIGHT = 128;
 const SMALLEST_DRAG_PX = 4;
@@ -117,7 +117,7 @@ function Legend({ bars, stepMs, at }: { bars: Bars; stepMs: number; at: number |
       ))}
       <span class="when">
         {from === undefined
-          ? `${stepMs / 1000} s per bar · drag to zoom`
+          ? `${formatLength(stepMs)} per bar · drag to zoom`
           : `${formatClock(from * 1000)} to ${formatClock(from * 1000 + stepMs).slice(6)}`}
       </span>
     </div>
@@ -155,7 +155,7 @@ export function Histogram() {
     };
   }, [bars]);
   return (
-    <section class="histogram" aria-label="Volume over time by level">
+    <section class="histogram" aria-label="Volume over time by level" hidden={status.value === "error"}>
       <div ref={host} class="plot" role="img" aria-label="Bars of log volume, stacked by level" />
       {bars && shown && <Legend bars={bars} stepMs={shown.stepMs} at={at.value} />}
       {volumeError.value && <p class="quiet">The volume is not available.</p>}

@@ -10,6 +10,13 @@ const TOP_PX = 40;
 function Summary() {
   const count = session.rows.value.length;
   const { live, range } = session.state.value;
+  if (session.status.value === "error") {
+    return (
+      <p class="summary" role="status" aria-busy={false}>
+        The search failed.
+      </p>
+    );
+  }
   const loading = session.status.value === "loading";
   const lines = `${count.toLocaleString()}${session.more.value ? "+" : ""} ${count === 1 ? "line" : "lines"}`;
   const took = `${Math.max(1, Math.round(session.tookMs.value))} ms`;

@@ -38,7 +38,7 @@ export const levels = signal<string[]>([]);
 let aborter = new AbortController();
 let follower: Follower | undefined;
 let volumeTimer: number | undefined;
-let window_: Window = { startNs: "0", endNs: "0" };
+let shown: Window = { startNs: "0", endNs: "0" };
 
 function toWindow(span: Span): Window {
   return { startNs: toNs(span.fromMs), endNs: toNs(span.toMs) };
@@ -56,13 +56,13 @@ export async function run(): Promise<void> {
   const { signal: cancel } = aborter;
   stopFollowing();
   const span = resolve(state.value.range, Date.now());
-  window_ = toWindow(span);
+  shown = toWindow(span);
   status.value = "loading";
   const began = performance.now();
   void refreshVolume(cancel);
   void refreshChoices();
   try {
-    const entries = await queryLogs(query.value, window_, PAGE, cancel);
+    const entries = await queryLogs(query.value, shown, PAGE, cancel);
     if (cancel.aborted) return;
     tookMs.value = performance.now() - began;
     rows.value = toRows(entries);
@@ -86,7 +86,7 @@ export async function loadMore(): Promise<void> {
   const { signal: cancel } = aborter;
   loadingMore.value = true;
   try {
-    const older = { startNs: window_.startNs, endNs: nextNs(oldest.ns) };
+    const older = { startNs: shown.startNs, endNs: nextNs(oldest.ns) };
     for (let limit = PAGE; ; limit = LARGEST_PAGE) {
       const entries = await queryLogs(query.value, older, limit, cancel);
       const fresh = unseen(entries, rows.value, nextNs(oldest.ns));
@@ -123,11 +123,11 @@ async function refreshVolume(cancel: AbortSignal): Promise<void> {
 }
 
 async function refreshChoices(): Promise<void> {
-  const asked = window_;
+  const asked = shown;
   const load = async (name: string, target: typeof services): Promise<void> => {
     try {
       const values = await labelValues(name, asked);
-      if (asked === window_) target.value = values.sort();
+      if (asked === shown) target.value = values.filter(Boolean).sort();
     } catch {
       // The list query reports the same trouble; a dropdown keeps what it had.
     }
@@ -137,8 +137,8 @@ async function refreshChoices(): Promise<void> {
 
 function follow(cancel: AbortSignal): void {
   const newest = rows.value[0];
-  const start = newest ? nextNs(newest.ns) : window_.endNs;
-  follower = new Follower(query.value, start, (entries) => {
+  const start = newest ? nextNs(newest.ns) : shown.endNs;
+  follower = new Follower(query.value, start, LIVE_ROWS, (entries) => {
     const target = paused.value ? held : rows;
     target.value = prepend(toRows(entries), target.value);
     if (rows.value.length >= LIVE_ROWS) more.value = false;

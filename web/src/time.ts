@@ -48,6 +48,13 @@ export function describe(range: Range): string {
   return `${formatClock(range.fromMs)} to ${formatClock(range.toMs)}`;
 }
 
+/** A length of time in its largest whole unit: `30 s`, `15 min`, `6 h`, `1 d`. */
+export function formatLength(ms: number): string {
+  if (ms % DAY === 0) return `${ms / DAY} d`;
+  if (ms % HOUR === 0) return `${ms / HOUR} h`;
+  return ms % MINUTE === 0 ? `${ms / MINUTE} min` : `${ms / 1000} s`;
+}
+
 export function toNs(ms: number): string {
   return `${BigInt(Math.round(ms)) * 1_000_000n}`;
 }

@@ -25,11 +25,11 @@ from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.auth import RequireToken
-from tailrace.gateway.routes import Door
+from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes as gateway_routes
 from tailrace.guard.passthrough import PassThrough
-from tailrace.query.http import QueryService
 from tailrace.query.http import routes as query_routes
+from tailrace.query.service import QueryService
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
@@ -131,7 +131,7 @@ class Runtime:
                 host=host,
                 port=port,
                 http="httptools",
-                ws="websockets",
+                ws="websockets-sansio",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -141,10 +141,10 @@ class Runtime:
         return http, asyncio.create_task(http.serve())
 
     def _application(self) -> ASGIApp:
-        door = Door(PassThrough(self._queue), self._clock, self._metrics)
+        door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
         routes: list[BaseRoute] = [
             *gateway_routes(door),
-            *query_routes(QueryService(self._engine, self._clock, self._metrics)),
+            *query_routes(QueryService(self._engine, self._metrics, self._clock)),
             Route("/metrics", self._render_metrics),
             *ui_routes(),
         ]

@@ -34,6 +34,8 @@ QUEUE_BYTES = 8 * GIB
 DEAD_LETTER_BYTES = 256 * MIB
 # Below this much free space the queue answers Busy: the store and the archive need room to drain.
 DISK_RESERVE_BYTES = 512 * MIB
+# Group commit: how long an ack may wait for company.
+GROUP_COMMIT_S = 0.005
 # One insert: large enough for few parts, small enough for memory and for freshness.
 INSERT_BYTES = 32 * MIB
 INSERT_WAIT_S = 0.5
@@ -60,7 +62,10 @@ TAIL_FOLLOWERS = 200
 ENGINE_MEMORY_BYTES = 500 * MIB
 # The agent keeps at most this on disk while the gateway is away.
 SPOOL_BYTES = 4 * GIB
+# Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
+# Frames that a gateway refused, kept for a person to look at; the oldest go first.
+REJECTED_BYTES = 64 * MIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES

@@ -134,12 +134,12 @@ def tail(url: str, text: str, token: str = "") -> Iterator[Line]:
     address += "/loki/api/v1/tail?" + urllib.parse.urlencode({"query": text})
     try:
         with connect(address, additional_headers=_headers(token), max_size=64 * MIB) as socket:
-            for message in socket:
-                yield from lines(msgspec.json.decode(message)["streams"])
+            for received in socket:
+                yield from lines(msgspec.json.decode(received)["streams"])
     except InvalidStatus as error:
         body = error.response.body or b""
-        said = body.decode("utf-8", "replace").strip() or str(error.response.status_code)
-        raise QueryError(said) from None
+        said = bytes(body).decode("utf-8", "replace").strip()
+        raise QueryError(said or str(error.response.status_code)) from None
     except (OSError, WebSocketException) as error:
         raise StoreError(f"cannot follow {url}: {error}; is `tailrace up` running?") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from starlette.datastructures import FormData, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -36,7 +36,9 @@ def default_tenant(connection: HTTPConnection) -> str:
 class Asked:
     """One request: its tenant and parameters, from the URL and the form together."""
 
-    def __init__(self, request: Request, tenant: str, form: FormData | None, now_ns: int) -> None:
+    def __init__(
+        self, request: Request, tenant: str, form: QueryParams | None, now_ns: int
+    ) -> None:
         self.request = request
         self.tenant = tenant
         self.now_ns = now_ns
@@ -45,8 +47,7 @@ class Asked:
 
     def all(self, name: str) -> list[str]:
         """Every value of a parameter."""
-        sent = list(self._form.getlist(name)) if self._form else []
-        return [*self._query.getlist(name), *(value for value in sent if isinstance(value, str))]
+        return [*self._query.getlist(name), *(self._form.getlist(name) if self._form else [])]
 
     def get(self, name: str) -> str:
         """The first value, or ""."""
@@ -131,14 +132,17 @@ def _endpoint(
     return endpoint
 
 
-async def _form(request: Request) -> FormData | None:
+async def _form(request: Request) -> QueryParams | None:
     kind = request.headers.get("content-type", "")
     if request.method != "POST" or not kind.startswith("application/x-www-form-urlencoded"):
         return None
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > 4 * limits.QUERY_TEXT_BYTES:
         raise QueryError(f"a form needs a Content-Length up to {4 * limits.QUERY_TEXT_BYTES} bytes")
-    return await request.form(max_fields=FORM_FIELDS)
+    body = await request.body()
+    if body.count(b"&") >= FORM_FIELDS:
+        raise QueryError(f"the form has more than {FORM_FIELDS} fields")
+    return QueryParams(body)
 
 
 def refusal(error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.binder import Binder
-from tailrace.query.engine import Engine
+from tailrace.query.engine import BAD_REGEX, Engine, code
 from tailrace.query.logql.ast import LogQuery, Matcher
 from tailrace.query.logql.parser import EMPTY_SELECTOR
 from tailrace.query.needle import label_regex, line_regex
@@ -36,7 +36,9 @@ async def _matches_empty(pattern: str, position: int, engine: Engine) -> bool:
     bind = Binder()
     try:
         rows = await engine.rows(f"SELECT match('', {bind.text(pattern)})", bind.values)
-    except StoreError:
+    except StoreError as error:
+        if code(error) != BAD_REGEX:
+            raise
         message = f"the regular expression at character {position + 1} is not valid RE2"
         raise QueryError(message, position) from None
     return bool(rows[0][0])

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from tailrace.core import limits
 from tailrace.core.clock import Clock, SystemClock
-from tailrace.core.errors import Busy, QueryError
+from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.query import evaluate, plan, regexes
 from tailrace.query.catalogue import MAX_KEYS, Catalogue
-from tailrace.query.engine import Engine
+from tailrace.query.engine import TIMED_OUT, Engine, code
 from tailrace.query.labels import is_built_in, sanitise, stream
 from tailrace.query.logql.ast import LogQuery, Metric, Query
 from tailrace.query.plan import Grid, Scope, Statement
@@ -24,6 +24,8 @@ Rows = list[tuple[Any, ...]]
 Result = TypeVar("Result")
 FIRST_SLICE_NS = 60_000_000_000
 SLICE_GROWTH = 8
+# The engine stops a statement by itself; only what it fails to stop is abandoned.
+GRACE_S = 1.0
 DEFAULT_LABELS = ("level", "service_name")
 
 
@@ -69,7 +71,7 @@ class QueryService:
             raise Busy(message, retry_after_s=2, overload=False) from None
         began = self.clock.monotonic_s()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s + GRACE_S):
                 yield
         finally:
             self._slots.release()
@@ -77,9 +79,14 @@ class QueryService:
 
     async def run(self, statement: Statement) -> Rows:
         """Rows of one statement."""
-        return await self.engine.rows(
-            statement.sql, statement.parameters, timeout_s=self._timeout_s
-        )
+        try:
+            return await self.engine.rows(
+                statement.sql, statement.parameters, timeout_s=self._timeout_s
+            )
+        except StoreError as error:
+            if code(error) == TIMED_OUT:
+                raise TimeoutError from error
+            raise
 
     async def scope(self, query: Query, tenant: str, start_ns: int, end_ns: int) -> Scope:
         """Check the query's regexes and resolve what its labels need."""

@@ -1,113 +1,166 @@
-"""A named reader of the segment log, and its durable position.
-
-Position file: `CRC32 SPACE SEGMENT SPACE OFFSET NEWLINE`, the checksum in 8 hex digits over the
-rest of the line. It is replaced atomically; a file that fails its checksum counts as absent, and
-the consumer starts again from the oldest segment: reading twice is safe, skipping is not.
-"""
+"""Consumers: named readers of the log that remember how far they are."""
 
 from __future__ import annotations
 
 import asyncio
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+import msgspec
+
+from tailrace.core import limits
 from tailrace.core.contracts import Delivery, Position
-from tailrace.core.frame import Lane
-from tailrace.core.metrics import Metrics
-from tailrace.queue import segment
+from tailrace.core.frame import Frame, Header, Lane
 from tailrace.queue.files import FileSystem
+from tailrace.queue.record import Record
+from tailrace.queue.segment import Extent, scan
 
-if TYPE_CHECKING:
-    from tailrace.queue.log import SegmentLog
-
-ALL_LANES = frozenset(Lane)
+# Bytes of segments that one step in a thread goes through: bounds memory and the time to cancel.
+STEP_BYTES = 2 * limits.INSERT_BYTES
 
 
-class SegmentConsumer:
-    """A `Consumer`. Sees only what is synced."""
+class Broken(msgspec.Struct, frozen=True):
+    """Bytes [start, end) of a segment that could not be read as a frame."""
 
-    def __init__(
-        self, queue: SegmentLog, name: str, directory: Path, files: FileSystem, metrics: Metrics
-    ) -> None:
-        self.lanes: frozenset[Lane] = ALL_LANES
-        self._queue = queue
-        self._path = directory / f"{name}.position"
-        self._directory = directory
-        self._files = files
-        self._metrics = metrics
-        self._committed = Position(0, 0)
-        self._position = Position(0, 0)
+    segment: int
+    start: int
+    end: int
 
-    def load(self) -> None:
-        """Read the position file. Blocking."""
-        if self._path.name in self._files.names(self._directory):
-            size = self._files.size(self._path)
-            self._committed = parse(self._files.read(self._path, 0, size))
-        self._position = self._committed
+
+class Step(msgspec.Struct):
+    """What one pass over the segments found, and the place it reached."""
+
+    position: Position
+    deliveries: list[Delivery] = []
+    broken: list[Broken] = []
+    payload_bytes: int = 0
+    stored_bytes: int = 0
+
+
+class Log(Protocol):
+    """What a consumer asks of its log."""
+
+    @property
+    def files(self) -> FileSystem: ...
+
+    @property
+    def directory(self) -> Path: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def grown(self) -> asyncio.Event:
+        """Set when records were added after it was asked for, or at close."""
+        ...
+
+    def extents(self) -> Sequence[Extent]: ...
+
+    def committed(self, name: str) -> Position: ...
+
+    async def commit(self, name: str, position: Position) -> None: ...
+
+    async def report(self, broken: Sequence[Broken]) -> None: ...
+
+
+class LogConsumer:
+    """Implements `Consumer` on a segment log. Sees only durable records."""
+
+    def __init__(self, log: Log, name: str, lanes: frozenset[Lane]) -> None:
+        self._log = log
+        self._name = name
+        self._lanes = lanes
+        self._position = log.committed(name)
+
+    async def read(self, max_bytes: int, wait_s: float) -> list[Delivery]:
+        """See `Consumer.read`. Returns [] at once when the log is closed. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        while not self._log.closed:
+            grown = self._log.grown
+            step = await self._step(max_bytes)
+            if step.deliveries:
+                return step.deliveries
+            if step.stored_bytes == 0:
+                try:
+                    async with asyncio.timeout_at(until):
+                        await grown.wait()
+                except TimeoutError:
+                    return []
+        return []
+
+    async def commit(self, position: Position) -> None:
+        """See `Consumer.commit`. Raises StoreError when the position could not be stored."""
+        if position > self._position:
+            raise ValueError(f"consumer {self._name}: {position} was never read")
+        if position > self.committed:
+            await self._log.commit(self._name, position)
+
+    async def rewind(self) -> None:
+        self._position = self.committed
 
     @property
     def committed(self) -> Position:
-        return self._committed
+        return self._log.committed(self._name)
 
     @property
     def position(self) -> Position:
         return self._position
 
-    async def read(self, max_bytes: int, wait_s: float) -> list[Delivery]:
-        deliveries = await asyncio.to_thread(self._read, max_bytes)
-        if not deliveries and wait_s > 0:
-            await self._queue.wait_grown(wait_s)
-            deliveries = await asyncio.to_thread(self._read, max_bytes)
-        return deliveries
-
-    def _read(self, max_bytes: int) -> list[Delivery]:
-        deliveries: list[Delivery] = []
-        size = 0
-        while size < max_bytes:
-            at = self._position
-            limit = self._queue.durable_bytes(at.segment)
-            path = segment.path_of(self._directory, at.segment)
-            entry = segment.read_entry(self._files, path, at.offset, limit)
-            if entry is None:
-                following = self._queue.following(at.segment)
-                if following is None:
-                    break
-                self._position = Position(following, 0)
-                continue
-            after = Position(at.segment, entry.end)
-            if entry.frame is None:
-                self._metrics.add("tailrace_queue_corrupt_total")
-            elif entry.frame.header.lane in self.lanes:
-                if deliveries and size + entry.frame.header.bytes > max_bytes:
-                    break
-                size += entry.frame.header.bytes
-                deliveries.append(Delivery(entry.frame, after))
-            self._position = after
-        return deliveries
-
-    async def commit(self, position: Position) -> None:
-        await asyncio.to_thread(self._files.replace, self._path, render(position))
-        self._committed = position
-        await self._queue.release()
-
-    async def rewind(self) -> None:
-        self._position = self._committed
-
     async def lag_bytes(self) -> int:
-        return self._queue.bytes_after(self._committed)
+        return sum(extent.bytes_after(self.committed) for extent in self._log.extents())
+
+    async def _step(self, max_bytes: int) -> Step:
+        behind = [e for e in self._log.extents() if e.bytes_after(self._position)]
+        if not behind:
+            return Step(self._position)
+        log, start = self._log, self._position
+        step = await asyncio.to_thread(
+            collect, log.files, log.directory, behind, start, self._lanes, max_bytes
+        )
+        if step.broken:
+            await log.report(step.broken)
+        self._position = step.position
+        return step
 
 
-def render(position: Position) -> bytes:
-    """A position file's content."""
-    text = f"{position.segment} {position.offset}".encode()
-    return f"{zlib.crc32(text):08x} ".encode() + text + b"\n"
+def collect(
+    files: FileSystem,
+    directory: Path,
+    extents: Sequence[Extent],
+    position: Position,
+    lanes: frozenset[Lane],
+    max_bytes: int,
+) -> Step:
+    """Frames of `lanes` behind `position`, up to `max_bytes` before compression. Blocking."""
+    step = Step(position)
+    for extent in extents:
+        try:
+            for item in scan(files, directory, extent, extent.start_after(step.position)):
+                frame = _frame(item.header, item.payload) if isinstance(item, Record) else None
+                if frame is None:
+                    step.broken.append(Broken(extent.number, item.start, item.end))
+                elif frame.header.lane in lanes:
+                    size = step.payload_bytes + frame.header.bytes
+                    if step.deliveries and size > max_bytes:
+                        return step
+                    after = Position(extent.number, item.end)
+                    step.deliveries.append(Delivery(frame, after))
+                    step.payload_bytes = size
+                step.position = Position(extent.number, item.end)
+                step.stored_bytes += item.end - item.start
+                if step.stored_bytes >= STEP_BYTES or step.payload_bytes >= max_bytes:
+                    return step
+        except FileNotFoundError:
+            # Released meanwhile, or removed by hand: what is left is in later segments.
+            step.position = Position(extent.number, extent.end)
+            step.stored_bytes += 1
+    return step
 
 
-def parse(data: bytes) -> Position:
-    """The position in a file's content; the beginning where it is torn."""
-    checksum, _, text = data.rstrip(b"\n").partition(b" ")
-    if f"{zlib.crc32(text):08x}".encode() != checksum or text.count(b" ") != 1:
-        return Position(0, 0)
-    number, offset = text.split(b" ")
-    return Position(int(number), int(offset))
+def _frame(header: bytes, payload: bytes) -> Frame | None:
+    try:
+        return Frame(msgspec.msgpack.decode(header, type=Header), payload)
+    except msgspec.DecodeError:
+        return None

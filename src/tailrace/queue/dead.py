@@ -1,51 +1,98 @@
-"""Dead letters: frames that can never be processed, kept with the reason.
+"""Dead letters: frames that can never be processed, and records whose bytes broke.
 
-One segment file of ordinary records; the reason is the resource attribute `tailrace.dead_letter`.
-Bounded: at the bound, `add` is Busy and the frame stays where it is.
+They stand in segments like the queue's own (see `segment.py`), in the folder `dead/`. A record's
+header is the msgpack of `Letter`; its payload is the frame's payload, or the broken bytes as they
+were found. The folder is bounded: when it is full nothing is dropped, `Busy` is raised. Deleting
+old segment files by hand, with the server stopped, makes room.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from tailrace.core.contracts import Position
 from tailrace.core.errors import Busy
-from tailrace.core.frame import Frame
-from tailrace.core.metrics import Metrics
-from tailrace.queue import record, segment
+from tailrace.core.frame import Header
+from tailrace.queue.appender import Appender, Entry
 from tailrace.queue.files import FileSystem
+from tailrace.queue.record import Record, encoded_bytes
+from tailrace.queue.segment import Extent, numbers_in, path_of, recover, scan
 
-REASON = "tailrace.dead_letter"
+RETRY_S = 30.0
+
+
+class Letter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why and when (UTC nanoseconds); the frame's header, or where broken bytes stood."""
+
+    reason: str
+    buried_ns: int
+    header: Header | None = None
+    found: Position | None = None
 
 
 class DeadLetters:
-    """Blocking; called on the queue's disk thread."""
+    """The folder `dead/`. Blocking; used from one worker thread."""
 
-    def __init__(self, directory: Path, files: FileSystem, metrics: Metrics, limit: int) -> None:
-        self._directory = directory
+    def __init__(
+        self, files: FileSystem, directory: Path, segment_bytes: int, limit_bytes: int
+    ) -> None:
         self._files = files
-        self._metrics = metrics
-        self._limit = limit
-        self._path = segment.path_of(directory, 1)
+        self._directory = directory
+        self._limit_bytes = limit_bytes
+        self._segment_bytes = segment_bytes
+        self._sealed_bytes = 0
+        self._active = Extent(0, 0)
+        self._appender: Appender | None = None
 
     def open(self) -> None:
-        """Create the file, or cut its torn tail."""
-        self._files.make_directory(self._directory)
-        if self._path.name not in self._files.names(self._directory):
-            self._files.create(self._path)
-            return
-        whole = segment.whole_bytes(self._files, self._path)
-        if whole < self._files.size(self._path):
-            self._files.truncate(self._path, whole)
+        """Find what is there. Raises OSError."""
+        self._files.mkdir(self._directory)
+        numbers = numbers_in(self._files, self._directory)
+        if numbers:
+            recover(self._files, self._directory, numbers[-1])
+        self._sealed_bytes = self._stored_bytes()
+        following = max(numbers, default=0) + 1
+        self._appender = Appender(self._files, self._directory, self._segment_bytes, following)
 
-    def add(self, frame: Frame, reason: str) -> None:
-        """Keep a frame, durably."""
-        resource = {**frame.header.resource, REASON: reason}
-        header = msgspec.structs.replace(frame.header, resource=resource)
-        data = record.encode(Frame(header, frame.payload))
-        if self._files.size(self._path) + len(data) > self._limit:
-            raise Busy("the dead letters are full; look at them and remove what is not needed")
-        self._files.append(self._path, data)
-        self._files.sync(self._path)
-        self._metrics.add("tailrace_dead_letters_total")
+    def bury(self, letter: Letter, payload: bytes) -> None:
+        """Keep a letter, durably. Raises Busy when there is no room or the disk refuses."""
+        assert self._appender is not None, "open first"
+        entry: Entry = (msgspec.msgpack.encode(letter), payload)
+        if self.size_bytes + encoded_bytes(*entry) > self._limit_bytes:
+            raise Busy(
+                f"dead letters would pass {self._limit_bytes} bytes; empty the folder dead/ "
+                "or raise queue.dead_letter_size",
+                RETRY_S,
+            )
+        try:
+            extent = self._appender.append([entry])
+        except OSError as error:
+            raise Busy(f"dead letter not written: {error.strerror}", RETRY_S) from error
+        if extent.number != self._active.number:
+            self._sealed_bytes += self._active.end
+        self._active = extent
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all dead letters."""
+        return self._sealed_bytes + self._active.end
+
+    def close(self) -> None:
+        if self._appender is not None:
+            self._appender.close()
+
+    def _stored_bytes(self) -> int:
+        numbers = numbers_in(self._files, self._directory)
+        return sum(self._files.size(path_of(self._directory, number)) for number in numbers)
+
+
+def letters(files: FileSystem, directory: Path) -> Iterator[tuple[Letter, bytes]]:
+    """All readable dead letters of the folder, oldest first. Blocking; raises OSError."""
+    for number in numbers_in(files, directory):
+        extent = Extent(number, files.size(path_of(directory, number)))
+        for item in scan(files, directory, extent, extent.start_after(Position(0, 0))):
+            if isinstance(item, Record):
+                yield msgspec.msgpack.decode(item.header, type=Letter), item.payload

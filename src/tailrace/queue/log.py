@@ -1,14 +1,14 @@
-"""The embedded queue: a log of append-only segments in one directory.
+"""The segment log: a durable queue on one disk, for one process.
 
-    QUEUE/NNNNNNNNNNNN.seg   records (record.py), numbered from 1
-    QUEUE/NAME.position      how far a consumer has come (consumer.py)
-    QUEUE/dead/*.seg         frames that can never be processed
+    directory/
+      lock                     held by the process that owns the directory
+      000000000007.seg ...     records, see segment.py and record.py
+      consumers/<name>.0 .1    positions, see positions.py
+      dead/...                 dead letters, see dead.py
 
-An accept returns after its records are synced; accepts that arrive while a sync runs share the
-next one. A write or sync that fails is never tried again on the same file: the kernel may have
-dropped the pages and marked them clean. That segment is cut to its synced length and closed, the
-accept is answered Busy, and the next one starts a new segment.
-Bounded by bytes: at the bound, and below the disk reserve, accept is Busy. Nothing is dropped.
+`accept` gathers the frames of concurrent callers for a few milliseconds and writes them with one
+write and one sync in a worker thread. A segment is deleted when every declared consumer has
+committed past it; the newest one always stays, for its number must not be given out again.
 """
 
 from __future__ import annotations
@@ -18,29 +18,54 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import TypeVar
 
-from tailrace.core import limits, log
+import msgspec
+
+from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position, Receipt
-from tailrace.core.errors import Busy
+from tailrace.core.errors import Busy, ConfigError, Poison, StoreError
 from tailrace.core.frame import Frame, Lane
+from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
-from tailrace.queue import record, segment
-from tailrace.queue.consumer import SegmentConsumer
-from tailrace.queue.dead import DeadLetters
+from tailrace.queue.appender import Appender, Entry
+from tailrace.queue.consumer import Broken, LogConsumer
+from tailrace.queue.dead import DeadLetters, Letter
 from tailrace.queue.files import FileSystem
+from tailrace.queue.positions import PositionFile
+from tailrace.queue.record import PAYLOAD_LIMIT_BYTES, encoded_bytes
+from tailrace.queue.segment import Extent, numbers_in, path_of, recover
 
-_log = log.get("queue")
-A = TypeVarTuple("A")
-T = TypeVar("T")
-FULL_RETRY_S = 2.0
-FAULT_RETRY_S = 1.0
-_Waiting = tuple[bytes, "asyncio.Future[None]"]
+_log = get("queue")
+_T = TypeVar("_T")
+
+# A group is written at once; a larger one gains nothing more from sharing a sync.
+GROUP_BYTES = 8 * limits.MIB
+# How long an acknowledgement may wait for company.
+GROUP_COMMIT_S = 0.005
+BUSY_FULL_S = 5.0
+BUSY_DISK_S = 2.0
+# Damage that was named is named once, by whichever consumer meets it first.
+_REPORTED = 10_000
+
+
+class _Batch:
+    """The frames of one `accept`, waiting for their sync."""
+
+    def __init__(self, entries: list[Entry], done: asyncio.Future[None]) -> None:
+        self.entries = entries
+        self.done = done
+        self.size = sum(encoded_bytes(*entry) for entry in entries)
 
 
 class SegmentLog:
-    """A `Queue` on local disk. `open` first; one process owns a directory."""
+    """Implements `Queue`. Open it first. All methods belong to one event loop.
+
+    `consumers` names the readers that segments are held for; others cannot read.
+    `queue_bytes` and `dead_letter_bytes` bound what is stored, `disk_reserve_bytes` is left free,
+    `group_commit_s` is how long an acknowledgement may wait for company.
+    """
 
     def __init__(
         self,
@@ -48,188 +73,332 @@ class SegmentLog:
         files: FileSystem,
         clock: Clock,
         metrics: Metrics,
-        *,
         consumers: frozenset[str],
+        *,
         segment_bytes: int = limits.SEGMENT_BYTES,
         queue_bytes: int = limits.QUEUE_BYTES,
         dead_letter_bytes: int = limits.DEAD_LETTER_BYTES,
         disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES,
+        group_commit_s: float = GROUP_COMMIT_S,
     ) -> None:
-        self._directory = directory
-        self._files = files
+        self.directory = directory
+        self.files = files
         self._clock = clock
         self._metrics = metrics
-        self._names = consumers
-        self._segment_bytes = segment_bytes
+        # Room for a segment being read, one being written and one between.
+        self._segment_bytes = min(segment_bytes, queue_bytes // 4)
         self._queue_bytes = queue_bytes
         self._reserve_bytes = disk_reserve_bytes
-        self._dead = DeadLetters(directory / "dead", files, metrics, dead_letter_bytes)
-        self._durable: dict[int, int] = {}  # segment number -> synced bytes
-        self._active = 0  # 0: the next append starts a segment
-        self._next = 1
-        self._waiting: list[_Waiting] = []
-        self._waiting_bytes = 0
+        self._group_commit_s = group_commit_s
+        home = directory / "consumers"
+        self._stores = {name: PositionFile(files, home, name) for name in sorted(consumers)}
+        self._committed: dict[str, Position] = {}
+        self._dead = DeadLetters(files, directory / "dead", self._segment_bytes, dead_letter_bytes)
+        self._extents: dict[int, Extent] = {}
+        self._appender: Appender | None = None
+        self._lock: int | None = None
+        self._worker = ThreadPoolExecutor(1, "queue")
+        self._pending: list[_Batch] = []
+        self._pending_bytes = 0
+        self._stored_bytes = 0
         self._committer: asyncio.Task[None] | None = None
-        self._grown = asyncio.Condition()
-        self._consumers: dict[str, SegmentConsumer] = {}
-        self._disk = ThreadPoolExecutor(1, "queue-write")
+        self._grown: asyncio.Event | None = None
+        self._reported: set[Broken] = set()
+        self._failed_s = float("-inf")
+        self._releasing = asyncio.Lock()
+        self._accepting = False
+        self.closed = False
 
     async def open(self) -> None:
-        """Find the segments, cut the torn tail of the last one, read the positions."""
-        await self._on_disk(self._recover)
-        self._consumers = {
-            name: SegmentConsumer(self, name, self._directory, self._files, self._metrics)
-            for name in self._names
-        }
-        for consumer in self._consumers.values():
-            await asyncio.to_thread(consumer.load)
-
-    def _recover(self) -> None:
-        self._files.make_directory(self._directory)
-        self._dead.open()
-        names = [n for n in self._files.names(self._directory) if n.endswith(segment.SUFFIX)]
-        numbers = sorted(int(name.removesuffix(segment.SUFFIX)) for name in names)
-        for number in numbers:
-            path = segment.path_of(self._directory, number)
-            size = self._files.size(path)
-            if number == numbers[-1]:
-                whole = segment.whole_bytes(self._files, path)
-                if whole < size:
-                    self._files.truncate(path, whole)
-                size = whole
-                # Bytes read from the page cache are only durable once they are synced.
-                self._files.sync(path)
-            self._durable[number] = size
-        self._next = numbers[-1] + 1 if numbers else 1
+        """Own the directory and recover it. Raises ConfigError when another process owns it."""
+        try:
+            torn = await self._work(self._open)
+        except BaseException:
+            await self.close(0.0)
+            raise
+        if torn:
+            _log.warning("cut off an unfinished write", extra={"bytes": torn})
+            self._metrics.add("tailrace_queue_corrupt_total", label="tail")
+        self._accepting = True
+        await self._release()
 
     async def accept(self, frames: Sequence[Frame]) -> Receipt:
-        """Append, sync, return. Raises Busy when full, out of space or the disk fails."""
-        data = b"".join(record.encode(frame) for frame in frames)
-        if self.size_bytes + self._waiting_bytes + len(data) > self._queue_bytes:
-            self._metrics.add("tailrace_queue_busy_total", label="full")
-            raise Busy("the queue is full; send again later", FULL_RETRY_S)
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append((data, done))
-        self._waiting_bytes += len(data)
-        if self._committer is None:
-            self._committer = asyncio.create_task(self._commit_waiting())
+        """See `Sink.accept`: returns when the frames are durable, in order.
+
+        Raises Busy when the queue or the disk is full or the disk fails, Poison when a frame is
+        larger than a record may be. A cancelled call may leave its frames in the queue.
+        """
+        if not frames:
+            return Receipt(0, 0)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        batch = _Batch([_entry(frame) for frame in frames], done)
+        self._admit(batch.size)
+        self._pending.append(batch)
+        self._pending_bytes += batch.size
+        if self._committer is None or self._committer.done():
+            self._committer = asyncio.create_task(self._commit_groups())
         await done
-        for frame in frames:
-            self._metrics.add("tailrace_queue_frames_total", label=frame.header.lane.value)
+        for lane in Lane:
+            count = sum(frame.header.lane is lane for frame in frames)
+            if count:
+                self._metrics.add("tailrace_queue_frames_total", count, lane.value)
         return Receipt(len(frames), sum(frame.header.rows for frame in frames))
 
-    async def _commit_waiting(self) -> None:
-        """Sync what waits, in groups, until nothing waits."""
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            error: Exception | None = None
-            try:
-                await self._on_disk(self._append, b"".join(data for data, _ in group))
-            except OSError as fault:
-                _log.error("append failed", extra={"error": fault.strerror or "unknown"})
-                self._metrics.add("tailrace_queue_busy_total", label="disk")
-                error = Busy("the disk refused the write; send again later", FAULT_RETRY_S)
-            except Busy as fault:
-                self._metrics.add("tailrace_queue_busy_total", label="disk")
-                error = fault
-            self._waiting_bytes -= sum(len(data) for data, _ in group)
-            for _, done in group:
-                if done.cancelled():
-                    continue
-                if error:
-                    done.set_exception(error)
-                else:
-                    done.set_result(None)
-            self._metrics.add("tailrace_queue_syncs_total")
-            self._metrics.set("tailrace_queue_bytes", self.size_bytes)
-            async with self._grown:
-                self._grown.notify_all()
-        self._committer = None
+    def consumer(self, name: str, lanes: frozenset[Lane]) -> LogConsumer:
+        """A reader at its committed position. Raises ConfigError when `name` was not declared."""
+        if name not in self._committed:
+            raise ConfigError(f"consumer {name!r} was not declared, or the queue is not open")
+        return LogConsumer(self, name, lanes)
 
-    def _append(self, data: bytes) -> None:
-        if self._files.free_bytes(self._directory) < self._reserve_bytes + len(data):
-            raise Busy("the disk is nearly full; send again later", FULL_RETRY_S)
-        if self._active == 0 or self._durable[self._active] >= self._segment_bytes:
-            self._start_segment()
-        path = segment.path_of(self._directory, self._active)
-        try:
-            self._files.append(path, data)
-            self._files.sync(path)
-        except OSError:
-            number, self._active = self._active, 0
-            with contextlib.suppress(OSError):
-                self._files.truncate(path, self._durable[number])
-            raise
-        self._durable[self._active] += len(data)
+    async def bury(self, frame: Frame, reason: str) -> None:
+        """Keep `frame` among the dead letters, durably. Raises Busy when they are full."""
+        letter = Letter(reason, self._clock.wall_ns(), header=frame.header)
+        await self._work(self._dead.bury, letter, frame.payload)
+        self._metrics.add("tailrace_dead_letters_total", label="frame")
 
-    def _start_segment(self) -> None:
-        number = self._next
-        self._next += 1
-        self._active = 0
-        self._files.create(segment.path_of(self._directory, number))
-        self._durable[number] = 0
-        self._active = number
+    async def close(self, deadline_s: float) -> None:
+        """Refuse new frames, finish waiting ones for at most `deadline_s`, let go of the files."""
+        if self.closed:
+            return
+        self._accepting = False
+        if self._committer is not None and not self._committer.done():
+            await asyncio.wait([self._committer], timeout=deadline_s)
+        self._fail(self._pending, Busy("the queue is closing"))
+        self._pending = []
+        self.closed = True
+        self._wake()
+        letting_go = asyncio.get_running_loop().run_in_executor(self._worker, self._close)
+        await asyncio.wait([letting_go], timeout=max(deadline_s, 0.1))
+        self._worker.shutdown(wait=False)
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all segments."""
-        return sum(self._durable.values())
+        """Bytes stored, and those waiting for their sync."""
+        return self._stored_bytes + self._pending_bytes
 
     def ready(self) -> bool:
-        """Whether an accept has room."""
-        return self.size_bytes + self._waiting_bytes < self._queue_bytes
+        """True when `accept` is likely to take a frame now. Cheap."""
+        if not self._accepting or self._clock.monotonic_s() < self._failed_s + BUSY_DISK_S:
+            return False
+        try:
+            free = self.files.free_bytes(self.directory)
+        except OSError:
+            return False
+        return free > self._reserve_bytes and self.size_bytes < self._queue_bytes
 
-    def consumer(self, name: str, lanes: frozenset[Lane]) -> SegmentConsumer:
-        """The reader `name`, one of those given at the start."""
-        consumer = self._consumers[name]
-        consumer.lanes = lanes
-        return consumer
+    # What consumers ask: see consumer.Log.
 
-    async def bury(self, frame: Frame, reason: str) -> None:
-        """Keep a frame among the dead letters. Raises Busy when they are full."""
-        await self._on_disk(self._dead.add, frame, reason)
+    @property
+    def grown(self) -> asyncio.Event:
+        """Set when records were added after it was asked for, or at close."""
+        if self._grown is None or self._grown.is_set():
+            self._grown = asyncio.Event()
+        return self._grown
 
-    async def close(self, deadline_s: float) -> None:
-        """Finish the sync that runs."""
-        if self._committer:
-            await asyncio.wait({self._committer}, timeout=deadline_s)
-        self._disk.shutdown()
+    def extents(self) -> Sequence[Extent]:
+        """Segments and their durable ends, oldest first."""
+        return list(self._extents.values())
 
-    async def _on_disk(self, function: Callable[[*A], T], *args: *A) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._disk, function, *args)
+    def committed(self, name: str) -> Position:
+        return self._committed[name]
 
-    # What consumers need of the log.
+    async def commit(self, name: str, position: Position) -> None:
+        """Store a position and release what nobody needs. Raises StoreError."""
+        try:
+            await self._work(self._stores[name].store, position)
+        except Busy as error:
+            raise StoreError(f"position of {name} not stored: {error}") from error
+        except OSError as error:
+            raise StoreError(f"position of {name} not stored: {error.strerror}") from error
+        self._committed[name] = max(position, self._committed[name])
+        await self._release()
 
-    def durable_bytes(self, number: int) -> int:
-        """Synced length of a segment; 0 when there is none."""
-        return self._durable.get(number, 0)
+    async def report(self, broken: Sequence[Broken]) -> None:
+        """Count damage once, and keep its bytes among the dead letters where there is room."""
+        for place in broken:
+            if place in self._reported:
+                continue
+            if len(self._reported) < _REPORTED:
+                self._reported.add(place)
+            self._metrics.add("tailrace_queue_corrupt_total", label="record")
+            _log.error("skipped a corrupt record", extra=msgspec.structs.asdict(place))
+            with contextlib.suppress(Busy, OSError):
+                await self._work(self._bury_bytes, place)
+                self._metrics.add("tailrace_dead_letters_total", label="corrupt")
 
-    def following(self, number: int) -> int | None:
-        """The next segment after `number`, if any."""
-        later = [found for found in self._durable if found > number]
-        return min(later) if later else None
+    # Accepting.
 
-    def bytes_after(self, position: Position) -> int:
-        """Stored bytes behind `position`."""
-        later = sum(size for number, size in self._durable.items() if number > position.segment)
-        here = self._durable.get(position.segment, 0)
-        return later + max(0, here - position.offset)
+    def _admit(self, size: int) -> None:
+        if not self._accepting:
+            raise self._busy("closed", "the queue is not open", 1.0)
+        if self.size_bytes + size > self._queue_bytes:
+            raise self._busy("full", f"the queue holds {self._queue_bytes} bytes", BUSY_FULL_S)
 
-    async def wait_grown(self, wait_s: float) -> None:
-        """Return at the next sync, or after `wait_s`."""
-        async with self._grown:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._grown.wait(), wait_s)
+    async def _commit_groups(self) -> None:
+        while self._pending:
+            if self._pending_bytes < GROUP_BYTES and self._accepting:
+                await asyncio.sleep(self._group_commit_s)
+            await self._commit_group(self._take())
 
-    async def release(self) -> None:
-        """Delete the segments that every consumer has left behind."""
-        oldest = min(consumer.committed for consumer in self._consumers.values())
-        for number in sorted(self._durable):
-            past = number < oldest.segment or (
-                number == oldest.segment and oldest.offset >= self._durable[number]
-            )
-            if not past or number == self._active:
-                break
-            await self._on_disk(self._files.remove, segment.path_of(self._directory, number))
-            del self._durable[number]
+    def _take(self) -> list[_Batch]:
+        """Batches for one write: at least one, and no more than a group or a segment holds."""
+        group: list[_Batch] = []
+        size = 0
+        limit = min(GROUP_BYTES, self._segment_bytes)
+        while self._pending and (not group or size + self._pending[0].size <= limit):
+            batch = self._pending.pop(0)
+            size += batch.size
+            group.append(batch)
+        return group
+
+    async def _commit_group(self, group: list[_Batch]) -> None:
+        size = sum(batch.size for batch in group)
+        entries = [entry for batch in group if not batch.done.done() for entry in batch.entries]
+        try:
+            extent = await self._work(self._append, entries) if entries else None
+        except Busy as error:
+            self._fail(group, error)
+        except OSError as error:
+            self._failed_s = self._clock.monotonic_s()
+            _log.error("write failed", extra={"error": error.strerror})
+            self._fail(group, self._busy("io", f"disk: {error.strerror}", BUSY_DISK_S))
+        except BaseException as error:
+            self._fail(group, error if isinstance(error, Exception) else Busy("stopped"))
+            raise
+        else:
+            if extent is not None:
+                self._extend(extent)
+                self._metrics.add("tailrace_queue_syncs_total")
+            for batch in group:
+                if not batch.done.done():
+                    batch.done.set_result(None)
+        finally:
+            self._pending_bytes -= size
+            self._gauge()
+
+    def _fail(self, group: list[_Batch], error: Exception) -> None:
+        for batch in group:
+            if not batch.done.done():
+                batch.done.set_exception(error)
+
+    def _busy(self, reason: str, message: str, retry_after_s: float) -> Busy:
+        self._metrics.add("tailrace_queue_busy_total", label=reason)
+        return Busy(message, retry_after_s)
+
+    # Segments.
+
+    def _extend(self, extent: Extent) -> None:
+        before = self._extents.get(extent.number, Extent(extent.number, 0))
+        self._stored_bytes += extent.end - before.end
+        self._extents[extent.number] = extent
+        self._wake()
+
+    async def _release(self) -> None:
+        """Delete segments that every consumer has committed past."""
+        async with self._releasing:
+            done = self._behind_all()
+            newest = max(self._extents, default=0)
+            if done and done[-1].number == newest and done[-1].end > self._segment_bytes // 2:
+                # Without this a full queue whose last segment was read would stay full.
+                with contextlib.suppress(OSError):
+                    self._extend(await self._work(self._rotate))
+            newest = max(self._extents, default=0)
+            for extent in self._behind_all():
+                if extent.number < newest and await self._work(self._delete, extent.number):
+                    del self._extents[extent.number]
+                    self._stored_bytes -= extent.end
+        self._gauge()
+
+    def _behind_all(self) -> list[Extent]:
+        behind = min(self._committed.values(), default=Position(0, 0))
+        return [extent for extent in self.extents() if not extent.bytes_after(behind)]
+
+    def _gauge(self) -> None:
         self._metrics.set("tailrace_queue_bytes", self.size_bytes)
+
+    def _wake(self) -> None:
+        if self._grown is not None:
+            self._grown.set()
+
+    # In the worker thread.
+
+    async def _work(self, function: Callable[..., _T], *args: object) -> _T:
+        if self.closed:
+            raise Busy("the queue is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
+
+    def _open(self) -> int:
+        """Bytes that were cut off."""
+        self.files.mkdir(self.directory)
+        try:
+            self._lock = self.files.lock(self.directory / "lock")
+        except BlockingIOError as error:
+            raise ConfigError(f"{self.directory} is in use by another tailrace") from error
+        self.files.mkdir(self.directory / "consumers")
+        self._committed = {name: store.load() for name, store in self._stores.items()}
+        torn = self._recover()
+        self._dead.open()
+        return torn
+
+    def _recover(self) -> int:
+        numbers = numbers_in(self.files, self.directory)
+        extents = [
+            Extent(number, self.files.size(path_of(self.directory, number)))
+            for number in numbers[:-1]
+        ]
+        torn = 0
+        if numbers:
+            last, torn = recover(self.files, self.directory, numbers[-1])
+            extents += [last] if last else []
+        self._extents = {extent.number: extent for extent in extents}
+        self._stored_bytes = sum(extent.end for extent in extents)
+        used = [*numbers, *(position.segment for position in self._committed.values())]
+        self._appender = Appender(
+            self.files, self.directory, self._segment_bytes, max(used, default=0) + 1
+        )
+        return torn
+
+    def _append(self, entries: list[Entry]) -> Extent:
+        assert self._appender is not None
+        size = sum(encoded_bytes(*entry) for entry in entries)
+        if self.files.free_bytes(self.directory) - size < self._reserve_bytes:
+            message = f"less than {self._reserve_bytes} bytes would be free on the disk"
+            raise self._busy("disk", message, BUSY_DISK_S)
+        return self._appender.append(entries)
+
+    def _rotate(self) -> Extent:
+        assert self._appender is not None
+        return self._appender.rotate()
+
+    def _delete(self, number: int) -> bool:
+        try:
+            self.files.remove(path_of(self.directory, number))
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            _log.warning("segment not deleted", extra={"error": error.strerror})
+            return False
+        return True
+
+    def _bury_bytes(self, place: Broken) -> None:
+        length = min(place.end - place.start, PAYLOAD_LIMIT_BYTES)
+        raw = self.files.read(path_of(self.directory, place.segment), place.start, length)
+        found = Position(place.segment, place.start)
+        self._dead.bury(Letter("corrupt", self._clock.wall_ns(), found=found), raw)
+
+    def _close(self) -> None:
+        if self._appender is not None:
+            self._appender.close()
+        self._dead.close()
+        if self._lock is not None:
+            self.files.close(self._lock)
+            self._lock = None
+
+
+def _entry(frame: Frame) -> Entry:
+    header = msgspec.msgpack.encode(frame.header)
+    if len(header) > limits.HEADER_BYTES:
+        raise Poison(f"frame header of {len(header)} bytes; the limit is {limits.HEADER_BYTES}")
+    if len(frame.payload) > PAYLOAD_LIMIT_BYTES:
+        raise Poison(f"frame of {len(frame.payload)} bytes; the limit is {PAYLOAD_LIMIT_BYTES}")
+    return header, frame.payload

@@ -34,7 +34,7 @@ import msgspec
 
 from tailrace.core.contracts import Position
 from tailrace.core.errors import Corrupt
-from tailrace.queue.files import FileSystem
+from tailrace.queue.files import FileSystem, remove_quietly
 from tailrace.queue.record import Damage, Record, walk
 
 _HEAD = struct.Struct("<8sQQ")
@@ -113,35 +113,28 @@ def scan(
 def recover(files: FileSystem, directory: Path, number: int) -> tuple[Extent | None, int]:
     """What holds of the last segment, and how many bytes were cut off.
 
-    None when it held nothing but a head: it is removed.
+    None when not even its head was finished: the file is removed.
     """
     path = path_of(directory, number)
     size = files.size(path)
+    try:
+        decode_head(files.read(path, 0, HEAD_BYTES), number)
+    except Corrupt:
+        if size > HEAD_BYTES:
+            return Extent(number, size), 0
+        remove_quietly(files, path)
+        return None, 0
     end = HEAD_BYTES
     for item in scan(files, directory, Extent(number, size), HEAD_BYTES):
         if isinstance(item, Record) or item.measured:
             end = item.end
-    if end == HEAD_BYTES and _head_is_lost(files, path, number) and size > HEAD_BYTES:
-        return Extent(number, size), 0
-    if end == HEAD_BYTES:
-        with contextlib.suppress(OSError):
-            files.remove(path)
-        return None, max(0, size - HEAD_BYTES)
-    if size > end:
-        with contextlib.suppress(OSError):
-            files.truncate(path, end)
-    # What is read from the page cache after a kill may not be on the disk yet.
+    # A failure here costs nothing: the bytes behind `end` are read past, if ever.
     with contextlib.suppress(OSError):
+        if size > end:
+            files.truncate(path, end)
+        # What is read from the page cache after a kill may not be on the disk yet.
         files.sync_file(path)
-    return Extent(number, end), size - end
-
-
-def _head_is_lost(files: FileSystem, path: Path, number: int) -> bool:
-    try:
-        decode_head(files.read(path, 0, HEAD_BYTES), number)
-    except Corrupt:
-        return True
-    return False
+    return Extent(number, end), max(0, size - end)
 
 
 def _read_around_bad_sectors(files: FileSystem, path: Path, offset: int, length: int) -> bytes:

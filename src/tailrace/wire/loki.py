@@ -17,6 +17,7 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.wire import labels as label_strings
 from tailrace.wire.content import Content
+from tailrace.wire.density import check_density
 from tailrace.wire.rows import Rows, encode_resource
 from tailrace.wire.text import repair_text
 
@@ -79,8 +80,10 @@ def _as_text(value: Any) -> str:
 def decode_protobuf(body: bytes) -> Content:
     """Records of a raw-block snappy protobuf push. Raises InputError ("snappy", "protobuf",
     "labels", "empty") and TooLarge."""
+    data = _unsnap(body)
+    check_density(data)
     try:
-        push: Any = _PushRequest.FromString(_unsnap(body))
+        push: Any = _PushRequest.FromString(data)
     except message.DecodeError as error:
         raise InputError(f"body is not a Loki push in protobuf: {error}", "protobuf") from error
     rows = Rows()
@@ -163,13 +166,11 @@ def _push_request() -> Any:
     for name, fields in messages.items():
         added = file.message_type.add(name=name)
         for field_name, number, kind, repeated in fields:
-            added.field.add(
-                name=field_name,
-                number=number,
-                type=kinds.get(kind, field.TYPE_MESSAGE),
-                type_name="" if kind in kinds else f".tailrace.loki.{kind}",
-                label=field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL,
-            )
+            one = added.field.add(name=field_name, number=number)
+            one.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
+            one.type = kinds.get(kind, field.TYPE_MESSAGE)
+            if kind not in kinds:
+                one.type_name = f".tailrace.loki.{kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tailrace.loki.Push"))

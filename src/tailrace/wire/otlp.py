@@ -18,16 +18,17 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from tailrace.core.errors import InputError
 from tailrace.wire.content import Content
+from tailrace.wire.density import check_density
 from tailrace.wire.rows import Rows, encode_resource
 
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
-class _Struct(msgspec.Struct, rename="camel", gc=False):
+class _Struct(msgspec.Struct, rename="camel", frozen=True, gc=False):
     pass
 
 
-class _Value(_Struct):
+class _Value(_Struct, frozen=True):
     string_value: str | None = None
     bool_value: bool | None = None
     int_value: int | str | None = None
@@ -37,50 +38,50 @@ class _Value(_Struct):
     kvlist_value: _Pairs | None = None
 
 
-class _Values(_Struct):
+class _Values(_Struct, frozen=True):
     values: list[_Value] = []
 
 
-class _Pair(_Struct):
+class _Pair(_Struct, frozen=True):
     key: str = ""
-    value: _Value = _Value()
+    value: _Value | None = None
 
 
-class _Pairs(_Struct):
+class _Pairs(_Struct, frozen=True):
     values: list[_Pair] = []
 
 
-class _Record(_Struct):
+class _Record(_Struct, frozen=True):
     time_unix_nano: int | str = 0
     observed_time_unix_nano: int | str = 0
     severity_number: int | str = 0
     severity_text: str = ""
-    body: _Value = _Value()
+    body: _Value | None = None
     attributes: list[_Pair] = []
     trace_id: str = ""
     span_id: str = ""
     event_name: str = ""
 
 
-class _Scope(_Struct):
+class _Scope(_Struct, frozen=True):
     name: str = ""
 
 
-class _ScopeLogs(_Struct):
+class _ScopeLogs(_Struct, frozen=True):
     scope: _Scope = _Scope()
     log_records: list[_Record] = []
 
 
-class _Resource(_Struct):
+class _Resource(_Struct, frozen=True):
     attributes: list[_Pair] = []
 
 
-class _ResourceLogs(_Struct):
+class _ResourceLogs(_Struct, frozen=True):
     resource: _Resource = _Resource()
     scope_logs: list[_ScopeLogs] = []
 
 
-class _Request(_Struct):
+class _Request(_Struct, frozen=True):
     resource_logs: list[_ResourceLogs] = []
 
 
@@ -94,6 +95,7 @@ def decode_protobuf(data: bytes) -> Content | None:
 
     Raises InputError ("protobuf") and TooLarge.
     """
+    check_density(data)
     try:
         request = ExportLogsServiceRequest.FromString(data)
     except DecodeError as error:
@@ -182,7 +184,9 @@ def _protobuf_value(value: Any) -> Any:
     return None if kind is None else getattr(value, kind)
 
 
-def _json_value(value: _Value) -> Any:
+def _json_value(value: _Value | None) -> Any:
+    if value is None:
+        return None
     if value.string_value is not None:
         return value.string_value
     if value.int_value is not None:

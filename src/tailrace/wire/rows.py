@@ -33,7 +33,7 @@ class Rows:
         attributes: Mapping[str, Any],
         fields: Mapping[str, str],
     ) -> None:
-        """One record. `fields` are severity, service, trace_id and span_id; empty ones are left out.
+        """One record. `fields`: severity, service, trace_id, span_id; empty ones are left out.
 
         A body beyond LINE_BYTES is cut with a mark. Raises TooLarge for too many or too long
         attributes ("attributes", "line_length") and when all rows together pass DECODED_BYTES.
@@ -48,8 +48,8 @@ class Rows:
         line = _encoder.encode(record)
         if len(line) > 3 * limits.LINE_BYTES:
             raise TooLarge(
-                f"record {len(self._lines) + 1}: longer than {3 * limits.LINE_BYTES} bytes with its "
-                "attributes; shorten them",
+                f"record {len(self._lines) + 1}: longer than {3 * limits.LINE_BYTES} bytes with "
+                "its attributes; shorten them",
                 "line_length",
             )
         self._bytes += len(line) + 1

@@ -1,0 +1,47 @@
+"""Content to frames: split, compressed, numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailrace.core import limits
+from tailrace.core.frame import Frame, Header
+from tailrace.core.payload import compress, describe
+from tailrace.gateway.numbering import Identity
+from tailrace.wire.content import Content
+from tailrace.wire.split import split
+
+
+def frames_of(
+    content: Content,
+    tenant: str,
+    received_ns: int,
+    identify: Callable[[int], Identity],
+    compressed: bytes = b"",
+) -> list[Frame]:
+    """Frames of at most FRAME_BYTES and FRAME_ROWS each; `identify` is given their index.
+
+    `compressed` is zstd of exactly `content.data`, if the sender sent such: it is kept as the
+    payload when the content fits one frame, which saves the work of compressing it again.
+    """
+    pieces = split(content.data)
+    frames: list[Frame] = []
+    for index, piece in enumerate(pieces):
+        facts = describe(piece)
+        identity = identify(index)
+        header = Header(
+            tenant=tenant,
+            source=identity.source,
+            epoch=identity.epoch,
+            seq=identity.seq,
+            rows=facts.rows,
+            bytes=facts.bytes,
+            checksum=facts.checksum,
+            received_ns=received_ns,
+            codec=content.codec,
+            hints=content.hints,
+            resource=content.resource,
+        )
+        keep = compressed and len(pieces) == 1 and len(compressed) <= limits.FRAME_BYTES
+        frames.append(Frame(header, compressed if keep else compress(piece)))
+    return frames

@@ -1,0 +1,112 @@
+"""/ingest/lines, /ingest/records and /ingest/frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tailrace.core import limits
+from tailrace.core.errors import InputError
+from tailrace.core.frame import Frame
+from tailrace.gateway import numbering
+from tailrace.gateway.answers import json_answer
+from tailrace.gateway.door import Door
+from tailrace.wire import frames, hints, lines, records
+from tailrace.wire.content import Content
+
+_RESOURCE = {"service": "service.name", "host": "host.name", "env": "deployment.environment"}
+_KEY_CHARACTERS = 256
+
+
+async def post_lines(door: Door, request: Request) -> Response:
+    """Raw text lines. 200 with {"accepted": rows, "repaired": {reason: count}}."""
+    resource = _resource(_parameters(request, _RESOURCE))
+    return await _post(door, request, partial(lines.decode, resource=resource))
+
+
+async def post_records(door: Door, request: Request) -> Response:
+    """NDJSON, or a JSON array, with decoding hints as query parameters. Answers like lines."""
+    parameters = _parameters(request, {*_RESOURCE, *hints.PARAMETERS})
+    decode = partial(
+        records.decode, hints=hints.from_parameters(parameters), resource=_resource(parameters)
+    )
+    return await _post(door, request, decode)
+
+
+async def post_frames(door: Door, request: Request) -> Response:
+    """The agent's frames, all or none. The tenant is the credential's, whatever they say."""
+    _parameters(request, ())
+    async with door.bodies.read(request) as body:
+        now = door.clock.wall_ns()
+
+        def take() -> list[Frame]:
+            found = frames.decode(door.expand(request, body))
+            return [_stamped(frame, door.tenant, now) for frame in found]
+
+        taken = await door.work(body, request, take)
+        accepted = await door.submit(taken)
+    return json_answer({"accepted": accepted, "repaired": {}})
+
+
+async def _post(door: Door, request: Request, decode: Callable[[bytes], Content]) -> Response:
+    identify = _identify(request)
+    zstd = request.headers.get("content-encoding", "").strip().lower() == "zstd"
+    async with door.bodies.read(request) as body:
+
+        def take() -> tuple[Content, list[Frame]]:
+            data = door.expand(request, body)
+            content = decode(data)
+            same = zstd and content.data is data
+            return content, door.frames(content, identify, body if same else b"")
+
+        content, found = await door.work(body, request, take)
+        repaired = content.repaired
+        del content  # the rows need not be held while the sink works
+        accepted = await door.submit(found)
+    return json_answer({"accepted": accepted, "repaired": repaired})
+
+
+def _identify(request: Request) -> Callable[[int], numbering.Identity] | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= _KEY_CHARACTERS:
+        raise InputError(f"Idempotency-Key must be 1 to {_KEY_CHARACTERS} characters", "header")
+    return partial(numbering.of_key, key)
+
+
+def _stamped(frame: Frame, tenant: str, now_ns: int) -> Frame:
+    """The agent's ingest time stands unless it is missing or in the future."""
+    received_ns = frame.header.received_ns
+    header = msgspec.structs.replace(
+        frame.header,
+        tenant=tenant,
+        received_ns=received_ns if 0 < received_ns <= now_ns else now_ns,
+    )
+    return Frame(header, frame.payload)
+
+
+def _parameters(request: Request, known: Collection[str]) -> dict[str, str]:
+    for name in request.query_params:
+        if name not in known:
+            choice = ", ".join(sorted(known)) or "none"
+            raise InputError(
+                f"unknown query parameter {name[:64]!r}; known are: {choice}", "parameter"
+            )
+    return dict(request.query_params)
+
+
+def _resource(parameters: dict[str, str]) -> dict[str, str]:
+    found = {_RESOURCE[name]: value for name, value in parameters.items() if name in _RESOURCE}
+    for name, value in found.items():
+        if len(value.encode(errors="replace")) > limits.LABEL_VALUE_BYTES or "\0" in value:
+            raise InputError(
+                f"query parameter for {name} must be text of at most "
+                f"{limits.LABEL_VALUE_BYTES} bytes",
+                "parameter",
+            )
+    return {name: value for name, value in found.items() if value}

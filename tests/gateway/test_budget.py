@@ -1,0 +1,68 @@
+"""Bytes in flight are bounded, first come first served."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tailrace.core.errors import Busy
+from tailrace.gateway.budget import ByteBudget
+
+
+async def hold(budget: ByteBudget, size: int, name: str, log: list[str], go: asyncio.Event) -> None:
+    async with budget.hold(size):
+        log.append(name)
+        await go.wait()
+
+
+def test_turns_are_taken_in_order_and_bytes_come_back() -> None:
+    async def main() -> None:
+        budget, log = ByteBudget(10), list[str]()
+        gos = {name: asyncio.Event() for name in "abc"}
+        async with asyncio.TaskGroup() as group:
+            for name, size in (("a", 8), ("b", 5), ("c", 1)):
+                group.create_task(hold(budget, size, name, log, gos[name]))
+                await asyncio.sleep(0)
+            assert log == ["a"]  # c would fit, but b came before
+            gos["a"].set()
+            while len(log) < 3:
+                await asyncio.sleep(0)
+            assert log == ["a", "b", "c"]
+            gos["b"].set()
+            gos["c"].set()
+        assert budget.free_bytes == 10
+
+    asyncio.run(main())
+
+
+def test_waiting_too_long_is_busy_and_lets_others_pass() -> None:
+    async def main() -> None:
+        budget, log, go = ByteBudget(10, wait_s=0.01), list[str](), asyncio.Event()
+        holder = asyncio.create_task(hold(budget, 8, "a", log, go))
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            async with budget.hold(5):
+                pass
+        async with budget.hold(2):
+            assert budget.free_bytes == 0
+        go.set()
+        await holder
+        assert budget.free_bytes == 10
+
+    asyncio.run(main())
+
+
+def test_a_waiter_cancelled_as_its_turn_comes_takes_nothing() -> None:
+    async def main() -> None:
+        budget, log, go = ByteBudget(10), list[str](), asyncio.Event()
+        async with budget.hold(8):
+            waiter = asyncio.create_task(hold(budget, 5, "b", log, go))
+            await asyncio.sleep(0)
+        assert budget.free_bytes == 5  # given to the waiter, which has not run yet
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        assert (log, budget.free_bytes) == ([], 10)
+
+    asyncio.run(main())

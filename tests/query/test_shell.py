@@ -1,0 +1,159 @@
+"""The command line client against a real server, and what it shows."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from tailrace.app.commands import query as query_command
+from tailrace.app.commands import tail as tail_command
+from tailrace.core.errors import QueryError
+from tailrace.query import client, terminal
+from tailrace.query.http import routes
+from tailrace.query.service import QueryService
+
+SECOND = 1_000_000_000
+BASE = 1_767_225_600 * SECOND
+START = ["--start", "2026-01-01T00:00:00Z", "--until", "2026-01-01T01:00:00Z"]
+
+
+@pytest.fixture(scope="module")
+def server(engine: Any) -> Iterator[str]:
+    engine.load("shell", [
+        {"ns": BASE + i // 3 * SECOND, "body": f"line {i}", "severity": 17} for i in range(2500)
+    ])  # fmt: skip
+    app = Starlette(routes=routes(QueryService(engine), lambda connection: "shell"))
+    config = uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio")
+    running = uvicorn.Server(config)
+    ready = threading.Event()
+    startup = running.startup
+
+    async def announce(*args: Any, **kwargs: Any) -> None:
+        await startup(*args, **kwargs)
+        ready.set()
+
+    running.startup = announce  # type: ignore[method-assign]
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    assert ready.wait(20)
+    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    running.should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_pages_hold_every_line_once_in_order(server: str, direction: str) -> None:
+    end = BASE + 3600 * SECOND
+    found = list(client.query(server, client.logql("line"), BASE, end, 10_000, direction))
+    assert len({line.body for line in found}) == len(found) == 2500
+    times = [line.time_ns for line in found]
+    assert times == sorted(times, reverse=direction == "backward")
+
+
+def run(*args: str) -> int:
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    query_command.add_parser(subparsers)
+    tail_command.add_parser(subparsers)
+    parsed = parser.parse_args(args)
+    code: int = parsed.func(parsed)
+    return code
+
+
+def test_query_prints_and_exits(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("query", "line 7", "--url", server, "--forward", "--limit", "2", *START) == 0
+    assert "2026-01-01T00:00:02.000Z ERROR web line 7\n" in capsys.readouterr().out
+    metric = 'sum(count_over_time({level="error"}[1h]))'
+    assert run("query", metric, "--url", server, "--format", "ndjson", *START) == 0
+    assert '"2500"' in capsys.readouterr().out
+    assert run("query", "{", "--url", server, *START) == 1
+    assert "1:2" in capsys.readouterr().err
+    assert run("query", "x", "--url", "http://127.0.0.1:1", *START) == 1
+    assert run("query", "x", "--since", "soon") == 2
+    assert run("tail", "x", "--format", "json") == 2
+
+
+def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
+    code = (
+        "import argparse,sys;from tailrace.app.commands import query as q;"
+        "p=argparse.ArgumentParser();q.add_parser(p.add_subparsers());"
+        "a=p.parse_args(sys.argv[1:]);sys.exit(a.func(a))"
+    )
+    command = [sys.executable, "-c", code, "query", "line", "--url", server, "--limit", "2500"]
+    process = subprocess.Popen([*command, *START], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(30) == 0
+
+
+def test_tail_refuses_a_bad_query_with_its_reason(server: str) -> None:
+    with pytest.raises(QueryError, match="1:2"):
+        next(client.tail(server, "{"))
+
+
+def test_tail_follows(server: str, engine: Any) -> None:
+    import time
+
+    found = client.tail(server, '{service_name="fresh"}')
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.wait(0.2):
+            now = time.time_ns()
+            engine.load("shell", [{"ns": now, "ingest": now, "service": "fresh", "body": "new"}])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert next(found).body == "new"
+    finally:
+        stop.set()
+        writer.join()
+        found.close()  # type: ignore[attr-defined]
+
+
+LINE = client.Line(
+    BASE, {"service_name": "a\x1b[2J", "level": "error"}, "x\x1b]0;t\x07\u202e\n\x9b1m"
+)
+
+
+def test_nothing_from_a_log_commands_the_terminal() -> None:
+    for form in terminal.FORMATS:
+        shown = "".join(terminal.render([LINE], form))
+        assert not set(shown) & set("\x1b\x07\u202e\x9b")
+    assert terminal.text_line(LINE).endswith("x\\x1b]0;t\\x07\\u{202e}\\n\\x9b1m")
+    assert "\x1b[31mERROR\x1b[0m" in terminal.text_line(LINE, colour=True)
+
+
+def test_json_is_one_document() -> None:
+    import json
+
+    assert len(json.loads("".join(terminal.render([LINE, LINE], "json")))) == 2
+    assert json.loads("".join(terminal.render([], "json"))) == []
+    assert json.loads("".join(terminal.render([LINE], "ndjson")))["line"] == LINE.body
+
+
+def test_colour_needs_a_terminal_and_no_objection() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    assert terminal.wants_colour(Terminal(), {})
+    assert not terminal.wants_colour(Terminal(), {"NO_COLOR": "1"})
+    assert not terminal.wants_colour(io.StringIO(), {})
+
+
+def test_words_become_a_needle() -> None:
+    assert client.logql('say "hi"') == '{service_name=~".+"} |= "say \\"hi\\""'
+    assert client.logql('{a="b"}') == '{a="b"}'

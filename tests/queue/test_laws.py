@@ -1,0 +1,149 @@
+"""The laws of a queue. Every implementation is held to them; add one to `QUEUES`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailrace.core.contracts import BULK_LANES, HOT_LANES, Position
+from tailrace.core.errors import Busy, Poison
+from tailrace.core.frame import Lane
+from tailrace.queue.files import OsFileSystem
+from tailrace.queue.log import SegmentLog
+
+from .building import ALL, frame, log, seqs
+from .disk import FaultyFileSystem
+
+Make = Callable[..., SegmentLog]
+
+
+@pytest.fixture(params=["disk", "memory"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """A queue over storage that outlives it."""
+    files = OsFileSystem() if request.param == "disk" else FaultyFileSystem()
+    directory = tmp_path / "q" if request.param == "disk" else Path("/q")
+    return lambda **options: log(files, directory, **options)
+
+
+def run(queue: SegmentLog, body: Callable[[SegmentLog], Awaitable[Any]]) -> Any:
+    async def whole() -> Any:
+        await queue.open()
+        try:
+            return await body(queue)
+        finally:
+            await queue.close(1.0)
+
+    return asyncio.run(whole())
+
+
+def test_frames_are_delivered_whole_and_in_order_also_after_a_restart(make: Make) -> None:
+    frames = [frame(n, size=100) for n in range(40)]
+
+    async def fill(queue: SegmentLog) -> None:
+        for start in range(0, 40, 4):
+            receipt = await queue.accept(frames[start : start + 4])
+            assert (receipt.frames, receipt.rows) == (4, 4)
+
+    async def drain(queue: SegmentLog) -> list[Any]:
+        return [d.frame for d in await queue.consumer("hot", ALL).read(1 << 30, 0.0)]
+
+    run(make(), fill)
+    assert run(make(), drain) == frames
+
+
+def test_concurrent_accepts_are_all_delivered(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        await asyncio.gather(*(queue.accept([frame(n)]) for n in range(50)))
+        assert sorted(await seqs(queue.consumer("hot", ALL))) == list(range(50))
+
+    run(make(), body)
+
+
+def test_a_consumer_sees_its_lanes_and_its_position_passes_the_others(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        lanes = [Lane.HOT, Lane.BULK, Lane.BOTH, Lane.BULK]
+        await queue.accept([frame(n, lane) for n, lane in enumerate(lanes)])
+        hot, bulk = queue.consumer("hot", HOT_LANES), queue.consumer("bulk", BULK_LANES)
+        assert (await seqs(hot), await seqs(bulk)) == ([0, 2], [1, 2, 3])
+        assert hot.position == bulk.position
+        await hot.commit(hot.position)
+        assert await hot.lag_bytes() == 0 < await bulk.lag_bytes()
+
+    run(make(), body)
+
+
+def test_read_is_bounded_but_returns_at_least_one(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        await queue.accept([frame(n, size=100) for n in range(4)])
+        reader = queue.consumer("hot", ALL)
+        assert [len(await reader.read(size, 0.0)) for size in (1, 250, 100)] == [1, 2, 1]
+
+    run(make(), body)
+
+
+def test_rewind_and_restart_go_back_to_what_was_committed(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        await queue.accept([frame(n) for n in range(5)])
+        reader = queue.consumer("hot", ALL)
+        first = await reader.read(40, 0.0)
+        await reader.commit(first[-1].after)
+        assert await seqs(reader) == [2, 3, 4]
+        await reader.rewind()
+        assert await seqs(reader) == [2, 3, 4]
+        with pytest.raises(ValueError, match="never read"):
+            await reader.commit(Position(99, 0))
+
+    run(make(), body)
+    assert run(make(), lambda queue: seqs(queue.consumer("hot", ALL))) == [2, 3, 4]
+
+
+def test_a_waiting_read_wakes_for_an_accept(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        waiting = asyncio.create_task(queue.consumer("hot", ALL).read(100, 30.0))
+        await asyncio.sleep(0)
+        await queue.accept([frame(7)])
+        assert [d.frame.header.seq for d in await waiting] == [7]
+
+    run(make(), body)
+
+
+def test_a_full_queue_is_busy_and_takes_frames_again_when_all_was_read(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        for _ in range(3):
+            accepted = 0
+            with pytest.raises(Busy):
+                while True:
+                    await queue.accept([frame(accepted, size=200)])
+                    accepted += 1
+            assert queue.size_bytes <= 4000
+            for name in ("hot", "bulk"):
+                reader = queue.consumer(name, ALL)
+                assert await seqs(reader) == list(range(accepted))
+                await reader.commit(reader.position)
+
+    run(make(queue_bytes=4000, segment_bytes=1 << 20), body)
+
+
+def test_dead_letters_are_bounded_by_busy(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        with pytest.raises(Busy):
+            for n in range(100):
+                await queue.bury(frame(n, size=100), "unreadable")
+
+    run(make(dead_letter_bytes=1000), body)
+
+
+def test_a_frame_too_large_is_poison_and_a_closed_queue_is_busy(make: Make) -> None:
+    queue = make()
+
+    async def body(queue: SegmentLog) -> None:
+        with pytest.raises(Poison):
+            await queue.accept([frame(0, size=(32 << 20) + 1)])
+
+    run(queue, body)
+    with pytest.raises(Busy):
+        asyncio.run(queue.accept([frame(1)]))

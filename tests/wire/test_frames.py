@@ -1,0 +1,79 @@
+"""The agent's protocol: what is encoded comes back, what is damaged is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.core import limits
+from tailrace.core.errors import InputError, TooLarge
+from tailrace.core.frame import Codec, Frame, Header
+from tailrace.core.payload import compress, describe
+from tailrace.wire import frames
+
+
+def frame(data: bytes = b"one\ntwo\n", **fields: Any) -> Frame:
+    facts = msgspec.structs.asdict(describe(data))
+    known: dict[str, Any] = {
+        "tenant": "default", "source": "host-1", "epoch": 1, "seq": 2, "received_ns": 3,
+        "codec": Codec.LINES, **facts, **fields,
+    }  # fmt: skip
+    return Frame(Header(**known), compress(data))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=5))
+def test_frames_round_trip(bodies: list[bytes]) -> None:
+    sent = [frame(body, seq=n, resource={"host.name": "h"}) for n, body in enumerate(bodies)]
+    assert frames.decode(frames.encode(sent)) == sent
+
+
+def test_a_truncated_or_extended_body_is_refused() -> None:
+    whole = frames.encode([frame(), frame(seq=3)])
+    first = len(frames.encode([frame()]))
+    for cut in range(len(whole)):
+        if cut != first:
+            with pytest.raises(InputError):
+                frames.decode(whole[:cut])
+    with pytest.raises(InputError):
+        frames.decode(whole + b"x")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tenant": "../x"}, {"source": ""}, {"source": "a\n"}, {"rows": 0}, {"weight": 0},
+        {"seq": -1}, {"epoch": -1}, {"bytes": limits.FRAME_BYTES + 1}, {"first_ns": -1},
+        {"rows": limits.FRAME_ROWS + 1}, {"resource": {f"k{i}": "" for i in range(65)}},
+    ],
+)  # fmt: skip
+def test_headers_out_of_bounds_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        frames.decode(frames.encode([frame(**fields)]))
+    assert caught.value.reason == "header"
+
+
+@pytest.mark.parametrize("fields", [{"rows": 3}, {"bytes": 9}, {"checksum": 1}])
+def test_a_payload_that_is_not_what_its_header_says_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="frame 2") as caught:
+        frames.decode(frames.encode([frame(), frame(**fields)]))
+    assert caught.value.reason == "checksum"
+
+
+def test_records_in_frames_are_checked_like_any_other() -> None:
+    good = frame(b'{"body":"x"}\n', codec=Codec.RECORDS)
+    assert frames.decode(frames.encode([good])) == [good]
+    for bad in (b"{\n", b'{"other":1}\n'):
+        with pytest.raises(InputError):
+            frames.decode(frames.encode([frame(bad, codec=Codec.RECORDS)]))
+
+
+def test_counts_and_claims_are_limited() -> None:
+    with pytest.raises(TooLarge):
+        frames.decode(frames.encode([frame()] * (limits.FRAMES_PER_BODY + 1)))
+    for lengths in (b"\xff\xff\xff\xff\0\0\0\1", b"\0\0\0\1\xff\xff\xff\xff"):
+        with pytest.raises(TooLarge):
+            frames.decode(frames.MAGIC + lengths + b"x" * 20)

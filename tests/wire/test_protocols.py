@@ -1,0 +1,148 @@
+"""Loki and OTLP become canonical records."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import cramjam
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from tailrace.core.errors import InputError
+from tailrace.wire import labels, loki, otlp, records
+from tailrace.wire.content import Content
+
+NOW = 1_790_000_000_000_000_001
+
+
+def rows(content: Content | None) -> list[dict[str, Any]]:
+    """The records, which must pass the check of canonical ones."""
+    assert content is not None
+    assert not records.check(content.data).foreign
+    return [json.loads(line) for line in content.data.splitlines()]
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]\w{0,9}", fullmatch=True).filter(str.isascii),
+                       st.text(st.characters(exclude_categories=["Cs"]))))  # fmt: skip
+def test_labels_round_trip(given_labels: dict[str, str]) -> None:
+    def quoted(value: str) -> str:
+        return '"' + re.sub(r'(["\\])', r"\\\1", value).replace("\n", "\\n") + '"'
+
+    text = "{" + ", ".join(f"{k}={quoted(v)}" for k, v in given_labels.items()) + "}"
+    assert labels.parse(text) == given_labels
+
+
+@given(st.text('{}a="\\,n x'))
+def test_labels_never_fail_in_another_way(text: str) -> None:
+    try:
+        labels.parse(text)
+    except InputError as error:
+        assert error.reason == "labels"
+
+
+PUSH = {
+    "streams": [
+        {
+            "stream": {"app": "shop", "level": "warn"},
+            "values": [[str(NOW), "one", {"trace_id": "ab", "user": "u"}], [str(NOW), "two"]],
+        }
+    ]
+}
+EXPECTED = [
+    {
+        "severity": "warn",
+        "service": "shop",
+        "trace_id": "ab",
+        "time": NOW,
+        "body": "one",
+        "attributes": {"trace_id": "ab", "user": "u"},
+        "resource": {"app": "shop", "level": "warn"},
+    },
+    {
+        "severity": "warn",
+        "service": "shop",
+        "time": NOW,
+        "body": "two",
+        "resource": {"app": "shop", "level": "warn"},
+    },
+]
+
+
+def test_loki_json() -> None:
+    assert rows(loki.decode_json(json.dumps(PUSH).encode())) == EXPECTED
+
+
+def test_loki_protobuf() -> None:
+    push = loki._PushRequest()
+    stream = push.streams.add(labels=b'{app="shop", level="warn"}')
+    for line in (b"one", b"two"):
+        entry = stream.entries.add(line=line)
+        entry.timestamp.seconds, entry.timestamp.nanos = divmod(NOW, 10**9)
+    for name, value in ((b"trace_id", b"ab"), (b"user", b"u")):
+        stream.entries[0].structured_metadata.add(name=name, value=value)
+    body = bytes(cramjam.snappy.compress_raw(push.SerializeToString()))
+    assert rows(loki.decode_protobuf(body)) == EXPECTED
+    stream.entries[1].line = b"t\xffo\0"
+    content = loki.decode_protobuf(bytes(cramjam.snappy.compress_raw(push.SerializeToString())))
+    assert rows(content)[1]["body"] == "t\ufffdo\ufffd"
+    assert content.repaired == {"nul": 1, "utf8": 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([["now", "x"]], "timestamp"), ([["1"]], "each of"), ([["1", "x", 5]], "structured metadata")],
+)
+def test_loki_json_that_is_wrong_is_explained(values: Any, text: str) -> None:
+    body = json.dumps({"streams": [{"stream": {"a": "b"}, "values": values}]}).encode()
+    with pytest.raises(InputError, match=text):
+        loki.decode_json(body)
+
+
+def test_otlp_protobuf_and_json_agree() -> None:
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope = group.scope_logs.add()
+    scope.scope.name = "lib"
+    record = scope.log_records.add(time_unix_nano=NOW, severity_number=17)
+    record.trace_id, record.span_id = b"\xab" * 16, b"\xcd" * 8
+    record.body.kvlist_value.values.add(key="a").value.int_value = 5
+    user = record.attributes.add(key="user").value.kvlist_value.values.add(key="ids")
+    user.value.array_value.values.add().int_value = 7
+    record.attributes.add(key="ok").value.bool_value = True
+    scope.log_records.add(observed_time_unix_nano=NOW).body.string_value = "plain"
+    ids = {"kvlistValue": {"values": [
+        {"key": "ids", "value": {"arrayValue": {"values": [{"intValue": "7"}]}}}]}}  # fmt: skip
+    as_json = {"resourceLogs": [{
+        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+        "scopeLogs": [{"scope": {"name": "lib"}, "logRecords": [
+            {"timeUnixNano": str(NOW), "severityNumber": 17, "traceId": "AB" * 16,
+             "spanId": "cd" * 8,
+             "body": {"kvlistValue": {"values": [{"key": "a", "value": {"intValue": 5}}]}},
+             "attributes": [{"key": "user", "value": ids},
+                            {"key": "ok", "value": {"boolValue": True}}]},
+            {"observedTimeUnixNano": NOW, "body": {"stringValue": "plain"}},
+        ]}],
+    }]}  # fmt: skip
+    found = rows(otlp.decode_protobuf(request.SerializeToString()))
+    assert found == rows(otlp.decode_json(json.dumps(as_json).encode()))
+    assert found[0] == {
+        "time": NOW, "severity": "ERROR", "service": "shop", "trace_id": "ab" * 16,
+        "span_id": "cd" * 8, "body": '{"a":5}', "resource": {"service.name": "shop"},
+        "attributes": {"user.ids": "[7]", "ok": True, "otel.scope.name": "lib"},
+    }  # fmt: skip
+    assert found[1]["time"] == NOW
+
+
+def test_otlp_json_that_is_wrong_names_the_field() -> None:
+    with pytest.raises(InputError, match=r"resourceLogs"):
+        otlp.decode_json(b'{"resourceLogs":5}')
+    with pytest.raises(InputError, match="int64"):
+        otlp.decode_json(
+            b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"x"}]}]}]}'
+        )
+    assert otlp.decode_json(b"{}") is None
