@@ -110,10 +110,11 @@ def test_lines_arrive_once_over_restarts_and_refusals(tmp_path: Path, gateway: G
     second.start()
     lines = gateway.wait_for(1500)
     second.stop(5)
-    assert (
-        lines
-        == [*numbered(0, 1000).splitlines(), b"unfinished", *numbered(1001, 1500).splitlines()]
-    )
+    assert lines == [
+        *numbered(0, 1000).splitlines(),
+        b"unfinished",
+        *numbered(1001, 1500).splitlines(),
+    ]
 
 
 def test_a_renamed_file_is_read_to_its_end(tmp_path: Path, gateway: Gateway) -> None:

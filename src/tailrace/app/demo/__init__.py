@@ -1,0 +1,1 @@
+"""demo-shop: the logs of a shop that does not exist."""
