@@ -1,200 +1,183 @@
-"""Every line of a file reaches the gateway, numbered, whatever happens in between."""
-
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fakes import FakeGateway
 
+from tailrace.agent import ship
 from tailrace.agent.agent import Agent
-from tailrace.agent.checkpoints import Checkpoints, FileMark, State
 from tailrace.agent.settings import AgentSettings, Input
-from tailrace.core import limits
 from tailrace.core.clock import SystemClock
+from tailrace.core.errors import ConfigError
+from tailrace.core.frame import Codec
 from tailrace.core.metrics import Metrics
-from tailrace.core.payload import expand
-from tailrace.wire import frames as wire
-
-WAIT_S = 20.0
 
 
-class Gateway:
-    """Takes frames, answers what it is told to, remembers each frame once."""
-
-    def __init__(self) -> None:
-        self.frames: dict[tuple[str, str, int, int], bytes] = {}
-        self.statuses: list[int] = []
-        self.changed = threading.Condition()
-        gateway = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = gateway.take(body)
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def take(self, body: bytes) -> int:
-        with self.changed:
-            status = self.statuses.pop(0) if self.statuses else 200
-            if status == 200:
-                for frame in wire.decode(body):
-                    data = expand(frame.payload, limits.BODY_BYTES)
-                    known = self.frames.setdefault(frame.header.key, data)
-                    assert known == data, "a number names one content"
-            self.changed.notify_all()
-            return status
-
-    def lines(self) -> list[bytes]:
-        ordered = sorted(self.frames.items(), key=lambda item: item[0][3])
-        return b"".join(data for _, data in ordered).splitlines()
-
-    def wait_for(self, count: int) -> list[bytes]:
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.lines()) >= count, WAIT_S), len(
-                self.lines()
-            )
-            return self.lines()
+def settings(tmp_path: Path, gateway: str, **changes: Any) -> AgentSettings:
+    values: dict[str, Any] = {
+        "inputs": [Input([str(tmp_path / "logs" / "*.log")])],
+        "directory": str(tmp_path / "state"),
+        "gateways": [gateway],
+        "poll_interval_s": 0.02,
+        "flush_interval_s": 0.02,
+        "linger_s": 0.2,
+    }
+    return AgentSettings(**{**values, **changes})
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    found = Gateway()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+def log_file(tmp_path: Path) -> Path:
+    (tmp_path / "logs").mkdir()
+    return tmp_path / "logs" / "shop.log"
 
 
-def agent(tmp_path: Path, gateway: Gateway, **settings: object) -> Agent:
-    return Agent(
-        AgentSettings(
-            inputs=[Input([str(tmp_path / "*.log")], service="test")],
-            directory=str(tmp_path / "state"),
-            gateways=[gateway.url],
-            poll_interval_s=0.02,
-            **settings,  # type: ignore[arg-type]
-        ),
-        SystemClock(),
-        Metrics(),
+def start(chosen: AgentSettings) -> tuple[Agent, Metrics]:
+    metrics = Metrics()
+    agent = Agent(chosen, SystemClock(), metrics)
+    agent.start()
+    return agent, metrics
+
+
+def test_lines_arrive_with_identifiers_and_the_token(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    log_file.write_bytes(b"one\ntwo\n")
+    source = Input([str(log_file)], resource={"cloud.region": "north"})
+    agent, metrics = start(settings(tmp_path, gateway.url, inputs=[source], token="secret"))
+    assert gateway.wait(lambda: gateway.lines() == [b"one", b"two"])
+    agent.stop(5.0)
+    (frame,) = gateway.taken.values()
+    resource = frame.header.resource
+    assert resource["log.file.path"] == str(log_file)
+    assert resource["service.name"] == "shop"
+    assert resource["cloud.region"] == "north"
+    assert resource["host.name"]
+    assert (frame.header.seq, frame.header.rows) == (1, 2)
+    assert gateway.tokens == {"Bearer secret"}
+    assert metrics.get("tailrace_agent_lines_total") == 2
+
+
+def test_a_second_run_continues_where_the_first_ended(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    chosen = settings(tmp_path, gateway.url)
+    for number in range(3):
+        with log_file.open("ab") as file:
+            file.write(b"line %d\n" % number)
+        agent, _ = start(chosen)
+        agent.stop(5.0)
+    assert gateway.lines() == [b"line 0", b"line 1", b"line 2"]
+    assert gateway.gaps() == 0
+    assert len({epoch for _, epoch, _ in gateway.taken}) == 1
+
+
+def test_what_the_gateway_does_not_take_is_shipped_by_a_later_run(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    log_file.write_bytes(b"kept\n")
+    gateway.judge = lambda found: 503
+    agent, _ = start(settings(tmp_path, gateway.url))
+    assert gateway.wait(lambda: gateway.requests > 0)
+    agent.stop(0.2)
+    log_file.unlink()
+    gateway.judge = lambda found: 200
+    agent, _ = start(settings(tmp_path, gateway.url))
+    assert gateway.wait(lambda: gateway.lines() == [b"kept"])
+    agent.stop(5.0)
+
+
+def test_one_refused_frame_is_set_aside_and_the_rest_arrives(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    for name in ("a", "b", "c"):
+        log_file.with_name(f"{name}.log").write_bytes(name.encode() + b"\n")
+    gateway.judge = lambda found: (
+        400 if any(f.header.resource["service.name"] == "b" for f in found) else 200
     )
+    agent, metrics = start(settings(tmp_path, gateway.url))
+    assert gateway.wait(lambda: sorted(gateway.lines()) == [b"a", b"c"])
+    agent.stop(5.0)
+    assert metrics.get("tailrace_agent_frames_rejected_total") == 1
+    (kept,) = (tmp_path / "state" / "rejected").iterdir()
+    assert kept.read_bytes().startswith(b"TRF1")
 
 
-def numbered(first: int, last: int) -> bytes:
-    return b"".join(b"line %d\n" % n for n in range(first, last))
+def test_a_full_spool_stops_the_reading_until_there_is_room(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    import os
+
+    lines = [os.urandom(2000).hex().encode() for _ in range(2000)]
+    log_file.write_bytes(b"\n".join(lines) + b"\n")
+    gateway.judge = lambda found: 503
+    agent, metrics = start(settings(tmp_path, gateway.url, spool_bytes=1_000_000))
+    assert gateway.wait(lambda: gateway.requests >= 3)
+    assert metrics.get("tailrace_agent_bytes_total") < 4_000_000
+    assert sum(p.stat().st_size for p in (tmp_path / "state/spool").iterdir()) < 2_000_000
+    gateway.judge = lambda found: 200
+    assert gateway.wait(lambda: sum(f.header.rows for f in gateway.taken.values()) == 2000)
+    agent.stop(5.0)
+    assert gateway.lines() == lines
+    assert gateway.gaps() == 0
 
 
-def test_lines_arrive_once_over_restarts_and_refusals(tmp_path: Path, gateway: Gateway) -> None:
-    path = tmp_path / "a.log"
-    path.write_bytes(numbered(0, 1000) + b"unfin")
-    gateway.statuses = [503, 500, 429]
-    first = agent(tmp_path, gateway)
-    first.start()
-    gateway.wait_for(1000)
-    first.stop(5)
-    with path.open("ab") as file:
-        file.write(b"ished\n" + numbered(1001, 1500))
-    second = agent(tmp_path, gateway)
-    second.start()
-    lines = gateway.wait_for(1500)
-    second.stop(5)
-    assert lines == [
-        *numbered(0, 1000).splitlines(),
-        b"unfinished",
-        *numbered(1001, 1500).splitlines(),
-    ]
+def test_the_next_gateway_is_tried_when_one_is_away(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    log_file.write_bytes(b"one\n")
+    agent, _ = start(settings(tmp_path, "", gateways=["http://127.0.0.1:1", gateway.url]))
+    assert gateway.wait(lambda: gateway.lines() == [b"one"])
+    agent.stop(5.0)
 
 
-def test_a_renamed_file_is_read_to_its_end(tmp_path: Path, gateway: Gateway) -> None:
-    path = tmp_path / "a.log"
-    path.write_bytes(numbered(0, 10))
-    running = agent(tmp_path, gateway)
-    running.start()
-    gateway.wait_for(10)
-    with path.open("ab") as old:
-        path.rename(tmp_path / "a.log.1")
-        path.write_bytes(numbered(20, 30))
-        old.write(numbered(10, 20))
-    lines = gateway.wait_for(30)
-    running.stop(5)
-    assert sorted(lines) == sorted(numbered(0, 30).splitlines())
+def test_a_wrong_token_is_tried_again_slowly(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ship, "SLOW_S", 0.05)
+    log_file.write_bytes(b"one\n")
+    gateway.judge = lambda found: 401 if gateway.requests < 2 else 200
+    agent, _ = start(settings(tmp_path, gateway.url))
+    assert gateway.wait(lambda: gateway.lines() == [b"one"])
+    agent.stop(5.0)
+    assert gateway.requests == 3
 
 
-def test_a_truncated_file_is_read_from_its_beginning(tmp_path: Path, gateway: Gateway) -> None:
-    path = tmp_path / "a.log"
-    path.write_bytes(numbered(0, 100))
-    running = agent(tmp_path, gateway)
-    running.start()
-    gateway.wait_for(100)
-    with path.open("r+b") as file:
-        file.truncate(0)
-        file.write(numbered(100, 105))
-    lines = gateway.wait_for(105)
-    running.stop(5)
-    assert lines == numbered(0, 105).splitlines()
+def test_retry_after_is_honoured() -> None:
+    sender = ship.Sender(["http://127.0.0.1:1"], "")
+    later = sender._failed("7")
+    assert 7.0 <= later.wait_s <= 8.0
+    assert sender._failed("Wed, 21 Oct 2026 07:28:00 GMT").wait_s <= 1.0
 
 
-def test_a_line_without_end_is_cut_and_counted(tmp_path: Path, gateway: Gateway) -> None:
-    path = tmp_path / "a.log"
-    path.write_bytes(b"x" * (3 * limits.MIB) + b"\nnext\n")
-    running = agent(tmp_path, gateway)
-    running.start()
-    lines = gateway.wait_for(2)
-    running.stop(5)
-    assert len(lines[0]) <= limits.LINE_BYTES + 20
-    assert lines[1] == b"next"
-    assert running._metrics.get("tailrace_agent_lines_cut_total") == 1
+def test_one_directory_belongs_to_one_agent(tmp_path: Path, gateway: FakeGateway) -> None:
+    agent, _ = start(settings(tmp_path, gateway.url))
+    with pytest.raises(ConfigError, match="used by another agent"):
+        Agent(settings(tmp_path, gateway.url), SystemClock(), Metrics())
+    agent.stop(5.0)
 
 
-def test_a_full_spool_stops_reading_and_loses_nothing(tmp_path: Path, gateway: Gateway) -> None:
-    path = tmp_path / "a.log"
-    path.write_bytes(numbered(0, 20_000))
-    gateway.statuses = [503] * 3
-    running = agent(tmp_path, gateway, spool_bytes=2000, chunk_bytes=10_000)
-    running.start()
-    lines = gateway.wait_for(20_000)
-    running.stop(5)
-    assert lines == numbered(0, 20_000).splitlines()
+def test_run_returns_after_stop(tmp_path: Path, gateway: FakeGateway) -> None:
+    agent = Agent(settings(tmp_path, gateway.url), SystemClock(), Metrics())
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    while not agent._reading.is_alive():
+        threading.Event().wait(0.001)
+    agent.stop(5.0)
+    thread.join(5.0)
+    assert not thread.is_alive()
 
 
-def test_binary_and_own_files_are_left_alone(tmp_path: Path, gateway: Gateway) -> None:
-    (tmp_path / "bin.log").write_bytes(b"\0\1\2" * 100)
-    (tmp_path / "own.log").write_bytes(b"own\n")
-    (tmp_path / "a.log").write_bytes(b"taken\n")
-    running = Agent(
-        AgentSettings(
-            inputs=[Input([str(tmp_path / "*.log")], exclude=[str(tmp_path / "own*")])],
-            directory=str(tmp_path / "state"),
-            gateways=[gateway.url],
-        ),
-        SystemClock(),
-        Metrics(),
-    )
-    running.start()
-    assert gateway.wait_for(1) == [b"taken"]
-    running.stop(5)
-    assert gateway.lines() == [b"taken"]
-
-
-@pytest.mark.parametrize("cut", [0, 1, 8, 20])
-def test_a_torn_checkpoint_falls_back_to_the_one_before(tmp_path: Path, cut: int) -> None:
-    checkpoints = Checkpoints(tmp_path)
-    for offset in (1, 2):
-        checkpoints.save(State("s", 1, offset, {"1:2": FileMark(offset)}))
-    path = tmp_path / "checkpoints"
-    path.write_bytes(path.read_bytes()[:cut])
-    state = checkpoints.load()
-    assert state is not None
-    assert state.files["1:2"].offset == 1
+def test_records_that_are_not_json_travel_as_lines(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    log_file.write_bytes(b'{"msg":"fine"}\n')
+    log_file.with_name("bad.log").write_bytes(b"{oops\n")
+    source = Input([str(log_file.parent / "*.log")], codec="records")
+    agent, _ = start(settings(tmp_path, gateway.url, inputs=[source]))
+    assert gateway.wait(lambda: len(gateway.taken) == 2)
+    agent.stop(5.0)
+    codecs = {f.header.resource["service.name"]: f.header.codec for f in gateway.taken.values()}
+    assert codecs == {"shop": Codec.RECORDS, "bad": Codec.LINES}

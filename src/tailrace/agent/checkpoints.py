@@ -1,75 +1,113 @@
 """How far each file has been read: one small file, replaced atomically.
 
-Layout: `CRC32 SPACE JSON NEWLINE`, the checksum in 8 hex digits over the JSON. The file before is
-kept as `checkpoints.old` and used when the newer one fails its checksum. Offsets only ever cover
-bytes that the spool holds durably or the gateway has acknowledged.
+Layout: "TRC1" | u64 xxh3 of the rest, little endian | msgpack of `State`. It is written beside,
+synced and renamed; the one before is kept as `checkpoints.old`.
+
+Recovery: the newest state whose checksum holds. When that is not the newest there was, what was
+numbered since is not known, so the state comes back without its epoch: a new one is begun and no
+number is ever used for other content. Entries of the spool newer than the state are applied by
+the agent before it reads on.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
 
 import msgspec
+import xxhash
+
+_MAGIC = b"TRC1"
+_HEAD_BYTES = len(_MAGIC) + 8
 
 
-class FileMark(msgspec.Struct):
-    """`fingerprint`: CRC32 of the first `fingerprint_bytes` bytes, against a reused inode."""
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """How far a file was taken, and how to know that it is still that file.
 
-    offset: int
-    fingerprint: int = 0
-    fingerprint_bytes: int = 0
-    path: str = ""
+    `head`: xxh3 of the first 256 bytes, or of the first `offset` when that is less. `tail`: xxh3
+    of the 64 bytes before `offset`. `cutting`: `offset` lies inside a line that was cut, whose
+    rest is to be left out. `path`: where the file was first seen.
+    """
+
+    path: str
+    offset: int = 0
+    head: int = 0
+    tail: int = 0
+    cutting: bool = False
 
 
 class State(msgspec.Struct):
-    """`files` is keyed by "device:inode". `epoch` and `next_seq` number the frames."""
+    """All that an agent must remember. `files` is keyed by "device:inode".
+
+    `epoch` and `next_seq` number the frames, `next_entry` the entries of the spool; every entry
+    below `acked` is with the gateway. `patterns`: inputs that have been started before.
+    """
 
     source: str
     epoch: int
     next_seq: int = 1
-    files: dict[str, FileMark] = {}
+    next_entry: int = 1
+    acked: int = 1
+    files: dict[str, Mark] = {}
+    patterns: list[str] = []
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """`state` is None when there is none; `intact` is False when a newer one was lost."""
+
+    state: State | None
+    intact: bool
 
 
 class Checkpoints:
-    """Loads and saves the state of an agent. Blocking."""
+    """Loads and saves the state of an agent. Blocking; one thread."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "checkpoints"
         self._old = directory / "checkpoints.old"
 
-    def load(self) -> State | None:
-        """The newest state whose checksum holds, or None."""
-        for path in (self._path, self._old):
-            if path.exists() and (state := _parse(path.read_bytes())) is not None:
-                return state
-        return None
+    def load(self) -> Loaded:
+        """The newest state whose checksum holds. Raises OSError when a file cannot be read."""
+        newest = _parse(self._path)
+        if newest is not None:
+            return Loaded(newest, True)
+        older = _parse(self._old)
+        return Loaded(older, not self._path.exists() and not self._old.exists())
 
     def save(self, state: State) -> None:
-        """Make `state` durable."""
-        text = msgspec.json.encode(state)
+        """Make `state` durable. After an OSError the one before is still there."""
+        body = msgspec.msgpack.encode(state)
         temporary = self._path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            file.write(f"{zlib.crc32(text):08x} ".encode() + text + b"\n")
-            file.flush()
+        with temporary.open("wb", buffering=0) as file:
+            os.fchmod(file.fileno(), 0o600)
+            data = _MAGIC + xxhash.xxh3_64_intdigest(body).to_bytes(8, "little") + body
+            if file.write(data) != len(data):
+                raise OSError(f"{temporary}: could not be written whole")
             os.fsync(file.fileno())
         if self._path.exists():
-            self._path.replace(self._old)
+            self._old.unlink(missing_ok=True)
+            self._old.hardlink_to(self._path)
         temporary.replace(self._path)
         sync_directory(self._path.parent)
 
 
-def _parse(data: bytes) -> State | None:
-    checksum, text = data[:8], data[9:-1]
-    if f"{zlib.crc32(text):08x}".encode() != checksum:
+def _parse(path: Path) -> State | None:
+    if not path.exists():
         return None
-    return msgspec.json.decode(text, type=State)
+    data = path.read_bytes()
+    body = data[_HEAD_BYTES:]
+    digest = xxhash.xxh3_64_intdigest(body).to_bytes(8, "little")
+    if data[:_HEAD_BYTES] != _MAGIC + digest:
+        return None
+    try:
+        return msgspec.msgpack.decode(body, type=State)
+    except msgspec.MsgspecError:
+        return None
 
 
 def sync_directory(directory: Path) -> None:
     """Make names in `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

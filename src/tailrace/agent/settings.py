@@ -12,7 +12,9 @@ from tailrace.core import limits
 class Input(msgspec.Struct, frozen=True):
     """One application's files: globs, and who wrote them.
 
-    `start`: where files that are there at the first start are read from.
+    `start`: where files are read from that are there when this input is started for the first
+    time. Files that appear later are always read from their beginning. `service`: empty means
+    the file's name without its suffix.
     """
 
     paths: list[str]
@@ -24,7 +26,11 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class AgentSettings(msgspec.Struct, frozen=True):
-    """`directory` holds checkpoints and spool; files under a path in `never` are not tailed."""
+    """`directory` holds checkpoints and spool; files under a path in `never` are not tailed.
+
+    `gateways`: base URLs such as "http://127.0.0.1:7480". `linger_s`: how long a rotated file
+    must be quiet before its unfinished last line is taken and it is let go.
+    """
 
     inputs: list[Input]
     directory: str
@@ -35,3 +41,9 @@ class AgentSettings(msgspec.Struct, frozen=True):
     flush_interval_s: float = 0.5
     chunk_bytes: int = limits.MIB
     never: list[str] = []
+    linger_s: float = 5.0
+
+    @property
+    def read_bytes(self) -> int:
+        """`chunk_bytes` within bounds: a chunk holds a whole line, and repaired fits a frame."""
+        return max(2 * limits.LINE_BYTES, min(self.chunk_bytes, limits.FRAME_BYTES // 4))

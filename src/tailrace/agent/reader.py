@@ -1,0 +1,198 @@
+"""The reading thread: files to frames to the spool, and then the checkpoint.
+
+Marks move only after the spool has the frames durably; a batch that could not be spooled is
+forgotten and read again, under the same numbers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from tailrace.agent.checkpoints import Checkpoints, State
+from tailrace.agent.framing import Framer
+from tailrace.agent.settings import AgentSettings
+from tailrace.agent.spool import Entry, Spool
+from tailrace.agent.tail import Tail
+from tailrace.agent.tailed import NotText, Piece, TailedFile
+from tailrace.core import limits, log
+from tailrace.core.clock import Clock
+from tailrace.core.metrics import Metrics
+
+_log = log.get("agent")
+LOOK_INTERVAL_S = 1.0
+SAVE_INTERVAL_S = 1.0
+FAILURE_S = 1.0
+# One fdatasync for this many chunks or compressed bytes, whichever is first.
+BATCH_CHUNKS = 8
+BATCH_ENTRIES = limits.FRAMES_PER_BODY
+BATCH_BYTES = 4 * limits.MIB
+
+
+class Reader:
+    """`run` until `stop` is set, then one last round of everything that is there."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        state: State,
+        checkpoints: Checkpoints,
+        spool: Spool,
+        clock: Clock,
+        metrics: Metrics,
+        spooled: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._state = state
+        self._checkpoints = checkpoints
+        self._spool = spool
+        self._clock = clock
+        self._metrics = metrics
+        self._spooled = spooled
+        self._tail = Tail(settings, state)
+        self._framer = Framer(state, clock)
+        self._batch: list[tuple[TailedFile, Piece, Entry | None]] = []
+        self._batch_bytes = 0
+        self._chunks = 0
+        self._saved = (state.next_entry, state.acked)
+        self._saved_s = clock.monotonic_s()
+        self._looked_s = float("-inf")
+        self._changed = False
+        self.stop = threading.Event()
+        self.wake = threading.Event()
+
+    def run(self) -> None:
+        """The thread's main function."""
+        while True:
+            stopping = self.stop.is_set()
+            self.wake.clear()
+            try:
+                busy = self.round(stopping)
+            except Exception as error:
+                self._failed(error)
+                busy = False
+            if stopping:
+                break
+            if not busy:
+                self.wake.wait(self._settings.poll_interval_s)
+        self._tail.close()
+
+    def round(self, hurry: bool = False) -> bool:
+        """Look, read for at most a second, save. True when there may be more to read now."""
+        now_s = self._clock.monotonic_s()
+        if hurry or now_s - self._looked_s >= LOOK_INTERVAL_S:
+            self._looked_s = now_s
+            if self._tail.look(now_s):
+                self._changed = True
+                self.save()
+            self._metrics.set("tailrace_agent_files", len(self._tail.files))
+        more = self._read(now_s, hurry)
+        self._commit()
+        if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
+            self.save()
+        return more
+
+    def _has_room(self) -> bool:
+        return self._spool.has_room(self._batch_bytes)
+
+    def _read(self, now_s: float, hurry: bool) -> bool:
+        """Chunks of the files in turn. True when it ended before all were read to their end."""
+        waiting = deque(self._tail.ready(now_s, hurry)) if self._has_room() else deque()
+        while waiting:
+            if not self._has_room():
+                return False
+            if self._clock.monotonic_s() - now_s > LOOK_INTERVAL_S:
+                return True
+            file = waiting.popleft()
+            if self._take(file, now_s) and file.seen is None:
+                waiting.append(file)
+            if self._full():
+                self._commit()
+        return False
+
+    def _take(self, file: TailedFile, now_s: float) -> bool:
+        """One chunk of a file into the batch; False when there was none."""
+        try:
+            piece = file.read(self._settings.read_bytes)
+        except NotText:
+            self._tail.drop(file, "is not text", now_s)
+            return False
+        except OSError as error:
+            self._tail.drop(file, error.strerror or "cannot be read", now_s)
+            return False
+        if piece is None:
+            if file.ahead == file.mark:
+                self._tail.let_go(file)
+            return False
+        entry = None
+        if piece.data:
+            entry = self._framer.frame(piece, file.input, file.key)
+            file.taken_s = now_s
+        self._framer.cut_lines += piece.cut
+        self._batch.append((file, piece, entry))
+        self._batch_bytes += len(entry.frame) if entry else 0
+        self._chunks += len(piece.data) > self._settings.read_bytes // 2
+        return True
+
+    def _full(self) -> bool:
+        return (
+            self._chunks >= BATCH_CHUNKS
+            or len(self._batch) >= BATCH_ENTRIES
+            or self._batch_bytes >= BATCH_BYTES
+        )
+
+    def _commit(self) -> None:
+        """Spool the batch, then let the marks cover it. Raises OSError with nothing kept."""
+        batch, self._batch, self._batch_bytes, self._chunks = self._batch, [], 0, 0
+        entries = [entry for _, _, entry in batch if entry]
+        if entries:
+            try:
+                self._spool.append(entries)
+            except OSError:
+                self._batch = batch
+                raise
+            self._state.next_entry = entries[-1].note.entry + 1
+            self._state.next_seq = entries[-1].note.seq + 1
+        for file, piece, entry in batch:
+            self._changed |= entry is None
+            file.mark = piece.after
+            self._state.files[file.key] = piece.after
+        self._count(entries, sum(len(piece.data) for _, piece, _ in batch))
+        if entries:
+            self._spooled()
+
+    def _undo(self) -> None:
+        self._framer.rewind()
+        self._framer.cut_lines = 0
+        for file, _, _ in self._batch:
+            file.reset()
+        self._batch, self._batch_bytes, self._chunks = [], 0, 0
+
+    def _count(self, entries: list[Entry], size: int) -> None:
+        self._metrics.add("tailrace_agent_lines_total", sum(e.note.rows for e in entries))
+        self._metrics.add("tailrace_agent_bytes_total", size)
+        if self._framer.cut_lines:
+            self._metrics.add("tailrace_agent_lines_cut_total", self._framer.cut_lines)
+            self._framer.cut_lines = 0
+
+    def _failed(self, error: Exception) -> None:
+        """Most likely a full disk: the files wait, nothing is dropped."""
+        self._undo()
+        if isinstance(error, OSError):
+            _log.error("state or spool cannot be written; waiting", extra={"why": str(error)})
+        else:
+            _log.error("reading failed; trying again", exc_info=error)
+        self.stop.wait(FAILURE_S)
+
+    def save(self) -> None:
+        """Make the state durable and delete what neither it nor the gateway needs."""
+        self._saved_s = self._clock.monotonic_s()
+        self._state.acked = self._spool.acked
+        now = (self._state.next_entry, self._state.acked)
+        if now != self._saved or self._changed:
+            self._checkpoints.save(self._state)
+            self._saved = now
+            self._changed = False
+        self._spool.release(self._state.next_entry)
+        self._metrics.set("tailrace_agent_spool_bytes", self._spool.size_bytes)

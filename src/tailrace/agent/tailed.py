@@ -1,0 +1,155 @@
+"""One tailed file: which bytes come next, and whether it is still the file that was read.
+
+A file that was truncated and written again, to whatever length, no longer holds the bytes that
+were read before the offset; their hashes say so, and it is read from its beginning.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+import xxhash
+
+from tailrace.agent.checkpoints import Mark
+from tailrace.agent.settings import Input
+from tailrace.core import limits, log
+from tailrace.wire.split import split
+from tailrace.wire.text import boundary
+
+_log = log.get("agent")
+HEAD_BYTES = 256
+TAIL_BYTES = 64
+TEXT_BYTES = 4096
+CUT_MARK = " …[cut]".encode()
+
+
+class NotText(Exception):  # noqa: N818 - reads as the condition it reports
+    """The file begins with a block that holds a NUL."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """`rows` whole lines (maybe none), the mark after them, and whether a line was cut."""
+
+    data: bytes
+    rows: int
+    after: Mark
+    cut: bool = False
+
+
+class TailedFile:
+    """`mark` is how far the spool holds the file, `ahead` how far it was read.
+
+    `place` is where it is now, `mark.path` where it was first seen. `left_s`: since when its name
+    is gone or taken by another file. `descriptor` is None while it is closed.
+    """
+
+    def __init__(self, place: str, key: str, source: Input, mark: Mark, now_s: float) -> None:
+        self.place = place
+        self.key = key
+        self.input = source
+        self.mark = mark
+        self.ahead = mark
+        self.left_s: float | None = None
+        self.present = True
+        self.final = False
+        self.grew_s = now_s
+        self.taken_s = float("-inf")
+        self.descriptor: int | None = None
+        self.seen: tuple[int, int] | None = None  # size and mtime when read to the end
+        self._text = mark.offset > 0
+
+    def reset(self) -> None:
+        """Forget what was read ahead of the mark."""
+        self.ahead = self.mark
+        self.seen = None
+
+    def read(self, size: int) -> Piece | None:
+        """Up to `size` bytes of whole lines; None when there is nothing new.
+
+        When `final` is set the file will not grow, so an unfinished last line counts as a line.
+        Raises NotText, OSError.
+        """
+        assert self.descriptor is not None
+        status = os.fstat(self.descriptor)
+        start = self._start(status.st_size)
+        data = os.pread(self.descriptor, size, start.offset)
+        self.seen = (status.st_size, status.st_mtime_ns) if len(data) < size else None
+        if not self._text and data:
+            if b"\0" in data[:TEXT_BYTES]:
+                raise NotText
+            self._text = True
+        piece = self._piece(start, data, size)
+        if piece is not None:
+            self.ahead = piece.after
+        return piece
+
+    def _piece(self, start: Mark, data: bytes, size: int) -> Piece | None:
+        if start.cutting:
+            newline = data.find(b"\n")
+            taken = newline + 1 if newline >= 0 else len(data)
+            if newline >= 0:
+                self.seen = None
+            after = self._after(start, taken, cutting=newline < 0 and not self.final)
+            return Piece(b"", 0, after) if taken or after != start else None
+        newline = data.rfind(b"\n")
+        if newline >= 0:
+            return self._lines(start, data if newline + 1 == len(data) else data[: newline + 1])
+        if len(data) == size:
+            kept = data[: boundary(data, limits.LINE_BYTES - len(CUT_MARK))]
+            return Piece(kept + CUT_MARK + b"\n", 1, self._after(start, size, cutting=True), True)
+        if self.final and data:
+            return Piece(data + b"\n", 1, self._after(start, len(data)))
+        if start is not self.ahead:
+            self.ahead = start
+            return Piece(b"", 0, start)
+        return None
+
+    def _lines(self, start: Mark, data: bytes) -> Piece:
+        rows = data.count(b"\n")
+        if rows > limits.FRAME_ROWS:
+            data = split(data)[0]
+            rows = data.count(b"\n")
+            self.seen = None
+        return Piece(data, rows, self._after(start, len(data)))
+
+    def _after(self, start: Mark, taken: int, cutting: bool = False) -> Mark:
+        offset = start.offset + taken
+        return self.marked(
+            offset, start.path, start if start.offset >= HEAD_BYTES else None, cutting
+        )
+
+    def marked(
+        self, offset: int, path: str, same_head: Mark | None = None, cutting: bool = False
+    ) -> Mark:
+        """The mark at `offset` of the file as it is now."""
+        head = same_head.head if same_head else self._hash(0, min(HEAD_BYTES, offset))
+        before = min(TAIL_BYTES, offset)
+        return Mark(path, offset, head, self._hash(offset - before, before), cutting)
+
+    def _start(self, size: int) -> Mark:
+        if self.holds(self.ahead, size):
+            return self.ahead
+        _log.warning("file was truncated; reading it again", extra={"path": self.place})
+        return Mark(self.ahead.path)
+
+    def holds(self, mark: Mark, size: int) -> bool:
+        """Whether the bytes that `mark` covers are still in the file."""
+        if mark.offset == 0:
+            return True
+        before = min(TAIL_BYTES, mark.offset)
+        return (
+            size >= mark.offset
+            and self._hash(0, min(HEAD_BYTES, mark.offset)) == mark.head
+            and self._hash(mark.offset - before, before) == mark.tail
+        )
+
+    def _hash(self, start: int, length: int) -> int:
+        assert self.descriptor is not None
+        return xxhash.xxh3_64_intdigest(os.pread(self.descriptor, length, start))
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None

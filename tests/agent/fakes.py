@@ -1,0 +1,111 @@
+"""A gateway that takes, refuses, stalls and drops connections, and remembers what it took."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tailrace.core.frame import Frame
+from tailrace.core.payload import expand
+from tailrace.wire import frames
+
+Judge = Callable[[list[Frame]], int]
+
+
+class FakeGateway:
+    """`judge` gives the status for a body: 0 drops the connection unanswered, -1 takes the frames
+    and drops it. Frames are remembered by (source, epoch, seq)."""
+
+    def __init__(self, judge: Judge = lambda found: 200) -> None:
+        self.judge = judge
+        self.taken: dict[tuple[str, int, int], Frame] = {}
+        self.requests = 0
+        self.tokens: set[str] = set()
+        self.retry_after = ""
+        self._changed = threading.Condition()
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def answer(self, body: bytes, token: str) -> int:
+        found = frames.decode(body)
+        status = self.judge(found)
+        with self._changed:
+            self.requests += 1
+            self.tokens.add(token)
+            if status in (200, -1):
+                for frame in found:
+                    header = frame.header
+                    key = (header.source, header.epoch, header.seq)
+                    known = self.taken.get(key)
+                    assert known is None or known.header.checksum == header.checksum, key
+                    self.taken[key] = frame
+            self._changed.notify_all()
+        return status
+
+    def wait(self, until: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+        """True as soon as `until` holds; it is asked after every request."""
+        with self._changed:
+            return self._changed.wait_for(until, timeout_s)
+
+    def lines(self, path: str = "") -> list[bytes]:
+        """All lines taken of the file, in the order of their frames."""
+        found: list[bytes] = []
+        for _, frame in sorted(self.taken.items(), key=lambda item: item[0][1:]):
+            if not path or frame.header.resource["log.file.path"] == path:
+                found += expand(frame.payload, frame.header.bytes).splitlines()
+        return found
+
+    def gaps(self) -> int:
+        """Numbers missing within an epoch."""
+        by_epoch: dict[tuple[str, int], set[int]] = {}
+        for source, epoch, seq in list(self.taken):
+            by_epoch.setdefault((source, epoch), set()).add(seq)
+        return sum(max(seqs) - len(seqs) for seqs in by_epoch.values())
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed is no news."""
+
+
+def _handler(gateway: FakeGateway) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 10
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status = gateway.answer(body, self.headers.get("Authorization", ""))
+            if status <= 0:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            if gateway.retry_after:
+                self.send_header("Retry-After", gateway.retry_after)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+def moody(seed: int) -> Judge:
+    """Takes about half of what it gets; the rest it refuses or answers not at all."""
+    chance = random.Random(seed)
+    return lambda found: chance.choice((200, 200, 200, 503, 500, 0, -1))

@@ -1,0 +1,93 @@
+"""kill -9 of a real agent under load, against a gateway that refuses, stalls and drops."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+from fakes import FakeGateway, moody
+
+from tailrace.agent.settings import AgentSettings, Input
+
+KILLS = 6
+LINES = 30_000
+
+
+def launch(config: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tailrace.agent", str(config)], stderr=subprocess.DEVNULL
+    )
+
+
+def write_and_rotate(path: Path, done: threading.Event, chance: random.Random) -> None:
+    """Lines in bursts that end anywhere, with a rename now and then."""
+    rotations = 0
+    text = b"".join(b"line %d of the shop, padded a little\n" % n for n in range(LINES))
+    position = 0
+    while position < len(text):
+        step = chance.randrange(1, 60_000)
+        with path.open("ab") as file:
+            file.write(text[position : position + step])
+        position += step
+        if chance.random() < 0.1 and text[position - 1 : position] != b"":
+            newline = text.find(b"\n", position) + 1
+            with path.open("ab") as file:
+                file.write(text[position : newline or len(text)])
+            position = newline or len(text)
+            rotations += 1
+            path.rename(path.with_name(f"shop.log.{rotations}"))
+            path.touch()
+        done.wait(0.05)
+    done.set()
+
+
+def test_every_line_arrives_once_by_number_through_kill_9(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    chance = random.Random(7)
+    path = tmp_path / "shop.log"
+    path.touch()
+    config = tmp_path / "agent.json"
+    chosen = AgentSettings(
+        [Input([str(path) + "*"])],
+        str(tmp_path / "state"),
+        [gateway.url],
+        poll_interval_s=0.01,
+        flush_interval_s=0.01,
+        linger_s=30.0,
+    )
+    config.write_bytes(msgspec.json.encode(chosen))
+    gateway.judge = moody(7)
+    done = threading.Event()
+    writer = threading.Thread(target=write_and_rotate, args=(path, done, chance))
+    writer.start()
+    process = launch(config)
+    try:
+        for _ in range(KILLS):
+            before = gateway.requests
+            goal = before + chance.randrange(1, 5)
+            gateway.wait(lambda goal=goal: gateway.requests >= goal, 3.0)  # type: ignore[misc]
+            process.kill()
+            process.wait()
+            process = launch(config)
+        done.wait(60.0)
+        gateway.judge = lambda found: 200
+        expected = {b"line %d of the shop, padded a little" % n for n in range(LINES)}
+        gateway.wait(lambda: sum(f.header.rows for f in gateway.taken.values()) >= LINES, 60.0)
+        with path.open("ab") as file:
+            file.write(b"last\n")  # its arrival shows that the last process is up
+        assert gateway.wait(lambda: b"last" in gateway.lines(), 30.0)
+        process.terminate()
+        assert process.wait(15.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+        writer.join()
+    arrived = gateway.lines()
+    assert set(arrived) == expected | {b"last"}
+    assert len(arrived) == LINES + 1
+    assert gateway.gaps() == 0

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tailrace.agent.agent import recover
+from tailrace.agent.checkpoints import Checkpoints
+from tailrace.agent.reader import Reader
+from tailrace.agent.settings import AgentSettings, Input
+from tailrace.agent.spool import Spool
+from tailrace.core import limits
+from tailrace.core.clock import ManualClock
+from tailrace.core.metrics import Metrics
+from tailrace.core.payload import expand
+from tailrace.wire import frames
+
+
+class Bench:
+    """A reader without threads: `step` is one round, `lines` what it spooled since the start."""
+
+    def __init__(self, root: Path, **changes: Any) -> None:
+        (root / "logs").mkdir(exist_ok=True, parents=True)
+        self.log = root / "logs" / "a.log"
+        self.settings = AgentSettings(
+            **{
+                "inputs": [Input([str(root / "logs" / "*.log")])],
+                "directory": str(root / "state"),
+                "gateways": [],
+                **changes,
+            }
+        )
+        self.clock = ManualClock()
+        self.metrics = Metrics()
+        self.lines: list[bytes] = []
+        self.seen: set[tuple[int, int]] = set()
+        self.restart()
+
+    def restart(self) -> None:
+        """As after kill -9: nothing is saved or closed on purpose."""
+        directory = Path(self.settings.directory)
+        self.spool = Spool(directory / "spool", self.settings.spool_bytes, self.metrics)
+        checkpoints = Checkpoints(directory)
+        state = recover(checkpoints, self.spool, self.clock)
+        self.reader = Reader(
+            self.settings, state, checkpoints, self.spool, self.clock, self.metrics, lambda: None
+        )
+
+    def step(self, seconds: float = 1.5) -> list[bytes]:
+        """Time passes, one round; the lines that came."""
+        self.clock.advance(seconds)
+        self.reader.round()
+        found: list[bytes] = []
+        while entries := self.spool.read(1 << 20, 99):
+            for entry in entries:
+                if (entry.note.epoch, entry.note.seq) in self.seen:
+                    continue  # repeated under its own number, as the gateway would know
+                self.seen.add((entry.note.epoch, entry.note.seq))
+                (frame,) = frames.decode(frames.MAGIC + entry.frame)
+                found += expand(frame.payload, frame.header.bytes).splitlines()
+            self.spool.ack(entries[-1].note.entry)
+        self.lines += found
+        return found
+
+    def write(self, data: bytes, path: Path | None = None) -> None:
+        with (path or self.log).open("ab") as file:
+            file.write(data)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_an_unfinished_line_waits_for_its_end(bench: Bench) -> None:
+    bench.write(b"one\ntw")
+    assert bench.step() == [b"one"]
+    assert bench.step() == []
+    bench.write(b"o\n")
+    assert bench.step() == [b"two"]
+
+
+def test_a_renamed_file_is_read_to_its_end_and_its_last_line_taken(bench: Bench) -> None:
+    bench.write(b"one\n")
+    bench.step()
+    old = bench.log.rename(bench.log.with_name("a.1"))
+    bench.write(b"two\nunfinished", old)
+    bench.write(b"new\n")
+    assert sorted(bench.step()) == [b"new", b"two"]
+    bench.write(b" but now\nlast", old)
+    assert bench.step() == [b"unfinished but now"]
+    bench.step(6.0)
+    bench.step(6.0)
+    assert bench.lines[-1] == b"last"
+    bench.step(6.0)
+    assert bench.metrics.get("tailrace_agent_files") == 1
+
+
+def test_a_file_rotated_while_nobody_looked_is_read_to_its_end(bench: Bench) -> None:
+    bench.write(b"one\n")
+    bench.step()
+    bench.write(b"two\n")
+    bench.log.rename(bench.log.with_name("a.1"))
+    bench.write(b"three\n")
+    bench.restart()
+    assert sorted(bench.step()) == [b"three", b"two"]
+
+
+@pytest.mark.parametrize("after", [b"x\n", b"another one\n", b"much longer than before\n"])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_file_truncated_and_written_again_is_read_from_its_start(
+    bench: Bench, after: bytes, stopped: bool
+) -> None:
+    bench.write(b"first line.\n")
+    bench.step()
+    bench.log.write_bytes(after)
+    os.utime(bench.log, ns=(1, 1))
+    if stopped:
+        bench.restart()
+    assert bench.step() == [after.strip()]
+
+
+def test_a_huge_line_is_cut_and_the_next_one_is_whole(bench: Bench) -> None:
+    bench.write(b"x" * (3 * limits.MIB) + b"\nnext\n")
+    bench.step()
+    bench.restart()
+    bench.step()
+    assert [len(line) for line in bench.lines] == [limits.LINE_BYTES, 4]
+    assert bench.lines[0].endswith(" …[cut]".encode())
+    assert bench.metrics.get("tailrace_agent_lines_cut_total") == 1
+
+
+def test_many_short_lines_become_frames_within_bounds(bench: Bench) -> None:
+    bench.write(b"x\n" * 300_000)
+    bench.step()
+    assert len(bench.lines) == 300_000
+
+
+def test_what_is_not_text_or_our_own_is_left_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, never=[str(tmp_path / "logs" / "own.log")])
+    bench.write(b"\0\1\2 wtmp\n", bench.log.with_name("wtmp.log"))
+    bench.write(b"own\n", bench.log.with_name("own.log"))
+    bench.log.with_name("link.log").symlink_to(bench.log.with_name("own.log"))
+    bench.write(b"fine\n")
+    assert bench.step() == [b"fine"]
+
+
+def test_start_at_the_end_leaves_out_only_what_was_there_first(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    source = Input([str(bench.log.parent / "*.log")], start="end")
+    bench = Bench(tmp_path, inputs=[source])
+    bench.write(b"old\nhalf")
+    assert bench.step() == []
+    bench.restart()
+    bench.write(b" a line\n")
+    bench.write(b"later\n", bench.log.with_name("b.log"))
+    assert sorted(bench.step()) == [b"half a line", b"later"]
+
+
+def test_more_files_than_descriptors_are_read_in_turns(bench: Bench) -> None:
+    bench.reader._tail._open_files = 3
+    for number in range(10):
+        bench.write(b"line %d\n" % number, bench.log.with_name(f"{number}.log"))
+    for _ in range(10):
+        bench.step()
+        assert bench.reader._tail._open_count() <= 3
+    assert sorted(bench.lines) == [b"line %d" % number for number in range(10)]
+
+
+ACTIONS = st.lists(
+    st.sampled_from(["append", "part", "rotate", "truncate", "restart", "step"]), max_size=30
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(ACTIONS, st.integers(0, 2**32))
+def test_random_histories_lose_and_repeat_nothing(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[str], seed: int
+) -> None:
+    bench = Bench(tmp_path_factory.mktemp("history"))
+    chance = random.Random(seed)
+    written = b""
+    rotations = number = 0
+    bench.log.touch()
+    for action in actions:
+        if action in ("append", "part"):
+            count = chance.randrange(1, 20)
+            text = b"".join(b"line %d\n" % n for n in range(number, number + count))
+            number += count
+            if action == "part":
+                text = text[:-1] + b"-"
+            bench.write(text)
+            written += text
+        elif action == "restart":
+            bench.restart()
+        else:
+            bench.step()
+        if action in ("rotate", "truncate"):
+            bench.write(b"end\n")
+            written += b"end\n"
+            bench.step()
+        if action == "rotate":
+            rotations += 1
+            bench.log.rename(bench.log.with_name(f"a.{rotations}"))
+            bench.log.touch()
+        elif action == "truncate":
+            bench.log.write_bytes(b"")
+    bench.write(b"\n")
+    written += b"\n"
+    bench.step()
+    bench.step()
+    assert sorted(bench.lines) == sorted(line for line in written.split(b"\n") if line)
