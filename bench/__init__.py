@@ -1,0 +1,1 @@
+"""Measurements of the real commands on the machine at hand, run by `make bench`."""

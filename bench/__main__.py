@@ -1,0 +1,114 @@
+"""`python -m bench [ingest|latency|queries|agent|all] [--rows N]`: measure, compare, print.
+
+Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
+every goal is met, 1 when one is not, 2 when a part could not be measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import agent, data, ingest, latency, queries
+from bench.data import Data
+from bench.figures import Figure, table
+from bench.server import Server
+
+PARTS = ("ingest", "latency", "queries", "agent")
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.json"
+
+
+def main() -> int:
+    """Run the chosen parts."""
+    options = _options()
+    parts = PARTS if options.part == "all" else (options.part,)
+    scratch = Path(options.directory).resolve()
+    shutil.rmtree(scratch / "run", ignore_errors=True)
+    results: dict[str, list[Figure]] = {}
+    errors: dict[str, str] = {}
+    rows: Data | None = None
+    try:
+        if {"ingest", "queries"} & set(parts):
+            _say(f"generating {options.rows:,} rows")
+            rows = data.generate(options.rows, scratch)
+        for part in parts:
+            _say(f"measuring {part}")
+            try:
+                results[part] = _measure(part, rows, scratch / "run" / part, options)
+                print(table(results[part]), flush=True)
+            except (RuntimeError, OSError) as error:
+                errors[part] = str(error)
+                print(f"{part} could not be measured: {error}", file=sys.stderr, flush=True)
+    finally:
+        if rows:
+            data.remove(rows)
+        shutil.rmtree(scratch / "run", ignore_errors=True)
+    _write(results, errors, options.rows)
+    met = all(one.met is not False for found in results.values() for one in found)
+    return 2 if errors else int(not met)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--seconds", type=int, default=30, help="how long latency is measured")
+    parser.add_argument("--agent-mb", type=int, default=600, help="size of the file to ship")
+    parser.add_argument(
+        "--times-ten", action="store_true", help="queries: also ask ten times the rows"
+    )
+    parser.add_argument(
+        "--directory", default=str(HERE / ".work"), help="for the server's data; a real disk"
+    )
+    options = parser.parse_args()
+    if options.rows < 1_000 or options.seconds < 2 or options.agent_mb < 1:
+        parser.error("--rows from 1000, --seconds from 2, --agent-mb from 1")
+    return options
+
+
+def _measure(
+    part: str, rows: Data | None, scratch: Path, options: argparse.Namespace
+) -> list[Figure]:
+    scratch.mkdir(parents=True, exist_ok=True)
+    if part == "agent":
+        return agent.measure(scratch, options.agent_mb)
+    with Server(scratch / "server") as server:
+        if part == "latency":
+            return latency.measure(server, options.seconds)
+        assert rows is not None
+        measures: dict[str, Callable[[], list[Figure]]] = {
+            "ingest": lambda: ingest.measure(server, rows, scratch),
+            "queries": lambda: queries.measure(server, rows, scratch, options.times_ten),
+        }
+        return measures[part]()
+
+
+def _say(text: str) -> None:
+    print(f"\n{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def _write(results: dict[str, list[Figure]], errors: dict[str, str], rows: int) -> None:
+    found = {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load_1m_at_the_end": os.getloadavg()[0],
+        "rows": rows,
+        "parts": {part: [asdict(one) for one in figures] for part, figures in results.items()},
+        "errors": errors,
+    }
+    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+    print(f"\nwritten to {RESULTS}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
