@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
 
 from tailrace.core.contracts import Delivery, Position
-from tailrace.core.frame import Codec, Frame, Header, Hints
-from tailrace.core.payload import compress, describe
+from tailrace.core.frame import Codec, Hints
 from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
 
-NOW = 1_800_000_000_000_000_000
+from .building import NOW, frame
+from .conftest import Use
 
 
-def frame(data: bytes, seq: int = 1, **fields: Any) -> Frame:
-    facts = describe(data)
-    header = {
-        "tenant": "default",
-        "source": "test",
-        "epoch": 1,
-        "seq": seq,
-        "rows": facts.rows,
-        "bytes": facts.bytes,
-        "checksum": facts.checksum,
-        "received_ns": NOW + seq,
-        **fields,
-    }
-    return Frame(Header(**header), compress(data))
-
-
-Use = Callable[[LogTable, Engine], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def use(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Use], None]]:
-    directory = tmp_path_factory.mktemp("engine")
-    loop = asyncio.new_event_loop()
-    engine = Engine(directory)
-    loop.run_until_complete(engine.open())
-
-    def run(body: Use) -> None:
-        table = LogTable(engine, "logs", "hot", Path(directory))
-        loop.run_until_complete(table.clear())
-        loop.run_until_complete(body(table, engine))
-
-    yield run
-    loop.run_until_complete(engine.close())
-    loop.close()
-
-
-def test_canonical_records_fill_the_exporter_columns(use: Callable[[Use], None]) -> None:
+def test_canonical_records_fill_the_exporter_columns(use: Use) -> None:
     record = {
         "time": 1_790_000_000_123_456_789,
         "severity": "Warn",
@@ -88,7 +46,7 @@ def test_canonical_records_fill_the_exporter_columns(use: Callable[[Use], None])
     use(body)
 
 
-def test_each_frame_keeps_its_own_header(use: Callable[[Use], None]) -> None:
+def test_each_frame_keeps_its_own_header(use: Use) -> None:
     async def body(table: LogTable, engine: Engine) -> None:
         frames = [
             frame(b'{"body":"a"}\n{"body":"b"}\n', 1, resource={"host.name": "h'1\\"}),
@@ -115,7 +73,7 @@ def test_each_frame_keeps_its_own_header(use: Callable[[Use], None]) -> None:
     use(body)
 
 
-def test_lines_give_up_their_time_level_and_trace(use: Callable[[Use], None]) -> None:
+def test_lines_give_up_their_time_level_and_trace(use: Use) -> None:
     lines = [
         "2026-09-01T10:00:00.250Z ERROR pay trace_id=" + "0f" * 16 + " it failed",
         "2026-09-01 10:00:01,5 [main] warning: low",
@@ -138,7 +96,7 @@ def test_lines_give_up_their_time_level_and_trace(use: Callable[[Use], None]) ->
     use(body)
 
 
-def test_foreign_records_keep_every_field(use: Callable[[Use], None]) -> None:
+def test_foreign_records_keep_every_field(use: Use) -> None:
     hints = Hints(time="ts", severity="lvl", body="msg", time_unit="auto", foreign=True)
     data = (
         b'{"ts":"2026-09-01T10:00:00.5Z","lvl":"error","msg":"m1","user":"u\\"1","n":{"a":1}}\n'
@@ -160,7 +118,7 @@ def test_foreign_records_keep_every_field(use: Callable[[Use], None]) -> None:
     use(body)
 
 
-def test_stored_frames_are_remembered_with_their_place(use: Callable[[Use], None]) -> None:
+def test_stored_frames_are_remembered_with_their_place(use: Use) -> None:
     async def body(table: LogTable, engine: Engine) -> None:
         kept = frame(b'{"body":"a"}\n', 41, source="a'b")
         assert await table.newest(kept.header) == -1

@@ -7,10 +7,12 @@ interpreter while it does, so statements of different connections run in paralle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -19,7 +21,10 @@ from tailrace.core import limits
 from tailrace.core.errors import StoreError
 from tailrace.store import schema
 
+_T = TypeVar("_T")
 READERS = 3
+# What the engine puts before bytes of the input: "expected '{' before: 'some line'".
+_QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
 _CONFIG = """<clickhouse>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
   <mark_cache_size>33554432</mark_cache_size>
@@ -86,18 +91,26 @@ class Engine:
     ) -> list[tuple[Any, ...]]:
         """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError."""
         client = await self._free.get()
-        try:
-            found: list[tuple[Any, ...]] = await self._run(
-                _select, client, sql, parameters, timeout_s
-            )
-            return found
-        finally:
-            self._free.put_nowait(client)
+        give_back = partial(self._free.put_nowait, client)
+        return await self._run_then(give_back, _select, client, sql, parameters, timeout_s)
 
     async def write(self, sql: str) -> None:
         """Run a statement that changes something; one at a time. Raises StoreError."""
-        async with self._writing:
-            await self._run(_command, self._writer, sql)
+        await self._writing.acquire()
+        await self._run_then(self._writing.release, _command, self._writer, sql)
+
+    async def _run_then(
+        self, done: Callable[[], None], function: Callable[..., _T], *arguments: object
+    ) -> _T:
+        """Run in a thread and call `done` when the thread is done with its client.
+
+        A caller that is cancelled leaves at once, but its statement runs on, for a SELECT until
+        its time is over; a client that went back before would serve two statements at once.
+        """
+        loop = asyncio.get_running_loop()
+        running = self._threads.submit(function, *arguments)
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(done))
+        return await asyncio.wrap_future(running)
 
     async def _run(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -133,4 +146,4 @@ def _command(client: Any, sql: str) -> None:
 def _brief(error: Exception) -> str:
     """The engine's words without the row data that it may quote after them."""
     first = str(error).split("\n", 1)[0]
-    return first.split("(while reading", 1)[0].split(": While", 1)[0][:300]
+    return _QUOTED.split(first, maxsplit=1)[0][:300]

@@ -1,0 +1,28 @@
+"""Frames for the tests of this room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailrace.core.frame import Frame, Header
+from tailrace.core.payload import compress, describe
+
+NOW = 1_800_000_000_000_000_000
+HOUR_NS = 3_600_000_000_000
+
+
+def frame(data: bytes, seq: int = 1, **fields: Any) -> Frame:
+    """A frame of these bytes, received at NOW + seq nanoseconds."""
+    facts = describe(data)
+    header = {
+        "tenant": "default",
+        "source": "test",
+        "epoch": 1,
+        "seq": seq,
+        "rows": facts.rows,
+        "bytes": facts.bytes,
+        "checksum": facts.checksum,
+        "received_ns": NOW + seq,
+        **fields,
+    }
+    return Frame(Header(**header), compress(data))

@@ -1,0 +1,33 @@
+"""One engine for each file of tests: a process owns one directory at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tailrace.store.engine import Engine
+from tailrace.store.logs import LogTable
+
+Body = Callable[[LogTable, Engine], Awaitable[None]]
+Use = Callable[[Body], None]
+
+
+@pytest.fixture(scope="module")
+def use(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Use]:
+    """Runs a test's body with the empty table `logs` and its engine."""
+    directory = tmp_path_factory.mktemp("engine")
+    with asyncio.Runner() as runner:
+        engine = Engine(directory)
+        runner.run(engine.open())
+
+        async def whole(body: Body) -> None:
+            table = LogTable(engine, "logs", "hot", Path(directory))
+            for name in ("logs", "bulk_rows", "frames"):
+                await engine.write(f"TRUNCATE TABLE {name}")
+            await body(table, engine)
+
+        yield lambda body: runner.run(whole(body))
+        runner.run(engine.close())

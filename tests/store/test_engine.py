@@ -1,0 +1,188 @@
+"""What the engine promises: versions, errors, and clients that serve one statement at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tailrace.core.errors import StoreError
+from tailrace.store import schema
+from tailrace.store.engine import READERS, Engine
+from tailrace.store.logs import LogTable
+
+from .building import frame
+
+ENDLESS = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
+RUNNING = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT count() FROM numbers%'"
+
+
+def scenario(directory: Path, body: Callable[[Engine], Awaitable[None]]) -> None:
+    """Open an engine on `directory`, do `body`, close it."""
+
+    async def whole() -> None:
+        engine = Engine(directory)
+        await engine.open()
+        try:
+            await body(engine)
+        finally:
+            await engine.close()
+
+    asyncio.run(whole())
+
+
+async def running(engine: Engine, count: int) -> None:
+    """Until so many endless statements run."""
+    async with asyncio.timeout(10):
+        while (await engine.rows(RUNNING))[0][0] != count:
+            await asyncio.sleep(0.02)
+
+
+def test_reopening_keeps_the_rows(tmp_path: Path) -> None:
+    async def insert(engine: Engine) -> None:
+        await LogTable(engine, "logs", "hot", tmp_path).insert([frame(b'{"body":"kept"}\n')])
+
+    async def look(engine: Engine) -> None:
+        assert await engine.rows("SELECT Body FROM logs") == [("kept",)]
+
+    scenario(tmp_path, insert)
+    scenario(tmp_path, look)
+
+
+def test_each_migration_is_recorded_once(tmp_path: Path) -> None:
+    async def look(engine: Engine) -> None:
+        found = await engine.rows("SELECT Version FROM migrations ORDER BY Version")
+        assert found == [(version,) for version, _ in schema.MIGRATIONS]
+
+    scenario(tmp_path, look)
+    scenario(tmp_path, look)
+
+
+def test_a_migration_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    async def cut(engine: Engine) -> None:
+        await engine.write("TRUNCATE TABLE migrations")
+
+    async def look(engine: Engine) -> None:
+        found = await engine.rows("SELECT max(Version) FROM migrations")
+        assert found == [(schema.NEWEST,)]
+
+    scenario(tmp_path, cut)
+    scenario(tmp_path, look)
+
+
+def test_a_directory_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    async def future(engine: Engine) -> None:
+        await engine.write(f"INSERT INTO migrations VALUES ({schema.NEWEST + 1})")
+
+    async def refused() -> None:
+        engine = Engine(tmp_path)
+        try:
+            with pytest.raises(StoreError) as error:
+                await engine.open()
+        finally:
+            await engine.close()
+        for words in (str(tmp_path), "newer tailrace", "use that version or another data_dir"):
+            assert words in str(error.value)
+
+    scenario(tmp_path, future)
+    asyncio.run(refused())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"body":"fine"}\nsecret garbage\n',
+        b'{"body":"secret\n',
+        b'{"body":"secret" "x":1}\n',
+        b'{"time":"secret"}\n',
+        b'{"attributes":"secret"}\n',
+        b'{"attributes":{"secret":"secret"\n',
+    ],
+)
+def test_a_statement_that_fails_says_so_without_row_data(tmp_path: Path, data: bytes) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError, match="Code: ") as error:
+            await LogTable(engine, "logs", "hot", tmp_path).insert([frame(data)])
+        assert "secret" not in str(error.value)
+
+    scenario(tmp_path, body)
+
+
+def test_a_query_that_fails_raises_store_error(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError, match="nope"):
+            await engine.rows("SELECT nope FROM logs")
+        assert await engine.rows("SELECT 1") == [(1,)]
+
+    scenario(tmp_path, body)
+
+
+def test_a_query_cannot_change_anything(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError, match="readonly"):
+            await engine.rows("INSERT INTO migrations VALUES (9)")
+
+    scenario(tmp_path, body)
+
+
+def test_a_query_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError, match="TIMEOUT_EXCEEDED"):
+            await engine.rows(ENDLESS, timeout_s=0.3)
+
+    scenario(tmp_path, body)
+
+
+def test_no_other_query_waits_for_a_cancelled_one(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=2))
+        await running(engine, 1)
+        asking.cancel()
+        async with asyncio.timeout(1):
+            for _ in range(2 * READERS):
+                await engine.rows("SELECT 1")
+        assert await engine.rows(RUNNING) == [(1,)]
+
+    scenario(tmp_path, body)
+
+
+def test_a_cancelled_query_leaves_the_caller_at_once_and_gives_its_client_back(
+    tmp_path: Path,
+) -> None:
+    async def body(engine: Engine) -> None:
+        for _ in range(READERS):
+            asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=0.3))
+            await running(engine, 1)
+            asking.cancel()
+            await asyncio.wait([asking], timeout=0.2)
+            assert asking.cancelled()
+            await running(engine, 0)
+        answers = await asyncio.gather(*(engine.rows("SELECT 1") for _ in range(2 * READERS)))
+        assert answers == [[(1,)]] * (2 * READERS)
+
+    scenario(tmp_path, body)
+
+
+def test_a_cancelled_write_runs_on_before_the_next_one(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        slow = "SELECT toUInt32(number + 100 + sleepEachRow(0.2)) FROM numbers(3)"
+        writing = asyncio.create_task(engine.write(f"INSERT INTO migrations {slow}"))
+        await asyncio.sleep(0.1)
+        writing.cancel()
+        await engine.write("INSERT INTO migrations SELECT count() FROM migrations")
+        found = await engine.rows("SELECT Version FROM migrations WHERE Version < 100")
+        assert (len(schema.MIGRATIONS) + 3,) in found
+
+    scenario(tmp_path, body)
+
+
+def test_close_waits_for_a_query_that_nobody_waits_for_any_more(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=0.5))
+        await running(engine, 1)
+        asking.cancel()
+
+    scenario(tmp_path, body)
+    scenario(tmp_path, body)
