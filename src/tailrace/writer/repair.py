@@ -1,27 +1,36 @@
 """A frame that the engine reads otherwise than its header says, made readable row by row.
 
-The slow way, for the rare frame: each line is parsed here, and a line that is no canonical record
-becomes the body of one, marked with the attribute `tailrace.error`. Nothing is left out.
+The slow way, for the rare frame: each line is parsed here, and a line that is no record becomes
+the body of one, marked with the attribute `tailrace.error`. Nothing is left out. A value that the
+engine can read is handed on as it was written, so a row comes out as it would have the fast way;
+of a top-level key that stands twice the last one holds.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from tailrace.core import limits
-from tailrace.core.frame import CANONICAL, Codec, Frame
+from tailrace.core.frame import CANONICAL, Codec, Frame, Hints
 from tailrace.core.payload import compress, expand
 
-_MAX_TIME = 9_000_000_000_000_000_000
+_Values = dict[str, msgspec.Raw]
+_object = msgspec.json.Decoder(_Values)
+_UINT64 = 1 << 64
+_TEXTS = ("severity", "body", "service", "trace_id", "span_id")
+_UNIT_NS = {"s": 1e9, "ms": 1e6, "us": 1e3}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def readable(frame: Frame) -> Frame:
     """The same rows under the same identity, as canonical records. Raises InputError."""
     data = expand(frame.payload, limits.BODY_BYTES)
-    rows = [_row(line, frame.header.codec) for line in data.split(b"\n") if line]
-    rows += [_row(b"", Codec.LINES)] * (frame.header.rows - len(rows))
+    rows = [
+        _row(line, frame.header.codec, frame.header.hints) for line in data.split(b"\n") if line
+    ]
+    rows += [_malformed(b"")] * (frame.header.rows - len(rows))
     encoded = b"\n".join(rows) + b"\n"
     header = msgspec.structs.replace(
         frame.header, codec=Codec.RECORDS, hints=CANONICAL, rows=len(rows)
@@ -29,34 +38,91 @@ def readable(frame: Frame) -> Frame:
     return Frame(header, compress(encoded))
 
 
-def _row(line: bytes, codec: Codec) -> bytes:
-    if codec is Codec.RECORDS:
-        try:
-            record = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            record = None
-        if isinstance(record, dict):
-            return msgspec.json.encode(_canonical(record))
+def _row(line: bytes, codec: Codec, hints: Hints) -> bytes:
+    if codec is not Codec.RECORDS:
+        return _malformed(line)
+    try:
+        values = _object.decode(line)
+        record = _foreign(values, hints, line) if hints.foreign else _canonical(values)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _malformed(line)
+    return msgspec.json.encode(record)
+
+
+def _malformed(line: bytes) -> bytes:
     text = line.decode("utf-8", "replace")
     return msgspec.json.encode({"body": text, "attributes": {"tailrace.error": "malformed"}})
 
 
-def _canonical(record: dict[str, Any]) -> dict[str, Any]:
-    """Known keys with the types the engine expects; anything else as attributes in text."""
-    attributes: dict[str, str] = {}
-    result: dict[str, Any] = {"attributes": attributes, "resource": {}}
-    for key, value in record.items():
-        if key in ("attributes", "resource") and isinstance(value, dict):
-            result[key].update({name: _text(item) for name, item in value.items()})
-        elif key in ("body", "severity", "service", "trace_id", "span_id"):
-            result[key] = _text(value)
-        elif key == "time" and isinstance(value, int) and 0 < value < _MAX_TIME:
-            result[key] = value
-        else:
-            attributes[key] = _text(value)
-            attributes["tailrace.error"] = "unexpected_field"
-    return result
+def _canonical(values: _Values) -> dict[str, object]:
+    """Known keys as they are where the engine takes them; anything else as attributes."""
+    record: dict[str, object] = {}
+    unexpected: dict[str, object] = {}
+    for key, value in values.items():
+        kind = bytes(value)[:1]
+        if key in _TEXTS or (key in ("attributes", "resource") and kind in (b"{", b"n")):
+            record[key] = value
+        elif key == "time" and (time_ns := _uint64(bytes(value))) is not None:
+            record[key] = time_ns
+        elif key != "time" or kind != b"n":
+            unexpected[key] = value
+    if unexpected:
+        given = values.get("attributes", msgspec.Raw(b"{}"))
+        attributes = _object.decode(given) if bytes(given)[:1] == b"{" else {}
+        record["attributes"] = {**attributes, **unexpected, "tailrace.error": "unexpected_field"}
+    return record
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _uint64(value: bytes) -> int | None:
+    try:
+        number = int(value)
+    except ValueError:
+        return None
+    return number if 0 <= number < _UINT64 else None
+
+
+def _foreign(values: _Values, hints: Hints, line: bytes) -> dict[str, object]:
+    """The fields that the hints name, as `store.decode` reads them; the rest as attributes."""
+    record: dict[str, object] = {"body": line.decode("utf-8", "replace")}
+    rest: dict[str, object] = dict(values)
+    for field in _TEXTS:
+        value = values.get(getattr(hints, field))
+        if value is not None:
+            record[field] = _text(value)
+            rest.pop(getattr(hints, field), None)
+    if hints.time in values:
+        text = _text(values[hints.time])
+        time_ns = _time_ns(text, hints.time_unit)
+        if 0 < time_ns < _UINT64:
+            record["time"] = time_ns
+        if "time" in record or text == "null":
+            rest.pop(hints.time, None)
+    # The foreign form keeps the word null, the canonical one would read it as nothing.
+    record["attributes"] = {
+        key: "null" if value == msgspec.Raw(b"null") else value for key, value in rest.items()
+    }
+    return record
+
+
+def _text(value: msgspec.Raw) -> str:
+    """A string without its quotes, anything else as its JSON."""
+    raw = bytes(value)
+    return msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else raw.decode()
+
+
+def _time_ns(text: str, unit: str) -> int:
+    """Nanoseconds, or 0 for a time that is none; units as in `Hints`, `auto` by size."""
+    try:
+        number = float(text)
+        if unit not in (*_UNIT_NS, "ns"):
+            sizes = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))
+            unit = next((name for size, name in sizes if number < size), "ns")
+        return int(number * _UNIT_NS[unit]) if unit in _UNIT_NS else int(text)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
+    return since // timedelta(microseconds=1) * 1000
