@@ -25,6 +25,9 @@ _T = TypeVar("_T")
 READERS = 3
 # What the engine puts before bytes of the input: "expected '{' before: 'some line'".
 _QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
+# An insert or a merge that meets the end of the disk leaves a part that cannot be read: the
+# engine swallows the error and keeps the part. So it stops before, and then fails cleanly.
+KEEP_FREE_BYTES = 128 * limits.MIB
 _CONFIG = """<clickhouse>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
   <mark_cache_size>33554432</mark_cache_size>
@@ -32,6 +35,9 @@ _CONFIG = """<clickhouse>
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <background_pool_size>2</background_pool_size>
   <background_schedule_pool_size>2</background_schedule_pool_size>
+  <storage_configuration><disks><default>
+    <keep_free_space_bytes>{keep_free}</keep_free_space_bytes>
+  </default></disks></storage_configuration>
 </clickhouse>
 """
 
@@ -59,7 +65,7 @@ class Engine:
     def _connect(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         config = self._directory / "engine.xml"
-        config.write_text(_CONFIG.format(memory=self._memory_bytes))
+        config.write_text(_CONFIG.format(memory=self._memory_bytes, keep_free=KEEP_FREE_BYTES))
         path = f"{self._directory / 'tables'}?config-file={config}"
         self._clients = [
             clickhouse_connect.get_client(interface="chdb", path=path) for _ in range(READERS + 1)
