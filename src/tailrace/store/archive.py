@@ -70,8 +70,17 @@ class Archive:
         """Write the rows of these frames and record the step, durably: rows, files, bytes.
 
         `hot` frames are read from `logs`, `bulk` ones from `bulk_rows`. Raises StoreError when the
-        tables hold another number of rows than the headers say; then nothing is recorded.
+        tables hold another number of rows than the headers say, or the disk fails; then nothing
+        is recorded.
         """
+        try:
+            return await self._step(hot, bulk, upto)
+        except OSError as error:
+            raise StoreError(f"archive: {error.strerror}") from error
+
+    async def _step(
+        self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
+    ) -> tuple[int, int, int]:
         files: list[ArchiveFile] = []
         for table, headers in (("logs", hot), ("bulk_rows", bulk)):
             if headers:
@@ -97,7 +106,12 @@ class Archive:
         files = []
         for tenant, hour, rows, first_ns, last_ns in found:
             path = self._path(str(tenant), int(hour), table, upto)
-            size = await self._export_file(table, where, path, str(tenant), int(hour))
+            try:
+                await self._export_file(table, where, path, str(tenant), int(hour))
+                size = await self._whole(path, int(rows))
+            except (StoreError, OSError):
+                path.unlink(missing_ok=True)
+                raise
             name = str(path.relative_to(self._directory))
             files.append(
                 ArchiveFile(name, str(tenant), int(rows), size, int(first_ns), int(last_ns))
@@ -109,7 +123,9 @@ class Archive:
         folder = self._directory / f"tenant={tenant}" / start.strftime("day=%Y-%m-%d/hour=%H")
         return folder / f"{table}-{upto.segment:012d}-{upto.offset:012d}.parquet"
 
-    async def _export_file(self, table: str, where: str, path: Path, tenant: str, hour: int) -> int:
+    async def _export_file(
+        self, table: str, where: str, path: Path, tenant: str, hour: int
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         start = f"fromUnixTimestamp64Nano(toInt64({hour * _HOUR_NS}), 'UTC')"
         end = f"fromUnixTimestamp64Nano(toInt64({(hour + 1) * _HOUR_NS}), 'UTC')"
@@ -120,7 +136,21 @@ class Archive:
             f"ORDER BY Tenant, ServiceName, HostName, Timestamp SETTINGS {_SETTINGS}, "
             "optimize_read_in_order=1"
         )
-        return await asyncio.to_thread(_sync, path)
+
+    async def _whole(self, path: Path, rows: int) -> int:
+        """Size of a file that is durable and complete. Raises StoreError when it is not.
+
+        The engine reports no error when the disk is full: it leaves an empty or a short file.
+        """
+        size = await asyncio.to_thread(_sync, path)
+        if size:
+            [(found, content)] = await self._engine.rows(
+                "SELECT num_rows, total_compressed_size "
+                f"FROM file({sql.text(str(path))}, ParquetMetadata)"
+            )
+            if int(found) == rows and int(content) < size:
+                return size
+        raise StoreError(f"{path.name} was not written whole; is the disk full?")
 
 
 def _sync(path: Path) -> int:

@@ -8,6 +8,7 @@ lists would be deleted as left over.
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from pathlib import Path
@@ -43,6 +44,7 @@ class Manifest:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._end = 0
         self.steps: list[Step] = []
         if path.exists():
             self._load()
@@ -62,6 +64,7 @@ class Manifest:
                 break
             self.steps.append(step)
             good += len(line)
+        self._end = good
         if good < len(data):
             with self._path.open("r+b") as file:
                 file.truncate(good)
@@ -73,14 +76,17 @@ class Manifest:
         return self.steps[-1].upto if self.steps else Position(0, 0)
 
     def append(self, step: Step) -> None:
-        """Add a step; returns when it is on disk."""
+        """Add a step; returns when it is on disk. Raises OSError; then it is not added."""
         text = msgspec.json.encode(step)
         line = f"{zlib.crc32(text):08x} ".encode() + text + b"\n"
-        with self._path.open("ab") as file:
-            file.write(line)
-            file.flush()
+        with self._path.open("ab", buffering=0) as file:
+            # What an append left that failed half-way, on a full disk.
+            file.truncate(self._end)
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
         sync_directory(self._path.parent)
+        self._end += len(line)
         self.steps.append(step)
 
     def paths(self) -> set[str]:
