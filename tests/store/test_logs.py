@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -96,6 +97,22 @@ def test_the_largest_numbers_of_a_header_are_found_again(use: Use) -> None:
         assert await table.stored([header]) == {header.key: 2}
         assert await table.remembered([header]) == {header.key: Position(3, 99)}
         assert await table.newest(header) == 2**63 - 1
+
+    use(body)
+
+
+@pytest.mark.xfail(strict=True, reason="an insert of more than 100 partitions is refused")
+@pytest.mark.parametrize("kind", [Codec.RECORDS, Codec.LINES])
+def test_a_frame_whose_events_are_of_many_days_is_stored(kind: Codec, use: Use) -> None:
+    async def body(table: LogTable, engine: Engine) -> None:
+        days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(101)]
+        if kind is Codec.LINES:
+            data = b"".join(day.isoformat().encode() + b" old\n" for day in days)
+        else:
+            data = b"".join(b'{"time":%d}\n' % (day.timestamp() * 10**9) for day in days)
+        old = frame(data, codec=kind)
+        await table.insert([old])
+        assert await table.stored([old.header]) == {old.header.key: 101}
 
     use(body)
 

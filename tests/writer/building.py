@@ -20,10 +20,10 @@ from tailrace.writer.archiver import Archiver
 from tailrace.writer.writer import Writer
 
 from ..queue.disk import FaultyFileSystem
-from .fakes import FakeArchive, FakeTable, Faults
+from .fakes import REFUSED, FakeArchive, FakeTable, Faults
 from .simulation import LoopClock, SimulatedLoop
 
-Kind = Literal["records", "lines", "short", "long", "garbled", "unreadable"]
+Kind = Literal["records", "lines", "short", "long", "garbled", "unreadable", "refused"]
 STEP_WAIT_S = 2.0
 CALM_S = 600.0
 
@@ -36,11 +36,14 @@ def frame(seq: int, lane: Lane = Lane.BOTH, rows: int = 2, kind: Kind = "records
     """A frame known by `seq`.
 
     `short`, `long`: the engine reads one row less or more than the header says. `garbled`: the
-    engine stops at its last row. `unreadable`: no zstd at all.
+    engine stops at its last row. `unreadable`: no zstd at all. `refused`: the engine takes it in
+    no form, as it did with more than 100 days in one frame.
     """
     lines = [msgspec.json.encode({"body": body}) for body in bodies(seq, rows)]
     if kind == "lines":
         lines = [body.encode() for body in bodies(seq, rows)]
+    if kind == "refused":
+        lines[-1] = msgspec.json.encode({"body": REFUSED})
     if kind == "garbled":
         lines[-1] = bodies(seq, rows)[-1].encode() + b"!"
     if kind == "short":

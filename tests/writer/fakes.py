@@ -24,6 +24,9 @@ Moment = Literal["before", "during", "after"]
 OPERATIONS = ("insert", "stored", "remove", "remember", "remembered", "newest", "clear", "step")
 
 
+REFUSED = "a body that the engine does not take"
+
+
 class Faults:
     """What fails next: (operation, moment), each once; and what is `down` until it is not."""
 
@@ -179,6 +182,8 @@ def decoded(frame: Frame) -> list[Row | StoreError]:
             record = msgspec.json.decode(line, type=dict)
         except msgspec.DecodeError:
             return [*rows, StoreError("Cannot parse input")]
+        if record.get("body") == REFUSED:
+            return [StoreError("Too many partitions for single INSERT block")]
         damaged = "tailrace.error" in record.get("attributes", {})
         rows.append(Row(header.key, header.received_ns, record.get("body", ""), damaged))
     return rows

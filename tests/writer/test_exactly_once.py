@@ -49,8 +49,10 @@ class FramesAgainstAList(RuleBasedStateMachine):
     def send(self, lanes: list[Lane], rows: int, kind: Kind) -> None:
         frames = []
         for lane in lanes:
-            # See test_archiver: frames that the archive cannot step over yet.
-            odd = kind == "long" or (kind not in ("records", "lines") and lane is Lane.BULK)
+            # See test_archiver: and test_writer: frames that hold the writer or the archive up.
+            odd = kind in ("long", "refused") or (
+                kind not in ("records", "lines") and lane is Lane.BULK
+            )
             seq = len(self.kinds)
             self.kinds[seq] = "records" if odd else kind
             frames.append(frame(seq, lane, rows, self.kinds[seq]))

@@ -85,6 +85,17 @@ def test_an_unreadable_frame_does_not_hold_up_the_rest() -> None:
     World().scenario(body)
 
 
+@pytest.mark.xfail(strict=True, reason="it is repeated for ever, and nothing behind it is stored")
+def test_a_frame_that_the_engine_takes_in_no_form_does_not_hold_up_the_rest() -> None:
+    async def body(world: World) -> None:
+        await world.queue.accept([frame(1, kind="refused"), frame(2)])
+        await world.drained()
+        assert stored(world, frame(2)) == bodies(2, 2)
+        assert [seq for seq, _ in world.buried()] == [1]
+
+    World().scenario(body)
+
+
 def test_an_engine_that_is_down_is_asked_less_and_less_often() -> None:
     async def body(world: World) -> None:
         world.faults.down = {"insert"}
