@@ -25,9 +25,13 @@ class Facts(msgspec.Struct, frozen=True):
     checksum: int
 
 
-def describe(data: bytes) -> Facts:
-    """Facts of raw lines. A last line without a newline counts as a row."""
-    rows = data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+def describe(data: bytes, rows: int | None = None) -> Facts:
+    """Facts of raw lines, counted where `rows` is not known.
+
+    A last line without a newline counts as a row.
+    """
+    if rows is None:
+        rows = data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
     return Facts(rows, len(data), xxhash.xxh3_64_intdigest(data))
 
 

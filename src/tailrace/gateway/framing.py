@@ -24,10 +24,11 @@ def frames_of(
     `compressed` is zstd of exactly `content.data`, if the sender sent such: it is kept as the
     payload when the content fits one frame, which saves the work of compressing it again.
     """
-    pieces = split(content.data)
+    fits = len(content.data) <= limits.FRAME_BYTES and content.rows <= limits.FRAME_ROWS
+    pieces = [content.data] if fits else split(content.data)
     frames: list[Frame] = []
     for index, piece in enumerate(pieces):
-        facts = describe(piece)
+        facts = describe(piece, content.rows if fits else None)
         identity = identify(index)
         header = Header(
             tenant=tenant,

@@ -8,6 +8,7 @@ the engine with hints.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -19,7 +20,6 @@ from tailrace.core.frame import CANONICAL, Codec, Hints
 from tailrace.wire import hints as hinting
 from tailrace.wire.content import Content, count_rows
 from tailrace.wire.lines import long_lines
-from tailrace.wire.split import split
 from tailrace.wire.text import repair_text
 
 KEYS = frozenset(
@@ -73,28 +73,32 @@ def decode(
     """
     data, repaired = repair_text(data)
     data = _as_lines(data)
-    if not data:
-        raise InputError("body holds no record", "empty")
     _check_sizes(data)
-    hints = check(data, hints)
+    try:
+        hints = check(data, hints)
+    except InputError:
+        # Looked for only now: most bodies have no blank line, and a search costs a pass.
+        data = _without_blank(data)
+        hints = check(data, hints)
     return Content(Codec.RECORDS, data, count_rows(data), hints, resource or {}, repaired)
 
 
 def check(data: bytes, hints: Hints = CANONICAL) -> Hints:
     """The hints that every line of `data` can be read with: `hints`, or their foreign form.
 
-    Raises InputError ("json", "field") for the first line that cannot.
+    Raises InputError ("json", "field") for the first line that cannot, "empty" when there is none.
     """
-    pieces = split(data, _PIECE_BYTES)
+    if not data:
+        raise InputError("body holds no record", "empty")
     if not hints.foreign:
-        line = _first_failure(_canonical, pieces)
+        line = _first_failure(_canonical, data)
         if line is None:
             return hints
         if not _is_foreign(line[1]):
             raise _explain(_canonical, *line)
         hints = hinting.foreign(hints)
     decoder = _foreign(hints)
-    line = _first_failure(decoder, pieces)
+    line = _first_failure(decoder, data)
     if line is not None:
         raise _explain(decoder, *line)
     return hints
@@ -112,24 +116,31 @@ def _foreign(hints: Hints) -> _Decoder:
     return msgspec.json.Decoder(record)
 
 
-def _first_failure(decoder: _Decoder, pieces: list[bytes]) -> tuple[int, bytes] | None:
+def _first_failure(decoder: _Decoder, data: bytes) -> tuple[int, bytes] | None:
     """Number and bytes of the first line that `decoder` does not take."""
-    done = 0
-    for piece in pieces:
-        rows = count_rows(piece)
+    try:
+        if sum(len(decoder.decode_lines(piece)) for piece in _pieces(data)) == count_rows(data):
+            return None
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pass
+    for number, line in enumerate(data.split(b"\n"), 1):
         try:
-            if len(decoder.decode_lines(piece)) == rows:
-                done += rows
-                continue
+            decoder.decode(line)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            pass
-        for number, line in enumerate(piece.splitlines(), done + 1):
-            try:
-                decoder.decode(line)
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                return number, line
-        done += rows
+            return number, line
     return None
+
+
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    """Whole lines, about _PIECE_BYTES at a time, not copied."""
+    view = memoryview(data)
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _PIECE_BYTES) + 1
+        if end <= start:
+            end = data.find(b"\n", start) + 1 or len(data)
+        yield view[start:end]
+        start = end
 
 
 def _is_foreign(line: bytes) -> bool:
@@ -160,16 +171,17 @@ def _explain(decoder: _Decoder, number: int, line: bytes) -> InputError:
 
 
 def _as_lines(data: bytes) -> bytes:
-    """NDJSON without blank lines; the same object when it was that already."""
+    """One object a line; the same object when it was that already."""
     start = data[:64].lstrip()[:1] or data.lstrip()[:1]
     newline = data.find(b"\n")
     first = data if newline < 0 else data[:newline]
     if start == b"[" or (newline >= 0 and not _parses(first)):
-        data = _flattened(data, start == b"[")
-    blank = b"\n\n" in data or data[:1] in (b"\n", b"\r")
-    if blank or (b"\r" in data and b"\n\r\n" in data):
-        return b"\n".join(line for line in data.split(b"\n") if line.strip())
+        return _flattened(data, start == b"[")
     return data
+
+
+def _without_blank(data: bytes) -> bytes:
+    return b"\n".join(line for line in data.split(b"\n") if line.strip())
 
 
 def _parses(line: bytes) -> bool:
