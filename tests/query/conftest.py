@@ -11,7 +11,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tailrace.core.errors import StoreError
+from tailrace.store.engine import store_error
 
 SECOND = 1_000_000_000
 BASE_S = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -57,7 +57,7 @@ class ChdbEngine:
                 self.client.query, sql, parameters=dict(parameters or {})
             )
         except ClickHouseError as error:
-            raise StoreError(str(error)) from None
+            raise store_error(error) from None
         return list(found.result_rows)
 
     def tenant(self) -> str:

@@ -150,7 +150,7 @@ class Slow:
     """An engine that stops a statement at its limit."""
 
     async def rows(self, *args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
-        raise StoreError("Code: 159. DB::Exception: Timeout exceeded")
+        raise StoreError("Code: 159. DB::Exception: Timeout exceeded", 159)
 
 
 def test_the_engines_own_timeout_is_a_timeout() -> None:

@@ -89,7 +89,6 @@ def test_a_flipped_bit_of_an_earlier_line_is_noticed_or_harmless(path: Path) -> 
             assert len(path.read_bytes()) == len(whole)
 
 
-@pytest.mark.xfail(strict=True, reason="the two last lines become one, which is cut off as torn")
 def test_a_flipped_bit_of_the_newline_before_the_last_line_is_noticed(path: Path) -> None:
     whole = path.read_bytes()
     flipped(path, whole[:-1].rindex(b"\n") * 8)
@@ -97,7 +96,6 @@ def test_a_flipped_bit_of_the_newline_before_the_last_line_is_noticed(path: Path
         Manifest(path)
 
 
-@pytest.mark.xfail(strict=True, reason="the next line is written behind the torn one")
 def test_an_append_that_fails_half_way_can_be_made_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +113,6 @@ def test_an_append_that_fails_half_way_can_be_made_again(
     assert Manifest(path).steps == [step(n) for n in range(1, 5)]
 
 
-@pytest.mark.xfail(strict=True, reason="the line stays although `append` failed")
 def test_an_append_whose_sync_failed_counts_once_when_it_is_made_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

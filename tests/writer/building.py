@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from tailrace.core.contracts import BULK_LANES, HOT_LANES, Position
+from tailrace.core.errors import Busy
 from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Lane
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe
@@ -75,6 +77,14 @@ def expected_bodies(seq: int, rows: int, kind: Kind) -> list[str]:
     return [] if kind == "unreadable" else sorted(found)
 
 
+async def _bury_in_the_end(bury: Callable[..., Any], *letter: Any) -> None:
+    while True:
+        try:
+            return await bury(*letter)
+        except Busy:
+            await asyncio.sleep(1)
+
+
 class World:
     """The disk, the tables and the archive, which survive, and the process, which does not."""
 
@@ -87,6 +97,7 @@ class World:
         self.archive = FakeArchive(self.faults, self.hot, self.bulk)
         self.metrics = Metrics()
         self.options: dict[str, Any] = {}
+        self.buries_in_the_end = False
         self.tasks: list[asyncio.Task[None]] = []
 
     def run(self, work: Any) -> Any:
@@ -105,10 +116,13 @@ class World:
         names = frozenset({"writer", "archiver", "spy"})
         self.queue = SegmentLog(Path("/q"), self.files, clock, self.metrics, names, **settings)
         await self.queue.open()
+        if self.buries_in_the_end:
+            self.queue.bury = partial(_bury_in_the_end, self.queue.bury)  # type: ignore[method-assign]
         self.reader = self.queue.consumer("writer", HOT_LANES)
         self.bulk_reader = self.queue.consumer("archiver", BULK_LANES)
         self.writer = Writer(self.queue, self.reader, self.hot, clock, self.metrics)
         self.archiver = Archiver(
+            self.queue,
             self.bulk_reader,
             self.hot,
             self.bulk,

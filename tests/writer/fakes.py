@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from tailrace.core.contracts import Delivery, Position
+from tailrace.core.contracts import Delivery, Position, Recorded
 from tailrace.core.errors import InputError, StoreError
 from tailrace.core.frame import Codec, Frame, Header
 from tailrace.core.payload import expand
@@ -80,7 +80,7 @@ class FakeTable:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.rows: list[Row] = []
-        self.records: dict[Key, list[Position]] = {}
+        self.records: dict[Key, list[Recorded]] = {}
         self.inserts: list[list[Key]] = []
 
     async def insert(self, frames: Sequence[Frame]) -> None:
@@ -123,16 +123,22 @@ class FakeTable:
         await asyncio.sleep(0)
         if moment != "during":  # one block: all or nothing
             for delivery in deliveries:
-                self.records.setdefault(delivery.frame.header.key, []).append(delivery.after)
+                header = delivery.frame.header
+                record = Recorded(delivery.after, header.rows)
+                self.records.setdefault(header.key, []).append(record)
         await asyncio.sleep(0)
         if moment:
             raise StoreError("remember failed")
 
-    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Position]:
+    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Recorded]:
         if headers:
             self.faults.started("remembered")
         await asyncio.sleep(0)
-        return {h.key: min(self.records[h.key]) for h in headers if h.key in self.records}
+        return {
+            h.key: min(self.records[h.key], key=lambda record: record.after)
+            for h in headers
+            if h.key in self.records
+        }
 
     async def newest(self, header: Header) -> int:
         self.faults.started("newest")
@@ -181,9 +187,9 @@ def decoded(frame: Frame) -> list[Row | StoreError]:
         try:
             record = msgspec.json.decode(line, type=dict)
         except msgspec.DecodeError:
-            return [*rows, StoreError("Cannot parse input")]
+            return [*rows, StoreError("Cannot parse input", 27)]
         if record.get("body") == REFUSED:
-            return [StoreError("Too many partitions for single INSERT block")]
+            return [StoreError("Too many partitions for single INSERT block", 252)]
         damaged = "tailrace.error" in record.get("attributes", {})
         rows.append(Row(header.key, header.received_ns, record.get("body", ""), damaged))
     return rows

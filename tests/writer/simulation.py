@@ -20,7 +20,9 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(REAL_WAIT_S if timeout is None else 0)
-        if not ready and timeout is not None:
+        if timeout is None:
+            assert ready, "every task waits for another"
+        elif not ready:
             self.now += max(0.0, timeout)
         return ready
 

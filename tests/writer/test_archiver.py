@@ -92,7 +92,6 @@ def test_a_step_that_was_recorded_is_not_made_again_after_a_crash() -> None:
     World().scenario(body)
 
 
-@pytest.mark.xfail(strict=True, reason="a recorded step is skipped, its frames never remembered")
 def test_an_archived_frame_is_remembered_although_its_record_failed_at_first() -> None:
     async def body(world: World) -> None:
         world.faults.plan("remember", "before")
@@ -115,7 +114,6 @@ def test_a_repaired_frame_is_archived_as_the_hot_table_holds_it(kind: Kind) -> N
     World().scenario(body)
 
 
-@pytest.mark.xfail(strict=True, reason="the step expects the rows of the header, forever")
 def test_a_frame_with_more_rows_than_its_header_says_does_not_hold_the_archive_up() -> None:
     async def body(world: World) -> None:
         await world.queue.accept([frame(1, kind="long", rows=3)])
@@ -125,7 +123,6 @@ def test_a_frame_with_more_rows_than_its_header_says_does_not_hold_the_archive_u
     World().scenario(body)
 
 
-@pytest.mark.xfail(strict=True, reason="bulk-only frames have no slow way and no dead letters")
 @pytest.mark.parametrize("kind", ["short", "long", "garbled", "unreadable"])
 def test_a_bulk_frame_that_reads_otherwise_does_not_hold_the_archive_up(kind: Kind) -> None:
     async def body(world: World) -> None:
@@ -145,20 +142,7 @@ def test_a_dead_letter_is_not_archived() -> None:
     World().scenario(body)
 
 
-@pytest.mark.parametrize(
-    "lane",
-    [
-        Lane.BOTH,
-        Lane.HOT,
-        pytest.param(
-            Lane.BULK,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="a stopped writer does not commit past frames that are not its own",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("lane", [Lane.BOTH, Lane.HOT, Lane.BULK])
 def test_stop_drains_both_readers_whatever_the_last_frame_is(lane: Lane) -> None:
     async def body(world: World) -> None:
         await world.queue.accept([frame(1)])

@@ -111,6 +111,7 @@ class Runtime:
             self._metrics,
         )
         archiver = Archiver(
+            self._queue,
             self._queue.consumer("archiver", BULK_LANES),
             hot,
             bulk,

@@ -44,6 +44,13 @@ class Delivery(msgspec.Struct, frozen=True):
     after: Position
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """A frame that a table holds: the place after it in the queue, and its rows there."""
+
+    after: Position
+    rows: int
+
+
 class Consumer(Protocol):
     """One named reader of a queue. Not shared between tasks.
 

@@ -78,4 +78,11 @@ class Corrupt(TailraceError):  # noqa: N818
 
 
 class StoreError(TailraceError):
-    """The engine refused or failed; the message holds no row data."""
+    """The engine refused or failed; the message holds no row data.
+
+    `code` is the engine's own number of the error, 0 when it has none.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code

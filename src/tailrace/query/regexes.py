@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.binder import Binder
-from tailrace.query.engine import BAD_REGEX, Engine, code
+from tailrace.query.engine import BAD_REGEX, Engine
 from tailrace.query.logql.ast import LogQuery, Matcher
 from tailrace.query.logql.parser import EMPTY_SELECTOR
 from tailrace.query.needle import label_regex, line_regex
@@ -37,7 +37,7 @@ async def _matches_empty(pattern: str, position: int, engine: Engine) -> bool:
     try:
         rows = await engine.rows(f"SELECT match('', {bind.text(pattern)})", bind.values)
     except StoreError as error:
-        if code(error) != BAD_REGEX:
+        if error.code != BAD_REGEX:
             raise
         message = f"the regular expression at character {position + 1} is not valid RE2"
         raise QueryError(message, position) from None

@@ -14,7 +14,7 @@ from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.query import evaluate, plan, regexes
 from tailrace.query.catalogue import MAX_KEYS, Catalogue
-from tailrace.query.engine import TIMED_OUT, Engine, code
+from tailrace.query.engine import TIMED_OUT, Engine
 from tailrace.query.labels import is_built_in, sanitise, stream
 from tailrace.query.logql.ast import LogQuery, Metric, Query
 from tailrace.query.plan import Grid, Scope, Statement
@@ -84,7 +84,7 @@ class QueryService:
                 statement.sql, statement.parameters, timeout_s=self._timeout_s
             )
         except StoreError as error:
-            if code(error) == TIMED_OUT:
+            if error.code == TIMED_OUT:
                 raise TimeoutError from error
             raise
 

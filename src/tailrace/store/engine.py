@@ -24,10 +24,13 @@ from tailrace.store import schema
 _T = TypeVar("_T")
 READERS = 3
 # What the engine puts before bytes of the input: "expected '{' before: 'some line'".
+_CODE = re.compile(r"Code: (\d{1,6})")  # the first one: later text may be input
 _QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
 # An insert or a merge that meets the end of the disk leaves a part that cannot be read: the
 # engine swallows the error and keeps the part. So it stops before, and then fails cleanly.
 KEEP_FREE_BYTES = 128 * limits.MIB
+# Smaller parts are merged soon, and then packed once instead of at every step.
+PACKED_PART_BYTES = 12_000_000
 _CONFIG = """<clickhouse>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
   <mark_cache_size>33554432</mark_cache_size>
@@ -35,11 +38,20 @@ _CONFIG = """<clickhouse>
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <background_pool_size>2</background_pool_size>
   <background_schedule_pool_size>2</background_schedule_pool_size>
+  <compression><case>
+    <min_part_size>{packed}</min_part_size><min_part_size_ratio>0</min_part_size_ratio>
+    <method>zstd</method><level>1</level>
+  </case></compression>
   <storage_configuration><disks><default>
     <keep_free_space_bytes>{keep_free}</keep_free_space_bytes>
   </default></disks></storage_configuration>
 </clickhouse>
 """
+
+
+def configuration(memory_bytes: int) -> str:
+    """The engine's own configuration file."""
+    return _CONFIG.format(memory=memory_bytes, keep_free=KEEP_FREE_BYTES, packed=PACKED_PART_BYTES)
 
 
 class Engine:
@@ -65,7 +77,7 @@ class Engine:
     def _connect(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         config = self._directory / "engine.xml"
-        config.write_text(_CONFIG.format(memory=self._memory_bytes, keep_free=KEEP_FREE_BYTES))
+        config.write_text(configuration(self._memory_bytes))
         path = f"{self._directory / 'tables'}?config-file={config}"
         self._clients = [
             clickhouse_connect.get_client(interface="chdb", path=path) for _ in range(READERS + 1)
@@ -138,7 +150,7 @@ def _select(
     try:
         result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
     except ClickHouseError as error:
-        raise StoreError(_brief(error)) from None
+        raise store_error(error) from None
     return list(result.result_rows)
 
 
@@ -146,10 +158,11 @@ def _command(client: Any, sql: str) -> None:
     try:
         client.command(sql)
     except ClickHouseError as error:
-        raise StoreError(_brief(error)) from None
+        raise store_error(error) from None
 
 
-def _brief(error: Exception) -> str:
+def store_error(error: Exception) -> StoreError:
     """The engine's words without the row data that it may quote after them."""
     first = str(error).split("\n", 1)[0]
-    return _QUOTED.split(first, maxsplit=1)[0][:300]
+    found = _CODE.search(first)
+    return StoreError(_QUOTED.split(first, maxsplit=1)[0][:300], int(found[1]) if found else 0)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tailrace.core.contracts import Delivery, Position
+from tailrace.core.contracts import Delivery, Position, Recorded
 from tailrace.core.frame import Frame, Header
 from tailrace.store import decode, sql
 from tailrace.store.engine import Engine
@@ -42,11 +42,16 @@ class LogTable:
         """Rows present for each frame; frames with none are left out."""
         if not headers:
             return {}
+        # Bounds of two numbers cost a third of looking each row's identity up in a set.
+        numbers = sorted(header.seq for header in headers)
         found = await self._engine.rows(
             f"SELECT Tenant, Source, Epoch, Seq, count() FROM {self._table} "
-            f"WHERE {identified(headers)} GROUP BY Tenant, Source, Epoch, Seq"
+            f"WHERE {received(headers)} AND Seq >= {numbers[0]} AND Seq <= {numbers[-1]} "
+            "GROUP BY Tenant, Source, Epoch, Seq"
         )
-        return {(str(t), str(s), int(e), int(q)): int(n) for t, s, e, q, n in found}
+        wanted = {header.key for header in headers}
+        counts = {(str(t), str(s), int(e), int(q)): int(n) for t, s, e, q, n in found}
+        return {key: rows for key, rows in counts.items() if key in wanted}
 
     async def remove(self, headers: Sequence[Header]) -> None:
         """Take the rows of these frames out."""
@@ -71,23 +76,24 @@ class LogTable:
             f"{delivery.after.segment},{delivery.after.offset})"
         )
 
-    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Position]:
-        """Of these frames, those that are recorded, and the place they were stored from."""
+    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Recorded]:
+        """Of these frames, those that are recorded; of one recorded twice, the first place."""
         if not headers:
             return {}
         found = await self._engine.rows(
-            "SELECT Tenant, Source, Epoch, Seq, Segment, Offset FROM frames "
+            "SELECT Tenant, Source, Epoch, Seq, Segment, Offset, Rows FROM frames "
             f"WHERE Stage = {sql.text(self._stage)} AND {_keys(headers)} "
             "ORDER BY Segment DESC, Offset DESC"
         )
         return {
-            (str(t), str(s), int(e), int(q)): Position(int(g), int(o)) for t, s, e, q, g, o in found
+            (str(t), str(s), int(e), int(q)): Recorded(Position(int(g), int(o)), int(n))
+            for t, s, e, q, g, o, n in found
         }
 
     async def newest(self, header: Header) -> int:
         """The highest sequence number recorded of the frame's source and epoch, or -1."""
         found = await self._engine.rows(
-            "SELECT max(toInt64(Seq)), count() FROM frames "
+            "SELECT max(Seq), count() FROM frames "
             f"WHERE Stage = {sql.text(self._stage)} AND Tenant = {sql.text(header.tenant)} "
             f"AND Source = {sql.text(header.source)} AND Epoch = {header.epoch}"
         )
@@ -106,10 +112,15 @@ def _keys(headers: Sequence[Header]) -> str:
 
 
 def identified(headers: Sequence[Header]) -> str:
-    """Condition for the rows of these frames; the times let whole granules be skipped."""
+    """Condition for the rows of these frames."""
+    return f"{received(headers)} AND {_keys(headers)}"
+
+
+def received(headers: Sequence[Header]) -> str:
+    """Condition that holds for the rows of these frames and lets whole granules be skipped."""
     first = min(header.received_ns for header in headers)
     last = max(header.received_ns for header in headers)
     return (
         f"IngestTime >= fromUnixTimestamp64Nano(toInt64({first}), 'UTC') "
-        f"AND IngestTime <= fromUnixTimestamp64Nano(toInt64({last}), 'UTC') AND {_keys(headers)}"
+        f"AND IngestTime <= fromUnixTimestamp64Nano(toInt64({last}), 'UTC')"
     )

@@ -2,8 +2,8 @@
 
 Layout: one line for each archive step, `CRC32 SPACE JSON NEWLINE`, the checksum in 8 hex digits
 over the JSON. A step is in the archive from the moment its line is synced. Recovery: a last line
-that is torn is cut off; a broken line before the last is refused by name, since files that nobody
-lists would be deleted as left over.
+that is torn, so without its end, is cut off; any other broken line is refused by name, since files
+that nobody lists would be deleted as left over.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Manifest:
         for number, line in enumerate(lines, 1):
             step = _parse(line)
             if step is None:
-                if number < len(lines):
+                if number < len(lines) or line.endswith(b"\n"):
                     raise Corrupt(
                         f"{self._path} line {number} fails its checksum; restore the file from a "
                         "backup, or move the archive aside"

@@ -11,13 +11,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
-from tailrace.core.contracts import Consumer, Delivery, Position
-from tailrace.core.errors import StoreError
+from tailrace.core.contracts import Consumer, Delivery, Position, Queue
+from tailrace.core.errors import Busy, StoreError
 from tailrace.core.frame import Header, Lane
 from tailrace.core.metrics import Metrics
 from tailrace.writer.batches import FrameTable, Known
+from tailrace.writer.loader import Loader
 
 _log = log.get("archiver")
 RETRY_S = 1.0
@@ -41,6 +44,7 @@ class Archiver:
 
     def __init__(
         self,
+        queue: Queue,
         consumer: Consumer,
         hot: FrameTable,
         bulk: FrameTable,
@@ -54,6 +58,7 @@ class Archiver:
         self._hot = hot
         self._bulk = bulk
         self._known = Known(bulk)
+        self._loader = Loader(queue, bulk, metrics)
         self._archive = archive
         self._hot_committed = hot_committed
         self._clock = clock
@@ -67,7 +72,7 @@ class Archiver:
             try:
                 if not await self._step() and self._stopping.is_set():
                     return
-            except StoreError as error:
+            except (StoreError, Busy, OSError) as error:
                 _log.error("archive step failed", extra={"error": str(error)})
                 self._metrics.add("tailrace_writer_failures_total", label="archive")
                 await self._consumer.rewind()
@@ -81,7 +86,9 @@ class Archiver:
         """One step; False when there was nothing to read."""
         deliveries = await self._gather()
         upto = self._consumer.position
-        todo = [d for d in deliveries if d.after > self._archive.upto]
+        done = [d for d in deliveries if d.after <= self._archive.upto]
+        todo = deliveries[len(done) :]
+        await self._remember(done)
         if todo:
             await self._hot_written(upto)
             await self._write(todo, upto)
@@ -112,21 +119,34 @@ class Archiver:
             await asyncio.sleep(0.1)
 
     async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
-        both = [d for d in deliveries if d.frame.header.lane is Lane.BOTH]
-        only = await self._known.fresh([d for d in deliveries if d.frame.header.lane is Lane.BULK])
-        recorded = await self._hot.remembered([d.frame.header for d in both])
+        both = [d.frame.header for d in deliveries if d.frame.header.lane is Lane.BOTH]
+        recorded = await self._hot.remembered(both)
+        places = {d.after for d in deliveries}
         # A frame that was sent twice is archived where it was stored first.
-        once = [d for d in both if recorded.get(d.frame.header.key) == d.after]
+        hot = [
+            msgspec.structs.replace(header, rows=recorded[header.key].rows)
+            for header in {header.key: header for header in both}.values()
+            if header.key in recorded and recorded[header.key].after in places
+        ]
         await self._bulk.clear()
-        await self._bulk.insert([d.frame for d in only])
-        headers = [d.frame.header for d in only]
-        rows, files, size = await self._archive.step([d.frame.header for d in once], headers, upto)
-        await self._bulk.remember(only)
-        self._known.note(only)
+        bulk = await self._loader.load(await self._known.fresh(_of_bulk(deliveries)))
+        headers = [d.frame.header for d in bulk]
+        rows, files, size = await self._archive.step(hot, headers, upto)
+        await self._remember(bulk)
         await self._bulk.clear()
         self._metrics.add("tailrace_archive_rows_total", rows)
         self._metrics.add("tailrace_archive_files_total", files)
         self._metrics.add("tailrace_archive_bytes_total", size)
+
+    async def _remember(self, archived: Sequence[Delivery]) -> None:
+        """Record bulk-only frames; also those of a step whose record a crash cut short."""
+        fresh = await self._known.fresh(_of_bulk(archived))
+        await self._bulk.remember(fresh)
+        self._known.note(fresh)
+
+
+def _of_bulk(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    return [d for d in deliveries if d.frame.header.lane is Lane.BULK]
 
 
 def _without_payload(delivery: Delivery) -> Delivery:

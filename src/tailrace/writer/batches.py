@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
-from tailrace.core.contracts import Delivery, Position
+from tailrace.core.contracts import Delivery, Recorded
 from tailrace.core.frame import Frame, Header
 
 Key = tuple[str, str, int, int]
@@ -31,7 +31,7 @@ class FrameTable(Protocol):
 
     async def remember(self, deliveries: Sequence[Delivery]) -> None: ...
 
-    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Position]: ...
+    async def remembered(self, headers: Sequence[Header]) -> dict[Key, Recorded]: ...
 
     async def newest(self, header: Header) -> int: ...
 

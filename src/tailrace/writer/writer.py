@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Consumer, Delivery, Position, Queue
-from tailrace.core.errors import InputError, StoreError
+from tailrace.core.errors import Busy, StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.writer.batches import FrameTable, Known, missing
-from tailrace.writer.repair import readable
+from tailrace.writer.loader import Loader
 
 _log = log.get("writer")
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -27,9 +27,9 @@ class Writer:
     def __init__(
         self, queue: Queue, consumer: Consumer, table: FrameTable, clock: Clock, metrics: Metrics
     ) -> None:
-        self._queue = queue
         self._consumer = consumer
         self._table = table
+        self._loader = Loader(queue, table, metrics)
         self._clock = clock
         self._metrics = metrics
         self._known = Known(table)
@@ -45,15 +45,15 @@ class Writer:
         """Store batches until `stop` was called and the queue is read to its end."""
         failures = 0
         while True:
-            wait_s = 0.0 if self._stopping.is_set() else limits.INSERT_WAIT_S
-            deliveries = await self._gather(wait_s)
-            if not deliveries and self._stopping.is_set():
-                return
+            stopping = self._stopping.is_set()
             try:
+                deliveries = await self._gather(0.0 if stopping else limits.INSERT_WAIT_S)
                 await self._store(deliveries)
                 failures = 0
-            except StoreError as error:
-                _log.error("insert failed", extra={"error": str(error)})
+                if stopping and not deliveries:
+                    return
+            except (StoreError, Busy, OSError) as error:
+                _log.error("batch not stored; trying again", extra={"error": str(error)})
                 self._metrics.add("tailrace_writer_failures_total")
                 self._doubtful_bytes = limits.INSERT_BYTES
                 await self._consumer.rewind()
@@ -85,46 +85,13 @@ class Writer:
             if self._doubtful_bytes > 0:
                 todo = await missing(self._table, fresh)
                 self._doubtful_bytes -= sum(d.frame.header.bytes for d in deliveries)
-            recorded = await self._insert(todo)
+            recorded = await self._loader.load(todo)
             done = [d for d in fresh if d not in todo] + recorded
             await self._table.remember(done)
             self._known.note(done)
             self._count(done, duplicates)
         if self._consumer.position > self._consumer.committed:
             await self._consumer.commit(self._consumer.position)
-
-    async def _insert(self, deliveries: list[Delivery]) -> list[Delivery]:
-        """Insert, count, and give the frames that came out otherwise the slow way."""
-        if not deliveries:
-            return []
-        try:
-            await self._table.insert([d.frame for d in deliveries])
-            self._metrics.add("tailrace_writer_inserts_total")
-        except StoreError:
-            if len(deliveries) == 1:
-                await self._table.remove([deliveries[0].frame.header])
-                return await self._slow(deliveries)
-            await self._table.remove([d.frame.header for d in deliveries])
-            return [one for d in deliveries for one in await self._insert([d])]
-        counts = await self._table.stored([d.frame.header for d in deliveries])
-        odd = [d for d in deliveries if counts.get(d.frame.header.key) != d.frame.header.rows]
-        await self._table.remove([d.frame.header for d in odd])
-        return [d for d in deliveries if d not in odd] + await self._slow(odd)
-
-    async def _slow(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        stored: list[Delivery] = []
-        for delivery in deliveries:
-            try:
-                frame = await asyncio.to_thread(readable, delivery.frame)
-            except InputError as error:
-                await self._queue.bury(delivery.frame, f"unreadable: {error.reason}")
-                continue
-            await self._table.insert([frame])
-            if await self._table.stored([frame.header]) != {frame.header.key: frame.header.rows}:
-                raise StoreError("a repaired frame was not stored whole; it will be tried again")
-            self._metrics.add("tailrace_writer_repaired_total")
-            stored.append(Delivery(frame, delivery.after))
-        return stored
 
     def _count(self, deliveries: Sequence[Delivery], duplicates: int) -> None:
         self._metrics.add("tailrace_writer_frames_total", len(deliveries))
