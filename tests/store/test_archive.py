@@ -188,7 +188,6 @@ def test_the_first_and_the_last_event_time_are_archived(place: In) -> None:
     place(body)
 
 
-@pytest.mark.xfail(strict=True, reason="intDiv rounds up below zero: the row is in no file")
 def test_a_line_that_says_a_time_before_1970_is_archived(place: In) -> None:
     async def body(place: Place) -> None:
         old = frame(b"1969-12-31T23:30:00Z before the epoch\n", codec=Codec.LINES)
@@ -284,7 +283,6 @@ def test_reopening_keeps_the_steps_and_the_place(place: In) -> None:
     place(body)
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="errors of the disk are no StoreError")
 def test_a_disk_that_refuses_is_a_store_error(place: In) -> None:
     async def body(place: Place) -> None:
         sent = at(HOUR)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tailrace.core.contracts import Delivery, Position
+from tailrace.core.contracts import Delivery, Position, Recorded
 from tailrace.core.frame import Codec, Hints
 from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
@@ -124,6 +124,8 @@ def test_stored_frames_are_remembered_with_their_place(use: Use) -> None:
         assert await table.newest(kept.header) == -1
         await table.remember([Delivery(kept, Position(3, 99))])
         assert await table.newest(kept.header) == 41
-        assert await table.remembered([kept.header]) == {kept.header.key: Position(3, 99)}
+        assert await table.remembered([kept.header]) == {
+            kept.header.key: Recorded(Position(3, 99), 1)
+        }
 
     use(body)

@@ -28,6 +28,8 @@ EXPANSION_RATIO = 1_000
 MEMBERS_PER_BODY = 4_096
 # Decoded Loki and OTLP rows repeat their labels; a few bytes in must not become gigabytes.
 DECODED_BYTES = 64 * MIB
+# A frame's resource is repeated for each of its rows while the engine decodes them.
+REPEATED_BYTES = 256 * MIB
 # One segment is the unit of deletion and of a recovery scan.
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB

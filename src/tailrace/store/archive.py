@@ -25,7 +25,10 @@ from tailrace.store.manifest import ArchiveFile, Manifest, Step, sync_directory
 
 _HOUR_NS = 3_600_000_000_000
 _SETTINGS = (
-    "output_format_parquet_compression_method='zstd', "
+    # Level 1, and dictionaries only while they are small: 40% less CPU than the defaults for files
+    # that are 3% smaller. See docs/adr/0002-archive-from-hot.md.
+    "output_format_parquet_compression_method='zstd', output_format_compression_level=1, "
+    "output_format_parquet_max_dictionary_size=65536, "
     # A row group is held whole while it is encoded: this bounds memory, and loses 1% of size.
     "output_format_parquet_row_group_size=65536, output_format_parquet_parallel_encoding=0, "
     "output_format_parquet_write_bloom_filter=0, output_format_parquet_write_page_index=0, "
@@ -133,7 +136,7 @@ class Archive:
             f"INSERT INTO FUNCTION file({sql.text(str(path))}, Parquet) "
             f"SELECT {', '.join(schema.COLUMN_NAMES)} FROM {table} WHERE {where} "
             f"AND Tenant = {sql.text(tenant)} AND Timestamp >= {start} AND Timestamp < {end} "
-            f"ORDER BY Tenant, ServiceName, HostName, Timestamp SETTINGS {_SETTINGS}, "
+            f"ORDER BY Tenant, ServiceName, Timestamp SETTINGS {_SETTINGS}, "
             "optimize_read_in_order=1"
         )
 

@@ -1,30 +1,31 @@
 """Tables and their numbered migrations.
 
 The logs table keeps the column names of the OpenTelemetry ClickHouse exporter, and adds
-Tenant, IngestTime, HostName, Weight, Source, Epoch and Seq. Why this order, these codecs and
-this index: docs/adr/0002-logs-table.md.
+Tenant, IngestTime, HostName, Weight, Source, Epoch and Seq. Compression is the engine's default:
+LZ4 for small parts, ZSTD from `engine.py`'s size on. Why this order, these codecs and these
+indexes: docs/adr/0003-logs-table.md.
 """
 
 from __future__ import annotations
 
 LOGS_COLUMNS = (
-    "Tenant LowCardinality(String) CODEC(ZSTD(1))",
-    "Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1))",
-    "IngestTime DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1))",
-    "TraceId String CODEC(ZSTD(1))",
-    "SpanId String CODEC(ZSTD(1))",
-    "TraceFlags UInt8 CODEC(ZSTD(1))",
-    "SeverityText LowCardinality(String) CODEC(ZSTD(1))",
-    "SeverityNumber UInt8 CODEC(ZSTD(1))",
-    "ServiceName LowCardinality(String) CODEC(ZSTD(1))",
-    "HostName LowCardinality(String) CODEC(ZSTD(1))",
-    "Body String CODEC(ZSTD(1))",
-    "ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1))",
-    "LogAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1))",
-    "Weight UInt32 CODEC(ZSTD(1))",
-    "Source LowCardinality(String) CODEC(ZSTD(1))",
-    "Epoch UInt64 CODEC(ZSTD(1))",
-    "Seq UInt64 CODEC(ZSTD(1))",
+    "Tenant LowCardinality(String)",
+    "Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
+    "IngestTime DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
+    "TraceId String",
+    "SpanId String",
+    "TraceFlags UInt8",
+    "SeverityText LowCardinality(String)",
+    "SeverityNumber UInt8",
+    "ServiceName LowCardinality(String)",
+    "HostName LowCardinality(String)",
+    "Body String",
+    "ResourceAttributes Map(LowCardinality(String), String)",
+    "LogAttributes Map(LowCardinality(String), String)",
+    "Weight UInt32",
+    "Source LowCardinality(String)",
+    "Epoch UInt64",
+    "Seq UInt64",
 )
 COLUMN_NAMES = tuple(column.split(" ", 1)[0] for column in LOGS_COLUMNS)
 
@@ -36,19 +37,30 @@ _DURABLE = (
 )
 
 
+# The day of the event. Times far from now share a day, so that a frame of nonsense cannot make a
+# partition of every row; DAYS_OLD and DAYS_AHEAD bound the partitions of one insert.
+DAYS_OLD, DAYS_AHEAD = 60, 2
+_PARTITION = (
+    f"toDate(least(greatest(Timestamp, IngestTime - toIntervalDay({DAYS_OLD})), "
+    f"IngestTime + toIntervalDay({DAYS_AHEAD})))"
+)
+
+
 def _logs(name: str, indexes: str) -> str:
     columns = ",\n  ".join(LOGS_COLUMNS)
     return (
         f"CREATE TABLE IF NOT EXISTS {name} (\n  {columns}{indexes}\n) ENGINE = MergeTree\n"
-        "PARTITION BY toDate(Timestamp)\n"
-        "ORDER BY (Tenant, ServiceName, HostName, Timestamp)\n"
+        f"PARTITION BY {_PARTITION}\n"
+        "ORDER BY (Tenant, ServiceName, Timestamp)\n"
         f"SETTINGS {_DURABLE}"
     )
 
 
+# Built when parts are merged, not when they are inserted: a fresh part is small and soon merged.
+LATE_INDEXES = ("body_grams",)
 LOGS_DDL = _logs(
     "logs",
-    ",\n  INDEX body_tokens Body TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1"
+    ",\n  INDEX body_grams Body TYPE ngrambf_v1(5, 32768, 1, 0) GRANULARITY 1"
     ",\n  INDEX trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1"
     ",\n  INDEX ingest_time IngestTime TYPE minmax GRANULARITY 1",
 )

@@ -84,6 +84,7 @@ def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
 
 def _check_header(header: Header, number: int) -> None:
     numbers = (header.epoch, header.seq, header.checksum)
+    resource_bytes = sum(len(key) + len(value) for key, value in header.resource.items())
     times = (header.first_ns, header.last_ns, header.received_ns)
     rules = {
         "tenant": check_tenant(header.tenant),
@@ -95,7 +96,8 @@ def _check_header(header: Header, number: int) -> None:
         "bytes": 0 < header.bytes <= limits.FRAME_BYTES,
         "signal": header.signal is Signal.LOGS,
         "resource": len(header.resource) <= limits.RESOURCE_ATTRIBUTES
-        and all(len(k) + len(v) <= limits.LABEL_VALUE_BYTES for k, v in header.resource.items()),
+        and all(len(k) + len(v) <= limits.LABEL_VALUE_BYTES for k, v in header.resource.items())
+        and resource_bytes * header.rows <= limits.REPEATED_BYTES,
     }
     for field, holds in rules.items():
         if not holds:
