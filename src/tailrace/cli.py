@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 from tailrace import __version__
@@ -12,21 +13,24 @@ from tailrace.core.errors import TailraceError
 COMMANDS = ("up", "agent", "query", "tail", "config")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; each command lives in `app/commands/NAME.py`."""
+def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line; each command lives in `app/commands/NAME.py`."""
     parser = argparse.ArgumentParser(
         prog="tailrace", description="Collect, keep and search logs at high velocity."
     )
     parser.add_argument("--version", action="version", version=f"tailrace {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    for name in commands:
         import_module(f"tailrace.app.commands.{name}").add_parser(subparsers)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed with a message, 2 wrong usage or configuration."""
-    parsed = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    # The others' imports would cost an agent megabytes.
+    commands = words[:1] if words and words[0] in COMMANDS else COMMANDS
+    parsed = build_parser(commands).parse_args(words)
     try:
         return int(parsed.func(parsed) or 0)
     except TailraceError as error:

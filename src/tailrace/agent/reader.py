@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
-from tailrace.agent.checkpoints import Checkpoints, State
+from tailrace.agent.checkpoints import Checkpoints, Mark, State
 from tailrace.agent.framing import Framer
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.spool import Entry, Spool
 from tailrace.agent.tail import Tail
-from tailrace.agent.tailed import NotText, Piece, TailedFile
+from tailrace.agent.tailed import NotText, TailedFile
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
 from tailrace.core.metrics import Metrics
@@ -28,6 +29,15 @@ FAILURE_S = 1.0
 BATCH_CHUNKS = 8
 BATCH_ENTRIES = limits.FRAMES_PER_BODY
 BATCH_BYTES = 4 * limits.MIB
+
+
+class _Taken(NamedTuple):
+    """What a batch needs to know of a piece: its bytes live in the entry, compressed."""
+
+    file: TailedFile
+    after: Mark
+    size: int
+    entry: Entry | None
 
 
 class Reader:
@@ -52,7 +62,8 @@ class Reader:
         self._spooled = spooled
         self._tail = Tail(settings, state)
         self._framer = Framer(state, clock)
-        self._batch: list[tuple[TailedFile, Piece, Entry | None]] = []
+        self._buffer = bytearray()
+        self._batch: list[_Taken] = []
         self._batch_bytes = 0
         self._chunks = 0
         self._saved = (state.next_entry, state.acked)
@@ -114,7 +125,7 @@ class Reader:
     def _take(self, file: TailedFile, now_s: float) -> bool:
         """One chunk of a file into the batch; False when there was none."""
         try:
-            piece = file.read(self._settings.read_bytes)
+            piece = file.read(self._settings.read_bytes, self._buffer)
         except NotText:
             self._tail.drop(file, "is not text", now_s)
             return False
@@ -130,7 +141,7 @@ class Reader:
             entry = self._framer.frame(piece, file.input, file.key)
             file.taken_s = now_s
         self._framer.cut_lines += piece.cut
-        self._batch.append((file, piece, entry))
+        self._batch.append(_Taken(file, piece.after, len(piece.data), entry))
         self._batch_bytes += len(entry.frame) if entry else 0
         self._chunks += len(piece.data) > self._settings.read_bytes // 2
         return True
@@ -145,7 +156,7 @@ class Reader:
     def _commit(self) -> None:
         """Spool the batch, then let the marks cover it. Raises OSError with nothing kept."""
         batch, self._batch, self._batch_bytes, self._chunks = self._batch, [], 0, 0
-        entries = [entry for _, _, entry in batch if entry]
+        entries = [taken.entry for taken in batch if taken.entry]
         if entries:
             try:
                 self._spool.append(entries)
@@ -154,19 +165,19 @@ class Reader:
                 raise
             self._state.next_entry = entries[-1].note.entry + 1
             self._state.next_seq = entries[-1].note.seq + 1
-        for file, piece, entry in batch:
-            self._changed |= entry is None
-            file.mark = piece.after
-            self._state.files[file.key] = piece.after
-        self._count(entries, sum(len(piece.data) for _, piece, _ in batch))
+        for taken in batch:
+            self._changed |= taken.entry is None
+            taken.file.mark = taken.after
+            self._state.files[taken.file.key] = taken.after
+        self._count(entries, sum(taken.size for taken in batch))
         if entries:
             self._spooled()
 
     def _undo(self) -> None:
         self._framer.rewind()
         self._framer.cut_lines = 0
-        for file, _, _ in self._batch:
-            file.reset()
+        for taken in self._batch:
+            taken.file.reset()
         self._batch, self._batch_bytes, self._chunks = [], 0, 0
 
     def _count(self, entries: list[Entry], size: int) -> None:

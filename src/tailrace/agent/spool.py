@@ -37,6 +37,7 @@ _NOTE_BYTES = struct.Struct("<I")
 _BODY_BYTES = limits.FRAME_BYTES + 2 * limits.HEADER_BYTES
 _SEGMENT_BYTES = 16 * limits.MIB
 _CORRUPT_KEPT = 4
+_PARTS = 512  # of one system call, which takes 1,024 at most
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
@@ -157,18 +158,16 @@ class Spool:
 
         After an OSError none of them is kept and the segment is not written to again.
         """
-        data = b"".join(part for entry in entries for part in _encode(entry))
+        parts = [part for entry in entries for part in _encode(entry)]
         try:
             segment, descriptor = self._open_segment()
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            size = _write(descriptor, parts)
             os.fdatasync(descriptor)
         except OSError:
             self._abandon()
             raise
         with self._lock:
-            segment.size += len(data)
+            segment.size += size
             self.next_entry = entries[-1].note.entry + 1
 
     def _open_segment(self) -> tuple[_Segment, int]:
@@ -265,6 +264,21 @@ class Spool:
         if self._writing is not None:
             os.close(self._writing)
             self._writing = None
+
+
+def _write(descriptor: int, parts: Sequence[bytes]) -> int:
+    """Append all parts; returns their bytes."""
+    size = 0
+    for start in range(0, len(parts), _PARTS):
+        some = parts[start : start + _PARTS]
+        written = os.writev(descriptor, some)
+        whole = sum(map(len, some))
+        if written < whole:
+            rest = memoryview(b"".join(some))[written:]
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        size += whole
+    return size
 
 
 def _encode(entry: Entry) -> tuple[bytes, bytes, bytes]:

@@ -24,14 +24,20 @@ TEXT_BYTES = 4096
 CUT_MARK = " …[cut]".encode()
 
 
+Buffer = bytes | bytearray
+
+
 class NotText(Exception):  # noqa: N818 - reads as the condition it reports
     """The file begins with a block that holds a NUL."""
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """`rows` whole lines (maybe none), the mark after them, and whether a line was cut."""
+    """`rows` whole lines (maybe none), the mark after them, and whether a line was cut.
 
-    data: bytes
+    `data` may be the buffer that was read into: it is valid until the next read.
+    """
+
+    data: Buffer
     rows: int
     after: Mark
     cut: bool = False
@@ -64,27 +70,29 @@ class TailedFile:
         self.ahead = self.mark
         self.seen = None
 
-    def read(self, size: int) -> Piece | None:
+    def read(self, size: int, buffer: bytearray) -> Piece | None:
         """Up to `size` bytes of whole lines; None when there is nothing new.
 
-        When `final` is set the file will not grow, so an unfinished last line counts as a line.
+        They are read into `buffer`, which is used again and again: a fresh megabyte costs more
+        in page faults than it costs to fill. When `final` is set the file will not grow, so an
+        unfinished last line counts as a line.
         Raises NotText, OSError.
         """
         assert self.descriptor is not None
         status = os.fstat(self.descriptor)
         start = self._start(status.st_size)
-        data = os.pread(self.descriptor, size, start.offset)
-        self.seen = (status.st_size, status.st_mtime_ns) if len(data) < size else None
-        if not self._text and data:
-            if b"\0" in data[:TEXT_BYTES]:
+        _fill(buffer, self.descriptor, min(size, status.st_size - start.offset), start.offset)
+        self.seen = (status.st_size, status.st_mtime_ns) if len(buffer) < size else None
+        if not self._text and buffer:
+            if b"\0" in buffer[:TEXT_BYTES]:
                 raise NotText
             self._text = True
-        piece = self._piece(start, data, size)
+        piece = self._piece(start, buffer, size)
         if piece is not None:
             self.ahead = piece.after
         return piece
 
-    def _piece(self, start: Mark, data: bytes, size: int) -> Piece | None:
+    def _piece(self, start: Mark, data: bytearray, size: int) -> Piece | None:
         if start.cutting:
             newline = data.find(b"\n")
             taken = newline + 1 if newline >= 0 else len(data)
@@ -94,9 +102,11 @@ class TailedFile:
             return Piece(b"", 0, after) if taken or after != start else None
         newline = data.rfind(b"\n")
         if newline >= 0:
-            return self._lines(start, data if newline + 1 == len(data) else data[: newline + 1])
+            del data[newline + 1 :]
+            return self._lines(start, data)
         if len(data) == size:
-            kept = data[: boundary(data, limits.LINE_BYTES - len(CUT_MARK))]
+            head = bytes(data[: limits.LINE_BYTES])
+            kept = head[: boundary(head, limits.LINE_BYTES - len(CUT_MARK))]
             return Piece(kept + CUT_MARK + b"\n", 1, self._after(start, size, cutting=True), True)
         if self.final and data:
             return Piece(data + b"\n", 1, self._after(start, len(data)))
@@ -105,13 +115,13 @@ class TailedFile:
             return Piece(b"", 0, start)
         return None
 
-    def _lines(self, start: Mark, data: bytes) -> Piece:
+    def _lines(self, start: Mark, data: bytearray) -> Piece:
         rows = data.count(b"\n")
-        if rows > limits.FRAME_ROWS:
-            data = split(data)[0]
-            rows = data.count(b"\n")
-            self.seen = None
-        return Piece(data, rows, self._after(start, len(data)))
+        if rows <= limits.FRAME_ROWS:
+            return Piece(data, rows, self._after(start, len(data)))
+        self.seen = None
+        part = split(bytes(data))[0]
+        return Piece(part, part.count(b"\n"), self._after(start, len(part)))
 
     def _after(self, start: Mark, taken: int, cutting: bool = False) -> Mark:
         offset = start.offset + taken
@@ -153,3 +163,11 @@ class TailedFile:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+
+def _fill(buffer: bytearray, descriptor: int, size: int, offset: int) -> None:
+    """Make `buffer` the at most `size` bytes at `offset`."""
+    if len(buffer) < size:
+        buffer.extend(bytes(size - len(buffer)))
+    del buffer[size:]
+    del buffer[os.preadv(descriptor, [buffer], offset) :]

@@ -38,7 +38,7 @@ def repair(data: bytes, line_bytes: int = limits.LINE_BYTES) -> tuple[bytes, dic
     return data, repaired
 
 
-def long_lines(data: bytes, line_bytes: int) -> list[tuple[int, int]]:
+def long_lines(data: bytes | bytearray, line_bytes: int) -> list[tuple[int, int]]:
     """Bounds, newline excluded, of lines longer than `line_bytes`; costs O(n / line_bytes)."""
     found: list[tuple[int, int]] = []
     position = 0
