@@ -1,4 +1,4 @@
-"""kill -9 of a real agent under load, against a gateway that refuses, stalls and drops."""
+"""kill -9 of the real command under load, against a gateway that refuses, stalls and drops."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ import sys
 import threading
 from pathlib import Path
 
-import msgspec
 from fakes import FakeGateway, moody
-
-from tailrace.agent.settings import AgentSettings, Input
 
 KILLS = 6
 LINES = 30_000
+COMMAND = Path(sys.executable).with_name("tailrace")
+CONFIG = """[agent]
+directory = "{home}/state"
+gateways = ["{gateway}"]
+poll_interval = "10ms"
+flush_interval = "10ms"
+
+[[agent.inputs]]
+paths = ["{home}/shop.log*"]
+"""
 
 
 def launch(config: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tailrace.agent", str(config)], stderr=subprocess.DEVNULL
+        [str(COMMAND), "agent", "--config", str(config)], stderr=subprocess.DEVNULL
     )
 
 
@@ -51,16 +58,8 @@ def test_every_line_arrives_once_by_number_through_kill_9(
     chance = random.Random(7)
     path = tmp_path / "shop.log"
     path.touch()
-    config = tmp_path / "agent.json"
-    chosen = AgentSettings(
-        [Input([str(path) + "*"])],
-        str(tmp_path / "state"),
-        [gateway.url],
-        poll_interval_s=0.01,
-        flush_interval_s=0.01,
-        linger_s=30.0,
-    )
-    config.write_bytes(msgspec.json.encode(chosen))
+    config = tmp_path / "agent.toml"
+    config.write_text(CONFIG.format(home=tmp_path, gateway=gateway.url))
     gateway.judge = moody(7)
     done = threading.Event()
     writer = threading.Thread(target=write_and_rotate, args=(path, done, chance))
