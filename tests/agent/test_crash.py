@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 from pathlib import Path
 
 from fakes import FakeGateway, moody
+from journals import WrittenJournal, needed
 
 KILLS = 6
 LINES = 30_000
@@ -20,7 +22,7 @@ poll_interval = "10ms"
 flush_interval = "10ms"
 
 [[agent.inputs]]
-paths = ["{home}/shop.log*"]
+{input}
 """
 
 
@@ -59,7 +61,8 @@ def test_every_line_arrives_once_by_number_through_kill_9(
     path = tmp_path / "shop.log"
     path.touch()
     config = tmp_path / "agent.toml"
-    config.write_text(CONFIG.format(home=tmp_path, gateway=gateway.url))
+    source = f'paths = ["{path}*"]'
+    config.write_text(CONFIG.format(home=tmp_path, gateway=gateway.url, input=source))
     gateway.judge = moody(7)
     done = threading.Event()
     writer = threading.Thread(target=write_and_rotate, args=(path, done, chance))
@@ -89,4 +92,37 @@ def test_every_line_arrives_once_by_number_through_kill_9(
     arrived = gateway.lines()
     assert set(arrived) == expected | {b"last"}
     assert len(arrived) == LINES + 1
+    assert gateway.gaps() == 0
+
+
+@needed
+def test_every_entry_of_a_journal_arrives_once_by_number_through_kill_9(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    chance = random.Random(8)
+    written = WrittenJournal(tmp_path / "journal")
+    config = tmp_path / "agent.toml"
+    source = f'journal = true\ndirectory = "{written.directory}"'
+    config.write_text(CONFIG.format(home=tmp_path, gateway=gateway.url, input=source))
+    gateway.judge = moody(8)
+    process = launch(config)
+    try:
+        for start in range(0, 100 * KILLS, 100):
+            for first in range(start, start + 100, 20):
+                written.write(*(f"entry {n}" for n in range(first, first + 20)))
+            goal = gateway.requests + chance.randrange(3)
+            gateway.wait(lambda goal=goal: gateway.requests >= goal, 2.0)  # type: ignore[misc]
+            process.kill()
+            process.wait()
+            process = launch(config)
+        gateway.judge = lambda found: 200
+        written.write("last")
+        assert gateway.wait(lambda: any(b"last" in line for line in gateway.lines()), 30.0)
+        process.terminate()
+        assert process.wait(15.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+    arrived = [json.loads(line)["body"] for line in gateway.lines()]
+    assert arrived == [*(f"entry {n}" for n in range(100 * KILLS)), "last"]
     assert gateway.gaps() == 0

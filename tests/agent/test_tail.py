@@ -3,73 +3,14 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
+from driving import Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tailrace.agent.agent import recover
-from tailrace.agent.checkpoints import Checkpoints
-from tailrace.agent.reader import Reader
-from tailrace.agent.settings import AgentSettings, Input
-from tailrace.agent.spool import Spool
+from tailrace.agent.settings import Input
 from tailrace.core import limits
-from tailrace.core.clock import ManualClock
-from tailrace.core.metrics import Metrics
-from tailrace.core.payload import expand
-from tailrace.wire import frames
-
-
-class Bench:
-    """A reader without threads: `step` is one round, `lines` what it spooled since the start."""
-
-    def __init__(self, root: Path, **changes: Any) -> None:
-        (root / "logs").mkdir(exist_ok=True, parents=True)
-        self.log = root / "logs" / "a.log"
-        self.settings = AgentSettings(
-            **{
-                "inputs": [Input([str(root / "logs" / "*.log")])],
-                "directory": str(root / "state"),
-                "gateways": [],
-                **changes,
-            }
-        )
-        self.clock = ManualClock()
-        self.metrics = Metrics()
-        self.lines: list[bytes] = []
-        self.seen: set[tuple[int, int]] = set()
-        self.restart()
-
-    def restart(self) -> None:
-        """As after kill -9: nothing is saved or closed on purpose."""
-        directory = Path(self.settings.directory)
-        self.spool = Spool(directory / "spool", self.settings.spool_bytes, self.metrics)
-        checkpoints = Checkpoints(directory)
-        state = recover(checkpoints, self.spool, self.clock)
-        self.reader = Reader(
-            self.settings, state, checkpoints, self.spool, self.clock, self.metrics, lambda: None
-        )
-
-    def step(self, seconds: float = 1.5) -> list[bytes]:
-        """Time passes, one round; the lines that came."""
-        self.clock.advance(seconds)
-        self.reader.round()
-        found: list[bytes] = []
-        while entries := self.spool.read(1 << 20, 99):
-            for entry in entries:
-                if (entry.note.epoch, entry.note.seq) in self.seen:
-                    continue  # repeated under its own number, as the gateway would know
-                self.seen.add((entry.note.epoch, entry.note.seq))
-                (frame,) = frames.decode(frames.MAGIC + entry.frame)
-                found += expand(frame.payload, frame.header.bytes).splitlines()
-            self.spool.ack(entries[-1].note.entry)
-        self.lines += found
-        return found
-
-    def write(self, data: bytes, path: Path | None = None) -> None:
-        with (path or self.log).open("ab") as file:
-            file.write(data)
 
 
 @pytest.fixture

@@ -32,6 +32,11 @@ def test_no_file_is_needed() -> None:
         ("[queue]\nmax_size = '8 gigs'", ["queue.max_size", "GiB"]),
         ("[archive]\nstep = '5MiB'", ["archive.step", "ms"]),
         ("[[agent.inputs]]\npaths = []", ["agent.inputs[0].paths"]),
+        ("[[agent.inputs]]\npaths = ['/a']\njournal = true", ["agent.inputs[0]", "one of them"]),
+        ("[[agent.inputs]]\npaths = ['/a']\nunits = ['x']", ["agent.inputs[0].units", "journal"]),
+        ("[[agent.inputs]]\njournal = true\ncodec = 'records'", ["agent.inputs[0].codec"]),
+        ("[[agent.inputs]]\njournal = 'yes'", ["agent.inputs[0].journal", "bool"]),
+        (2 * "[[agent.inputs]]\njournal = true\n", ["agent.inputs[1].journal", "agent.inputs[0]"]),
         (
             "[[agent.inputs]]\npaths = ['/a']\n[[agent.inputs]]\npaths = ['/a']",
             ["agent.inputs[1].paths", "/a", "agent.inputs[0]"],

@@ -96,7 +96,7 @@ def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock) -> State:
     state = loaded.state or State(f"agent-{uuid.uuid4().hex[:12]}", clock.wall_ns())
 
     def apply(note: Note) -> None:
-        state.files[note.key] = note.mark
+        state.cover(note.key, note.mark)
         if note.epoch == state.epoch:
             state.next_seq = max(state.next_seq, note.seq + 1)
 

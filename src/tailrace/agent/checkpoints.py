@@ -19,6 +19,7 @@ import xxhash
 
 _MAGIC = b"TRC1"
 _HEAD_BYTES = len(_MAGIC) + 8
+JOURNAL_KEY = "journal:"
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -26,7 +27,8 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
     `head`: xxh3 of the first 256 bytes, or of the first `offset` when that is less. `tail`: xxh3
     of the 64 bytes before `offset`. `cutting`: `offset` lies inside a line that was cut, whose
-    rest is to be left out. `path`: where the file was first seen.
+    rest is to be left out. `path`: where the file was first seen. `cursor`: of a journal, which
+    has nothing else, the entry that was read last.
     """
 
     path: str
@@ -34,10 +36,11 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     head: int = 0
     tail: int = 0
     cutting: bool = False
+    cursor: str = ""
 
 
 class State(msgspec.Struct):
-    """All that an agent must remember. `files` is keyed by "device:inode".
+    """All that an agent must remember. `files` is keyed by "device:inode", `journals` by input.
 
     `epoch` and `next_seq` number the frames, `next_entry` the entries of the spool; every entry
     below `acked` is with the gateway. `patterns`: inputs that have been started before.
@@ -50,6 +53,11 @@ class State(msgspec.Struct):
     acked: int = 1
     files: dict[str, Mark] = {}
     patterns: list[str] = []
+    journals: dict[str, Mark] = {}
+
+    def cover(self, key: str, mark: Mark) -> None:
+        """The file or journal `key` is taken up to `mark`."""
+        (self.journals if key.startswith(JOURNAL_KEY) else self.files)[key] = mark
 
 
 class Loaded(msgspec.Struct, frozen=True):

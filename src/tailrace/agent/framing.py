@@ -42,7 +42,6 @@ class Framer:
         self._clock = clock
         self._identity = identity()
         self._compressor = zstandard.ZstdCompressor(compression_params=_ZSTD)
-        self.cut_lines = 0
         self.rewind()
 
     def rewind(self) -> None:
@@ -50,15 +49,17 @@ class Framer:
         self._seq = self._state.next_seq
         self._entry = self._state.next_entry
 
-    def frame(self, piece: Piece, source: Input, key: str) -> Entry | None:
-        """An entry of these whole lines, repaired; None when there is none but blank ones.
+    def frame(
+        self, piece: Piece, source: Input, key: str
+    ) -> tuple[Entry | None, Mapping[str, int]]:
+        """An entry of these whole lines, and what was repaired, by reason.
 
+        No entry when there is no line but blank ones.
         Records that are not valid JSON travel as lines: nothing is lost, and a person sees why.
         """
         checked = _checked(piece, source)
         if checked is None:
-            return None
-        self.cut_lines += checked.repaired.get("line_length", 0)
+            return None, {}
         after = piece.after
         header = Header(
             tenant="default",  # the gateway puts the credential's tenant here
@@ -78,13 +79,13 @@ class Framer:
         note = Note(self._entry, self._state.epoch, self._seq, checked.rows, key, after)
         self._seq += 1
         self._entry += 1
-        return Entry(note, wire)
+        return Entry(note, wire), checked.repaired
 
     def _resource(self, source: Input, path: str) -> dict[str, str]:
         resource = {
             **self._identity,
             "service.name": source.service or Path(path).stem,
-            "log.file.path": path,
+            **({} if source.journal else {"log.file.path": path}),
             **source.resource,
         }
         kept = list(resource.items())[: limits.RESOURCE_ATTRIBUTES]

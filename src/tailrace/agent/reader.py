@@ -7,16 +7,17 @@ forgotten and read again, under the same numbers.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
 from tailrace.agent.framing import Framer
+from tailrace.agent.journal import Journal
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.spool import Entry, Spool
 from tailrace.agent.tail import Tail
-from tailrace.agent.tailed import NotText, TailedFile
+from tailrace.agent.tailed import NotText, Piece, TailedFile
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
 from tailrace.core.metrics import Metrics
@@ -34,10 +35,12 @@ BATCH_BYTES = 4 * limits.MIB
 class _Taken(NamedTuple):
     """What a batch needs to know of a piece: its bytes live in the entry, compressed."""
 
-    file: TailedFile
+    origin: TailedFile | Journal
     after: Mark
     size: int
     entry: Entry | None
+    repaired: Counter[str]
+    dropped: Mapping[str, int]
 
 
 class Reader:
@@ -61,6 +64,11 @@ class Reader:
         self._metrics = metrics
         self._spooled = spooled
         self._tail = Tail(settings, state)
+        self._journals = [
+            Journal(source, state, settings.flush_interval_s)
+            for source in settings.inputs
+            if source.journal
+        ]
         self._framer = Framer(state, clock)
         self._buffer = bytearray()
         self._batch: list[_Taken] = []
@@ -88,17 +96,23 @@ class Reader:
             if not busy:
                 self.wake.wait(self._settings.poll_interval_s)
         self._tail.close()
+        for journal in self._journals:
+            journal.close()
 
     def round(self, hurry: bool = False) -> bool:
         """Look, read for at most a second, save. True when there may be more to read now."""
         now_s = self._clock.monotonic_s()
         if hurry or now_s - self._looked_s >= LOOK_INTERVAL_S:
             self._looked_s = now_s
-            if self._tail.look(now_s):
+            begun = [journal for journal in self._journals if journal.begin(now_s)]
+            for journal in begun:
+                self._state.cover(journal.key, journal.mark)
+            if self._tail.look(now_s) or begun:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
-        more = self._read(now_s, hurry)
+        more = self._read_journals(now_s, hurry)
+        more |= self._read(now_s, hurry)
         self._commit()
         if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
             self.save()
@@ -106,6 +120,23 @@ class Reader:
 
     def _has_room(self) -> bool:
         return self._spool.has_room(self._batch_bytes)
+
+    def _read_journals(self, now_s: float, hurry: bool) -> bool:
+        """A batch of each. True when there is more."""
+        more = False
+        for journal in self._journals:
+            for _ in range(BATCH_CHUNKS):
+                piece = None
+                if self._has_room():
+                    piece = journal.read(self._settings.read_bytes, now_s, hurry)
+                if piece is None:
+                    break
+                self._keep(journal, piece)
+                if self._full():
+                    self._commit()
+            else:
+                more = True
+        return more
 
     def _read(self, now_s: float, hurry: bool) -> bool:
         """Chunks of the files in turn. True when it ended before all were read to their end."""
@@ -136,15 +167,21 @@ class Reader:
             if file.ahead == file.mark:
                 self._tail.let_go(file)
             return False
-        entry = None
         if piece.data:
-            entry = self._framer.frame(piece, file.input, file.key)
             file.taken_s = now_s
-        self._framer.cut_lines += piece.cut
-        self._batch.append(_Taken(file, piece.after, len(piece.data), entry))
+        self._keep(file, piece)
+        return True
+
+    def _keep(self, origin: TailedFile | Journal, piece: Piece) -> None:
+        """A piece into the batch."""
+        entry, repaired = None, Counter(piece.repaired)
+        if piece.data:
+            entry, more = self._framer.frame(piece, origin.input, origin.key)
+            repaired.update(more)
+        taken = _Taken(origin, piece.after, len(piece.data), entry, repaired, piece.dropped)
+        self._batch.append(taken)
         self._batch_bytes += len(entry.frame) if entry else 0
         self._chunks += len(piece.data) > self._settings.read_bytes // 2
-        return True
 
     def _full(self) -> bool:
         return (
@@ -167,25 +204,30 @@ class Reader:
             self._state.next_seq = entries[-1].note.seq + 1
         for taken in batch:
             self._changed |= taken.entry is None
-            taken.file.mark = taken.after
-            self._state.files[taken.file.key] = taken.after
-        self._count(entries, sum(taken.size for taken in batch))
+            taken.origin.mark = taken.after
+            self._state.cover(taken.origin.key, taken.after)
+        self._count(batch)
         if entries:
             self._spooled()
 
     def _undo(self) -> None:
         self._framer.rewind()
-        self._framer.cut_lines = 0
-        for taken in self._batch:
-            taken.file.reset()
+        for file in self._tail.files.values():
+            file.reset()
+        for journal in self._journals:
+            journal.reset()
         self._batch, self._batch_bytes, self._chunks = [], 0, 0
 
-    def _count(self, entries: list[Entry], size: int) -> None:
-        self._metrics.add("tailrace_agent_lines_total", sum(e.note.rows for e in entries))
-        self._metrics.add("tailrace_agent_bytes_total", size)
-        if self._framer.cut_lines:
-            self._metrics.add("tailrace_agent_lines_cut_total", self._framer.cut_lines)
-            self._framer.cut_lines = 0
+    def _count(self, batch: list[_Taken]) -> None:
+        add = self._metrics.add
+        add("tailrace_agent_lines_total", sum(t.entry.note.rows for t in batch if t.entry))
+        add("tailrace_agent_bytes_total", sum(t.size for t in batch))
+        for taken in batch:
+            for reason, count in taken.dropped.items():
+                add("tailrace_agent_dropped_total", count, reason)
+            add("tailrace_agent_lines_cut_total", taken.repaired.pop("line_length", 0))
+            for reason, count in taken.repaired.items():
+                add("tailrace_agent_repaired_total", count, reason)
 
     def _failed(self, error: Exception) -> None:
         """Most likely a full disk: the files wait, nothing is dropped."""

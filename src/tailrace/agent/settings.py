@@ -10,19 +10,23 @@ from tailrace.core import limits
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One application's files: globs, and who wrote them.
+    """One application's files: globs, and who wrote them; or the journal of a machine.
 
     `start`: where files are read from that are there when this input is started for the first
     time. Files that appear later are always read from their beginning. `service`: empty means
-    the file's name without its suffix.
+    the file's name without its suffix, or what a journal's entry says. `units`: only their
+    entries of the journal. `directory`: of its files, instead of the machine's own.
     """
 
-    paths: list[str]
+    paths: list[str] = []
     exclude: list[str] = []
     service: str = ""
     codec: Literal["lines", "records"] = "lines"
     start: Literal["beginning", "end"] = "beginning"
     resource: dict[str, str] = {}
+    journal: bool = False
+    units: list[str] = []
+    directory: str = ""
 
 
 class AgentSettings(msgspec.Struct, frozen=True):

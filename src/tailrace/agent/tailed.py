@@ -7,6 +7,7 @@ were read before the offset; their hashes say so, and it is read from its beginn
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import msgspec
 import xxhash
@@ -32,15 +33,17 @@ class NotText(Exception):  # noqa: N818 - reads as the condition it reports
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """`rows` whole lines (maybe none), the mark after them, and whether a line was cut.
+    """`rows` whole lines (maybe none), the mark after them, and what became of the others.
 
-    `data` may be the buffer that was read into: it is valid until the next read.
+    `repaired` counts by reason what was changed, `dropped` what was left out. `data` may be the
+    buffer that was read into: it is valid until the next read.
     """
 
     data: Buffer
     rows: int
     after: Mark
-    cut: bool = False
+    repaired: Mapping[str, int] = {}
+    dropped: Mapping[str, int] = {}
 
 
 class TailedFile:
@@ -107,7 +110,8 @@ class TailedFile:
         if len(data) == size:
             head = bytes(data[: limits.LINE_BYTES])
             kept = head[: boundary(head, limits.LINE_BYTES - len(CUT_MARK))]
-            return Piece(kept + CUT_MARK + b"\n", 1, self._after(start, size, cutting=True), True)
+            after = self._after(start, size, cutting=True)
+            return Piece(kept + CUT_MARK + b"\n", 1, after, {"line_length": 1})
         if self.final and data:
             return Piece(data + b"\n", 1, self._after(start, len(data)))
         if start is not self.ahead:

@@ -43,7 +43,10 @@ def _input(entry: InputSettings) -> Input:
         service=entry.service,
         resource=entry.resource,
         start=entry.start,
-        codec=entry.codec,
+        codec="records" if entry.journal else entry.codec,
+        journal=entry.journal,
+        units=entry.units,
+        directory=entry.directory,
     )
 
 

@@ -7,6 +7,7 @@ Every setting has a default; docs/configuration.md lists them and a test keeps t
 from __future__ import annotations
 
 import ipaddress
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,14 +54,17 @@ class ArchiveSettings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class InputSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """One application's files, and who it is."""
+    """One application's files, and who it is; or, with `journal`, systemd's journal."""
 
-    paths: list[str]
+    paths: list[str] = []
     exclude: list[str] = []
     service: str = ""
     codec: Literal["lines", "records"] = "lines"
     start: Literal["beginning", "end"] = "beginning"
     resource: dict[str, str] = {}
+    journal: bool = False
+    units: list[str] = []
+    directory: str = ""
 
 
 class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
@@ -147,10 +151,11 @@ def _check(config: Config) -> None:
             f"server.listen: {host} is reachable from other machines, which requires "
             "server.token or server.token_file; without one use 127.0.0.1"
         )
+    for number, entry in enumerate(config.agent.inputs):
+        _check_input(f"agent.inputs[{number}]", entry)
+    _check_journals(config.agent.inputs)
     seen: dict[str, int] = {}
     for number, entry in enumerate(config.agent.inputs):
-        if not entry.paths:
-            raise ConfigError(f"agent.inputs[{number}].paths: name at least one path")
         for path in entry.paths:
             if path in seen:
                 raise ConfigError(
@@ -158,6 +163,34 @@ def _check(config: Config) -> None:
                     f"agent.inputs[{seen[path]}]; a path belongs to one input"
                 )
             seen[path] = number
+
+
+def _check_input(key: str, entry: InputSettings) -> None:
+    if entry.journal and entry.paths:
+        raise ConfigError(f"{key}: has paths and journal = true; set one of them")
+    if not (entry.journal or entry.paths):
+        raise ConfigError(f"{key}.paths: name at least one path, or set journal = true")
+    misplaced = ("exclude", "codec") if entry.journal else ("units", "directory")
+    defaults = InputSettings()
+    for name in misplaced:
+        if getattr(entry, name) != getattr(defaults, name):
+            other = "paths" if entry.journal else "journal = true"
+            raise ConfigError(f"{key}.{name}: belongs to an input with {other}")
+
+
+def _check_journals(inputs: list[InputSettings]) -> None:
+    """An entry of a journal belongs to one input."""
+    journals = [(number, entry) for number, entry in enumerate(inputs) if entry.journal]
+    for place, (number, entry) in enumerate(journals):
+        for earlier, other in journals[:place]:
+            if os.path.normpath(entry.directory) != os.path.normpath(other.directory):
+                continue
+            if entry.units and other.units and not set(entry.units) & set(other.units):
+                continue
+            raise ConfigError(
+                f"agent.inputs[{number}].journal: agent.inputs[{earlier}] reads the same journal; "
+                "give both of them `units` that the other has not"
+            )
 
 
 def _check_units(config: Config) -> None:

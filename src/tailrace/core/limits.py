@@ -66,6 +66,9 @@ ENGINE_MEMORY_BYTES = 500 * MIB
 SPOOL_BYTES = 4 * GIB
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
+# One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left
+# out and counted.
+JOURNAL_ENTRY_BYTES = 2 * MIB
 # Frames that a gateway refused, kept for a person to look at; the oldest go first.
 REJECTED_BYTES = 64 * MIB
 

@@ -15,6 +15,8 @@ Name = Literal[
     "tailrace_agent_frames_sent_total",
     "tailrace_agent_retries_total",
     "tailrace_agent_lines_cut_total",
+    "tailrace_agent_repaired_total",
+    "tailrace_agent_dropped_total",
     "tailrace_agent_frames_rejected_total",
     "tailrace_agent_spool_corrupt_total",
     "tailrace_agent_spool_bytes",

@@ -1,0 +1,99 @@
+"""A reader that tests drive by hand, round by round."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tailrace.agent.agent import recover
+from tailrace.agent.checkpoints import Checkpoints
+from tailrace.agent.reader import Reader
+from tailrace.agent.settings import AgentSettings, Input
+from tailrace.agent.spool import Entry, Spool
+from tailrace.core.clock import ManualClock
+from tailrace.core.metrics import Metrics
+from tailrace.core.payload import expand
+from tailrace.wire import frames
+
+
+class Bench:
+    """A reader without threads: `step` is one round, `lines` what it spooled since the start."""
+
+    def __init__(self, root: Path, **changes: Any) -> None:
+        (root / "logs").mkdir(exist_ok=True, parents=True)
+        self.log = root / "logs" / "a.log"
+        self.settings = AgentSettings(
+            **{
+                "inputs": [Input([str(root / "logs" / "*.log")])],
+                "directory": str(root / "state"),
+                "gateways": [],
+                **changes,
+            }
+        )
+        self.clock = ManualClock()
+        self.metrics = Metrics()
+        self.lines: list[bytes] = []
+        self.seen: set[tuple[int, int]] = set()
+        self.resources: list[dict[str, str]] = []
+        self._started = False
+        self.restart()
+
+    def restart(self) -> None:
+        """As after kill -9: nothing is saved or closed on purpose."""
+        self.close()
+        directory = Path(self.settings.directory)
+        self.spool = Spool(directory / "spool", self.settings.spool_bytes, self.metrics)
+        checkpoints = Checkpoints(directory)
+        state = recover(checkpoints, self.spool, self.clock)
+        self._started = True
+        self.reader = Reader(
+            self.settings, state, checkpoints, self.spool, self.clock, self.metrics, lambda: None
+        )
+
+    def step(self, seconds: float = 1.5) -> list[bytes]:
+        """Time passes, one round; the lines that came."""
+        self.clock.advance(seconds)
+        self.reader.round()
+        found: list[bytes] = []
+        while entries := self.spool.read(1 << 20, 99):
+            for entry in entries:
+                if (entry.note.epoch, entry.note.seq) in self.seen:
+                    continue  # repeated under its own number, as the gateway would know
+                self.seen.add((entry.note.epoch, entry.note.seq))
+                (frame,) = frames.decode(frames.MAGIC + entry.frame)
+                self.resources.append(frame.header.resource)
+                found += expand(frame.payload, frame.header.bytes).splitlines()
+            self.spool.ack(entries[-1].note.entry)
+        self.lines += found
+        return found
+
+    def write(self, data: bytes, path: Path | None = None) -> None:
+        with (path or self.log).open("ab") as file:
+            file.write(data)
+
+    def close(self) -> None:
+        """The children of a process that is gone have nobody to write to."""
+        for journal in self.reader._journals if self._started else ():
+            journal.close()
+
+    def fail_appends(self, count: int) -> list[OSError]:
+        """The next `count` writes to the spool find the disk full; the list shrinks as they do."""
+        failures = [OSError(errno.ENOSPC, "No space left on device") for _ in range(count)]
+        append = self.spool.append
+
+        def failing(entries: Sequence[Entry]) -> None:
+            if failures:
+                raise failures.pop()
+            append(entries)
+
+        self.spool.append = failing  # type: ignore[method-assign]
+        return failures
+
+    def try_step(self) -> None:
+        """A round as `Reader.run` does it, where failing is not the end."""
+        try:
+            self.step()
+        except OSError as error:
+            self.reader._failed(error)
