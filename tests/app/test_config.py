@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import glob
+from glob import has_magic
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.app import config
+from tailrace.app.paths import covers
 from tailrace.core.errors import ConfigError
 
 
@@ -14,6 +19,50 @@ def load(tmp_path: Path, text: str, **environment: str) -> config.Config:
     path = tmp_path / "tailrace.toml"
     path.write_text(text)
     return config.load(path, environment)
+
+
+def inputs(*paths: list[str]) -> str:
+    return "".join(f"[[agent.inputs]]\npaths = {one}\n" for one in paths)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/var/log/*.log", "/var/log/x/a.log"),
+        ("/var/log/*", "/var/log/.hidden"),
+        ("/var/log/[ab].log", "/var/log/c.log"),
+        ("/var/log/*.log", "/var/log/a*"),
+    ],
+)
+def test_paths_that_do_not_meet_are_fine(tmp_path: Path, first: str, second: str) -> None:
+    assert load(tmp_path, inputs([first], [second]))
+
+
+def test_a_glob_may_exclude_what_another_input_names(tmp_path: Path) -> None:
+    rest = "exclude = ['*/a.log']\n"
+    assert load(tmp_path, inputs(["/var/log/a.log"], ["/var/log/*.log"]) + rest)
+
+
+def test_one_input_may_name_a_path_twice(tmp_path: Path) -> None:
+    assert load(tmp_path, inputs(["/var/log/a.log", "/var/log/*.log"]))
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b.log", ".c"]), min_size=1, max_size=3),
+    st.lists(
+        st.sampled_from(["a", "*", "**", "*.log", ".*", "[ab]*", "?"]), min_size=1, max_size=4
+    ),
+)
+def test_covers_is_what_glob_finds(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str], pattern: list[str]
+) -> None:
+    root = tmp_path_factory.mktemp("glob")
+    path = root.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    wanted = str(root.joinpath(*pattern))
+    found = [found.rstrip("/") for found in glob.glob(wanted, recursive=True)]  # noqa: PTH207
+    assert covers(wanted, str(path)) == (str(path) in found and has_magic(wanted))
 
 
 def test_no_file_is_needed() -> None:
@@ -41,6 +90,11 @@ def test_no_file_is_needed() -> None:
             "[[agent.inputs]]\npaths = ['/a']\n[[agent.inputs]]\npaths = ['/a']",
             ["agent.inputs[1].paths", "/a", "agent.inputs[0]"],
         ),
+        (inputs(["/var/log/a.log"], ["/var/log/*.log"]), ["inputs[0]", "inputs[1]", "*.log"]),
+        (inputs(["/var/**/*.log"], ["/var/log/x/a.log"]), ["inputs[0]", "inputs[1]"]),
+        (inputs(["/var/log/a"], ["/var/log/x/../a"]), ["inputs[1]", "/x/../a", "'/var/log/a'"]),
+        (inputs(["/var/log//*"], ["/var/log/*"]), ["inputs[1]"]),
+        (inputs(["logs/a"], ["./logs/a"]), ["inputs[1]"]),
         ("[server\n", ["TOML"]),
     ],
 )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tailrace.app.paths import check_paths
 from tailrace.app.units import duration_s, size_bytes
 from tailrace.core.errors import ConfigError
 
@@ -154,15 +155,7 @@ def _check(config: Config) -> None:
     for number, entry in enumerate(config.agent.inputs):
         _check_input(f"agent.inputs[{number}]", entry)
     _check_journals(config.agent.inputs)
-    seen: dict[str, int] = {}
-    for number, entry in enumerate(config.agent.inputs):
-        for path in entry.paths:
-            if path in seen:
-                raise ConfigError(
-                    f"agent.inputs[{number}].paths: {path!r} is already read by "
-                    f"agent.inputs[{seen[path]}]; a path belongs to one input"
-                )
-            seen[path] = number
+    check_paths([(entry.paths, entry.exclude) for entry in config.agent.inputs])
 
 
 def _check_input(key: str, entry: InputSettings) -> None:
