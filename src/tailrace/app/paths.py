@@ -42,18 +42,20 @@ def _clash(number: int, path: str, earlier: int, spelled: str) -> ConfigError:
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Whether `glob.glob(pattern, recursive=True)` would find `path`."""
+    """Whether `glob.glob(pattern, recursive=True)` would find a file at `path`."""
     if not has_magic(pattern):
         return False
+    # A file is not below itself, so a last `**` has to stand for something.
     return _covers(Path(os.path.normpath(pattern)).parts, Path(path).parts)
 
 
 def _covers(pattern: Sequence[str], path: Sequence[str]) -> bool:
     """Part by part; `reached` are the places in `path` up to which the pattern may match."""
     reached = {0}
-    for part in pattern:
+    for number, part in enumerate(pattern, 1):
         if part == "**":
-            reached = {end for start in reached for end in _skipped(path, start)}
+            least = int(number == len(pattern))
+            reached = {end for start in reached for end in _skipped(path, start, least)}
         else:
             reached = {
                 start + 1 for start in reached if start < len(path) and _fits(part, path[start])
@@ -61,12 +63,12 @@ def _covers(pattern: Sequence[str], path: Sequence[str]) -> bool:
     return len(path) in reached
 
 
-def _skipped(path: Sequence[str], start: int) -> range:
-    """`**` stands for any number of parts that are not hidden."""
+def _skipped(path: Sequence[str], start: int, least: int) -> range:
+    """`**` stands for any number of parts that are not hidden, `least` or more."""
     end = start
     while end < len(path) and not path[end].startswith("."):
         end += 1
-    return range(start, end + 1)
+    return range(start + least, end + 1)
 
 
 def _fits(part: str, name: str) -> bool:
