@@ -9,11 +9,12 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from fakes import FakeGateway, moody
 from journals import WrittenJournal, needed
 
-KILLS = 6
-LINES = 30_000
+KILLS = [6, pytest.param(60, marks=pytest.mark.soak)]
+LINES_PER_KILL = 5_000
 COMMAND = Path(sys.executable).with_name("tailrace")
 CONFIG = """[agent]
 directory = "{home}/state"
@@ -32,10 +33,10 @@ def launch(config: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def write_and_rotate(path: Path, done: threading.Event, chance: random.Random) -> None:
+def write_and_rotate(path: Path, lines: int, done: threading.Event, chance: random.Random) -> None:
     """Lines in bursts that end anywhere, with a rename now and then."""
     rotations = 0
-    text = b"".join(b"line %d of the shop, padded a little\n" % n for n in range(LINES))
+    text = b"".join(b"line %d of the shop, padded a little\n" % n for n in range(lines))
     position = 0
     while position < len(text):
         step = chance.randrange(1, 60_000)
@@ -54,10 +55,12 @@ def write_and_rotate(path: Path, done: threading.Event, chance: random.Random) -
     done.set()
 
 
+@pytest.mark.parametrize("kills", KILLS)
 def test_every_line_arrives_once_by_number_through_kill_9(
-    tmp_path: Path, gateway: FakeGateway
+    tmp_path: Path, gateway: FakeGateway, kills: int
 ) -> None:
     chance = random.Random(7)
+    lines = kills * LINES_PER_KILL
     path = tmp_path / "shop.log"
     path.touch()
     config = tmp_path / "agent.toml"
@@ -65,11 +68,11 @@ def test_every_line_arrives_once_by_number_through_kill_9(
     config.write_text(CONFIG.format(home=tmp_path, gateway=gateway.url, input=source))
     gateway.judge = moody(7)
     done = threading.Event()
-    writer = threading.Thread(target=write_and_rotate, args=(path, done, chance))
+    writer = threading.Thread(target=write_and_rotate, args=(path, lines, done, chance))
     writer.start()
     process = launch(config)
     try:
-        for _ in range(KILLS):
+        for _ in range(kills):
             before = gateway.requests
             goal = before + chance.randrange(1, 5)
             gateway.wait(lambda goal=goal: gateway.requests >= goal, 3.0)  # type: ignore[misc]
@@ -78,8 +81,8 @@ def test_every_line_arrives_once_by_number_through_kill_9(
             process = launch(config)
         done.wait(60.0)
         gateway.judge = lambda found: 200
-        expected = {b"line %d of the shop, padded a little" % n for n in range(LINES)}
-        gateway.wait(lambda: sum(f.header.rows for f in gateway.taken.values()) >= LINES, 60.0)
+        expected = {b"line %d of the shop, padded a little" % n for n in range(lines)}
+        gateway.wait(lambda: sum(f.header.rows for f in gateway.taken.values()) >= lines, 60.0)
         with path.open("ab") as file:
             file.write(b"last\n")  # its arrival shows that the last process is up
         assert gateway.wait(lambda: b"last" in gateway.lines(), 30.0)
@@ -91,13 +94,14 @@ def test_every_line_arrives_once_by_number_through_kill_9(
         writer.join()
     arrived = gateway.lines()
     assert set(arrived) == expected | {b"last"}
-    assert len(arrived) == LINES + 1
+    assert len(arrived) == lines + 1
     assert gateway.gaps() == 0
 
 
 @needed
+@pytest.mark.parametrize("kills", KILLS)
 def test_every_entry_of_a_journal_arrives_once_by_number_through_kill_9(
-    tmp_path: Path, gateway: FakeGateway
+    tmp_path: Path, gateway: FakeGateway, kills: int
 ) -> None:
     chance = random.Random(8)
     written = WrittenJournal(tmp_path / "journal")
@@ -107,7 +111,7 @@ def test_every_entry_of_a_journal_arrives_once_by_number_through_kill_9(
     gateway.judge = moody(8)
     process = launch(config)
     try:
-        for start in range(0, 100 * KILLS, 100):
+        for start in range(0, 100 * kills, 100):
             for first in range(start, start + 100, 20):
                 written.write(*(f"entry {n}" for n in range(first, first + 20)))
             goal = gateway.requests + chance.randrange(3)
@@ -124,5 +128,5 @@ def test_every_entry_of_a_journal_arrives_once_by_number_through_kill_9(
         process.kill()
         process.wait()
     arrived = [json.loads(line)["body"] for line in gateway.lines()]
-    assert arrived == [*(f"entry {n}" for n in range(100 * KILLS)), "last"]
+    assert arrived == [*(f"entry {n}" for n in range(100 * kills)), "last"]
     assert gateway.gaps() == 0
