@@ -19,21 +19,25 @@ from tailrace.core.metrics import Metrics
 def agent_settings(config: Config, data: Path) -> AgentSettings:
     """Settings for an agent beside a server: without gateways, it sends to that server."""
     agent = config.agent
-    host, port = configuration.address(config)
-    own = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     token = configuration.token(agent, "agent")
     if not agent.gateways:
         token = configuration.token(config.server, "server")
     return AgentSettings(
         inputs=[_input(entry) for entry in agent.inputs],
         directory=str(Path(agent.directory) if agent.directory else data / "agent"),
-        gateways=agent.gateways or [own],
+        gateways=agent.gateways or [configuration.url(config)],
         token=token,
         spool_bytes=size_bytes(agent.spool, "agent.spool"),
         poll_interval_s=duration_s(agent.poll_interval, "agent.poll_interval"),
         flush_interval_s=duration_s(agent.flush_interval, "agent.flush_interval"),
-        never=[str(data)],
+        # Not all of `data`: tailrace's own log lies in it, and the demo's files.
+        never=[str(path) for path in (data / "queue", data / "store", archive(config, data))],
     )
+
+
+def archive(config: Config, data: Path) -> Path:
+    """The directory of the archive."""
+    return Path(config.archive.directory) if config.archive.directory else data / "archive"
 
 
 def _input(entry: InputSettings) -> Input:

@@ -118,14 +118,14 @@ def _override(raw: dict[str, Any], name: str, value: str) -> None:
     section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
     fields = {field.name: field for field in msgspec.structs.fields(Config)}
     known = fields.get(section)
-    names = {f.name for f in msgspec.structs.fields(known.type)} if known else set()
-    if key not in names:
+    kinds = {f.name: f.type for f in msgspec.structs.fields(known.type)} if known else {}
+    if key not in kinds:
         raise ConfigError(
             f"{name}: no such setting; names are {_PREFIX}SECTION__KEY, sections: "
             f"{', '.join(fields)}"
         )
     parsed: Any = value
-    if value.startswith(("[", "{")):
+    if kinds[key] is not str and value.startswith(("[", "{")):
         try:
             parsed = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
@@ -204,6 +204,16 @@ def address(config: Config) -> tuple[str, int]:
             f'server.listen: {config.server.listen!r} is not HOST:PORT, such as "127.0.0.1:7480"'
         )
     return host.strip("[]"), int(port)
+
+
+def url(config: Config) -> str:
+    """The server's own base URL."""
+    return f"http://{listening(*address(config))}"
+
+
+def listening(host: str, port: int) -> str:
+    """`HOST:PORT`, the way `server.listen` is written."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _loopback(host: str) -> bool:

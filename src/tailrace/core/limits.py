@@ -71,7 +71,18 @@ TAIL_FILES = 1_000
 JOURNAL_ENTRY_BYTES = 2 * MIB
 # Frames that a gateway refused, kept for a person to look at; the oldest go first.
 REJECTED_BYTES = 64 * MIB
+# Own logs: of one message this many in a window, the rest as a count. Own logs may be tailed, so
+# this bounds a line that is caused by shipping a line: about one every three seconds.
+LOG_REPEATS = 20
+LOG_WINDOW_S = 60.0
+# Message templates are constants of the code, some hundred; more are made from data.
+LOG_TEMPLATES = 1_000
+# Longest message or value of an own log line; a traceback is a few thousand.
+LOG_TEXT_CHARS = 16_000
+# The own log file and its last generation together: days of a healthy server.
+LOG_FILE_BYTES = 8 * MIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
+assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
