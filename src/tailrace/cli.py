@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from tailrace import __version__
-from tailrace.core.errors import TailraceError
+from tailrace.core.errors import ConfigError, TailraceError
 
 COMMANDS = ("up", "agent", "query", "tail", "config")
 
@@ -35,7 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         return int(parsed.func(parsed) or 0)
     except TailraceError as error:
         print(f"tailrace: {error}", file=sys.stderr)
-        return 2 if type(error).__name__ == "ConfigError" else 1
+        return 2 if isinstance(error, ConfigError) else 1
+    except OSError as error:
+        print(f"tailrace: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -116,6 +116,12 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert found.agent.gateways == ["http://127.0.0.1:3"]
 
 
+def test_an_address_in_brackets_is_not_a_list() -> None:
+    found = config.load(None, {"TAILRACE_SERVER__LISTEN": "[::1]:7480"})
+    assert config.address(found) == ("::1", 7480)
+    assert config.url(found) == "http://[::1]:7480"
+
+
 def test_an_unknown_override_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TAILRACE_SERVER__LISTEM"):
         load(tmp_path, "", TAILRACE_SERVER__LISTEM="x")

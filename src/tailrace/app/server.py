@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -15,9 +18,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from tailrace import __version__
 from tailrace.agent.agent import Agent
 from tailrace.app import config as configuration
-from tailrace.app.agent import agent_settings
+from tailrace.app.agent import agent_settings, archive
 from tailrace.app.config import Config
 from tailrace.app.units import duration_s, size_bytes
 from tailrace.core import log
@@ -41,6 +45,7 @@ from tailrace.writer.writer import Writer
 
 _log = log.get("app")
 DRAIN_S = 30.0
+INTERRUPTED = 130
 IDLE_CONNECTION_S = 75
 
 
@@ -55,17 +60,20 @@ class _HttpServer(uvicorn.Server):
 class Runtime:
     """All rooms of one machine, wired."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, listener: socket.socket, started: Callable[[], None] = lambda: None
+    ) -> None:
+        """`listener` is bound to `server.listen`; `started` is called when all is running."""
         self._config = config
+        self._listener = listener
+        self._started = started
         self._metrics = Metrics()
         self._clock = SystemClock()
         data = Path(config.server.data_dir).resolve()
-        data.mkdir(parents=True, exist_ok=True)
         self._data = data
         self._engine = Engine(data / "store", size_bytes(config.store.memory, "store.memory"))
         self._queue = self._build_queue(data / "queue")
-        archive = config.archive.directory
-        self._archive = Archive(self._engine, Path(archive) if archive else data / "archive")
+        self._archive = Archive(self._engine, archive(config, data))
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
@@ -85,20 +93,28 @@ class Runtime:
         )
 
     async def run(self) -> None:
-        """Start, serve until SIGINT or SIGTERM, drain."""
+        """Start, serve until SIGINT or SIGTERM, drain. A second SIGINT ends the process."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._engine.open()
         await self._queue.open()
         await self._archive.open()
         writer, archiver = self._start_lanes()
         http, serving = await self._serve()
         self._start_agent()
+        _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
+        self._started()
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({stopped, serving, *self._tasks}, return_when="FIRST_COMPLETED")
         stopped.cancel()
         await self._drain(http, serving, writer, archiver)
+
+    def _interrupted(self) -> None:
+        if self._stop.is_set():
+            _log.warning("stopped at once; what was accepted is stored at the next start")
+            os._exit(INTERRUPTED)  # no drain, as after a crash
+        self._stop.set()
 
     def _start_lanes(self) -> tuple[Writer, Archiver]:
         hot = LogTable(self._engine, "logs", "hot", self._data)
@@ -125,12 +141,10 @@ class Runtime:
         return writer, archiver
 
     async def _serve(self) -> tuple[_HttpServer, asyncio.Task[None]]:
-        host, port = configuration.address(self._config)
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
         http = _HttpServer(
             uvicorn.Config(
                 self._application(),
-                host=host,
-                port=port,
                 http="httptools",
                 ws="websockets-sansio",
                 log_config=None,
@@ -139,7 +153,10 @@ class Runtime:
                 timeout_keep_alive=IDLE_CONNECTION_S,
             )
         )
-        return http, asyncio.create_task(http.serve())
+        serving = asyncio.create_task(http.serve([self._listener]))
+        while not (http.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(0.01)
+        return http, serving
 
     def _application(self) -> ASGIApp:
         door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
@@ -172,7 +189,7 @@ class Runtime:
         archiver: Archiver,
     ) -> None:
         """What was read is sent, what was accepted is stored; the rest waits on disk."""
-        _log.info("stopping")
+        _log.info("stopping: what was accepted is being stored; Ctrl-C again ends it at once")
         if self._agent:
             await asyncio.to_thread(self._agent.stop, 5.0)
         http.should_exit = True

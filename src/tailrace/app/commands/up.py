@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
+import contextlib
+import glob
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 from tailrace.app import config as configuration
+from tailrace.app.claims import claim_directory, claim_port
 from tailrace.app.commands import common
+from tailrace.app.commands.query import DEFAULT_URL
 from tailrace.app.config import Config, InputSettings
 from tailrace.core import log
 from tailrace.core.errors import ConfigError
 
-_OWN_LOG = "tailrace.log"
+OWN_LOG = Path("logs", "tailrace.log")
+_DEMO_FILES = ("access", "app", "slow-query")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,37 +47,56 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"{error.name} is not installed: `tailrace up` needs pip install 'tailrace[server]'"
         ) from None
-    if arguments.config is None and not config.agent.inputs:
-        config.agent.inputs = machine_logs()
-    demo = _demo(config) if arguments.demo else None
-    _greet(config)
-    try:
-        uvloop.run(_up(Runtime, config))
-    finally:
-        if demo:
-            demo.stop()
+    data = Path(config.server.data_dir).resolve()
+    with contextlib.ExitStack() as held:
+        held.callback(os.close, claim_directory(data))
+        host, port = configuration.address(config)
+        listener = held.enter_context(claim_port(host, port))
+        config.server.listen = configuration.listening(host, listener.getsockname()[1])
+        _log_to(data / OWN_LOG, config)
+        if arguments.config is None and not config.agent.inputs:
+            config.agent.inputs = machine_logs(data)
+        if arguments.demo:
+            held.callback(_demo(config, data).stop)
+        uvloop.run(_up(Runtime, config, listener))
     return 0
 
 
-async def _up(runtime: Any, config: Config) -> None:
-    await asyncio.ensure_future(runtime(config).run())
+async def _up(runtime: Any, config: Config, listener: Any) -> None:
+    await runtime(config, listener, lambda: _greet(config)).run()
 
 
-def machine_logs() -> list[InputSettings]:
-    """What is tailed without a configuration: the machine's own text logs."""
-    return [InputSettings(paths=["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog"])]
+def _log_to(path: Path, config: Config) -> None:
+    try:
+        log.configure(config.server.log_level, file=path)
+    except OSError as error:
+        raise ConfigError(f"server.data_dir: {path} cannot be written: {error.strerror}") from None
 
 
-def _demo(config: Config) -> Any:
+def machine_logs(data: Path) -> list[InputSettings]:
+    """What is tailed without a configuration: the machine's logs and tailrace's own."""
+    return [
+        InputSettings(paths=["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog"]),
+        InputSettings(
+            paths=[glob.escape(str(data / OWN_LOG))], codec="records", service="tailrace"
+        ),
+        # MERGE: the journal's input goes here, where journal_available() says there is one.
+    ]
+
+
+def _demo(config: Config, data: Path) -> Any:
     from tailrace.app.demo.writer import DemoShop
 
-    directory = Path(config.server.data_dir).resolve().parent / "tailrace-demo"
+    directory = data / "demo"
     shop = DemoShop(directory)
-    shop.start()
-    for name in ("access", "app", "slow-query"):
+    try:
+        shop.start()
+    except OSError as error:
+        raise ConfigError(f"--demo: {directory} cannot be written: {error.strerror}") from None
+    for name in _DEMO_FILES:
         config.agent.inputs.append(
             InputSettings(
-                paths=[str(directory / f"{name}.log")],
+                paths=[glob.escape(str(directory / f"{name}.log"))],
                 service=f"demo-shop-{name}",
                 resource={"system": "demo-shop"},
             )
@@ -80,16 +105,28 @@ def _demo(config: Config) -> Any:
 
 
 def _greet(config: Config) -> None:
-    host, port = configuration.address(config)
-    command = "tailrace" if "VIRTUAL_ENV" in os.environ else ".venv/bin/tailrace"
-    files = ", ".join(path for entry in config.agent.inputs for path in entry.paths) or "nothing"
+    url = configuration.url(config)
+    command = _command()
+    asked = "" if url == DEFAULT_URL else f" --url {url}"
+    files = "\n            ".join(path for entry in config.agent.inputs for path in entry.paths)
     print(
-        f"tailrace: http://{host}:{port}/\n"
-        f"  data in {Path(config.server.data_dir).resolve()}; tailing {files}\n"
-        f"  try: {command} query error --since 1h\n"
-        f"       {command} tail '{{service_name=~\".+\"}}'\n"
-        f"       echo hello | curl --data-binary @- "
-        f"'http://{host}:{port}/ingest/lines?service=me'\n"
-        "  Ctrl-C stops and drains.",
+        f"tailrace is running: {url}/\n"
+        f"  data      {Path(config.server.data_dir).resolve()}\n"
+        f"  tailing   {files or 'nothing'}\n"
+        f"  try       {command} query error --since 1h{asked}\n"
+        f"            {command} tail '{{service_name=~\".+\"}}'{asked}\n"
+        f"            echo hello | curl --data-binary @- '{url}/ingest/lines?service=me'\n"
+        "  Ctrl-C stops it; everything that was accepted is stored first.",
         flush=True,
     )
+
+
+def _command() -> str:
+    """How a person in this directory calls the command that is running."""
+    path = Path(sys.argv[0])
+    on_path = any(path.parent == Path(folder) for folder in os.get_exec_path())
+    if on_path or path.name != "tailrace":
+        return "tailrace"
+    with contextlib.suppress(ValueError):
+        path = path.resolve().relative_to(Path.cwd())
+    return shlex.quote(str(path))

@@ -1,0 +1,59 @@
+"""What one running tailrace has for itself: its data directory and its port.
+
+Both are claimed before anything is started, so that a second one ends with a sentence.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from tailrace.core.errors import ConfigError
+
+_BACKLOG = 2048
+
+
+def claim_directory(directory: Path) -> int:
+    """Make `directory` and own it until the descriptor is closed. Raises ConfigError."""
+    descriptor = -1
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(
+            f"server.data_dir: {directory} is used by another running tailrace; stop that one, or "
+            "give this one another directory"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"server.data_dir: {directory} cannot be written: {error.strerror}; make it writable, "
+            "or set TAILRACE_SERVER__DATA_DIR to another directory"
+        ) from None
+    return descriptor
+
+
+def claim_port(host: str, port: int) -> socket.socket:
+    """A socket that listens on `host` and `port` once it is served. Raises ConfigError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # A name such as localhost may stand for two addresses: the older kind is expected.
+        family, kind, protocol, _, address = min(found, key=lambda item: item[0])
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"server.listen: {host}: {error.strerror}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # Listening now is what makes a second claim fail; nobody is answered before serving.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"server.listen: {host}:{port} cannot be used: {error.strerror}; set another port, "
+            f"for example TAILRACE_SERVER__LISTEN=127.0.0.1:{port % 65535 + 1}"
+        ) from None
+    return listener
