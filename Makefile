@@ -24,6 +24,7 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@scripts/check-web.sh
 	$(PY) -m pytest -q tests/test_tidy.py
 
 bench: setup
