@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
@@ -15,7 +16,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tailrace.ui.site import routes
+from tailrace.ui.site import STATIC, routes
+
+from .browser import CHROMIUM, Page, opened
 
 SECOND = 1_000_000_000
 MARKUP = '<script>document.title="owned"</script><img src=x onerror=\'document.title="owned"\'>'
@@ -26,7 +29,7 @@ LINES = [
     ("info", "shop-frontend", MARKUP),
     ("debug", "inventory", "cache miss key=sku:9913 ttl=30s \x1b[31mred\x1b[0m"),
     ("fatal", "ledger-writer", "cannot write segment 000042: no space left on device " + "x" * 300),
-    ("", "cron", "run-parts /etc/cron.hourly"),
+    ("", "cron", "run-parts /etc/cron.hourly\n  took 3 s"),
 ]
 
 
@@ -102,11 +105,29 @@ def app() -> Starlette:
 
 
 @pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A tab of a browser."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    if not (STATIC / "index.html").is_file():
+        pytest.skip("the page is not built: run `make setup`")
+    with opened(tmp_path_factory.mktemp("chromium")) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="session")
 def page_url() -> Iterator[str]:
-    """The address of the page, without a path."""
+    """The address of the page over canned answers, without a path."""
+    with served(app()) as url:
+        yield url
+
+
+@contextmanager
+def served(application: Starlette) -> Iterator[str]:
+    """`application` on a port of its own."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app(), log_level="error", ws="websockets-sansio")
+        config = uvicorn.Config(application, log_level="error", ws="websockets-sansio")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -2,129 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import time
-from collections.abc import Iterator
-from itertools import count, pairwise
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
 
-from tailrace.ui.site import STATIC
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("chromium is not installed", allow_module_level=True)
-if not (STATIC / "index.html").is_file():
-    pytest.skip("the page is not built: run `make setup`", allow_module_level=True)
-
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--remote-debugging-port=0",
-    "about:blank",
-]
-DEADLINE_S = 20.0
-WATCH_POLICY = """
-window.refused = [];
-document.addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective));
-"""
-
-
-class Page:
-    """One tab, driven over the DevTools protocol."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
-        self._ids = count(1)
-
-    def call(self, method: str, **params: Any) -> Any:
-        ident = next(self._ids)
-        self._socket.send(json.dumps({"id": ident, "method": method, "params": params}))
-        while True:
-            answer = json.loads(self._socket.recv(DEADLINE_S))
-            if answer.get("id") == ident:
-                assert "error" not in answer, answer
-                return answer["result"]
-
-    def run(self, script: str) -> Any:
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def until(self, script: str) -> Any:
-        """The value of `script` once it is true."""
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            value = self.run(script)
-            if value:
-                return value
-            time.sleep(0.02)
-        text = self.run("document.body.innerText.slice(0, 500)")
-        pytest.fail(f"never true: {script}\nthe page says:\n{text}")
-
-    def open(self, url: str, width: int = 1280) -> None:
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.call("Emulation.setDeviceMetricsOverride", **size)
-        self.call("Page.navigate", url="about:blank")
-        self.until("location.href === 'about:blank'")
-        self.call("Page.navigate", url=url)
-        self.until("document.querySelector('.summary')?.getAttribute('aria-busy') === 'false'")
-
-    def click(self, selector: str) -> None:
-        self.until(f"!!document.querySelector({json.dumps(selector)})")
-        self.run(f"document.querySelector({json.dumps(selector)}).click()")
-
-    def search(self, text: str) -> None:
-        """Types `text` into the box by way of the keyboard, then Enter."""
-        self.run("document.activeElement.blur()")
-        self._key("/", "/")
-        self.until("document.activeElement.matches('input.box')")
-        self.call("Input.insertText", text=text)
-        self._key("Enter", "\r")
-
-    def _key(self, key: str, text: str) -> None:
-        code = {"windowsVirtualKeyCode": 13} if key == "Enter" else {}
-        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text, **code)
-        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, **code)
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    profile = tmp_path_factory.mktemp("chromium")
-    browser = subprocess.Popen(
-        [str(CHROMIUM), f"--user-data-dir={profile}", *FLAGS],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with connect(_tab(profile / "DevToolsActivePort", browser), max_size=None) as socket:
-            tab = Page(socket)
-            tab.call("Page.enable")
-            tab.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH_POLICY)
-            yield tab
-    finally:
-        browser.terminate()
-        browser.wait(10)
-
-
-def _tab(port_file: Path, browser: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + DEADLINE_S
-    while not (port_file.is_file() and port_file.read_text().count("\n")):
-        assert browser.poll() is None and time.monotonic() < deadline, "chromium did not start"
-        time.sleep(0.02)
-    port, path = port_file.read_text().split("\n")[:2]
-    with connect(f"ws://127.0.0.1:{port}{path}") as socket:
-        target = Page(socket).call("Target.createTarget", url="about:blank")["targetId"]
-    return f"ws://127.0.0.1:{port}/devtools/page/{target}"
+from .browser import Page
 
 
 def test_lines_levels_services_and_counts_are_shown(page: Page, page_url: str) -> None:
@@ -148,6 +30,14 @@ def test_markup_in_lines_and_labels_is_text(page: Page, page_url: str) -> None:
     assert "<img src=x" in page.run("document.querySelector('.row.open table').innerText")
     assert page.run("document.querySelectorAll('.rows img, .rows script').length") == 0
     assert page.run("document.title") == "tailrace"
+
+
+def test_a_closed_row_is_one_line_and_an_open_one_is_whole(page: Page, page_url: str) -> None:
+    page.open(page_url)
+    find = "[...document.querySelectorAll('.row')].find(r => /cron.hourly/.test(r.textContent))"
+    assert page.run(f"{find}.querySelector('.text').textContent").endswith("hourly ↵ took 3 s")
+    page.run(f"{find}.querySelector('.head').click()")
+    page.until("document.querySelector('.row.open pre')?.innerText.endsWith('\\n  took 3 s')")
 
 
 def test_older_pages_follow_without_gap_or_repeat(page: Page, page_url: str) -> None:

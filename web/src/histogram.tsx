@@ -71,7 +71,7 @@ function draw(
   const paths = uPlot.paths.bars?.({ size: [1, Infinity], align: 1, gap: 1 });
   const series = columns.map(({ level }) => ({
     label: level,
-    fill: color(host, level),
+    fill: color(host, `${level}-bar`),
     width: 0,
     points: { show: false },
     ...(paths && { paths }),
@@ -79,7 +79,7 @@ function draw(
   const options: uPlot.Options = {
     width: host.clientWidth,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     scales: {
       x: { time: true, range: () => [bars.x[0] ?? 0, endS] },

@@ -45,7 +45,10 @@ function NoMatch() {
   return (
     <div class="empty">
       <h2>Nothing matched</h2>
-      <p>No line in {describe(range)} fits this search. Searching is case sensitive.</p>
+      <p>
+        No line of {"preset" in range && "the "}
+        {describe(range)} fits this search. Upper and lower case count.
+      </p>
       <p class="line">
         <button type="button" onClick={() => session.ask({ range: { preset: "7d" } })}>
           Search the last 7 days

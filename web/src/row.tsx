@@ -5,7 +5,7 @@ import { rowLevel } from "./level";
 import { canFilter, isLogQL } from "./query";
 import type { Row } from "./rows";
 import { addFilter, state } from "./session";
-import { copy, Marked, printable } from "./text";
+import { copy, Marked, oneLine, printable, splitTime } from "./text";
 import { formatExact, formatRow } from "./time";
 
 /** Characters of a closed row: more than fits on any screen. */
@@ -48,7 +48,12 @@ function Field({ name, value }: { name: string; value: string }) {
 }
 
 function Details({ row }: { row: Row }) {
-  const names = Object.keys(row.labels).sort();
+  const { level, detected_level } = row.labels;
+  // Loki's clients expect the level twice.
+  const twice = level !== undefined && level === detected_level;
+  const names = Object.keys(row.labels)
+    .filter((name) => !(twice && name === "detected_level"))
+    .sort();
   return (
     <div class="details">
       <div class="whole">
@@ -79,9 +84,9 @@ export function RowView({ row }: { row: Row }) {
   const open = useSignal(false);
   const level = rowLevel(row.labels);
   const { text } = state.value;
-  const preview = printable(row.line.slice(0, PREVIEW));
+  const [stamp, preview] = splitTime(oneLine(row.line.slice(0, PREVIEW)));
   return (
-    <li class={open.value ? "row open" : "row"}>
+    <li class={`row ${level}${open.value ? " open" : ""}`}>
       <button
         type="button"
         class="head"
@@ -92,6 +97,7 @@ export function RowView({ row }: { row: Row }) {
         <span class={`level ${level}`}>{level === "unknown" ? "–" : level}</span>
         <span class="service">{row.labels.service_name ?? ""}</span>
         <span class="text">
+          {stamp && <span class="dim">{stamp}</span>}
           <Marked text={preview} word={isLogQL(text) ? "" : text} />
         </span>
       </button>

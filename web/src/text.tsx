@@ -7,6 +7,19 @@ export function printable(line: string): string {
   );
 }
 
+/** `line` printable, in one line: what follows a line break is set off by a sign. */
+export function oneLine(line: string): string {
+  return printable(line.replace(/\s*\n\s*/g, " ↵ "));
+}
+
+const LEADING_TIME = /^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(Z|[+-]\d\d:?\d\d)?\]?\s+/;
+
+/** The time that a line begins with, which the row shows already, and the rest. */
+export function splitTime(line: string): [string, string] {
+  const length = LEADING_TIME.exec(line)?.[0].length ?? 0;
+  return [line.slice(0, length), line.slice(length)];
+}
+
 export function Marked({ text, word }: { text: string; word: string }) {
   if (!word || !text.includes(word)) return <>{text}</>;
   const parts = text.split(word);
