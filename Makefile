@@ -25,7 +25,7 @@ check: setup
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	@scripts/check-web.sh
-	$(PY) -m pytest -q tests/test_tidy.py
+	$(PY) -m pytest -q tests/test_tidy.py tests/test_docs.py
 
 bench: setup
 	$(PY) -m bench $(ARGS)

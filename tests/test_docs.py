@@ -1,0 +1,131 @@
+"""What a user can set, call, read or follow a link to is documented, and nothing else is."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.applications import Starlette
+
+from tailrace.app.config import Config, InputSettings
+from tailrace.app.server import Runtime
+from tailrace.cli import COMMANDS, build_parser
+from tailrace.core.metrics import NAMES
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+# Pages that the code names and that are still being written.
+AWAITED = {"docs/adr/0002-logs-table.md"}
+
+
+def rows(page: str) -> dict[str, str]:
+    """Table rows of a page by their first cell, which is `code`."""
+    text = (DOCS / page).read_text()
+    return dict(re.findall(r"^\| `([^`]+)`[^|]*\|(.*)\|$", text, re.MULTILINE))
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_metric_is_described_and_no_other() -> None:
+    assert {name for name in rows("metrics.md") if name.startswith("tailrace_")} == set(NAMES)
+
+
+def settings() -> dict[str, Any]:
+    """Every `section.key` with its default."""
+    return {
+        f"{section.name}.{field.name}": getattr(getattr(Config(), section.name), field.name)
+        for section in msgspec.structs.fields(Config)
+        for field in msgspec.structs.fields(section.type)
+    }
+
+
+def test_every_setting_is_described_with_its_default_and_no_other() -> None:
+    described = rows("configuration.md")
+    dotted = {name for name in described if re.fullmatch(r"[a-z]+\.[a-z_]+", name)}
+    assert dotted == set(settings())
+    for name, default in settings().items():
+        if default:
+            assert described[name].startswith(f" `{default}` |"), name
+
+
+def test_every_key_of_an_input_is_described_and_no_other() -> None:
+    keys = {field.name for field in msgspec.structs.fields(InputSettings)}
+    assert {name for name in rows("configuration.md") if "." not in name} == keys
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    actions = build_parser()._actions
+    (found,) = [a for a in actions if isinstance(a, argparse._SubParsersAction)]
+    return dict(found.choices)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_argument_is_described_and_no_other(command: str) -> None:
+    section = re.search(
+        rf"^## tailrace {command}\n(.*?)(?=^## |\Z)", (DOCS / "cli.md").read_text(), re.M | re.S
+    )
+    assert section, f"docs/cli.md has no part about tailrace {command}"
+    described = set(re.findall(r"^\| `([^` ]+)[^`]*` \|", section[1], re.MULTILINE))
+    known: set[str] = set()
+    for action in commands()[command]._actions:
+        if action.dest != "help":
+            positional = action.choices or [action.metavar]
+            known |= set(action.option_strings or map(str, positional))
+    assert described == known
+
+
+def test_every_command_is_a_part_of_its_page() -> None:
+    assert set(commands()) == set(COMMANDS)
+
+
+def test_every_route_is_documented(tmp_path: Path) -> None:
+    config = Config()
+    config.server.data_dir = str(tmp_path)
+    with socket.socket() as unused:
+        application = Runtime(config, unused)._application()
+    assert isinstance(application, Starlette)
+    text = "".join(page.read_text() for page in PAGES)
+    for route in application.routes:
+        path = re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), getattr(route, "path", ""))
+        assert re.search(rf"{re.escape(path)}(?![\w/])", text), f"{path} is in no page"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), f"{named(page)} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in slugs, f"{named(page)} links to {target}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for page in DOCS.glob("*.md"):
+        assert f"({named(page)})" in text, f"README.md does not name {named(page)}"
+
+
+def test_every_page_and_file_that_is_named_exists() -> None:
+    folders = [ROOT / name for name in ("src", "tests", "bench", "scripts")]
+    sources = [p for folder in folders for p in folder.rglob("*") if p.suffix in (".py", ".sh")]
+    sources += (ROOT / "web" / "src").rglob("*.ts*")
+    for source in [*sources, *PAGES]:
+        if source == Path(__file__):
+            continue
+        text = source.read_text()
+        for name in re.findall(r"(?<![\w/])(?:docs|src|scripts|web/src)/[\w/.-]+\.\w+", text):
+            known = (ROOT / name).exists() or name in AWAITED
+            assert known, f"{named(source)} names {name}"
