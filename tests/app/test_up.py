@@ -107,6 +107,17 @@ def test_a_data_directory_belongs_to_one_process(tmp_path: Path, terminal: Termi
     assert "another running tailrace" in refused(tmp_path / "data")
 
 
+def test_the_agent_needs_no_part_of_the_server() -> None:
+    """An agent-only install has none of these packages."""
+    heavy = ("chdb", "clickhouse_connect", "pyarrow", "starlette", "uvicorn", "uvloop", "cramjam")
+    code = (
+        "import sys, tailrace.app.agent; from tailrace.cli import build_parser; build_parser(); "
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

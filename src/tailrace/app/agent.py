@@ -11,9 +11,12 @@ from tailrace.agent.settings import AgentSettings, Input
 from tailrace.app import config as configuration
 from tailrace.app.config import Config, InputSettings
 from tailrace.app.units import duration_s, size_bytes
+from tailrace.core import log
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
+
+_log = log.get("app")
 
 
 def agent_settings(config: Config, data: Path) -> AgentSettings:
@@ -66,5 +69,7 @@ def run_agent(config: Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     agent.start()
+    _log.info("started", extra={"gateways": ", ".join(config.agent.gateways)})
     stop.wait()
+    _log.info("stopping: what was read is being sent; the rest is kept in the spool")
     agent.stop(10.0)

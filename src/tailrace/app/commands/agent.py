@@ -11,7 +11,8 @@ from tailrace.core import log
 
 def add_parser(subparsers: Any) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("agent", help="tail files and ship them to a gateway")
+    about = "tail files and ship them to a gateway"
+    parser = subparsers.add_parser("agent", help=about, description=about)
     common.add_config(parser)
     parser.set_defaults(func=run)
 

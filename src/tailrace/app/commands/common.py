@@ -13,7 +13,7 @@ from tailrace.app.config import Config
 def add_config(parser: argparse.ArgumentParser) -> None:
     """`--config FILE`."""
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="TOML file; every setting has a default"
+        "--config", type=Path, metavar="FILE", help="TOML file; see docs/configuration.md"
     )
 
 

@@ -13,7 +13,8 @@ from tailrace.app.commands import common
 
 def add_parser(subparsers: Any) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("config", help="check or show the configuration")
+    about = "check or show the configuration"
+    parser = subparsers.add_parser("config", help=about, description=about)
     parser.add_argument("action", choices=("check", "show"))
     common.add_config(parser)
     parser.set_defaults(func=run)

@@ -20,7 +20,8 @@ DEFAULT_URL = "http://127.0.0.1:7480"
 
 def add_parser(subparsers: Any) -> None:
     """Add the command; its `func` returns the exit code."""
-    parser = subparsers.add_parser("query", help="search logs with LogQL or plain words")
+    about = "search logs with LogQL or plain words"
+    parser = subparsers.add_parser("query", help=about, description=about)
     add_common(parser)
     parser.add_argument("--since", default="1h", help="how far back, such as 15m or 2d")
     parser.add_argument("--start", help="from this time, instead of --since")
@@ -33,7 +34,9 @@ def add_parser(subparsers: Any) -> None:
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The arguments that `query` and `tail` share."""
     parser.add_argument("query", metavar="QUERY", help='\'{service_name="web"} |= "x"\' or words')
-    parser.add_argument("--format", choices=terminal.FORMATS, default="text")
+    parser.add_argument(
+        "--format", choices=terminal.FORMATS, default="text", help="text by default"
+    )
     parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
     parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
 

@@ -13,7 +13,8 @@ from tailrace.query import client, terminal
 
 def add_parser(subparsers: Any) -> None:
     """Add the command; its `func` returns the exit code."""
-    parser = subparsers.add_parser("tail", help="follow new log lines")
+    about = "follow new log lines"
+    parser = subparsers.add_parser("tail", help=about, description=about)
     add_common(parser)
     parser.set_defaults(func=run)
 

@@ -25,9 +25,8 @@ _DEMO_FILES = ("access", "app", "slow-query")
 
 def add_parser(subparsers: Any) -> None:
     """Register the command."""
-    parser = subparsers.add_parser(
-        "up", help="run gateway, queue, store, archive, search and page in one process"
-    )
+    about = "run gateway, queue, store, archive, search and page in one process"
+    parser = subparsers.add_parser("up", help=about, description=about)
     common.add_config(parser)
     parser.add_argument(
         "--demo", action="store_true", help="add the logs of a synthetic shop, named demo-shop"
