@@ -31,10 +31,11 @@ interface Matrix {
   values: [number, string][];
 }
 
-const ROOT = "/loki/api/v1";
+const PATH = "/loki/api/v1";
 
 async function get<T>(path: string, params: Record<string, string>, signal?: AbortSignal): Promise<T> {
-  const url = `${ROOT}${path}?${new URLSearchParams(params)}`;
+  // A relative address would take over a name and password of the page's, which fetch refuses.
+  const url = `${location.origin}${PATH}${path}?${new URLSearchParams(params)}`;
   let response: Response;
   try {
     response = await fetch(url, { headers: { Accept: "application/json" }, signal: signal ?? null });
@@ -102,7 +103,7 @@ export async function labelValues(name: string, window: Window): Promise<string[
 export function tailUrl(query: string, startNs: string): string {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const params = new URLSearchParams({ query, start: startNs, limit: "200" });
-  return `${scheme}//${location.host}${ROOT}/tail?${params}`;
+  return `${scheme}//${location.host}${PATH}/tail?${params}`;
 }
 
 export function parseTail(message: string): Entry[] {

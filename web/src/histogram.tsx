@@ -27,12 +27,12 @@ function zoom(plot: uPlot): void {
   if (toMs - fromMs >= 1) ask({ range: { fromMs, toMs } });
 }
 
-/** Tick labels in 24-hour local time, as in the rows. */
+/** Tick labels in 24-hour local time, as in the rows; a midnight is its date. */
 function clock(ticks: number[], everyS: number): string[] {
   return ticks.map((tick) => {
-    const text = formatClock(tick * 1000);
-    if (everyS >= 86_400) return text.slice(0, 5);
-    return everyS < 60 ? text.slice(6) : text.slice(6, 11);
+    const [day, time] = formatClock(tick * 1000).split(" ") as [string, string];
+    if (time === "00:00:00") return day;
+    return everyS < 60 ? time : time.slice(0, 5);
   });
 }
 

@@ -26,3 +26,8 @@ export function levelOf(name: string | undefined): Level {
 export function rowLevel(labels: Record<string, string>): Level {
   return levelOf(labels.level || labels.detected_level || labels.severity_text);
 }
+
+/** The most severe first. */
+export function bySeverity(a: string, b: string): number {
+  return LEVELS.indexOf(levelOf(a)) - LEVELS.indexOf(levelOf(b));
+}

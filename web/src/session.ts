@@ -4,6 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { read, type State, write } from "./address";
 import { ApiError, labelValues, queryLogs, queryVolume, type Series, type Window } from "./api";
 import { connection, Follower } from "./follow";
+import { bySeverity } from "./level";
 import { type Filter, toLogQL, toVolume } from "./query";
 import { LIVE_ROWS, prepend, type Row, toRows, unseen } from "./rows";
 import { DEFAULT_PRESET, nextNs, resolve, type Span, stepFor, toNs } from "./time";
@@ -34,6 +35,8 @@ export const volume = signal<Volume | null>(null);
 export const volumeError = signal("");
 export const services = signal<string[]>([]);
 export const levels = signal<string[]>([]);
+
+type Order = (a: string, b: string) => number;
 
 let aborter = new AbortController();
 let follower: Follower | undefined;
@@ -124,15 +127,15 @@ async function refreshVolume(cancel: AbortSignal): Promise<void> {
 
 async function refreshChoices(): Promise<void> {
   const asked = shown;
-  const load = async (name: string, target: typeof services): Promise<void> => {
+  const load = async (name: string, target: typeof services, order?: Order): Promise<void> => {
     try {
       const values = await labelValues(name, asked);
-      if (asked === shown) target.value = values.filter(Boolean).sort();
+      if (asked === shown) target.value = values.filter(Boolean).sort(order);
     } catch {
       // The list query reports the same trouble; a dropdown keeps what it had.
     }
   };
-  await Promise.all([load("service_name", services), load("level", levels)]);
+  await Promise.all([load("service_name", services), load("level", levels, bySeverity)]);
 }
 
 function follow(cancel: AbortSignal): void {
