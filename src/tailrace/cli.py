@@ -30,8 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     # The others' imports would cost an agent megabytes.
     commands = words[:1] if words and words[0] in COMMANDS else COMMANDS
-    parsed = build_parser(commands).parse_args(words)
     try:
+        parsed = build_parser(commands).parse_args(words)
         return int(parsed.func(parsed) or 0)
     except TailraceError as error:
         print(f"tailrace: {error}", file=sys.stderr)

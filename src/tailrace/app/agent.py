@@ -66,8 +66,13 @@ def run_agent(config: Config) -> None:
     data = Path(config.server.data_dir).resolve()
     agent = Agent(agent_settings(config, data), SystemClock(), Metrics())
     stop = threading.Event()
+
+    def stopping(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends it at once
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stopping)
     agent.start()
     _log.info("started", extra={"gateways": ", ".join(config.agent.gateways)})
     stop.wait()

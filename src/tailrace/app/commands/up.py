@@ -108,16 +108,17 @@ def _greet(config: Config) -> None:
     command = _command()
     asked = "" if url == DEFAULT_URL else f" --url {url}"
     files = "\n            ".join(path for entry in config.agent.inputs for path in entry.paths)
-    print(
-        f"tailrace is running: {url}/\n"
-        f"  data      {Path(config.server.data_dir).resolve()}\n"
-        f"  tailing   {files or 'nothing'}\n"
-        f"  try       {command} query error --since 1h{asked}\n"
-        f"            {command} tail '{{service_name=~\".+\"}}'{asked}\n"
-        f"            echo hello | curl --data-binary @- '{url}/ingest/lines?service=me'\n"
+    lines = (
+        f"tailrace is running: {url}/",
+        f"  data      {Path(config.server.data_dir).resolve()}",
+        f"  tailing   {files or 'nothing'}",
+        f"  try       {command} query error --since 1h{asked}",
+        f"            {command} tail '{{service_name=~\".+\"}}'{asked}",
+        f"            echo hello | curl --data-binary @- '{url}/ingest/lines?service=me'",
         "  Ctrl-C stops it; everything that was accepted is stored first.",
-        flush=True,
     )
+    with contextlib.suppress(OSError):  # nobody reads it, which is no reason to stop
+        print("\n".join(lines), flush=True)
 
 
 def _command() -> str:
