@@ -204,7 +204,10 @@ def test_a_long_message_is_cut_and_bytes_are_text(written: WrittenJournal, launc
 
 
 def test_our_own_lines_do_not_loop(written: WrittenJournal, launch: Launch) -> None:
-    written.write('{"body":"x","tailrace":true}', SYSLOG_IDENTIFIER="tailrace")
+    written.write(
+        '{"body":"x","service":"tailrace","attributes":{"logger":"tailrace.app"}}',
+        SYSLOG_IDENTIFIER="tailrace",
+    )
     written.write("kept")
     bench = launch()
     assert step_until(bench, 1) == ["kept"]

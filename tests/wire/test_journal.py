@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tailrace.core import limits
 from tailrace.core.frame import CANONICAL
+from tailrace.core.log import Records
 from tailrace.wire import records
 from tailrace.wire.journal import Entries, decode
 
@@ -74,8 +76,9 @@ def test_the_entry_that_was_read_before_is_left_out() -> None:
 
 
 def test_our_own_lines_do_not_come_back() -> None:
-    own = '{"time":"2026-01-01","severity":"INFO","body":"x","tailrace":true}'
-    near = '{"body":"\\"tailrace\\":true"}'
+    said = logging.makeLogRecord({"name": "tailrace.app", "levelname": "INFO", "msg": "started"})
+    own = Records().format(said)
+    near = '{"body":"\\"service\\":\\"tailrace\\"","service":"web"}'
     found, (record,) = decoded(entry(MESSAGE=own), entry(__CURSOR="c2", MESSAGE=near))
     assert record["body"] == near
     assert found.dropped == {"own": 1}

@@ -16,6 +16,7 @@ from tailrace.core.metrics import Metrics
 from tailrace.wire import frames
 
 _log = log.get("agent")
+_jitter = random.Random()
 PATH = "/ingest/frames"
 TIMEOUT_S = 30.0
 FIRST_BACKOFF_S = 0.2
@@ -105,7 +106,7 @@ class Sender:
                 extra={"gateway": gateway, "status": answer.status},
             )
             self._failed(None)
-            raise Later(SLOW_S * random.uniform(0.5, 1.5))
+            raise Later(SLOW_S * _jitter.uniform(0.5, 1.5))
         _log.warning("gateway is busy", extra={"gateway": gateway, "status": answer.status})
         raise self._failed(answer.getheader("Retry-After"))
 
@@ -115,7 +116,7 @@ class Sender:
         self._current = (self._current + 1) % len(self._urls)
         self._failures += 1
         ceiling_s = min(LARGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
-        wait_s = random.uniform(0.0, ceiling_s)
+        wait_s = _jitter.uniform(0.0, ceiling_s)
         if retry_after and retry_after.isdecimal():
             wait_s += min(float(retry_after), LARGEST_RETRY_AFTER_S)
         return Later(wait_s)

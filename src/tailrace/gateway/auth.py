@@ -35,8 +35,10 @@ class RequireToken:
             answer = JSONResponse(
                 {"error": "a token is required: Authorization: Bearer <token>", "reason": "token"},
                 401,
-                headers={"WWW-Authenticate": 'Bearer realm="tailrace", Basic realm="tailrace"'},
             )
+            # Two headers: browsers do not split one, and then offer no password.
+            for scheme in ("Bearer", "Basic"):
+                answer.headers.append("WWW-Authenticate", f'{scheme} realm="tailrace"')
             await answer(scope, receive, send)
 
     def _allowed(self, headers: Headers) -> bool:

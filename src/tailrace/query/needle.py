@@ -1,9 +1,8 @@
 """Line filters as predicates on `Body`.
 
-`LIKE '%needle%'` is the form the engine's token, n-gram and text indexes all understand (measured:
-`position()` uses none of them). For a token index the engine itself uses only the needle's inner
-tokens, since its first and last may continue in the body; the search itself is a plain substring
-search. A needle of one bare word is therefore a scan of the body column under a token index.
+`LIKE '%needle%'` is the form that the engine's indexes understand (measured: `position()` uses
+none of them). The index of five-letter grams serves any needle of five characters or more, whole
+word or not; a shorter one is a scan of the body column.
 """
 
 from __future__ import annotations

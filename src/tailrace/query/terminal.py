@@ -59,7 +59,7 @@ def render(found: Iterable[Line], form: str, colour: bool = False) -> Iterator[s
 def text_line(line: Line, colour: bool = False) -> str:
     """`time LEVEL service line`, the level coloured."""
     level = line.labels.get("detected_level") or line.labels.get("level", "unknown")
-    shown = visible(level.upper()[:5].ljust(5))
+    shown = visible(("" if level == "unknown" else level.upper())[:5].ljust(5))
     if colour and level in _COLOURS:
         shown = f"\x1b[{_COLOURS[level]}m{shown}\x1b[0m"
     service = visible(line.labels.get("service_name", "-"))

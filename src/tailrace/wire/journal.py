@@ -16,7 +16,7 @@ from tailrace.core import limits
 from tailrace.wire.lines import cut_line
 
 SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
-_OWN = '"tailrace":true'
+_OWN = '"service":"tailrace"'
 _NOT_ATTRIBUTES = frozenset(
     {
         "MESSAGE",
@@ -86,9 +86,12 @@ def is_own(body: str) -> bool:
     if not body.startswith("{") or _OWN not in body:
         return False
     try:
-        return _entry.decode(body).get("tailrace") is True
+        record = _entry.decode(body)
     except (msgspec.MsgspecError, RecursionError):
         return False
+    attributes = record.get("attributes")
+    own = record.get("service") == "tailrace"
+    return own and isinstance(attributes, dict) and "logger" in attributes
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tailrace.agent.journal import journal_available
 from tailrace.app import config as configuration
 from tailrace.app.claims import claim_directory, claim_port
 from tailrace.app.commands import common
@@ -74,13 +75,15 @@ def _log_to(path: Path, config: Config) -> None:
 
 def machine_logs(data: Path) -> list[InputSettings]:
     """What is tailed without a configuration: the machine's logs and tailrace's own."""
-    return [
+    found = [
         InputSettings(paths=["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog"]),
         InputSettings(
             paths=[glob.escape(str(data / OWN_LOG))], codec="records", service="tailrace"
         ),
-        # MERGE: the journal's input goes here, where journal_available() says there is one.
     ]
+    if journal_available():
+        found.append(InputSettings(journal=True))
+    return found
 
 
 def _demo(config: Config, data: Path) -> Any:
@@ -107,7 +110,8 @@ def _greet(config: Config) -> None:
     url = configuration.url(config)
     command = _command()
     asked = "" if url == DEFAULT_URL else f" --url {url}"
-    files = "\n            ".join(path for entry in config.agent.inputs for path in entry.paths)
+    inputs = [path for entry in config.agent.inputs for path in entry.paths or ["the journal"]]
+    files = "\n            ".join(inputs)
     lines = (
         f"tailrace is running: {url}/",
         f"  data      {Path(config.server.data_dir).resolve()}",
