@@ -1,10 +1,11 @@
 """The bare engine: the same rows into the same table, with nothing of tailrace around it.
 
-    python -m bench.baseline STORE DIRECTORY FILES FILES_PER_INSERT
+    python -m bench.baseline STORE DIRECTORY FILES FILES_PER_INSERT [bare]
 
 Runs in a process of its own and prints one JSON object: CPU seconds from the first insert until the
-merges have settled, wall seconds, rows and bytes on disk. Opening the engine is not counted, as it
-is not for the server.
+merges have settled, wall seconds, rows and bytes on disk. `bare` leaves the table's indexes out.
+The engine has the server's configuration, the inserts have the engine's own defaults. Opening the
+engine is not counted, as it is not for the server.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from bench import process
 from bench.data import BODY_BYTES, Data
 from tailrace.core import limits
 from tailrace.store import schema
+from tailrace.store.engine import configuration
 
 SMALL_BYTES = 8_000_000
 TIMEOUT_S = 3_600
@@ -43,9 +46,26 @@ FROM file('{files}', JSONEachRow, '{columns}')
 SETTINGS input_format_parallel_parsing=0"""
 
 
-def measure(data: Data, scratch: Path, files_per_insert: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Form:
+    """One way to insert: bodies a statement, and whether the table has its indexes."""
+
+    name: str
+    files: int
+    indexed: bool = True
+
+
+FORMS = (
+    Form("8 MB an insert", max(SMALL_BYTES // BODY_BYTES, 1)),
+    Form("the writer's batches", max(limits.INSERT_BYTES // BODY_BYTES, 1)),
+    Form("the writer's batches, no index", max(limits.INSERT_BYTES // BODY_BYTES, 1), False),
+)
+
+
+def measure(data: Data, scratch: Path, form: Form) -> dict[str, Any]:
     """Run this module in a process of its own on a fresh directory. Raises RuntimeError."""
-    arguments = [str(scratch), str(data.directory), str(data.files), str(files_per_insert)]
+    arguments = [str(scratch), str(data.directory), str(data.files), str(form.files)]
+    arguments += [] if form.indexed else ["bare"]
     command = [sys.executable, "-m", "bench.baseline", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0:
@@ -56,20 +76,18 @@ def measure(data: Data, scratch: Path, files_per_insert: int) -> dict[str, Any]:
     return found
 
 
-def forms() -> dict[str, int]:
-    """Bodies per insert of the two forms: 8 MB, and what the writer gathers at full speed."""
-    return {
-        "8 MB an insert": max(SMALL_BYTES // BODY_BYTES, 1),
-        "the writer's batches": max(limits.INSERT_BYTES // BODY_BYTES, 1),
-    }
-
-
 def main(arguments: list[str]) -> None:
     """Load, settle, report."""
     store, directory = Path(arguments[0]), Path(arguments[1])
     files, step = int(arguments[2]), int(arguments[3])
-    client = clickhouse_connect.get_client(interface="chdb", path=str(store))
-    client.command(schema.LOGS_DDL)
+    store.mkdir(parents=True)
+    config = store / "engine.xml"
+    config.write_text(configuration(limits.ENGINE_MEMORY_BYTES))
+    path = f"{store / 'tables'}?config-file={config}"
+    client = clickhouse_connect.get_client(interface="chdb", path=path)
+    client.command(
+        schema.LOGS_DDL if len(arguments) == 4 else schema.BULK_DDL.replace("bulk_rows", "logs", 1)
+    )
     start_cpu_s, start_s = time.process_time(), time.monotonic()
     for first in range(1, files + 1, step):
         last = min(first + step - 1, files)

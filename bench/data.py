@@ -18,6 +18,7 @@ from tailrace.app.demo.shop import records
 BODY_BYTES = 2_000_000
 ROW_BYTES = 360  # with room to spare, to judge whether shared memory is large enough
 SEED = 20_260_101
+NEEDLES = 64
 INTERVAL_NS = 1_500_000
 _SHARED_MEMORY = Path("/dev/shm")
 _ORDER = re.compile(rb"order ([0-9a-f]{10}) placed")
@@ -28,7 +29,8 @@ _TRACE = re.compile(rb'"trace_id":"([0-9a-f]{32})"')
 class Data:
     """`files` bodies with `rows` rows in `bytes` bytes, from `start_ns` to before `end_ns`.
 
-    `needle` is an order number that one row holds; `trace_id` is that of several rows.
+    `needles` are order numbers that one row each holds, spread over all rows; `trace_id` is that
+    of several rows.
     """
 
     directory: Path
@@ -37,7 +39,7 @@ class Data:
     bytes: int
     start_ns: int
     end_ns: int
-    needle: str
+    needles: tuple[str, ...]
     trace_id: str
 
     def path(self, number: int) -> Path:
@@ -73,8 +75,8 @@ def generate(rows: int, scratch: Path, seed: int = SEED, end_ns: int = 0) -> Dat
         files += 1
         total += size
         (directory / f"{files}.ndjson").write_bytes(b"".join(body))
-    needle = needles[len(needles) // 2]
-    return Data(directory, files, rows, total, start_ns, end_ns, needle, trace_id)
+    some = tuple(needles[:: max(len(needles) // NEEDLES, 1)][:NEEDLES])
+    return Data(directory, files, rows, total, start_ns, end_ns, some, trace_id)
 
 
 def occurrences(data: Data, token: str) -> int:

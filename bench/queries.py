@@ -1,7 +1,8 @@
 """Questions over the loaded rows, through HTTP, as a person or Grafana asks them.
 
 The server is started again before the questions, so each one's first run finds its caches empty
-(the kernel's page cache is left alone); then come 20 runs. Every answer is checked.
+(the kernel's page cache is left alone); then come 20 runs. Each run looks for another needle: the
+engine remembers which granules a condition it has seen before can match. Every answer is checked.
 """
 
 from __future__ import annotations
@@ -29,10 +30,13 @@ _TEN_SEED = 20_260_103
 
 @dataclass(frozen=True)
 class Question:
-    """`check` says whether an answer's result is the right one. `goal_ms`: 0 for none."""
+    """`parameters` of each run in turn; `check` says whether an answer's result is the right one.
+
+    `goal_ms`: 0 for none.
+    """
 
     name: str
-    parameters: dict[str, object]
+    parameters: list[dict[str, object]]
     check: Callable[[list[dict[str, Any]]], bool]
     goal_ms: float = 0.0
 
@@ -60,7 +64,6 @@ def questions(data: Data) -> list[Question]:
     recent = {**span, "limit": LINES, "direction": "backward"}
     service = '{service_name="checkout"}'
     traced = generator.occurrences(data, f'"trace_id":"{data.trace_id}"')
-    held = generator.occurrences(data, data.needle)
     step_s = 60
     levels = {
         "query": f"sum by (level)(count_over_time({_ALL}[{step_s}s]))",
@@ -70,24 +73,24 @@ def questions(data: Data) -> list[Question]:
     return [
         Question(
             "needle",
-            {"query": f'{_ALL} |= "{data.needle}"', **recent},
-            lambda found: _lines(found) == held,
+            [{"query": f'{_ALL} |= "{needle}"', **recent} for needle in data.needles],
+            lambda found: _lines(found) == 1,
             50,
         ),
-        Question("count by level a minute", levels, lambda found: len(found) == 4, 80),
+        Question("count by level a minute", [levels], lambda found: len(found) == 4, 80),
         Question(
             "last 100 of a service",
-            {"query": service, **recent},
+            [{"query": service, **recent}],
             lambda found: _lines(found) == LINES,
         ),
         Question(
             "last 100 of everything",
-            {"query": _ALL, **recent},
+            [{"query": _ALL, **recent}],
             lambda found: _lines(found) == LINES,
         ),
         Question(
             "one trace",
-            {"query": f'{{trace_id="{data.trace_id}"}}', **recent},
+            [{"query": f'{{trace_id="{data.trace_id}"}}', **recent}],
             lambda found: _lines(found) == min(traced, LINES),
         ),
     ]
@@ -96,9 +99,10 @@ def questions(data: Data) -> list[Question]:
 def ask(server: Server, question: Question) -> tuple[float, list[float]]:
     """Milliseconds of the first run and of the 20 after it. Raises RuntimeError."""
     times = []
-    for _ in range(RUNS + 1):
+    for run in range(RUNS + 1):
+        parameters = question.parameters[run % len(question.parameters)]
         start_s = time.monotonic()
-        body = server.get("/loki/api/v1/query_range", **question.parameters)
+        body = server.get("/loki/api/v1/query_range", **parameters)
         times.append((time.monotonic() - start_s) * 1e3)
         found = json.loads(body)["data"]["result"]
         if not question.check(found):
@@ -131,7 +135,7 @@ def _ten(server: Server, data: Data, scratch: Path, needle_ms: float) -> list[Fi
         generator.remove(more)
     server.stop()
     server.start()
-    # The trace and the needle are looked up in the first rows, which `data` still names.
+    # The trace and the needles are looked up in the first rows, which `data` still names.
     whole = dataclasses.replace(data, start_ns=more.start_ns)
     cold, runs = ask(server, questions(whole)[0])
     ratio = percentile(runs, 0.5) / needle_ms

@@ -39,6 +39,7 @@ from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
+from tailrace.store.scratch import Scratch
 from tailrace.ui.site import routes as ui_routes
 from tailrace.writer.archiver import Archiver
 from tailrace.writer.writer import Writer
@@ -71,6 +72,7 @@ class Runtime:
         self._clock = SystemClock()
         data = Path(config.server.data_dir).resolve()
         self._data = data
+        self._scratch = Scratch(data)
         self._engine = Engine(data / "store", size_bytes(config.store.memory, "store.memory"))
         self._queue = self._build_queue(data / "queue")
         self._archive = Archive(self._engine, archive(config, data))
@@ -97,6 +99,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        await asyncio.to_thread(self._scratch.open)
         await self._engine.open()
         await self._queue.open()
         await self._archive.open()
@@ -117,8 +120,8 @@ class Runtime:
         self._stop.set()
 
     def _start_lanes(self) -> tuple[Writer, Archiver]:
-        hot = LogTable(self._engine, "logs", "hot", self._data)
-        bulk = LogTable(self._engine, "bulk_rows", "bulk", self._data)
+        hot = LogTable(self._engine, "logs", "hot", self._scratch.path)
+        bulk = LogTable(self._engine, "bulk_rows", "bulk", self._scratch.path)
         writer = Writer(
             self._queue,
             self._queue.consumer("writer", HOT_LANES),
@@ -204,6 +207,7 @@ class Runtime:
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close(5.0)
         await self._engine.close()
+        await asyncio.to_thread(self._scratch.close)
         for result in results:
             if isinstance(result, Exception):
                 raise result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -13,30 +14,38 @@ from tailrace.store import decode, sql
 from tailrace.store.engine import Engine
 
 Key = tuple[str, str, int, int]
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a fresh private directory is made in it
 
 
 class LogTable:
     """One table of log rows (`logs` or `bulk_rows`) and the record of its frames.
 
-    `stage` names this table in the record of frames.
+    `stage` names this table in the record of frames. Payloads pass through the folder `scratch`.
     """
 
     def __init__(self, engine: Engine, table: str, stage: str, scratch: Path) -> None:
         self._engine = engine
         self._table = table
         self._stage = stage
-        self._scratch = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else scratch
+        self._scratch = scratch
 
     async def insert(self, frames: Sequence[Frame]) -> None:
         """Decode and insert. Raises StoreError; then some rows may be in, and `stored` tells."""
         for group in decode.groups(frames):
-            directory = Path(tempfile.mkdtemp(prefix="tailrace-", dir=self._scratch))
+            directory = await asyncio.to_thread(self._unpacked, group)
             try:
-                decode.write_files(directory, group)
                 await self._engine.write(decode.statement(directory, group, self._table))
             finally:
-                shutil.rmtree(directory)
+                await asyncio.to_thread(shutil.rmtree, directory)
+
+    def _unpacked(self, frames: Sequence[Frame]) -> Path:
+        """A new folder with the payloads. Raises OSError."""
+        directory = Path(tempfile.mkdtemp(dir=self._scratch))
+        try:
+            decode.write_files(directory, frames)
+        except OSError:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        return directory
 
     async def stored(self, headers: Sequence[Header]) -> dict[Key, int]:
         """Rows present for each frame; frames with none are left out."""
