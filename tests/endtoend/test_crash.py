@@ -2,204 +2,70 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
 import random
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
+from loads import Load, frames, keyed, lines
+from once import await_once, check_archive
+from running import Server, Start
 
-from tailrace.core.frame import Codec, Frame, Header
-from tailrace.core.payload import compress, describe
-from tailrace.wire import frames as wire
+from tailrace.core.frame import Lane
 
-START_S = 60.0
-ROWS = 50
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+START_UP_S = 3.0
+AT_WORK_S = 1.5
+# Small, so that many of them end, begin and are deleted in a campaign.
+SEGMENT = "4MiB"
 
 
-class Server:
-    """`tailrace up` in a process of its own."""
-
-    def __init__(self, home: Path, **environment: str) -> None:
-        self.port = free_port()
-        self.home = home
-        self.environment = {
-            **os.environ,
-            "TAILRACE_SERVER__LISTEN": f"127.0.0.1:{self.port}",
-            "TAILRACE_SERVER__DATA_DIR": str(home / "data"),
-            "TAILRACE_ARCHIVE__STEP": "1s",
-            "TAILRACE_AGENT__INPUTS": "[{paths=['/nowhere/*.log']}]",
-            **environment,
-        }
-        self.start()
-
-    def start(self) -> None:
-        log = (self.home / "server.log").open("ab")
-        command = [str(Path(sys.executable).with_name("tailrace")), "up"]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
-        log.close()
-        deadline = time.monotonic() + START_S
-        while self.request("GET", "/ready")[0] != 200:
-            assert self.process.poll() is None, (self.home / "server.log").read_text()[-3000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
-
-    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            return 0, b""
-        finally:
-            connection.close()
-
-    def counts(self) -> dict[str, int]:
-        """Rows stored by service."""
-        query = quote('sum by (service_name)(count_over_time({service_name=~".+"}[6h]))')
-        status, body = self.request("GET", f"/loki/api/v1/query?query={query}")
-        assert status == 200, body
-        found: dict[str, Any] = json.loads(body)
-        return {
-            item["metric"].get("service_name", ""): int(float(item["value"][1]))
-            for item in found["data"]["result"]
-        }
-
-    def await_counts(self, expected: dict[str, int]) -> None:
-        deadline = time.monotonic() + 30
-        while (found := self.counts()) != expected:
-            assert time.monotonic() < deadline, f"{len(found)} of {len(expected)} services"
-            time.sleep(0.1)
-
-    def metric(self, name: str) -> float:
-        _status, body = self.request("GET", "/metrics")
-        lines = [line for line in body.decode().splitlines() if line.startswith(name)]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+def loads_on(server: Server) -> list[Load]:
+    """Small and large, numbered and not, for both lanes and for the archive alone."""
+    return [
+        Load(server, frames("small"), echo=True),
+        Load(server, frames("large", 1_000, 400, per_body=4), pause_s=0.1),
+        Load(server, frames("bulk", lane=Lane.BULK), echo=True, pause_s=0.05),
+        Load(server, keyed("keyed"), echo=True, pause_s=0.05),
+        Load(server, lines("lines"), repeat=False, pause_s=0.05),
+    ]
 
 
-def body_of(seq: int) -> bytes:
-    """A body of one numbered frame; its service is named by the number."""
-    data = b"".join(b'{"body":"row %d","service":"s%d"}\n' % (n, seq) for n in range(ROWS))
-    facts = describe(data)
-    header = Header(
-        "default",
-        "crash-test",
-        7,
-        seq,
-        facts.rows,
-        facts.bytes,
-        facts.checksum,
-        time.time_ns(),
-        codec=Codec.RECORDS,
-    )
-    return wire.encode([Frame(header, compress(data))])
-
-
-class Load:
-    """Sends numbered frames, each until it is acknowledged, from one thread."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._stop = threading.Event()
-        self.acked = 0
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        body = body_of(self.acked)
-        while not self._stop.is_set():
-            status, _ = self._server.request("POST", "/ingest/frames", body)
-            if status == 200:
-                self.acked += 1
-                body = body_of(self.acked)
-            else:
-                self._stop.wait(0.02)
-
-    def stop(self) -> int:
-        self._stop.set()
-        self._thread.join()
-        return self.acked
-
-
-def survive(home: Path, kills: int) -> None:
-    server = Server(home)
-    load = Load(server)
-    chance = random.Random(kills)
-    for _ in range(kills):
-        before = load.acked
-        time.sleep(chance.uniform(0.05, 1.5))
+def kill_again_and_again(server: Server, chance: random.Random, kills: int) -> None:
+    """Three in ten of them while it starts and recovers."""
+    began = time.monotonic()
+    for number in range(1, kills + 1):
+        time.sleep(chance.uniform(0.05, AT_WORK_S))
         server.kill()
+        if chance.random() < 0.3:
+            server.launch()
+            time.sleep(chance.uniform(0.0, START_UP_S))
+            server.kill()
         server.start()
-        assert load.acked >= before
-    acked = load.stop()
-    assert acked > 0
-    # The one frame that was sent and not acknowledged may be there, once.
-    unsure = f"s{acked}"
-    expected = {f"s{n}": ROWS for n in range(acked)}
-    if unsure in server.counts():
-        expected[unsure] = ROWS
-    server.await_counts(expected)
-    assert server.stop() == 0
+        if number % 10 == 0:
+            print(f"{number} kills in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 - progress
 
 
-def test_acknowledged_rows_are_there_once_after_kill_9(tmp_path: Path) -> None:
-    survive(tmp_path, kills=4)
+def survive(start: Start, kills: int) -> None:
+    server = start(TAILRACE_QUEUE__SEGMENT_SIZE=SEGMENT)
+    loads = loads_on(server)
+    kill_again_and_again(server, random.Random(kills), kills)
+    for load in loads:
+        load.await_acks(1)
+        load.stop()
+    await_once(server, loads)
+    assert server.stop() == 0, server.log()
+    check_archive(server.data / "archive", loads)
+    acked = sum(sum(request.rows.values()) for load in loads for request in load.acked)
+    requests = sum(len(load.acked) for load in loads)
+    print(f"{acked:,} rows in {requests:,} acknowledged requests")  # noqa: T201 - the result
+
+
+def test_acknowledged_rows_are_there_once_after_kill_9(start: Start) -> None:
+    survive(start, kills=2)
 
 
 @pytest.mark.soak
-def test_acknowledged_rows_are_there_once_after_200_kills(tmp_path: Path) -> None:
-    survive(tmp_path, kills=200)
-
-
-def test_a_stop_drains_everything_to_the_archive(tmp_path: Path) -> None:
-    server = Server(tmp_path, TAILRACE_ARCHIVE__STEP="1h")
-    assert server.request("POST", "/ingest/lines?service=me", b"one\ntwo\n")[0] == 200
-    assert server.stop() == 0
-    manifest = (tmp_path / "data" / "archive" / "manifest").read_text()
-    assert json.loads(manifest.splitlines()[-1][9:])["rows"] == 2
-    again = Server(tmp_path)
-    assert again.counts() == {"me": 2}
-    assert again.stop() == 0
-
-
-def test_hostile_bodies_get_an_answer_and_cost_no_memory(tmp_path: Path) -> None:
-    server = Server(tmp_path)
-    keys = ",".join(f'"k{n}":1' for n in range(10_000)).encode()
-    cases = [
-        ("/ingest/records", b'{"body":"x","attributes":{' + keys + b"}}\n", 413),
-        ("/ingest/records", b'{"body":\n', 400),
-        ("/ingest/lines", b"bad \xff byte and \0\n", 200),
-        ("/ingest/lines", b"x" * (20 << 20), 413),
-        ("/ingest/lines?tenant=other", b"x\n", 400),
-    ]
-    for path, body, expected in cases:
-        status, answer = server.request("POST", path, body)
-        # A refused upload may end in a closed connection before its answer is read.
-        assert status in ((expected, 0) if len(body) > 1 << 20 else (expected,)), answer
-    assert server.metric("tailrace_process_resident_bytes") < 900 << 20
-    assert server.stop() == 0
+def test_acknowledged_rows_are_there_once_after_200_kills(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        survive(start, kills=200)

@@ -1,0 +1,91 @@
+"""Whether the rows of loads are there once: as a query counts them, and in the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from loads import Load
+from running import Server
+
+from tailrace.core.frame import Lane
+from tailrace.store.manifest import Manifest
+
+PAGE = 1_000
+SHOWN = 5
+
+
+def await_once(server: Server, loads: Sequence[Load], timeout_s: float = 60.0) -> None:
+    """Wait until a query counts every acknowledged row, then see that it counts them once."""
+    acked, unsure = _rows(loads, Lane.BULK)
+    found: dict[str, int] = {}
+
+    def all_there() -> bool:
+        found.clear()
+        for services in _pages(acked | unsure):
+            found.update(server.counts(services))
+        return not _missing(found, acked)
+
+    server.until(all_there, "stored", timeout_s)
+    _check("queried", found, acked, unsure)
+
+
+def check_archive(archive: Path, loads: Sequence[Load]) -> None:
+    """See that the files the manifest names hold every acknowledged row once."""
+    acked, unsure = _rows(loads, Lane.HOT)
+    manifest = Manifest(archive / "manifest")
+    rows = pa.concat_tables(
+        pq.read_table(archive / path, columns=["ServiceName", "Body"], partitioning=None)
+        for path in sorted(manifest.paths())
+    )
+    services = rows.group_by("ServiceName").aggregate(
+        [([], "count_all"), ("Body", "count_distinct")]
+    )
+    found: dict[str, int] = {}
+    for one in services.to_pylist():
+        found[one["ServiceName"]] = one["count_all"]
+        assert one["Body_count_distinct"] == one["count_all"], f"archived twice: {one}"
+    assert len(rows) == sum(step.rows for step in manifest.steps)
+    _check("archived", found, acked, unsure)
+
+
+def _rows(loads: Iterable[Load], but: Lane) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows by service: acknowledged, and sent without an answer."""
+    acked: dict[str, int] = {}
+    unsure: dict[str, int] = {}
+    for load in loads:
+        for requests, into in ((load.acked, acked), (load.unsure, unsure)):
+            for request in requests:
+                if request.lane is not but:
+                    into.update(request.rows)
+    return acked, unsure
+
+
+def _pages(services: Iterable[str]) -> list[str]:
+    """Regexes that match at most PAGE services each: a query answers with 2,000 series at most."""
+    return sorted({f"{service[:-3]}..." for service in services})
+
+
+def _missing(found: dict[str, int], acked: dict[str, int]) -> list[str]:
+    return [service for service, rows in acked.items() if found.get(service, 0) < rows]
+
+
+def _check(how: str, found: dict[str, int], acked: dict[str, int], unsure: dict[str, int]) -> None:
+    """Frames that were not acknowledged may be there whole, or not at all."""
+    wrong = {
+        service: (found.get(service, 0), acked.get(service), unsure.get(service))
+        for service in acked.keys() | unsure.keys() | found.keys()
+        if found.get(service, 0) not in _allowed(service, acked, unsure)
+    }
+    assert not wrong, (
+        f"{how}: {len(wrong)} of {len(acked)} services are wrong, such as (found, acked, unsure) "
+        f"{dict(sorted(wrong.items())[:SHOWN])}"
+    )
+
+
+def _allowed(service: str, acked: dict[str, int], unsure: dict[str, int]) -> tuple[int, ...]:
+    if service in acked:
+        return (acked[service],)
+    return (0, unsure.get(service, 0))
