@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,22 +14,20 @@ from running import Server
 from tailrace.core.frame import Lane
 from tailrace.store.manifest import Manifest
 
-PAGE = 1_000
 SHOWN = 5
+POLL_S = 0.1
 
 
 def await_once(server: Server, loads: Sequence[Load], timeout_s: float = 60.0) -> None:
     """Wait until a query counts every acknowledged row, then see that it counts them once."""
     acked, unsure = _rows(loads, Lane.BULK)
+    deadline = time.monotonic() + timeout_s
     found: dict[str, int] = {}
-
-    def all_there() -> bool:
-        found.clear()
-        for services in _pages(acked | unsure):
-            found.update(server.counts(services))
-        return not _missing(found, acked)
-
-    server.until(all_there, "stored", timeout_s)
+    for services, wanted in _pages(acked, unsure).items():
+        here: dict[str, int] = {}
+        while _missing(here := server.counts(services), wanted) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        found |= here
     _check("queried", found, acked, unsure)
 
 
@@ -63,13 +62,19 @@ def _rows(loads: Iterable[Load], but: Lane) -> tuple[dict[str, int], dict[str, i
     return acked, unsure
 
 
-def _pages(services: Iterable[str]) -> list[str]:
-    """Regexes that match at most PAGE services each: a query answers with 2,000 series at most."""
-    return sorted({f"{service[:-3]}..." for service in services})
+def _pages(acked: dict[str, int], unsure: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Acknowledged rows by a regex for their services, which matches 1,000 services at most.
+
+    A query answers with QUERY_SERIES (2,000) at most.
+    """
+    pages: dict[str, dict[str, int]] = {f"{service[:-3]}...": {} for service in unsure}
+    for service, rows in acked.items():
+        pages.setdefault(f"{service[:-3]}...", {})[service] = rows
+    return pages
 
 
-def _missing(found: dict[str, int], acked: dict[str, int]) -> list[str]:
-    return [service for service, rows in acked.items() if found.get(service, 0) < rows]
+def _missing(found: dict[str, int], wanted: dict[str, int]) -> bool:
+    return any(found.get(service, 0) < rows for service, rows in wanted.items())
 
 
 def _check(how: str, found: dict[str, int], acked: dict[str, int], unsure: dict[str, int]) -> None:
@@ -79,9 +84,10 @@ def _check(how: str, found: dict[str, int], acked: dict[str, int], unsure: dict[
         for service in acked.keys() | unsure.keys() | found.keys()
         if found.get(service, 0) not in _allowed(service, acked, unsure)
     }
+    lost = sum(rows - found.get(service, 0) for service, rows in acked.items())
     assert not wrong, (
-        f"{how}: {len(wrong)} of {len(acked)} services are wrong, such as (found, acked, unsure) "
-        f"{dict(sorted(wrong.items())[:SHOWN])}"
+        f"{how}: {lost} rows fewer than acknowledged; {len(wrong)} of {len(acked)} services are "
+        f"wrong, such as (found, acked, unsure) {dict(sorted(wrong.items())[:SHOWN])}"
     )
 
 

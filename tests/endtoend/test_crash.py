@@ -14,6 +14,7 @@ from tailrace.core.frame import Lane
 
 START_UP_S = 3.0
 AT_WORK_S = 1.5
+SETTLE_S = 300.0
 # Small, so that many of them end, begin and are deleted in a campaign.
 SEGMENT = "4MiB"
 
@@ -22,7 +23,7 @@ def loads_on(server: Server) -> list[Load]:
     """Small and large, numbered and not, for both lanes and for the archive alone."""
     return [
         Load(server, frames("small"), echo=True),
-        Load(server, frames("large", 1_000, 400, per_body=4), pause_s=0.1),
+        Load(server, frames("large", 1_000, 400, per_body=4), pause_s=0.5),
         Load(server, frames("bulk", lane=Lane.BULK), echo=True, pause_s=0.05),
         Load(server, keyed("keyed"), echo=True, pause_s=0.05),
         Load(server, lines("lines"), repeat=False, pause_s=0.05),
@@ -51,7 +52,7 @@ def survive(start: Start, kills: int) -> None:
     for load in loads:
         load.await_acks(1)
         load.stop()
-    await_once(server, loads)
+    await_once(server, loads, SETTLE_S)
     assert server.stop() == 0, server.log()
     check_archive(server.data / "archive", loads)
     acked = sum(sum(request.rows.values()) for load in loads for request in load.acked)
