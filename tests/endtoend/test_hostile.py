@@ -1,0 +1,201 @@
+"""Hostile input to the real command: a clear answer, a counted reason, bounded memory."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import cramjam
+import pytest
+import zstandard
+from running import Answer, Body, Server
+
+# What one request may add: a body (16 MiB), what it expands to (32 MiB) and a copy of that.
+GROWTH_BYTES = 96 << 20
+# All together: BODIES_IN_FLIGHT_BYTES, and what the two threads of the door expand.
+ALL_GROWTH_BYTES = 320 << 20
+MIB = 1 << 20
+GB = 1_000_000_000
+KEYS = 10_000
+JSON = {"Content_Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, the answer it must get and the reason it is counted under.
+
+    `says`: words of the answer: which field or line, which limit, what to do.
+    """
+
+    name: str
+    path: str
+    body: Body
+    status: int
+    reason: str
+    says: tuple[str, ...]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Repeated:
+    """`block` over and over, `total` bytes, made as it is read: for a body larger than memory."""
+
+    def __init__(self, block: bytes, total: int) -> None:
+        self._block = block
+        self._times = total // len(block)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(self._times):
+            yield self._block
+
+
+def keys() -> dict[str, str]:
+    return {f"k{number}": "v" for number in range(KEYS)}
+
+
+def ndjson(record: object) -> bytes:
+    return b'{"body":"first"}\n' + json.dumps(record).encode() + b"\n"
+
+
+def otlp_pairs() -> list[object]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in keys().items()]
+
+
+def otlp(resource: list[object], record: list[object]) -> bytes:
+    rows = [{"body": {"stringValue": "x"}, "attributes": record}]
+    scopes = [{"logRecords": rows}]
+    group = {"resource": {"attributes": resource}, "scopeLogs": scopes}
+    return json.dumps({"resourceLogs": [group]}).encode()
+
+
+def loki(labels: dict[str, str], metadata: dict[str, str]) -> bytes:
+    entry = ["1790000000000000000", "x", metadata]
+    return json.dumps({"streams": [{"stream": labels, "values": [entry]}]}).encode()
+
+
+def zstd_bomb(size: int) -> bytes:
+    """Zeros that expand 10,000-fold and more; the frame does not say how far."""
+    compressor = zstandard.ZstdCompressor(level=19).compressobj()
+    parts = [compressor.compress(bytes(MIB)) for _ in range(size // MIB)]
+    return b"".join([*parts, compressor.flush()])
+
+
+def gzip_bomb(size: int) -> bytes:
+    """Zeros; gzip cannot make more than 1,030 bytes of one."""
+    compressor = zlib.compressobj(9, wbits=31)
+    parts = [compressor.compress(bytes(MIB)) for _ in range(size // MIB)]
+    return b"".join([*parts, compressor.flush()])
+
+
+def varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(0x80 | (number & 0x7F))
+        number >>= 7
+    return bytes([*out, number])
+
+
+ATTRIBUTES = ("512", "10000", "put data into values")
+EXPANDED = ("smaller batches",)
+TOO_LARGE = ("16777216", "smaller batches")
+RECORDS, OTLP, LOKI, LINES = "/ingest/records", "/v1/logs", "/loki/api/v1/push", "/ingest/lines"
+ENDLESS = Repeated(b"x" * MIB, GB)
+
+CASES = [
+    Case("canonical attributes", RECORDS, ndjson({"body": "x", "attributes": keys()}),
+         413, "attributes", ("line 2", *ATTRIBUTES)),
+    Case("canonical resource", RECORDS, ndjson({"body": "x", "resource": keys()}),
+         413, "attributes", ("line 2", *ATTRIBUTES)),
+    Case("foreign keys", RECORDS + "?body_key=msg", ndjson(keys()),
+         413, "attributes", ("line 2", *ATTRIBUTES)),
+    Case("otlp attributes", OTLP, otlp([], otlp_pairs()),
+         413, "attributes", ("record 1", *ATTRIBUTES), JSON),
+    Case("otlp resource", OTLP, otlp(otlp_pairs(), []),
+         413, "resource", ("resource", "10000", "64"), JSON),
+    Case("loki labels", LOKI, loki(keys(), {}), 413, "resource", ("10000", "64"), JSON),
+    Case("loki metadata", LOKI, loki({"app": "a"}, keys()),
+         413, "attributes", ("record 1", *ATTRIBUTES), JSON),
+    Case("gzip", LINES, gzip_bomb(GB), 413, "expanded", EXPANDED,
+         {"Content_Encoding": "gzip"}),
+    Case("zstd", LINES, zstd_bomb(GB), 413, "expanded", EXPANDED, {"Content_Encoding": "zstd"}),
+    Case("zstd claim", OTLP, zstandard.compress(bytes(256 * MIB)), 413, "expanded", EXPANDED,
+         JSON | {"Content_Encoding": "zstd"}),
+    Case("snappy claim", LOKI, varint(GB) + b"\xfe\x01\x00" * 32, 413, "expanded", EXPANDED),
+    Case("snappy", LOKI, bytes(cramjam.snappy.compress_raw(bytes(64 * MIB))),
+         413, "expanded", EXPANDED),
+    Case("1 GB line", LINES, ENDLESS, 413, "body", TOO_LARGE),
+    Case("1 GB line, announced", LINES, ENDLESS, 413, "body", TOO_LARGE,
+         {"Content_Length": str(GB // MIB * MIB)}),
+    Case("1 GB record", RECORDS, ENDLESS, 413, "body", TOO_LARGE),
+    Case("20 MB line", LINES, b"x" * (20 * MIB), 413, "body", TOO_LARGE),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("hostile"))
+    found.start()
+    yield found
+    found.kill()
+
+
+def growth(server: Server, path: str, body: Body, headers: dict[str, str]) -> tuple[Answer, int]:
+    """The answer, and how far the resident size rose above where it was."""
+    before = server.forget_peak()
+    answer = server.post(path, body, **headers)
+    return answer, server.peak_bytes() - before
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_it_is_refused_and_counted_within_bounded_memory(server: Server, case: Case) -> None:
+    counted = server.metric("tailrace_ingest_rejected_total", case.reason)
+    answer, grown = growth(server, case.path, case.body, case.headers)
+    text = answer.body.decode(errors="replace")
+    assert answer.status == case.status, text
+    assert all(words in text for words in case.says), text
+    assert server.metric("tailrace_ingest_rejected_total", case.reason) == counted + 1
+    assert grown <= GROWTH_BYTES
+
+
+def test_many_hostile_bodies_at_once_stay_within_the_bound_of_all_bodies(server: Server) -> None:
+    bodies = [case for case in CASES if case.reason in ("body", "expanded")] * 3
+    before = server.forget_peak()
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        answers = pool.map(lambda case: server.post(case.path, case.body, **case.headers), bodies)
+        # One that must wait too long for its turn is told to come again.
+        assert {answer.status for answer in answers} <= {413, 503}
+    assert server.peak_bytes() - before <= ALL_GROWTH_BYTES
+
+
+@pytest.mark.parametrize(
+    ("reason", "line", "kept"),
+    [("utf8", b"bad \xff byte", "bad \ufffd byte"), ("nul", b"a \0 byte", "a \ufffd byte")],
+)
+def test_a_broken_line_is_kept_repaired_and_counted(
+    server: Server, reason: str, line: bytes, kept: str
+) -> None:
+    counted = server.metric("tailrace_ingest_repaired_total", reason)
+    answer = server.post(f"/ingest/lines?service={reason}", line + b"\n")
+    assert (answer.status, answer.json()) == (200, {"accepted": 1, "repaired": {reason: 1}})
+    assert server.metric("tailrace_ingest_repaired_total", reason) == counted + 1
+    server.until(lambda: server.counts(reason) == {reason: 1}, "stored")
+    query = f"/loki/api/v1/query_range?query=%7Bservice_name%3D%22{reason}%22%7D"
+    [stream] = server.get(query).json()["data"]["result"]
+    assert stream["values"][0][1] == kept
+
+
+def test_a_broken_record_is_named_and_nothing_of_its_body_is_taken(server: Server) -> None:
+    body = b'{"body":"x","service":"half"}\n{"body":"\xff\n'
+    answer = server.post("/ingest/records", body)
+    assert (answer.status, answer.json()["reason"]) == (400, "json")
+    assert "line 2" in answer.json()["error"]
+    assert server.counts("half") == {}
+
+
+def test_the_server_stops_cleanly_after_all_that(server: Server) -> None:
+    assert server.stop() == 0, server.log()
+    errors = [line for line in (server.home / "server.log").read_text().splitlines()
+              if '"severity":"ERROR"' in line]  # fmt: skip
+    assert errors == []
