@@ -1,4 +1,7 @@
-"""`python -m bench [ingest|latency|queries|agent|all] [--rows N]`: measure, compare, print.
+"""`python -m bench [PART]`: measure, compare, print.
+
+PART is ingest, latency, queries or agent, all four when none is named (`usual`); backlog, which
+takes as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -17,12 +20,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import agent, data, ingest, latency, queries
+from bench import agent, backlog, data, ingest, latency, queries
 from bench.data import Data
 from bench.figures import Figure, table
 from bench.server import Server
 
-PARTS = ("ingest", "latency", "queries", "agent")
+PARTS = ("ingest", "latency", "queries", "agent", "backlog")
+# What runs when nothing is named.
+USUAL = PARTS[:-1]
+BACKLOG_ROWS = 200_000
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 
@@ -30,16 +36,16 @@ RESULTS = HERE / "results.json"
 def main() -> int:
     """Run the chosen parts."""
     options = _options()
-    parts = PARTS if options.part == "all" else (options.part,)
+    parts = {"usual": USUAL, "all": PARTS}.get(options.part, (options.part,))
     scratch = Path(options.directory).resolve()
     shutil.rmtree(scratch / "run", ignore_errors=True)
     results: dict[str, list[Figure]] = {}
     errors: dict[str, str] = {}
     rows: Data | None = None
     try:
-        if {"ingest", "queries"} & set(parts):
-            _say(f"generating {options.rows:,} rows")
-            rows = data.generate(options.rows, scratch)
+        if wanted := _rows(parts, options):
+            _say(f"generating {wanted:,} rows")
+            rows = data.generate(wanted, scratch)
         for part in parts:
             _say(f"measuring {part}")
             try:
@@ -57,12 +63,20 @@ def main() -> int:
     return 2 if errors else int(not met)
 
 
+def _rows(parts: tuple[str, ...], options: argparse.Namespace) -> int:
+    """How many rows the parts need."""
+    if {"ingest", "queries"} & set(parts):
+        return int(options.rows)
+    return min(options.rows, BACKLOG_ROWS) if "backlog" in parts else 0
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
+    parser.add_argument("part", nargs="?", default="usual", choices=(*PARTS, "usual", "all"))
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--seconds", type=int, default=30, help="how long latency is measured")
     parser.add_argument("--agent-mb", type=int, default=600, help="size of the file to ship")
+    parser.add_argument("--backlog-gb", type=float, default=5.0, help="10^9 bytes of rows to drain")
     parser.add_argument(
         "--times-ten", action="store_true", help="queries: also ask ten times the rows"
     )
@@ -72,6 +86,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.rows < 1_000 or options.seconds < 2 or options.agent_mb < 1:
         parser.error("--rows from 1000, --seconds from 2, --agent-mb from 1")
+    if options.backlog_gb < 0.1:
+        parser.error("--backlog-gb from 0.1")
     return options
 
 
@@ -87,6 +103,7 @@ def _measure(
         assert rows is not None
         measures: dict[str, Callable[[], list[Figure]]] = {
             "ingest": lambda: ingest.measure(server, rows, scratch),
+            "backlog": lambda: backlog.measure(server, rows, int(options.backlog_gb * 1e9)),
             "queries": lambda: queries.measure(server, rows, scratch, options.times_ten),
         }
         return measures[part]()
