@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 
 import pytest
 from loads import Load, frames, keyed, lines
@@ -70,3 +71,28 @@ def test_acknowledged_rows_are_there_once_after_200_kills(
 ) -> None:
     with capsys.disabled():
         survive(start, kills=200)
+
+
+def first_starts(tmp_path: Path, kills: int) -> None:
+    """Kill a server that has no data yet, each time at another moment."""
+    chance = random.Random(kills)
+    for number in range(kills):
+        home = tmp_path / str(number)
+        home.mkdir()
+        server = Server(home)
+        server.launch()
+        time.sleep(chance.uniform(0.3, START_UP_S))
+        server.kill()
+        server.start()
+        assert server.post("/ingest/lines?service=me", b"one\n").status == 200
+        server.until(lambda one=server: one.counts() == {"me": 1}, "stored")
+        server.kill()
+
+
+def test_a_first_start_that_was_killed_is_made_good(tmp_path: Path) -> None:
+    first_starts(tmp_path, kills=1)
+
+
+@pytest.mark.soak
+def test_first_starts_that_were_killed_are_made_good(tmp_path: Path) -> None:
+    first_starts(tmp_path, kills=20)

@@ -186,6 +186,14 @@ def test_a_broken_line_is_kept_repaired_and_counted(
     assert stream["values"][0][1] == kept
 
 
+def test_rows_of_many_days_in_one_body_hold_nobody_up(server: Server) -> None:
+    days = (86_400_000_000_000 * day for day in range(1, 201))
+    body = b"".join(b'{"time":%d,"body":"x","service":"days"}\n' % day for day in days)
+    assert server.post("/ingest/records", body).status == 200
+    assert server.post("/ingest/lines?service=behind", b"x\n").status == 200
+    server.until(lambda: server.counts("behind") == {"behind": 1}, "stored")
+
+
 def test_a_broken_record_is_named_and_nothing_of_its_body_is_taken(server: Server) -> None:
     body = b'{"body":"x","service":"half"}\n{"body":"\xff\n'
     answer = server.post("/ingest/records", body)
