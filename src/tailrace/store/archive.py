@@ -132,7 +132,7 @@ class Archive:
         path.parent.mkdir(parents=True, exist_ok=True)
         start = f"fromUnixTimestamp64Nano(toInt64({hour * _HOUR_NS}), 'UTC')"
         end = f"fromUnixTimestamp64Nano(toInt64({(hour + 1) * _HOUR_NS}), 'UTC')"
-        await self._engine.write(
+        await self._engine.export(
             f"INSERT INTO FUNCTION file({sql.text(str(path))}, Parquet) "
             f"SELECT {', '.join(schema.COLUMN_NAMES)} FROM {table} WHERE {where} "
             f"AND Tenant = {sql.text(tenant)} AND Timestamp >= {start} AND Timestamp < {end} "

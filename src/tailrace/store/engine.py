@@ -22,7 +22,7 @@ from tailrace.core.errors import StoreError
 from tailrace.store import schema
 
 _T = TypeVar("_T")
-READERS = 3
+READERS = 4  # of which the archive takes one while it exports
 # What the engine puts before bytes of the input: "expected '{' before: 'some line'".
 _CODE = re.compile(r"Code: (\d{1,6})")  # the first one: later text may be input
 _QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
@@ -116,6 +116,15 @@ class Engine:
         """Run a statement that changes something; one at a time. Raises StoreError."""
         await self._writing.acquire()
         await self._run_then(self._writing.release, _command, self._writer, sql)
+
+    async def export(self, sql: str) -> None:
+        """Run a statement that reads tables into files, beside the writer. Raises StoreError.
+
+        It takes the place of a query: an export of seconds must not hold up the inserts.
+        """
+        client = await self._free.get()
+        give_back = partial(self._free.put_nowait, client)
+        await self._run_then(give_back, _command, client, sql)
 
     async def _run_then(
         self, done: Callable[[], None], function: Callable[..., _T], *arguments: object
