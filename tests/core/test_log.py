@@ -49,7 +49,7 @@ def test_a_line_is_a_canonical_record_whatever_it_holds() -> None:
     except ValueError:
         logger.exception("failed", extra={"path": "/\udcff\x00\n", "count": 3, "why": None})
     data = stream.getvalue().encode()
-    assert records.check(data, CANONICAL) == CANONICAL
+    assert records.check(data, CANONICAL, 1) == CANONICAL
     assert data.count(b"\n") == 1
     assert len(data) < limits.LINE_BYTES
     row = lines(stream)[0]

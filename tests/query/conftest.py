@@ -11,21 +11,12 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from tailrace.store import schema
 from tailrace.store.engine import store_error
 
 SECOND = 1_000_000_000
 BASE_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 
-DDL = """CREATE TABLE logs (
-  Tenant LowCardinality(String), Timestamp DateTime64(9), IngestTime DateTime64(9),
-  TraceId String, SpanId String, TraceFlags UInt8, SeverityText LowCardinality(String),
-  SeverityNumber UInt8, ServiceName LowCardinality(String), HostName LowCardinality(String),
-  Body String, ResourceAttributes Map(LowCardinality(String), String),
-  LogAttributes Map(LowCardinality(String), String), Weight UInt32,
-  Source LowCardinality(String), Epoch UInt64, Seq UInt64,
-  INDEX body_tokens Body TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1
-) ENGINE = MergeTree PARTITION BY toDate(Timestamp)
-ORDER BY (Tenant, ServiceName, HostName, Timestamp)"""
 ROW = {
     "ns": BASE_S * SECOND,
     "ingest": BASE_S * SECOND,
@@ -85,9 +76,9 @@ def _row(tenant: str, row: dict[str, Any]) -> list[Any]:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
     path = str(tmp_path_factory.mktemp("chdb"))
     client = clickhouse_connect.get_client(interface="chdb", path=path)
-    client.command(DDL)
-    staging = DDL.replace("TABLE logs", "TABLE staging").replace("DateTime64(9)", "Int64")
-    staging = staging.split("INDEX")[0].rstrip().rstrip(",") + ") ENGINE = Memory"
-    client.command(staging)
+    client.command(schema.LOGS_DDL)
+    columns = ", ".join(column.split(" CODEC", 1)[0] for column in schema.LOGS_COLUMNS)
+    numbers = columns.replace("DateTime64(9, 'UTC')", "Int64")
+    client.command(f"CREATE TABLE staging ({numbers}) ENGINE = Memory")
     yield ChdbEngine(client)
     client.close()

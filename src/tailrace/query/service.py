@@ -107,9 +107,10 @@ class QueryService:
         async with self.slot("lines"):
             scope = await self.scope(query, tenant, wanted.start_ns, wanted.end_ns)
             found: Rows = []
-            for start, end in slices(wanted):
-                rest = wanted.limit - len(found)
-                sql = plan.log_rows(query, scope, start, end, rest, wanted.forward)
+            rest = Slices(wanted, whole=bool(query.filters))
+            while (piece := rest.next(len(found))) is not None:
+                left = wanted.limit - len(found)
+                sql = plan.log_rows(query, scope, *piece, left, wanted.forward)
                 found += await self.run(sql)
                 if len(found) >= wanted.limit:
                     break
@@ -161,22 +162,35 @@ class QueryService:
         return tuple(row[0] for row in rows)
 
 
-def slices(wanted: LogRange) -> list[tuple[int, int]]:
+class Slices:
     """Growing, adjoining pieces of the range, in the order they are read.
 
     The newest lines of everything are usually in the last minute; reading it alone is cheaper
-    than sorting the whole range for them.
+    than sorting the whole range for them. What is not in the first piece though it is looked for
+    by its text is rare: with `whole` the rest of the range is then one piece.
     """
-    found: list[tuple[int, int]] = []
-    width = FIRST_SLICE_NS
-    start, end = wanted.start_ns, wanted.end_ns
-    while start < end:
-        width = min(width, end - start)
-        piece = (start, start + width) if wanted.forward else (end - width, end)
-        found.append(piece)
-        start, end = (piece[1], end) if wanted.forward else (start, piece[0])
-        width *= SLICE_GROWTH
-    return found
+
+    def __init__(self, wanted: LogRange, whole: bool) -> None:
+        self._forward = wanted.forward
+        self._whole = whole
+        self._left = (wanted.start_ns, wanted.end_ns)
+        self._width = FIRST_SLICE_NS
+
+    def next(self, found: int) -> tuple[int, int] | None:
+        """The next piece, or None at the end; `found` lines were in the ones before."""
+        start, end = self._left
+        if start >= end:
+            return None
+        first = self._width == FIRST_SLICE_NS
+        width = min(self._width, end - start)
+        if self._whole and not first and not found:
+            width = end - start
+        self._width *= SLICE_GROWTH
+        if self._forward:
+            self._left = (start + width, end)
+            return start, start + width
+        self._left = (start, end - width)
+        return end - width, end
 
 
 async def timed(work: Callable[[], Awaitable[Result]], clock: Clock) -> tuple[Result, float]:

@@ -29,6 +29,9 @@ _QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
 # An insert or a merge that meets the end of the disk leaves a part that cannot be read: the
 # engine swallows the error and keeps the part. So it stops before, and then fails cleanly.
 KEEP_FREE_BYTES = 128 * limits.MIB
+# Free memory for each thread of a query. At the engine's default of 1 GiB, which is more than it
+# may use here, every query would run on one core.
+THREAD_BYTES = 64 * limits.MIB
 # Smaller parts are merged soon, and then packed once instead of at every step.
 PACKED_PART_BYTES = 12_000_000
 _CONFIG = """<clickhouse>
@@ -155,7 +158,11 @@ class Engine:
 def _select(
     client: Any, sql: str, parameters: Mapping[str, object] | None, timeout_s: float
 ) -> list[tuple[Any, ...]]:
-    settings = {"max_execution_time": timeout_s, "readonly": 2}
+    settings = {
+        "max_execution_time": timeout_s,
+        "readonly": 2,
+        "max_threads_min_free_memory_per_thread": THREAD_BYTES,
+    }
     try:
         result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
     except ClickHouseError as error:

@@ -33,7 +33,8 @@ COLUMN_NAMES = tuple(column.split(" ", 1)[0] for column in LOGS_COLUMNS)
 # are synced. Old parts would linger 8 minutes and triple the directory.
 _DURABLE = (
     "fsync_after_insert=1, fsync_part_directory=1, min_rows_to_fsync_after_merge=1, "
-    "old_parts_lifetime=20"
+    "old_parts_lifetime=20, cleanup_delay_period=10, cleanup_delay_period_random_add=2, "
+    "max_cleanup_delay_period=20"
 )
 
 

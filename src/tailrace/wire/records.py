@@ -74,31 +74,33 @@ def decode(
     data, repaired = repair_text(data)
     data = _as_lines(data)
     _check_sizes(data)
+    rows = count_rows(data)
     try:
-        hints = check(data, hints)
+        hints = check(data, hints, rows)
     except InputError:
         # Looked for only now: most bodies have no blank line, and a search costs a pass.
         data = _without_blank(data)
-        hints = check(data, hints)
-    return Content(Codec.RECORDS, data, count_rows(data), hints, resource or {}, repaired)
+        rows = count_rows(data)
+        hints = check(data, hints, rows)
+    return Content(Codec.RECORDS, data, rows, hints, resource or {}, repaired)
 
 
-def check(data: bytes, hints: Hints = CANONICAL) -> Hints:
-    """The hints that every line of `data` can be read with: `hints`, or their foreign form.
+def check(data: bytes, hints: Hints, rows: int) -> Hints:
+    """The hints that all `rows` lines of `data` can be read with: `hints`, or their foreign form.
 
     Raises InputError ("json", "field") for the first line that cannot, "empty" when there is none.
     """
     if not data:
         raise InputError("body holds no record", "empty")
     if not hints.foreign:
-        line = _first_failure(_canonical, data)
+        line = _first_failure(_canonical, data, rows)
         if line is None:
             return hints
         if not _is_foreign(line[1]):
             raise _explain(_canonical, *line)
         hints = hinting.foreign(hints)
     decoder = _foreign(hints)
-    line = _first_failure(decoder, data)
+    line = _first_failure(decoder, data, rows)
     if line is not None:
         raise _explain(decoder, *line)
     return hints
@@ -116,10 +118,10 @@ def _foreign(hints: Hints) -> _Decoder:
     return msgspec.json.Decoder(record)
 
 
-def _first_failure(decoder: _Decoder, data: bytes) -> tuple[int, bytes] | None:
+def _first_failure(decoder: _Decoder, data: bytes, rows: int) -> tuple[int, bytes] | None:
     """Number and bytes of the first line that `decoder` does not take."""
     try:
-        if sum(len(decoder.decode_lines(piece)) for piece in _pieces(data)) == count_rows(data):
+        if sum(len(decoder.decode_lines(piece)) for piece in _pieces(data)) == rows:
             return None
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass
