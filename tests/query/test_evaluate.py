@@ -193,6 +193,14 @@ def test_order_limit_and_half_open_range(engine: Any) -> None:
         lines(engine, tenant, '{host="h1"}', limit=5001)
 
 
+def test_lines_of_one_time_stay_in_the_order_they_came_in(engine: Any) -> None:
+    tenant = engine.tenant()
+    engine.load(tenant, [{"ns": BASE, "body": f"frame {n}"} for n in range(50)])
+    said = [f"frame {n}" for n in range(50)]
+    assert lines(engine, tenant, '{host="h1"}', forward=True) == said
+    assert lines(engine, tenant, '{host="h1"}') == said[::-1]
+
+
 @pytest.mark.parametrize("forward", [True, False])
 @pytest.mark.parametrize("whole", [True, False])
 def test_slices_adjoin_and_cover(forward: bool, whole: bool) -> None:

@@ -129,3 +129,13 @@ def test_stored_frames_are_remembered_with_their_place(use: Use) -> None:
         }
 
     use(body)
+
+
+def test_lines_without_a_time_stay_in_order(use: Use) -> None:
+    async def body(table: LogTable, engine: Engine) -> None:
+        said = [f"  File {n}, in handler" for n in range(3_000)]
+        await table.insert([frame("\n".join(said).encode(), codec=Codec.LINES)])
+        found = await engine.rows("SELECT Body FROM logs ORDER BY Timestamp")
+        assert [row[0] for row in found] == said
+
+    use(body)

@@ -80,14 +80,15 @@ class Window:
 def log_rows(
     query: LogQuery, scope: Scope, start_ns: int, end_ns: int, limit: int, forward: bool
 ) -> Statement:
-    """Rows of ROW_COLUMNS in `[start_ns, end_ns)`, ordered by time."""
+    """Rows of ROW_COLUMNS in `[start_ns, end_ns)`, ordered by time; of one time, as they came."""
     bind = Binder()
     where = conditions(query, scope.tenant, scope.keys, bind)
     where.append(f"Timestamp >= {moment(start_ns, bind)}")
     where.append(f"Timestamp < {moment(end_ns, bind)}")
+    way = "ASC" if forward else "DESC"
     sql = (
         f"SELECT {ROW_COLUMNS} FROM {TABLE} WHERE {' AND '.join(where)} "
-        f"ORDER BY Timestamp {'ASC' if forward else 'DESC'} LIMIT {int(limit)}"
+        f"ORDER BY Timestamp {way}, _part_offset {way} LIMIT {int(limit)}"
     )
     return Statement(sql, bind.values)
 

@@ -57,7 +57,7 @@ class Follower:
         self._seen = Counter(map(_key, rows))
         spare = before.copy()
         fresh = []
-        for row in rows:
+        for row in reversed(rows):
             key = _key(row)
             if spare[key] > 0:
                 spare[key] -= 1
@@ -76,7 +76,7 @@ class Follower:
         where.append(f"Timestamp > {plan.moment(now - OLDEST_EVENT_NS, bind)}")
         sql = (
             f"SELECT {COLUMNS} FROM {plan.TABLE} WHERE {' AND '.join(where)} "
-            f"ORDER BY IngestTime DESC LIMIT {50 * limits.TAIL_ROWS}"
+            f"ORDER BY IngestTime DESC, _part_offset DESC LIMIT {50 * limits.TAIL_ROWS}"
         )
         return await self._service.run(plan.Statement(sql, bind.values))
 

@@ -172,7 +172,9 @@ def _lines_columns(headers: Sequence[Header]) -> dict[str, str]:
     return {
         **_identity(headers),
         "Timestamp": (
-            f"ifNull({_parsed(time)}, fromUnixTimestamp64Nano({_received(headers)}, 'UTC'))"
+            f"ifNull({_parsed(time)}, fromUnixTimestamp64Nano("
+            # A nanosecond apart, so that lines without a time of their own stay in order.
+            f"{_received(headers)} + toInt64(rowNumberInAllBlocks()), 'UTC'))"
         ),
         "ResourceAttributes": f"{_resources(headers)} AS all_resource",
         "ServiceName": _service("''"),
