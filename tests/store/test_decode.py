@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tailrace.core.contracts import Delivery, Position, Recorded
 from tailrace.core.frame import Codec, Hints
 from tailrace.store.engine import Engine
@@ -137,5 +139,27 @@ def test_lines_without_a_time_stay_in_order(use: Use) -> None:
         await table.insert([frame("\n".join(said).encode(), codec=Codec.LINES)])
         found = await engine.rows("SELECT Body FROM logs ORDER BY Timestamp")
         assert [row[0] for row in found] == said
+
+    use(body)
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("2026-01-01 12:00:00 ERROR failed", "ERROR"),
+        ("[warn] low", "WARN"),
+        ("level=info msg=x", "INFO"),
+        ("it ended with an error.", "ERROR"),
+        ("Error: no such file", "ERROR"),
+        ("install libgpg-error-dev 1.46", ""),
+        ("GET /error HTTP/1.1", ""),
+        ("opened error.log", ""),
+        ("information", ""),
+    ],
+)
+def test_a_level_is_a_word_of_its_own(line: str, level: str, use: Use) -> None:
+    async def body(table: LogTable, engine: Engine) -> None:
+        await table.insert([frame(line.encode(), codec=Codec.LINES)])
+        assert await engine.rows("SELECT SeverityText FROM logs") == [(level,)]
 
     use(body)

@@ -47,9 +47,11 @@ _SETTINGS = (
     "max_partitions_per_insert_block=0, "
     f"exclude_materialize_skip_indexes_on_insert='{','.join(schema.LATE_INDEXES)}'"
 )
+# A word of its own: no part of a path, a package or a file name.
 _LEVEL_WORD = (
-    r"(?i)\b(trace|debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|alert|panic|emerg)"
-    r"\b"
+    r"(?i)(?:^|[^\w./-])"
+    r"(trace|debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|alert|panic|emerg)"
+    r"(?:$|[^\w./-]|\.(?:\s|$))"
 )
 _LEADING_TIME = (
     r"^\[?(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)"
