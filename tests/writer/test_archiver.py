@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from tailrace.core.frame import Frame, Lane
@@ -154,5 +155,19 @@ def test_stop_drains_both_readers_whatever_the_last_frame_is(lane: Lane) -> None
             await asyncio.gather(*world.tasks)
         assert world.behind() == 0
         assert archived(world, frame(2)) == ([] if lane is Lane.HOT else bodies(2, 2))
+
+    World().scenario(body)
+
+
+def test_a_frame_sent_twice_is_found_by_the_ingest_time_it_was_stored_with() -> None:
+    async def body(world: World) -> None:
+        sent = frame(1)
+        again = msgspec.structs.replace(
+            sent, header=msgspec.structs.replace(sent.header, received_ns=1)
+        )
+        await world.queue.accept([sent])
+        await world.queue.accept([again])
+        await world.drained()
+        assert archived(world, sent) == bodies(1, 2)
 
     World().scenario(body)

@@ -119,14 +119,14 @@ class Archiver:
             await asyncio.sleep(0.1)
 
     async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
-        both = [d.frame.header for d in deliveries if d.frame.header.lane is Lane.BOTH]
-        recorded = await self._hot.remembered(both)
-        places = {d.after for d in deliveries}
-        # A frame that was sent twice is archived where it was stored first.
+        both = [d for d in deliveries if d.frame.header.lane is Lane.BOTH]
+        recorded = await self._hot.remembered([d.frame.header for d in both])
+        # A frame that was sent twice is archived where it was stored first: each has its own time of
+        # ingest, by which its rows are found.
         hot = [
-            msgspec.structs.replace(header, rows=recorded[header.key].rows)
-            for header in {header.key: header for header in both}.values()
-            if header.key in recorded and recorded[header.key].after in places
+            msgspec.structs.replace(d.frame.header, rows=recorded[d.frame.header.key].rows)
+            for d in both
+            if d.frame.header.key in recorded and recorded[d.frame.header.key].after == d.after
         ]
         await self._bulk.clear()
         bulk = await self._loader.load(await self._known.fresh(_of_bulk(deliveries)))
