@@ -121,8 +121,8 @@ class Archiver:
     async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
         both = [d for d in deliveries if d.frame.header.lane is Lane.BOTH]
         recorded = await self._hot.remembered([d.frame.header for d in both])
-        # A frame that was sent twice is archived where it was stored first: each has its own time of
-        # ingest, by which its rows are found.
+        # A frame that was sent twice is archived where it was stored first: each has a time of
+        # ingest of its own, by which its rows are found.
         hot = [
             msgspec.structs.replace(d.frame.header, rows=recorded[d.frame.header.key].rows)
             for d in both
