@@ -90,3 +90,17 @@ def test_hints_come_from_parameters() -> None:
         hints.from_parameters({"time_unit": "days"})
     with pytest.raises(InputError, match="time_key must be 1 to"):
         hints.from_parameters({"time_key": ""})
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"body":"a"}{"body":"b"}\n\n',
+        b"  \n",
+    ],
+    ids=["two in a line and a blank one", "a line of spaces"],
+)
+def test_lines_that_are_no_single_record_are_refused_wherever_they_stand(odd: bytes) -> None:
+    with pytest.raises(InputError) as caught:
+        records.decode(GOOD + odd)
+    assert caught.value.reason == "json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,12 +22,11 @@ from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints
 from tailrace.core.payload import ZSTD_LEVEL
 from tailrace.wire import frames, lines, records
 from tailrace.wire.content import Content
+from tailrace.wire.text import has_blank_line
 
 # A hash table and a window that stay in the caches of a core: 9% faster than the level's own on
 # chunks of a megabyte, and as small.
 _ZSTD = zstandard.ZstdCompressionParameters.from_level(ZSTD_LEVEL, window_log=18, hash_log=13)
-# Twice as fast as `b"\n\n" in data`.
-_blank_line = re.compile(rb"\n\n").search
 _MACHINE_ID = Path("/etc/machine-id")
 _KEY_BYTES = 200
 _VALUE_BYTES = 2 * limits.KIB
@@ -129,8 +127,7 @@ def _is_plain(data: Buffer) -> bool:
         data.isascii()
         and b"\0" not in data
         and b"\r" not in data
-        and _blank_line(data) is None
-        and not data.startswith(b"\n")
+        and not has_blank_line(data)
         and not lines.long_lines(data, limits.LINE_BYTES)
     )
 

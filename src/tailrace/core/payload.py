@@ -25,13 +25,14 @@ class Facts(msgspec.Struct, frozen=True):
     checksum: int
 
 
-def describe(data: bytes, rows: int | None = None) -> Facts:
-    """Facts of raw lines, counted where `rows` is not known.
+def count_rows(data: bytes) -> int:
+    """Rows of raw lines. A last line without a newline counts."""
+    return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
 
-    A last line without a newline counts as a row.
-    """
-    if rows is None:
-        rows = data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+
+def describe(data: bytes, rows: int | None = None) -> Facts:
+    """Facts of raw lines, counted where `rows` is not known."""
+    rows = count_rows(data) if rows is None else rows
     return Facts(rows, len(data), xxhash.xxh3_64_intdigest(data))
 
 

@@ -21,8 +21,3 @@ class Content(msgspec.Struct):
     hints: Hints = CANONICAL
     resource: dict[str, str] = {}
     repaired: dict[str, int] = {}
-
-
-def count_rows(data: bytes) -> int:
-    """Rows of raw lines. A last line without a newline counts."""
-    return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)

@@ -115,6 +115,6 @@ def _check_payload(frame: Frame, number: int) -> None:
             "checksum",
         )
     if header.codec is Codec.RECORDS:
-        hints = records.check(data, header.hints, header.rows)
+        hints = records.check(data, header.hints)
         if hints != header.hints:
             raise InputError(f"frame {number}: its records need foreign hints", "field")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tailrace.core import limits
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec
-from tailrace.wire.content import Content, count_rows
-from tailrace.wire.text import boundary, repair_text
+from tailrace.core.payload import count_rows
+from tailrace.wire.content import Content
+from tailrace.wire.text import boundary, has_blank_line, repair_text
 
 # Room inside LINE_BYTES for the mark that says how much was cut.
 _MARK_BYTES = 64
@@ -30,7 +31,7 @@ def repair(data: bytes, line_bytes: int = limits.LINE_BYTES) -> tuple[bytes, dic
     data, repaired = repair_text(data)
     if b"\r\n" in data:
         data = data.replace(b"\r\n", b"\n")
-    if b"\n\n" in data or data.startswith(b"\n"):
+    if has_blank_line(data):
         data, repaired["blank"] = _without_blank(data)
     data, cut = _cut_long(data, line_bytes)
     if cut:

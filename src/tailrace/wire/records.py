@@ -8,7 +8,6 @@ the engine with hints.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -18,9 +17,10 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import CANONICAL, Codec, Hints
 from tailrace.wire import hints as hinting
-from tailrace.wire.content import Content, count_rows
+from tailrace.wire.content import Content
 from tailrace.wire.lines import long_lines
-from tailrace.wire.text import repair_text
+from tailrace.wire.split import piece_end
+from tailrace.wire.text import has_blank_line, repair_text
 
 KEYS = frozenset(
     {"time", "severity", "body", "service", "trace_id", "span_id", "attributes", "resource"}
@@ -39,6 +39,7 @@ _RULES = {
 _MANY_BYTES = 6 * limits.ATTRIBUTES_PER_RECORD
 # Checked in pieces whose rows stay in the processor's cache: 1.4 times as fast as 4 MiB at once.
 _PIECE_BYTES = 128 * limits.KIB
+_NEWLINE = ord("\n")
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -73,37 +74,35 @@ def decode(
     """
     data, repaired = repair_text(data)
     data = _as_lines(data)
+    if not data:
+        raise InputError("body holds no record", "empty")
     _check_sizes(data)
-    rows = count_rows(data)
-    try:
-        hints = check(data, hints, rows)
-    except InputError:
-        # Looked for only now: most bodies have no blank line, and a search costs a pass.
-        data = _without_blank(data)
-        rows = count_rows(data)
-        hints = check(data, hints, rows)
+    hints, rows = _checked(data, hints)
     return Content(Codec.RECORDS, data, rows, hints, resource or {}, repaired)
 
 
-def check(data: bytes, hints: Hints, rows: int) -> Hints:
-    """The hints that all `rows` lines of `data` can be read with: `hints`, or their foreign form.
+def check(data: bytes, hints: Hints = CANONICAL) -> Hints:
+    """The hints that every line of `data` can be read with: `hints`, or their foreign form.
 
-    Raises InputError ("json", "field") for the first line that cannot, "empty" when there is none.
+    Raises InputError ("json", "field") for the first line that cannot.
     """
-    if not data:
-        raise InputError("body holds no record", "empty")
+    return _checked(data, hints)[0]
+
+
+def _checked(data: bytes, hints: Hints) -> tuple[Hints, int]:
+    """What `check` says, and the rows, which it counts on the way."""
     if not hints.foreign:
-        line = _first_failure(_canonical, data, rows)
+        number, line = _read(_canonical, data)
         if line is None:
-            return hints
-        if not _is_foreign(line[1]):
-            raise _explain(_canonical, *line)
+            return hints, number
+        if not _is_foreign(line):
+            raise _explain(_canonical, number, line)
         hints = hinting.foreign(hints)
     decoder = _foreign(hints)
-    line = _first_failure(decoder, data, rows)
+    number, line = _read(decoder, data)
     if line is not None:
-        raise _explain(decoder, *line)
-    return hints
+        raise _explain(decoder, number, line)
+    return hints, number
 
 
 @lru_cache(maxsize=64)
@@ -118,31 +117,34 @@ def _foreign(hints: Hints) -> _Decoder:
     return msgspec.json.Decoder(record)
 
 
-def _first_failure(decoder: _Decoder, data: bytes, rows: int) -> tuple[int, bytes] | None:
-    """Number and bytes of the first line that `decoder` does not take."""
-    try:
-        if sum(len(decoder.decode_lines(piece)) for piece in _pieces(data)) == rows:
-            return None
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        pass
-    for number, line in enumerate(data.split(b"\n"), 1):
+def _read(decoder: _Decoder, data: bytes) -> tuple[int, bytes | None]:
+    """The number of rows and None; or the number and bytes of the first line that `decoder` does
+    not take."""
+    view = memoryview(data)
+    done = start = 0
+    while start < len(data):
+        end = piece_end(data, start, _PIECE_BYTES)
+        rows = data.count(b"\n", start, end) + (data[end - 1] != _NEWLINE)
+        try:
+            whole = len(decoder.decode_lines(view[start:end])) == rows
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            whole = False
+        refused = None if whole else _refused(decoder, data[start:end], done + 1)
+        if refused is not None:
+            return refused
+        done += rows
+        start = end
+    return done, None
+
+
+def _refused(decoder: _Decoder, piece: bytes, first: int) -> tuple[int, bytes] | None:
+    """Number, counted from `first`, and bytes of the first line that `decoder` does not take."""
+    for number, line in enumerate(piece.splitlines(), first):
         try:
             decoder.decode(line)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return number, line
     return None
-
-
-def _pieces(data: bytes) -> Iterator[memoryview]:
-    """Whole lines, about _PIECE_BYTES at a time, not copied."""
-    view = memoryview(data)
-    start = 0
-    while start < len(data):
-        end = data.rfind(b"\n", start, start + _PIECE_BYTES) + 1
-        if end <= start:
-            end = data.find(b"\n", start) + 1 or len(data)
-        yield view[start:end]
-        start = end
 
 
 def _is_foreign(line: bytes) -> bool:
@@ -173,17 +175,16 @@ def _explain(decoder: _Decoder, number: int, line: bytes) -> InputError:
 
 
 def _as_lines(data: bytes) -> bytes:
-    """One object a line; the same object when it was that already."""
+    """NDJSON without blank lines; the same object when it was that already."""
     start = data[:64].lstrip()[:1] or data.lstrip()[:1]
     newline = data.find(b"\n")
     first = data if newline < 0 else data[:newline]
     if start == b"[" or (newline >= 0 and not _parses(first)):
-        return _flattened(data, start == b"[")
+        data = _flattened(data, start == b"[")
+    blank = has_blank_line(data) or data.startswith(b"\r")
+    if blank or (b"\r" in data and b"\n\r\n" in data):
+        return b"\n".join(line for line in data.split(b"\n") if line.strip())
     return data
-
-
-def _without_blank(data: bytes) -> bytes:
-    return b"\n".join(line for line in data.split(b"\n") if line.strip())
 
 
 def _parses(line: bytes) -> bool:

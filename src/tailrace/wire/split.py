@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.core import limits
-from tailrace.wire.content import count_rows
+from tailrace.core.payload import count_rows
 
 
 def split(
@@ -17,14 +17,14 @@ def split(
     pieces: list[bytes] = []
     position = 0
     while position < len(data):
-        end = _cut(data, position, limit_bytes)
+        end = piece_end(data, position, limit_bytes)
         pieces.extend(_by_rows(data[position:end], limit_rows))
         position = end
     return pieces
 
 
-def _cut(data: bytes, position: int, limit_bytes: int) -> int:
-    """Where the piece that starts at `position` ends."""
+def piece_end(data: bytes, position: int, limit_bytes: int) -> int:
+    """Where the piece of whole lines that starts at `position` ends."""
     if len(data) - position <= limit_bytes:
         return len(data)
     newline = data.rfind(b"\n", position, position + limit_bytes)

