@@ -49,7 +49,7 @@ def test_a_line_is_a_canonical_record_whatever_it_holds() -> None:
     except ValueError:
         logger.exception("failed", extra={"path": "/\udcff\x00\n", "count": 3, "why": None})
     data = stream.getvalue().encode()
-    assert records.check(data, CANONICAL, 1) == CANONICAL
+    assert records.check(data, CANONICAL) == CANONICAL
     assert data.count(b"\n") == 1
     assert len(data) < limits.LINE_BYTES
     row = lines(stream)[0]
@@ -64,6 +64,18 @@ def test_a_terminal_gets_text_that_does_nothing_to_it(monkeypatch: pytest.Monkey
     log.configure(stream=stream)
     log.get("agent").warning("file is not tailed", extra={"path": "/a\x1b[2J"})
     assert stream.getvalue().endswith("WARNING agent: file is not tailed path=/a\\x1b[2J\n")
+
+
+def test_a_traceback_does_nothing_to_a_terminal_either() -> None:
+    stream = Terminal()
+    log.configure(stream=stream)
+    try:
+        raise ValueError("\x1b]0;title\x07")
+    except ValueError:
+        log.get("gateway").exception("a decoder failed")
+    said = stream.getvalue()
+    assert "ValueError: \\x1b]0;title\\x07\n" in said
+    assert said.count("\n") > 3
 
 
 def test_the_file_is_private_and_bounded(tmp_path: Path) -> None:

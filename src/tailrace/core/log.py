@@ -23,6 +23,7 @@ from typing import IO
 import msgspec
 
 from tailrace.core import limits
+from tailrace.core.visible import visible
 
 _RESERVED = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
@@ -58,8 +59,8 @@ class Text(logging.Formatter):
         trace = details.pop("exception", "")
         words = [_cut(record.getMessage()), *(f"{k}={v}" for k, v in details.items())]
         room = record.name.removeprefix("tailrace.")
-        line = f"{at} {level} {room}: {_visible(' '.join(words))}"
-        return f"{line}\n{trace}" if trace else line
+        line = f"{at} {level} {room}: {visible(' '.join(words))}"
+        return "\n".join((line, *map(visible, trace.split("\n")))) if trace else line
 
 
 def _details(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:
@@ -72,10 +73,6 @@ def _details(formatter: logging.Formatter, record: logging.LogRecord) -> dict[st
 def _cut(text: str) -> str:
     """Short enough for a line, and without halves of characters, which no record may hold."""
     return text[: limits.LOG_TEXT_CHARS].encode(errors="backslashreplace").decode()
-
-
-def _visible(text: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class _Window:

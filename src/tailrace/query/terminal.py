@@ -1,40 +1,19 @@
-"""Lines and series as text for a terminal, as JSON, or as NDJSON.
-
-Nothing that came in a log is sent raw to a terminal: control, escape, bidirectional and other
-invisible characters are shown as escapes.
-"""
+"""Lines and series as text for a terminal, as JSON, or as NDJSON; see core/visible.py."""
 
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
 
 import msgspec
 
+from tailrace.core.visible import is_hidden, visible
 from tailrace.query.client import Line
 
 _COLOURS = {"fatal": "35", "error": "31", "warn": "33", "info": "32", "debug": "36", "trace": "90"}
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 FORMATS = ("text", "json", "ndjson")
-
-
-def visible(text: str) -> str:
-    """`text` with every character that a terminal might obey shown as an escape; tabs stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_visible, text))
-
-
-def _visible(char: str) -> str:
-    if char == "\t" or unicodedata.category(char) not in _HIDDEN:
-        return char
-    point = ord(char)
-    if char in "\n\r":
-        return "\\n" if char == "\n" else "\\r"
-    return f"\\x{point:02x}" if point < 256 else f"\\u{{{point:x}}}"
 
 
 def wants_colour(stream: IO[str], environ: Mapping[str, str] = os.environ) -> bool:
@@ -101,7 +80,7 @@ def _json(value: object) -> str:
 
 
 def _json_visible(char: str) -> str:
-    if unicodedata.category(char) not in _HIDDEN:
+    if not is_hidden(char):
         return char
     units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tailrace.core.errors import QueryError, TailraceError
+from tailrace.core.visible import visible
 from tailrace.query import client, terminal
 from tailrace.query.times import parse_span, parse_time
 
@@ -97,5 +98,5 @@ def _limit(text: str) -> int:
 
 def complain(message: str, code: int) -> int:
     """Say what is wrong on standard error; gives back `code`."""
-    print(f"tailrace: {terminal.visible(message)}", file=sys.stderr)
+    print(f"tailrace: {visible(message)}", file=sys.stderr)
     return code
