@@ -19,7 +19,9 @@ Jump = Callable[[str], None]
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 NONE, FORWARD, BACK = "+0s", "+3600s", "-3600s"
 
-pytestmark = pytest.mark.skipif(not LIBRARIES, reason="the Debian package faketime is missing")
+pytestmark = pytest.mark.skipif(
+    not LIBRARIES, reason="faketime is not installed: see scripts/system-packages.sh"
+)
 
 
 def start_with_a_clock(start: Start, home: Path) -> tuple[Server, Jump]:

@@ -108,7 +108,7 @@ def app() -> Starlette:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A tab of a browser."""
     if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
+        pytest.skip("chromium is not installed: see scripts/system-packages.sh")
     if not (STATIC / "index.html").is_file():
         pytest.skip("the page is not built: run `make setup`")
     with opened(tmp_path_factory.mktemp("chromium")) as tab:

@@ -17,6 +17,8 @@ from pathlib import Path
 import msgspec
 import xxhash
 
+from tailrace.core.disk import sync_directory
+
 _MAGIC = b"TRC1"
 _HEAD_BYTES = len(_MAGIC) + 8
 JOURNAL_KEY = "journal:"
@@ -111,12 +113,3 @@ def _parse(path: Path) -> State | None:
         return msgspec.msgpack.decode(body, type=State)
     except msgspec.MsgspecError:
         return None
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,8 +27,9 @@ from pathlib import Path
 import msgspec
 import xxhash
 
-from tailrace.agent.checkpoints import Mark, sync_directory
+from tailrace.agent.checkpoints import Mark
 from tailrace.core import limits, log
+from tailrace.core.disk import sync_directory
 from tailrace.core.metrics import Metrics
 
 _log = log.get("agent")

@@ -42,8 +42,6 @@ _T = TypeVar("_T")
 
 # A group is written at once; a larger one gains nothing more from sharing a sync.
 GROUP_BYTES = 8 * limits.MIB
-# How long an acknowledgement may wait for company.
-GROUP_COMMIT_S = 0.005
 BUSY_FULL_S = 5.0
 BUSY_DISK_S = 2.0
 # Damage that was named is named once, by whichever consumer meets it first.
@@ -79,7 +77,7 @@ class SegmentLog:
         queue_bytes: int = limits.QUEUE_BYTES,
         dead_letter_bytes: int = limits.DEAD_LETTER_BYTES,
         disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES,
-        group_commit_s: float = GROUP_COMMIT_S,
+        group_commit_s: float = limits.GROUP_COMMIT_S,
     ) -> None:
         self.directory = directory
         self.files = files

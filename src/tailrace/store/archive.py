@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tailrace.core.contracts import Position
+from tailrace.core.disk import sync_directory
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Header
 from tailrace.store import schema, sql
 from tailrace.store.engine import Engine
 from tailrace.store.logs import identified
-from tailrace.store.manifest import ArchiveFile, Manifest, Step, sync_directory
+from tailrace.store.manifest import ArchiveFile, Manifest, Step
 
 _HOUR_NS = 3_600_000_000_000
 _SETTINGS = (

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tailrace.core.contracts import Position
+from tailrace.core.disk import sync_directory
 from tailrace.core.errors import Corrupt
 
 
@@ -101,12 +102,3 @@ def _parse(line: bytes) -> Step | None:
     if f"{zlib.crc32(text):08x}".encode() != checksum:
         return None
     return msgspec.json.decode(text, type=Step)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -88,7 +88,8 @@ class Archiver:
         upto = self._consumer.position
         done = [d for d in deliveries if d.after <= self._archive.upto]
         todo = deliveries[len(done) :]
-        await self._remember(done)
+        # Bulk frames of a step whose record a crash cut short.
+        await self._remember(await self._known.fresh(_of_bulk(done)))
         if todo:
             await self._hot_written(upto)
             await self._write(todo, upto)
@@ -139,10 +140,9 @@ class Archiver:
         self._metrics.add("tailrace_archive_bytes_total", size)
 
     async def _remember(self, archived: Sequence[Delivery]) -> None:
-        """Record bulk-only frames; also those of a step whose record a crash cut short."""
-        fresh = await self._known.fresh(_of_bulk(archived))
-        await self._bulk.remember(fresh)
-        self._known.note(fresh)
+        """Record bulk-only frames that are not recorded yet."""
+        await self._bulk.remember(archived)
+        self._known.note(archived)
 
 
 def _of_bulk(deliveries: Sequence[Delivery]) -> list[Delivery]:

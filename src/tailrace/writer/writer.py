@@ -22,7 +22,7 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Writer:
-    """Runs until `stop`. `caught_up` is told the position after each commit."""
+    """Runs until `stop`."""
 
     def __init__(
         self, queue: Queue, consumer: Consumer, table: FrameTable, clock: Clock, metrics: Metrics
