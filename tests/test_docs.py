@@ -6,13 +6,14 @@ import argparse
 import re
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from tailrace.app.config import Config, InputSettings
+from tailrace.agent.inputs import AnyInput, Input, Keep, LogInput
+from tailrace.app.config import Config
 from tailrace.app.server import Runtime
 from tailrace.cli import COMMANDS, build_parser
 from tailrace.core.metrics import NAMES
@@ -46,17 +47,36 @@ def settings() -> dict[str, Any]:
 
 
 def test_every_setting_is_described_with_its_default_and_no_other() -> None:
-    described = rows("configuration.md")
-    dotted = {name for name in described if re.fullmatch(r"[a-z]+\.[a-z_]+", name)}
+    found = rows("configuration.md")
+    dotted = {name for name in found if re.fullmatch(r"[a-z]+\.[a-z_]+", name)}
     assert dotted == set(settings())
     for name, default in settings().items():
         if default:
-            assert described[name].startswith(f" `{default}` |"), name
+            assert found[name].startswith(f" `{getattr(default, 'text', default)}` |"), name
 
 
-def test_every_key_of_an_input_is_described_and_no_other() -> None:
-    keys = {field.name for field in msgspec.structs.fields(InputSettings)}
-    assert {name for name in rows("configuration.md") if "." not in name} == keys
+def described(page: str, heading: str) -> dict[str, str]:
+    """Table rows of one part of a page by their first cell, which is `code`."""
+    part = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", (DOCS / page).read_text(), re.M | re.S)
+    assert part, f"docs/{page} has no part {heading}"
+    return dict(re.findall(r"^\| `([^`]+)`[^|]*\|(.*)\|$", part[1], re.MULTILINE))
+
+
+def keys(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(struct)}
+
+
+@pytest.mark.parametrize("kind", get_args(AnyInput), ids=lambda kind: kind.__struct_config__.tag)
+def test_every_key_of_an_input_is_described_and_no_other(kind: type[Input]) -> None:
+    common = LogInput if issubclass(kind, LogInput) else Input
+    heading = f"`{kind.__struct_config__.tag}`"
+    assert set(described("inputs.md", heading)) == keys(kind) - keys(common)
+
+
+def test_every_key_that_inputs_share_is_described_and_no_other() -> None:
+    assert set(described("inputs.md", "Every input")) == {"type", *keys(Input)}
+    assert set(described("inputs.md", "Log inputs")) == keys(LogInput) - keys(Input)
+    assert set(described("inputs.md", "What is kept")) == keys(Keep)
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

@@ -9,8 +9,10 @@ from typing import Any
 
 from tailrace.agent.agent import recover
 from tailrace.agent.checkpoints import Checkpoints
+from tailrace.agent.feeders import journals
+from tailrace.agent.inputs import Files
 from tailrace.agent.reader import Reader
-from tailrace.agent.settings import AgentSettings, Input
+from tailrace.agent.settings import AgentSettings
 from tailrace.agent.spool import Entry, Spool
 from tailrace.core.clock import ManualClock
 from tailrace.core.metrics import Metrics
@@ -26,7 +28,7 @@ class Bench:
         self.log = root / "logs" / "a.log"
         self.settings = AgentSettings(
             **{
-                "inputs": [Input([str(root / "logs" / "*.log")])],
+                "inputs": [Files(paths=[str(root / "logs" / "*.log")])],
                 "directory": str(root / "state"),
                 "gateways": [],
                 **changes,
@@ -49,7 +51,14 @@ class Bench:
         state = recover(checkpoints, self.spool, self.clock)
         self._started = True
         self.reader = Reader(
-            self.settings, state, checkpoints, self.spool, self.clock, self.metrics, lambda: None
+            self.settings,
+            state,
+            checkpoints,
+            self.spool,
+            self.clock,
+            self.metrics,
+            lambda: None,
+            journals(self.settings, state),
         )
 
     def step(self, seconds: float = 1.5) -> list[bytes]:
@@ -75,8 +84,8 @@ class Bench:
 
     def close(self) -> None:
         """The children of a process that is gone have nobody to write to."""
-        for journal in self.reader._journals if self._started else ():
-            journal.close()
+        for source in self.reader._sources if self._started else ():
+            source.close()
 
     def fail_appends(self, count: int) -> list[OSError]:
         """The next `count` writes to the spool find the disk full; the list shrinks as they do."""

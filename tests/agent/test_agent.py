@@ -9,7 +9,8 @@ from fakes import FakeGateway
 
 from tailrace.agent import ship
 from tailrace.agent.agent import Agent
-from tailrace.agent.settings import AgentSettings, Input
+from tailrace.agent.inputs import Files
+from tailrace.agent.settings import AgentSettings
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Codec
@@ -18,12 +19,13 @@ from tailrace.core.metrics import Metrics
 
 def settings(tmp_path: Path, gateway: str, **changes: Any) -> AgentSettings:
     values: dict[str, Any] = {
-        "inputs": [Input([str(tmp_path / "logs" / "*.log")])],
+        "inputs": [Files(paths=[str(tmp_path / "logs" / "*.log")])],
         "directory": str(tmp_path / "state"),
         "gateways": [gateway],
         "poll_interval_s": 0.02,
         "flush_interval_s": 0.02,
         "linger_s": 0.2,
+        "resource": {"host.name": "here"},
     }
     return AgentSettings(**{**values, **changes})
 
@@ -45,7 +47,7 @@ def test_lines_arrive_with_identifiers_and_the_token(
     tmp_path: Path, log_file: Path, gateway: FakeGateway
 ) -> None:
     log_file.write_bytes(b"one\ntwo\n")
-    source = Input([str(log_file)], resource={"cloud.region": "north"})
+    source = Files(paths=[str(log_file)], resource={"cloud.region": "north"})
     agent, metrics = start(settings(tmp_path, gateway.url, inputs=[source], token="secret"))
     assert gateway.wait(lambda: gateway.lines() == [b"one", b"two"])
     agent.stop(5.0)
@@ -54,7 +56,7 @@ def test_lines_arrive_with_identifiers_and_the_token(
     assert resource["log.file.path"] == str(log_file)
     assert resource["service.name"] == "shop"
     assert resource["cloud.region"] == "north"
-    assert resource["host.name"]
+    assert resource["host.name"] == "here"
     assert (frame.header.seq, frame.header.rows) == (1, 2)
     assert gateway.tokens == {"Bearer secret"}
     assert metrics.get("tailrace_agent_lines_total") == 2
@@ -175,7 +177,7 @@ def test_records_that_are_not_json_travel_as_lines(
 ) -> None:
     log_file.write_bytes(b'{"msg":"fine"}\n')
     log_file.with_name("bad.log").write_bytes(b"{oops\n")
-    source = Input([str(log_file.parent / "*.log")], codec="records")
+    source = Files(paths=[str(log_file.parent / "*.log")], codec="records")
     agent, _ = start(settings(tmp_path, gateway.url, inputs=[source]))
     assert gateway.wait(lambda: len(gateway.taken) == 2)
     agent.stop(5.0)

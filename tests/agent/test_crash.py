@@ -106,7 +106,7 @@ def test_every_entry_of_a_journal_arrives_once_by_number_through_kill_9(
     chance = random.Random(8)
     written = WrittenJournal(tmp_path / "journal")
     config = tmp_path / "agent.toml"
-    source = f'journal = true\ndirectory = "{written.directory}"'
+    source = f'type = "journal"\ndirectory = "{written.directory}"'
     config.write_text(CONFIG.format(home=tmp_path, gateway=gateway.url, input=source))
     gateway.judge = moody(8)
     process = launch(config)

@@ -14,8 +14,8 @@ from driving import Bench
 from journals import START_US, WrittenJournal, needed
 
 from tailrace.agent import journal as module
+from tailrace.agent.inputs import JournalInput
 from tailrace.agent.journal import journal_available
-from tailrace.agent.settings import Input
 from tailrace.core import limits
 
 pytestmark = needed
@@ -33,7 +33,7 @@ def launch(tmp_path: Path, written: WrittenJournal) -> Iterator[Launch]:
     started: list[Bench] = []
 
     def begin(**changes: Any) -> Bench:
-        source = Input(codec="records", journal=True, directory=str(written.directory), **changes)
+        source = JournalInput(directory=str(written.directory), **changes)
         started.append(Bench(tmp_path / "agent", inputs=[source]))
         return started[-1]
 
@@ -107,7 +107,7 @@ def test_a_child_that_dies_is_replaced(written: WrittenJournal, launch: Launch) 
     bench = launch()
     written.write("one")
     assert step_until(bench, 1) == ["one"]
-    child = bench.reader._journals[0]._child
+    child = bench.reader._sources[0]._child
     assert child is not None
     child.kill()
     written.write("two")
@@ -145,7 +145,7 @@ def test_a_cursor_that_journalctl_refuses_is_a_warning_too(
 ) -> None:
     written.write("one")
     bench = launch()
-    journal = bench.reader._journals[0]
+    journal = bench.reader._sources[0]
     bench.step(0.0)
     journal.close()
     journal.ahead = module.Mark("journal", cursor="nonsense")
@@ -189,7 +189,7 @@ def test_an_entry_beyond_the_limit_is_left_out_and_counted(
     bench = launch()
     assert step_until(bench, 2) == ["before", "after"]
     assert bench.metrics.get("tailrace_agent_dropped_total", "oversize") == 1
-    assert len(bench.reader._journals[0]._buffer) == 0
+    assert len(bench.reader._sources[0]._buffer) == 0
 
 
 def test_a_long_message_is_cut_and_bytes_are_text(written: WrittenJournal, launch: Launch) -> None:

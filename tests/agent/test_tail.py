@@ -9,7 +9,7 @@ from driving import Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tailrace.agent.settings import Input
+from tailrace.agent.inputs import Files
 from tailrace.core import limits
 
 
@@ -93,7 +93,7 @@ def test_what_is_not_text_or_our_own_is_left_alone(tmp_path: Path) -> None:
 
 def test_start_at_the_end_leaves_out_only_what_was_there_first(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    source = Input([str(bench.log.parent / "*.log")], start="end")
+    source = Files(paths=[str(bench.log.parent / "*.log")], start="end")
     bench = Bench(tmp_path, inputs=[source])
     bench.write(b"old\nhalf")
     assert bench.step() == []

@@ -19,6 +19,7 @@ from tailrace.app.commands.up import OWN_LOG, machine_logs
 from tailrace.core import log
 from tailrace.core.clock import SystemClock
 from tailrace.core.metrics import Metrics
+from tailrace.core.units import Seconds
 
 REPEATS = 3
 WINDOW_S = 0.5
@@ -71,7 +72,7 @@ def test_a_line_caused_by_shipping_a_line_stays_bounded(
 ) -> None:
     config = configuration.Config()
     config.agent.gateways = [gateway]
-    config.agent.poll_interval = config.agent.flush_interval = "5ms"
+    config.agent.poll_interval = config.agent.flush_interval = Seconds("5ms")
     config.agent.inputs = machine_logs(tmp_path)[1:]
     agent = Agent(agent_settings(config, tmp_path), SystemClock(), Metrics())
     log.get("app").info("the first line")

@@ -16,6 +16,7 @@ import uuid
 from pathlib import Path
 
 from tailrace.agent.checkpoints import Checkpoints, State
+from tailrace.agent.feeders import feeders, journals
 from tailrace.agent.reader import Reader
 from tailrace.agent.rejected import Rejected
 from tailrace.agent.settings import AgentSettings
@@ -48,17 +49,30 @@ class Agent:
         rejected = Rejected(directory / "rejected", metrics)
         self._spool = spool
         self._shipper = Shipper(spool, sender, rejected, metrics, settings.flush_interval_s)
+        self._feeders = feeders(settings, state, self._wake)
         self._reader = Reader(
-            settings, state, checkpoints, spool, clock, metrics, self._shipper.new.set
+            settings,
+            state,
+            checkpoints,
+            spool,
+            clock,
+            metrics,
+            self._shipper.new.set,
+            [*journals(settings, state), *(feeder.intake for feeder in self._feeders)],
         )
         self._reading = threading.Thread(target=self._reader.run, name="agent-read", daemon=True)
         self._shipping = threading.Thread(target=self._shipper.run, name="agent-ship", daemon=True)
         self._stopped = threading.Event()
 
+    def _wake(self) -> None:
+        self._reader.wake.set()
+
     def start(self) -> None:
-        """Begin to read and ship."""
+        """Begin to read and ship. Raises ConfigError when an input can never work."""
         self._reading.start()
         self._shipping.start()
+        for feeder in self._feeders:
+            feeder.start()
 
     def run(self) -> None:
         """Start, and return after another thread has called `stop`."""
@@ -68,6 +82,8 @@ class Agent:
     def stop(self, deadline_s: float) -> None:
         """Read what is there, ship what can be shipped in time; the rest stays in the spool."""
         end_s = time.monotonic() + deadline_s
+        for feeder in self._feeders:
+            feeder.stop()
         self._reader.stop.set()
         self._reader.wake.set()
         self._reading.join(deadline_s / 2)

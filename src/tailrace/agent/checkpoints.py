@@ -21,7 +21,9 @@ from tailrace.core.disk import sync_directory
 
 _MAGIC = b"TRC1"
 _HEAD_BYTES = len(_MAGIC) + 8
-JOURNAL_KEY = "journal:"
+# Keys of sources that are no files: those that find their place again, and those that cannot.
+CURSOR_KEY = "cursor:"
+MEMORY_KEY = "memory:"
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -29,8 +31,8 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
     `head`: xxh3 of the first 256 bytes, or of the first `offset` when that is less. `tail`: xxh3
     of the 64 bytes before `offset`. `cutting`: `offset` lies inside a line that was cut, whose
-    rest is to be left out. `path`: where the file was first seen. `cursor`: of a journal, which
-    has nothing else, the entry that was read last.
+    rest is to be left out. `path`: where the file was first seen. `cursor`: of a journal, or
+    another input that is no file, what was read last.
     """
 
     path: str
@@ -42,7 +44,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(msgspec.Struct):
-    """All that an agent must remember. `files` is keyed by "device:inode", `journals` by input.
+    """All that an agent must remember. `files` is keyed by "device:inode", `cursors` by input.
 
     `epoch` and `next_seq` number the frames, `next_entry` the entries of the spool; every entry
     below `acked` is with the gateway. `patterns`: inputs that have been started before.
@@ -55,11 +57,14 @@ class State(msgspec.Struct):
     acked: int = 1
     files: dict[str, Mark] = {}
     patterns: list[str] = []
-    journals: dict[str, Mark] = {}
+    cursors: dict[str, Mark] = {}
 
     def cover(self, key: str, mark: Mark) -> None:
-        """The file or journal `key` is taken up to `mark`."""
-        (self.journals if key.startswith(JOURNAL_KEY) else self.files)[key] = mark
+        """The source `key` is taken up to `mark`."""
+        if key.startswith(CURSOR_KEY):
+            self.cursors[key] = mark
+        elif not key.startswith(MEMORY_KEY):
+            self.files[key] = mark
 
 
 class Loaded(msgspec.Struct, frozen=True):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -12,9 +10,9 @@ import xxhash
 import zstandard
 
 from tailrace.agent.checkpoints import State
-from tailrace.agent.settings import Input
+from tailrace.agent.inputs import Input
+from tailrace.agent.source import Buffer, Piece
 from tailrace.agent.spool import Entry, Note
-from tailrace.agent.tailed import Buffer, Piece
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.errors import InputError
@@ -27,7 +25,6 @@ from tailrace.wire.text import has_blank_line
 # A hash table and a window that stay in the caches of a core: 9% faster than the level's own on
 # chunks of a megabyte, and as small.
 _ZSTD = zstandard.ZstdCompressionParameters.from_level(ZSTD_LEVEL, window_log=18, hash_log=13)
-_MACHINE_ID = Path("/etc/machine-id")
 _KEY_BYTES = 200
 _VALUE_BYTES = 2 * limits.KIB
 
@@ -35,10 +32,11 @@ _VALUE_BYTES = 2 * limits.KIB
 class Framer:
     """Numbers what it frames from `state` on; `rewind` after a batch that was not kept."""
 
-    def __init__(self, state: State, clock: Clock) -> None:
+    def __init__(self, state: State, clock: Clock, resource: Mapping[str, str]) -> None:
+        """`resource`: identifiers of the machine, for every frame."""
         self._state = state
         self._clock = clock
-        self._identity = identity()
+        self._machine = resource
         self._compressor = zstandard.ZstdCompressor(compression_params=_ZSTD)
         self.rewind()
 
@@ -55,7 +53,7 @@ class Framer:
         No entry when there is no line but blank ones.
         Records that are not valid JSON travel as lines: nothing is lost, and a person sees why.
         """
-        checked = _checked(piece, source)
+        checked = _checked(piece)
         if checked is None:
             return None, {}
         after = piece.after
@@ -68,9 +66,10 @@ class Framer:
             bytes=len(checked.data),
             checksum=xxhash.xxh3_64_intdigest(checked.data),
             received_ns=self._clock.wall_ns(),
+            signal=piece.signal,
             codec=checked.codec,
             hints=checked.hints,
-            resource=self._resource(source, after.path),
+            resource=self._resource(source, piece.resource),
         )
         payload = self._compressor.compress(checked.data)
         wire = frames.encode([Frame(header, payload)])[len(frames.MAGIC) :]
@@ -79,13 +78,9 @@ class Framer:
         self._entry += 1
         return Entry(note, wire), checked.repaired
 
-    def _resource(self, source: Input, path: str) -> dict[str, str]:
-        resource = {
-            **self._identity,
-            "service.name": source.service or Path(path).stem,
-            **({} if source.journal else {"log.file.path": path}),
-            **source.resource,
-        }
+    def _resource(self, source: Input, of_piece: Mapping[str, str]) -> dict[str, str]:
+        named = {"service.name": source.service} if source.service else {}
+        resource = {**self._machine, **of_piece, **named, **source.resource}
         kept = list(resource.items())[: limits.RESOURCE_ATTRIBUTES]
         return {_text(key)[:_KEY_BYTES]: _text(value)[: _VALUE_BYTES // 4] for key, value in kept}
 
@@ -100,17 +95,17 @@ class _Checked(NamedTuple):
     repaired: Mapping[str, int] = MappingProxyType({})
 
 
-def _checked(piece: Piece, source: Input) -> _Checked | None:
-    if source.codec == "lines" and _is_plain(piece.data):
-        return _Checked(piece.data, piece.rows)
-    content = _content(bytes(piece.data), source)
+def _checked(piece: Piece) -> _Checked | None:
+    if piece.checked or (piece.codec is Codec.LINES and _is_plain(piece.data)):
+        return _Checked(piece.data, piece.rows, piece.codec, piece.hints)
+    content = _content(bytes(piece.data), piece.codec)
     if content is None:
         return None
     return _Checked(content.data, content.rows, content.codec, content.hints, content.repaired)
 
 
-def _content(data: bytes, source: Input) -> Content | None:
-    if source.codec == "records":
+def _content(data: bytes, codec: Codec) -> Content | None:
+    if codec is Codec.RECORDS:
         try:
             return records.decode(data)
         except InputError:
@@ -135,13 +130,3 @@ def _is_plain(data: Buffer) -> bool:
 def _text(value: str) -> str:
     """A path may hold bytes that are not UTF-8."""
     return value.encode(errors="replace").decode() if not value.isascii() else value
-
-
-def identity() -> dict[str, str]:
-    """`host.name`, and `host.id` where the machine has one."""
-    found = {"host.name": socket.gethostname()}
-    try:
-        machine = _MACHINE_ID.read_text().strip()
-    except OSError:
-        return found
-    return {**found, "host.id": machine} if machine else found

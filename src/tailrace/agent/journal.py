@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from tailrace.agent.checkpoints import JOURNAL_KEY, Mark, State
-from tailrace.agent.settings import Input
-from tailrace.agent.tailed import Piece
+from tailrace.agent.checkpoints import CURSOR_KEY, Mark, State
+from tailrace.agent.inputs import JournalInput
+from tailrace.agent.source import Piece
 from tailrace.core import limits, log
+from tailrace.core.frame import Codec
 from tailrace.wire import journal
 
 _log = log.get("agent")
@@ -50,11 +51,11 @@ class Journal:
     `mark` is how far the spool holds it, `ahead` how far it was read.
     """
 
-    def __init__(self, source: Input, state: State, flush_interval_s: float) -> None:
+    def __init__(self, source: JournalInput, state: State, flush_interval_s: float) -> None:
         self.input = source
-        self.key = f"{JOURNAL_KEY}{source.directory}|{','.join(sorted(source.units))}"
-        self._begun = self.key in state.journals
-        self.mark = state.journals.get(self.key, Mark("journal"))
+        self.key = f"{CURSOR_KEY}journal|{source.directory}|{','.join(sorted(source.units))}"
+        self._begun = self.key in state.cursors
+        self.mark = state.cursors.get(self.key, Mark("journal"))
         self.ahead = self.mark
         self._flush_interval_s = flush_interval_s
         self._child: subprocess.Popen[bytes] | None = None
@@ -196,7 +197,18 @@ class Journal:
             self.ahead = Mark("journal", cursor=found.last)
         if not (found.rows or dropped):
             return None
-        return Piece(found.data, found.rows, self.ahead, found.repaired, dropped)
+        return Piece(
+            found.data,
+            found.rows,
+            self.ahead,
+            Codec.RECORDS,
+            checked=True,
+            repaired=found.repaired,
+            dropped=dropped,
+        )
+
+    def commit(self, after: Mark) -> None:
+        self.mark = after
 
     def reset(self) -> None:
         """Forget what was read ahead of the mark."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
 from tailrace.agent.framing import Framer
-from tailrace.agent.journal import Journal
 from tailrace.agent.settings import AgentSettings
+from tailrace.agent.source import Piece, Source
 from tailrace.agent.spool import Entry, Spool
 from tailrace.agent.tail import Tail
-from tailrace.agent.tailed import NotText, Piece, TailedFile
+from tailrace.agent.tailed import NotText, TailedFile
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
 from tailrace.core.metrics import Metrics
@@ -35,7 +35,7 @@ BATCH_BYTES = 4 * limits.MIB
 class _Taken(NamedTuple):
     """What a batch needs to know of a piece: its bytes live in the entry, compressed."""
 
-    origin: TailedFile | Journal
+    origin: TailedFile | Source
     after: Mark
     size: int
     entry: Entry | None
@@ -55,7 +55,9 @@ class Reader:
         clock: Clock,
         metrics: Metrics,
         spooled: Callable[[], None],
+        sources: Sequence[Source] = (),
     ) -> None:
+        """`sources`: all but files."""
         self._settings = settings
         self._state = state
         self._checkpoints = checkpoints
@@ -64,12 +66,8 @@ class Reader:
         self._metrics = metrics
         self._spooled = spooled
         self._tail = Tail(settings, state)
-        self._journals = [
-            Journal(source, state, settings.flush_interval_s)
-            for source in settings.inputs
-            if source.journal
-        ]
-        self._framer = Framer(state, clock)
+        self._sources = sources
+        self._framer = Framer(state, clock, settings.resource)
         self._buffer = bytearray()
         self._batch: list[_Taken] = []
         self._batch_bytes = 0
@@ -96,22 +94,22 @@ class Reader:
             if not busy:
                 self.wake.wait(self._settings.poll_interval_s)
         self._tail.close()
-        for journal in self._journals:
-            journal.close()
+        for source in self._sources:
+            source.close()
 
     def round(self, hurry: bool = False) -> bool:
         """Look, read for at most a second, save. True when there may be more to read now."""
         now_s = self._clock.monotonic_s()
         if hurry or now_s - self._looked_s >= LOOK_INTERVAL_S:
             self._looked_s = now_s
-            begun = [journal for journal in self._journals if journal.begin(now_s)]
-            for journal in begun:
-                self._state.cover(journal.key, journal.mark)
+            begun = [source for source in self._sources if source.begin(now_s)]
+            for source in begun:
+                self._state.cover(source.key, source.mark)
             if self._tail.look(now_s) or begun:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
-        more = self._read_journals(now_s, hurry)
+        more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
         if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
@@ -121,17 +119,17 @@ class Reader:
     def _has_room(self) -> bool:
         return self._spool.has_room(self._batch_bytes)
 
-    def _read_journals(self, now_s: float, hurry: bool) -> bool:
+    def _read_sources(self, now_s: float, hurry: bool) -> bool:
         """A batch of each. True when there is more."""
         more = False
-        for journal in self._journals:
+        for source in self._sources:
             for _ in range(BATCH_CHUNKS):
                 piece = None
                 if self._has_room():
-                    piece = journal.read(self._settings.read_bytes, now_s, hurry)
+                    piece = source.read(self._settings.read_bytes, now_s, hurry)
                 if piece is None:
                     break
-                self._keep(journal, piece)
+                self._keep(source, piece)
                 if self._full():
                     self._commit()
             else:
@@ -172,7 +170,7 @@ class Reader:
         self._keep(file, piece)
         return True
 
-    def _keep(self, origin: TailedFile | Journal, piece: Piece) -> None:
+    def _keep(self, origin: TailedFile | Source, piece: Piece) -> None:
         """A piece into the batch."""
         entry, repaired = None, Counter(piece.repaired)
         if piece.data:
@@ -204,7 +202,7 @@ class Reader:
             self._state.next_seq = entries[-1].note.seq + 1
         for taken in batch:
             self._changed |= taken.entry is None
-            taken.origin.mark = taken.after
+            taken.origin.commit(taken.after)
             self._state.cover(taken.origin.key, taken.after)
         self._count(batch)
         if entries:
@@ -214,8 +212,8 @@ class Reader:
         self._framer.rewind()
         for file in self._tail.files.values():
             file.reset()
-        for journal in self._journals:
-            journal.reset()
+        for source in self._sources:
+            source.reset()
         self._batch, self._batch_bytes, self._chunks = [], 0, 0
 
     def _count(self, batch: list[_Taken]) -> None:

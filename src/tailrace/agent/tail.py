@@ -15,7 +15,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from tailrace.agent.checkpoints import Mark, State
-from tailrace.agent.settings import AgentSettings, Input
+from tailrace.agent.inputs import Files
+from tailrace.agent.settings import AgentSettings
 from tailrace.agent.tailed import TEXT_BYTES, TailedFile
 from tailrace.core import limits, log
 
@@ -34,6 +35,7 @@ class Tail:
         self, settings: AgentSettings, state: State, open_files: int = limits.TAIL_FILES
     ) -> None:
         self._settings = settings
+        self._inputs = [source for source in settings.inputs if isinstance(source, Files)]
         self._state = state
         self._open_files = open_files
         never = [*settings.never, settings.directory]
@@ -60,15 +62,15 @@ class Tail:
                 at_end |= self._admit(path, source, now_s)
         if self._first:
             self._find_lost(now_s)
-            self._state.patterns = sorted({p for i in self._settings.inputs for p in i.paths})
+            self._state.patterns = sorted({p for i in self._inputs for p in i.paths})
             self._first = False
         self._skipped = {k: until for k, until in self._skipped.items() if k in present}
         for file in list(self.files.values()):
             self._follow(file, present.get(file.key, []), now_s)
         return at_end
 
-    def _matches(self) -> Iterator[tuple[str, Input]]:
-        for source in self._settings.inputs:
+    def _matches(self) -> Iterator[tuple[str, Files]]:
+        for source in self._inputs:
             for pattern in source.paths:
                 for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - patterns
                     if not path.endswith(_PACKED) and not any(
@@ -95,7 +97,7 @@ class Tail:
             return False
         return link.st_uid not in (0, os.geteuid(), Path(path).stat().st_uid)
 
-    def _admit(self, path: str, source: Input, now_s: float) -> bool:
+    def _admit(self, path: str, source: Files, now_s: float) -> bool:
         """Begin to tail; True when it begins at its end."""
         descriptor = -1
         try:
@@ -140,7 +142,7 @@ class Tail:
             file.close()
         return at_end
 
-    def _starts_at_end(self, source: Input) -> bool:
+    def _starts_at_end(self, source: Files) -> bool:
         return source.start == "end" and not self._known.issuperset(source.paths)
 
     def _find_lost(self, now_s: float) -> None:
@@ -165,8 +167,8 @@ class Tail:
             except OSError as error:
                 _log.warning("rotated file not read", extra={"path": place, "why": str(error)})
 
-    def _input_of(self, path: str) -> Input | None:
-        for source in self._settings.inputs:
+    def _input_of(self, path: str) -> Files | None:
+        for source in self._inputs:
             if any(fnmatch(path, pattern) for pattern in source.paths):
                 return source
         return None

@@ -7,14 +7,15 @@ were read before the offset; their hashes say so, and it is read from its beginn
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from pathlib import Path
 
-import msgspec
 import xxhash
 
 from tailrace.agent.checkpoints import Mark
-from tailrace.agent.settings import Input
+from tailrace.agent.inputs import Files
+from tailrace.agent.source import Buffer, Piece
 from tailrace.core import limits, log
+from tailrace.core.frame import Codec
 from tailrace.wire.split import split
 from tailrace.wire.text import boundary
 
@@ -25,25 +26,8 @@ TEXT_BYTES = 4096
 CUT_MARK = " …[cut]".encode()
 
 
-Buffer = bytes | bytearray
-
-
 class NotText(Exception):  # noqa: N818 - reads as the condition it reports
     """The file begins with a block that holds a NUL."""
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """`rows` whole lines (maybe none), the mark after them, and what became of the others.
-
-    `repaired` counts by reason what was changed, `dropped` what was left out. `data` may be the
-    buffer that was read into: it is valid until the next read.
-    """
-
-    data: Buffer
-    rows: int
-    after: Mark
-    repaired: Mapping[str, int] = {}
-    dropped: Mapping[str, int] = {}
 
 
 class TailedFile:
@@ -53,7 +37,7 @@ class TailedFile:
     is gone or taken by another file. `descriptor` is None while it is closed.
     """
 
-    def __init__(self, place: str, key: str, source: Input, mark: Mark, now_s: float) -> None:
+    def __init__(self, place: str, key: str, source: Files, mark: Mark, now_s: float) -> None:
         self.place = place
         self.key = key
         self.input = source
@@ -67,6 +51,12 @@ class TailedFile:
         self.descriptor: int | None = None
         self.seen: tuple[int, int] | None = None  # size and mtime when read to the end
         self._text = mark.offset > 0
+        self._codec = Codec.RECORDS if source.codec == "records" else Codec.LINES
+        self._resource = {"service.name": Path(mark.path).stem, "log.file.path": mark.path}
+
+    def commit(self, after: Mark) -> None:
+        """The spool holds everything up to `after`, durably."""
+        self.mark = after
 
     def reset(self) -> None:
         """Forget what was read ahead of the mark."""
@@ -102,7 +92,7 @@ class TailedFile:
             if newline >= 0:
                 self.seen = None
             after = self._after(start, taken, cutting=newline < 0 and not self.final)
-            return Piece(b"", 0, after) if taken or after != start else None
+            return self._of(b"", 0, after) if taken or after != start else None
         newline = data.rfind(b"\n")
         if newline >= 0:
             del data[newline + 1 :]
@@ -111,21 +101,25 @@ class TailedFile:
             head = bytes(data[: limits.LINE_BYTES])
             kept = head[: boundary(head, limits.LINE_BYTES - len(CUT_MARK))]
             after = self._after(start, size, cutting=True)
-            return Piece(kept + CUT_MARK + b"\n", 1, after, {"line_length": 1})
+            line = kept + CUT_MARK + b"\n"
+            return self._of(line, 1, after, line_length=1)
         if self.final and data:
-            return Piece(data + b"\n", 1, self._after(start, len(data)))
+            return self._of(data + b"\n", 1, self._after(start, len(data)))
         if start is not self.ahead:
             self.ahead = start
-            return Piece(b"", 0, start)
+            return self._of(b"", 0, start)
         return None
+
+    def _of(self, data: Buffer, rows: int, after: Mark, **repaired: int) -> Piece:
+        return Piece(data, rows, after, self._codec, resource=self._resource, repaired=repaired)
 
     def _lines(self, start: Mark, data: bytearray) -> Piece:
         rows = data.count(b"\n")
         if rows <= limits.FRAME_ROWS:
-            return Piece(data, rows, self._after(start, len(data)))
+            return self._of(data, rows, self._after(start, len(data)))
         self.seen = None
         part = split(bytes(data))[0]
-        return Piece(part, part.count(b"\n"), self._after(start, len(part)))
+        return self._of(part, part.count(b"\n"), self._after(start, len(part)))
 
     def _after(self, start: Mark, taken: int, cutting: bool = False) -> Mark:
         offset = start.offset + taken

@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.settings import AgentSettings, Input
+from tailrace.agent.identity import identity
+from tailrace.agent.settings import AgentSettings
 from tailrace.app import config as configuration
-from tailrace.app.config import Config, InputSettings
-from tailrace.app.units import duration_s, size_bytes
+from tailrace.app.config import Config
 from tailrace.core import log
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import ConfigError
@@ -26,35 +26,22 @@ def agent_settings(config: Config, data: Path) -> AgentSettings:
     if not agent.gateways:
         token = configuration.token(config.server, "server")
     return AgentSettings(
-        inputs=[_input(entry) for entry in agent.inputs],
+        inputs=agent.inputs,
         directory=str(Path(agent.directory) if agent.directory else data / "agent"),
         gateways=agent.gateways or [configuration.url(config)],
         token=token,
-        spool_bytes=size_bytes(agent.spool, "agent.spool"),
-        poll_interval_s=duration_s(agent.poll_interval, "agent.poll_interval"),
-        flush_interval_s=duration_s(agent.flush_interval, "agent.flush_interval"),
+        spool_bytes=agent.spool,
+        poll_interval_s=agent.poll_interval,
+        flush_interval_s=agent.flush_interval,
         # Not all of `data`: tailrace's own log lies in it, and the demo's files.
         never=[str(path) for path in (data / "queue", data / "store", archive(config, data))],
+        resource=identity(),
     )
 
 
 def archive(config: Config, data: Path) -> Path:
     """The directory of the archive."""
     return Path(config.archive.directory) if config.archive.directory else data / "archive"
-
-
-def _input(entry: InputSettings) -> Input:
-    return Input(
-        paths=entry.paths,
-        exclude=entry.exclude,
-        service=entry.service,
-        resource=entry.resource,
-        start=entry.start,
-        codec="records" if entry.journal else entry.codec,
-        journal=entry.journal,
-        units=entry.units,
-        directory=entry.directory,
-    )
 
 
 def run_agent(config: Config) -> None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from tailrace.agent.inputs import AnyInput, Files, JournalInput
 from tailrace.app.paths import check_paths
-from tailrace.app.units import duration_s, size_bytes
+from tailrace.core import units
 from tailrace.core.errors import ConfigError
+from tailrace.core.units import Seconds, Size
 
 _PREFIX = "TAILRACE_"
 
@@ -35,37 +37,23 @@ class Server(msgspec.Struct, forbid_unknown_fields=True):
 class QueueSettings(msgspec.Struct, forbid_unknown_fields=True):
     """Bounds of the embedded queue. At `max_size` senders are asked to wait."""
 
-    max_size: str = "8GiB"
-    segment_size: str = "64MiB"
-    dead_letter_size: str = "256MiB"
-    disk_reserve: str = "512MiB"
+    max_size: Size = Size("8GiB")
+    segment_size: Size = Size("64MiB")
+    dead_letter_size: Size = Size("256MiB")
+    disk_reserve: Size = Size("512MiB")
 
 
 class StoreSettings(msgspec.Struct, forbid_unknown_fields=True):
     """`memory`: what the engine may use."""
 
-    memory: str = "500MiB"
+    memory: Size = Size("500MiB")
 
 
 class ArchiveSettings(msgspec.Struct, forbid_unknown_fields=True):
     """`step`: how long rows may wait for company before a Parquet file is written."""
 
     directory: str = ""
-    step: str = "60s"
-
-
-class InputSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """One application's files, and who it is; or, with `journal`, systemd's journal."""
-
-    paths: list[str] = []
-    exclude: list[str] = []
-    service: str = ""
-    codec: Literal["lines", "records"] = "lines"
-    start: Literal["beginning", "end"] = "beginning"
-    resource: dict[str, str] = {}
-    journal: bool = False
-    units: list[str] = []
-    directory: str = ""
+    step: Seconds = Seconds("60s")
 
 
 class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,10 +63,10 @@ class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
     gateways: list[str] = []
     token: str = ""
     token_file: str = ""
-    spool: str = "4GiB"
-    poll_interval: str = "250ms"
-    flush_interval: str = "500ms"
-    inputs: list[InputSettings] = []
+    spool: Size = Size("4GiB")
+    poll_interval: Seconds = Seconds("250ms")
+    flush_interval: Seconds = Seconds("500ms")
+    inputs: list[AnyInput] = []
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,7 +86,12 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         if name.startswith(_PREFIX):
             _override(raw, name, value)
     try:
-        config = msgspec.convert(raw, Config)
+        for entry in raw["agent"]["inputs"]:
+            entry.setdefault("type", "files")
+    except (KeyError, TypeError, AttributeError):
+        pass  # there are none, or the conversion says what is wrong
+    try:
+        config = msgspec.convert(raw, Config, dec_hook=units.decode)
     except msgspec.ValidationError as error:
         raise ConfigError(_plain(str(error))) from None
     _check(config)
@@ -141,7 +134,6 @@ def _plain(message: str) -> str:
 
 
 def _check(config: Config) -> None:
-    _check_units(config)
     host, _port = address(config)
     for section in ("server", "agent"):
         settings = getattr(config, section)
@@ -152,28 +144,21 @@ def _check(config: Config) -> None:
             f"server.listen: {host} is reachable from other machines, which requires "
             "server.token or server.token_file; without one use 127.0.0.1"
         )
-    for number, entry in enumerate(config.agent.inputs):
-        _check_input(f"agent.inputs[{number}]", entry)
-    _check_journals(config.agent.inputs)
-    check_paths([(entry.paths, entry.exclude) for entry in config.agent.inputs])
+    _check_inputs(config.agent.inputs)
 
 
-def _check_input(key: str, entry: InputSettings) -> None:
-    if entry.journal and entry.paths:
-        raise ConfigError(f"{key}: has paths and journal = true; set one of them")
-    if not (entry.journal or entry.paths):
-        raise ConfigError(f"{key}.paths: name at least one path, or set journal = true")
-    misplaced = ("exclude", "codec") if entry.journal else ("units", "directory")
-    defaults = InputSettings()
-    for name in misplaced:
-        if getattr(entry, name) != getattr(defaults, name):
-            other = "paths" if entry.journal else "journal = true"
-            raise ConfigError(f"{key}.{name}: belongs to an input with {other}")
+def _check_inputs(inputs: Sequence[AnyInput]) -> None:
+    for number, entry in enumerate(inputs):
+        if isinstance(entry, Files) and not entry.paths:
+            raise ConfigError(f"agent.inputs[{number}].paths: name at least one path")
+    _check_journals(inputs)
+    files = {n: (e.paths, e.exclude) for n, e in enumerate(inputs) if isinstance(e, Files)}
+    check_paths(files)
 
 
-def _check_journals(inputs: list[InputSettings]) -> None:
+def _check_journals(inputs: Sequence[AnyInput]) -> None:
     """An entry of a journal belongs to one input."""
-    journals = [(number, entry) for number, entry in enumerate(inputs) if entry.journal]
+    journals = [(n, entry) for n, entry in enumerate(inputs) if isinstance(entry, JournalInput)]
     for place, (number, entry) in enumerate(journals):
         for earlier, other in journals[:place]:
             if os.path.normpath(entry.directory) != os.path.normpath(other.directory):
@@ -181,19 +166,9 @@ def _check_journals(inputs: list[InputSettings]) -> None:
             if entry.units and other.units and not set(entry.units) & set(other.units):
                 continue
             raise ConfigError(
-                f"agent.inputs[{number}].journal: agent.inputs[{earlier}] reads the same journal; "
+                f"agent.inputs[{number}]: agent.inputs[{earlier}] reads the same journal; "
                 "give both of them `units` that the other has not"
             )
-
-
-def _check_units(config: Config) -> None:
-    for key in ("max_size", "segment_size", "dead_letter_size", "disk_reserve"):
-        size_bytes(getattr(config.queue, key), f"queue.{key}")
-    size_bytes(config.store.memory, "store.memory")
-    duration_s(config.archive.step, "archive.step")
-    size_bytes(config.agent.spool, "agent.spool")
-    for key in ("poll_interval", "flush_interval"):
-        duration_s(getattr(config.agent, key), f"agent.{key}")
 
 
 def address(config: Config) -> tuple[str, int]:
@@ -240,7 +215,7 @@ def token(settings: Server | AgentConfig, section: str) -> str:
 
 def shown(config: Config) -> dict[str, Any]:
     """All settings as plain values, secrets hidden."""
-    plain: dict[str, Any] = msgspec.to_builtins(config)
+    plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=units.encode)
     for section in ("server", "agent"):
         if plain[section]["token"]:
             plain[section]["token"] = "(hidden)"  # noqa: S105 - a placeholder

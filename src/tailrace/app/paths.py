@@ -8,7 +8,7 @@ compared: a file that both match is read by the first input.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch, fnmatchcase
 from glob import has_magic
 from pathlib import Path
@@ -16,10 +16,10 @@ from pathlib import Path
 from tailrace.core.errors import ConfigError
 
 
-def check_paths(inputs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:
-    """`inputs` are paths and what they exclude. Raises ConfigError naming both inputs."""
+def check_paths(inputs: Mapping[int, tuple[Sequence[str], Sequence[str]]]) -> None:
+    """`inputs` by their number: paths and what they exclude. Raises ConfigError naming both."""
     owners: dict[str, tuple[int, str]] = {}
-    for number, (paths, _) in enumerate(inputs):
+    for number, (paths, _) in inputs.items():
         for path in paths:
             earlier, spelled = owners.setdefault(os.path.normpath(path), (number, path))
             if earlier != number:
@@ -27,7 +27,7 @@ def check_paths(inputs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:
     for path, (number, spelled) in owners.items():
         if has_magic(path):
             continue
-        for other, (patterns, excluded) in enumerate(inputs):
+        for other, (patterns, excluded) in inputs.items():
             for pattern in patterns if other != number else ():
                 if covers(pattern, path) and not any(fnmatch(path, one) for one in excluded):
                     raise _clash(number, spelled, other, pattern)

@@ -23,7 +23,6 @@ from tailrace.agent.agent import Agent
 from tailrace.app import config as configuration
 from tailrace.app.agent import agent_settings, archive
 from tailrace.app.config import Config
-from tailrace.app.units import duration_s, size_bytes
 from tailrace.core import log
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
@@ -73,7 +72,7 @@ class Runtime:
         data = Path(config.server.data_dir).resolve()
         self._data = data
         self._scratch = Scratch(data)
-        self._engine = Engine(data / "store", size_bytes(config.store.memory, "store.memory"))
+        self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._archive = Archive(self._engine, archive(config, data))
         self._stop = asyncio.Event()
@@ -88,10 +87,10 @@ class Runtime:
             self._clock,
             self._metrics,
             consumers=frozenset({"writer", "archiver"}),
-            segment_bytes=size_bytes(queue.segment_size, "queue.segment_size"),
-            queue_bytes=size_bytes(queue.max_size, "queue.max_size"),
-            dead_letter_bytes=size_bytes(queue.dead_letter_size, "queue.dead_letter_size"),
-            disk_reserve_bytes=size_bytes(queue.disk_reserve, "queue.disk_reserve"),
+            segment_bytes=queue.segment_size,
+            queue_bytes=queue.max_size,
+            dead_letter_bytes=queue.dead_letter_size,
+            disk_reserve_bytes=queue.disk_reserve,
         )
 
     async def run(self) -> None:
@@ -138,7 +137,7 @@ class Runtime:
             lambda: writer.committed,
             self._clock,
             self._metrics,
-            duration_s(self._config.archive.step, "archive.step"),
+            self._config.archive.step,
         )
         self._tasks = [asyncio.create_task(writer.run()), asyncio.create_task(archiver.run())]
         return writer, archiver

@@ -29,10 +29,12 @@ class Signal(StrEnum):
 
 
 class Codec(StrEnum):
-    """LINES: raw text lines. RECORDS: NDJSON, one object a line, read with `Hints`."""
+    """LINES: raw text lines. RECORDS: NDJSON, one object a line, read with `Hints`; of metrics,
+    samples as wire/samples.py writes them. OTLP: one request in protobuf, as a client sent it."""
 
     LINES = "lines"
     RECORDS = "records"
+    OTLP = "otlp"
 
 
 class Hints(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,6 +45,7 @@ class Hints(msgspec.Struct, frozen=True, omit_defaults=True):
     `foreign` marks NDJSON with any other keys or time format: top-level keys that no hint names
     become attributes, nested objects are flattened with ".".
     `time_unit` is one of auto, s, ms, us, ns, rfc3339; used for foreign records only.
+    `newline`: the character that stands for a newline within a line, in frames of lines.
     """
 
     time: str = "time"
@@ -53,6 +56,7 @@ class Hints(msgspec.Struct, frozen=True, omit_defaults=True):
     span_id: str = "span_id"
     time_unit: str = "ns"
     foreign: bool = False
+    newline: str = ""
 
 
 CANONICAL = Hints()

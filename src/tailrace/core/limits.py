@@ -22,6 +22,8 @@ LINE_BYTES = 256 * KIB
 ATTRIBUTES_PER_RECORD = 512
 RESOURCE_ATTRIBUTES = 64
 LABEL_VALUE_BYTES = 4 * KIB
+# Labels of one series of a metric; more is data in labels.
+LABELS_PER_SERIES = 64
 # Largest compression ratio believed of honest logs; a body beyond it is a bomb.
 EXPANSION_RATIO = 1_000
 # A body may be several gzip members or zstd frames joined; each costs a new decompressor.
@@ -64,6 +66,8 @@ TAIL_FOLLOWERS = 200
 ENGINE_MEMORY_BYTES = 500 * MIB
 # The agent keeps at most this on disk while the gateway is away.
 SPOOL_BYTES = 4 * GIB
+# Rows of one listener or scrape that wait in memory for the spool; then senders wait.
+INTAKE_BYTES = 4 * MIB
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
 # One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left

