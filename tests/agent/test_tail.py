@@ -104,12 +104,12 @@ def test_start_at_the_end_leaves_out_only_what_was_there_first(tmp_path: Path) -
 
 
 def test_more_files_than_descriptors_are_read_in_turns(bench: Bench) -> None:
-    bench.reader._tail._open_files = 3
+    bench.reader._tail.table.open_files = 3
     for number in range(10):
         bench.write(b"line %d\n" % number, bench.log.with_name(f"{number}.log"))
     for _ in range(10):
         bench.step()
-        assert bench.reader._tail._open_count() <= 3
+        assert bench.reader._tail.table.opened <= 3
     assert sorted(bench.lines) == [b"line %d" % number for number in range(10)]
 
 

@@ -32,7 +32,8 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     `head`: xxh3 of the first 256 bytes, or of the first `offset` when that is less. `tail`: xxh3
     of the 64 bytes before `offset`. `cutting`: `offset` lies inside a line that was cut, whose
     rest is to be left out. `path`: where the file was first seen. `cursor`: of a journal, or
-    another input that is no file, what was read last.
+    another input that is no file, what was read last. `changed_ns`: when the file was last written
+    to, by its own time, as far as it was read.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     tail: int = 0
     cutting: bool = False
     cursor: str = ""
+    changed_ns: int = 0
 
 
 class State(msgspec.Struct):
@@ -48,6 +50,8 @@ class State(msgspec.Struct):
 
     `epoch` and `next_seq` number the frames, `next_entry` the entries of the spool; every entry
     below `acked` is with the gateway. `patterns`: inputs that have been started before.
+    `finished`: files that were read to their end and are gone, the last of many; they may come
+    again, compressed.
     """
 
     source: str
@@ -57,6 +61,7 @@ class State(msgspec.Struct):
     acked: int = 1
     files: dict[str, Mark] = {}
     patterns: list[str] = []
+    finished: list[Mark] = []
     cursors: dict[str, Mark] = {}
 
     def cover(self, key: str, mark: Mark) -> None:

@@ -17,7 +17,7 @@ from tailrace.agent.settings import AgentSettings
 from tailrace.agent.source import Piece, Source
 from tailrace.agent.spool import Entry, Spool
 from tailrace.agent.tail import Tail
-from tailrace.agent.tailed import NotText, TailedFile
+from tailrace.agent.tailed import NotText, TailedFile, Truncated
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
 from tailrace.core.metrics import Metrics
@@ -65,7 +65,7 @@ class Reader:
         self._clock = clock
         self._metrics = metrics
         self._spooled = spooled
-        self._tail = Tail(settings, state)
+        self._tail = Tail(settings, state, metrics)
         self._sources = sources
         self._framer = Framer(state, clock, settings.resource)
         self._buffer = bytearray()
@@ -158,6 +158,12 @@ class Reader:
         except NotText:
             self._tail.drop(file, "is not text", now_s)
             return False
+        except Truncated:
+            self._commit()
+            self._tail.rewind(file, now_s)
+            self._changed = True
+            self.save()
+            return True
         except OSError as error:
             self._tail.drop(file, error.strerror or "cannot be read", now_s)
             return False

@@ -2,26 +2,27 @@
 
 A file is known by device and inode, so a rename changes nothing: it stays open and is read to the
 end. It is let go when no pattern matches it any more, another file has its name (or nobody has,
-for longer) and it has not grown for a while.
+for longer) and it has not grown for a while. rotation.py knows what else may have become of it.
 """
 
 from __future__ import annotations
 
-import glob
-import os
 import stat
-from collections.abc import Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 
+from tailrace.agent import fingerprint
 from tailrace.agent.checkpoints import Mark, State
+from tailrace.agent.contents import Packed, is_packed, open_content
+from tailrace.agent.discovery import Discovery, key_at, key_of, place_of
 from tailrace.agent.inputs import Files
+from tailrace.agent.rotation import NOTHING_KNOWN, Found, Known, Rotation
 from tailrace.agent.settings import AgentSettings
+from tailrace.agent.table import FileTable
 from tailrace.agent.tailed import TEXT_BYTES, TailedFile
 from tailrace.core import limits, log
+from tailrace.core.metrics import Metrics
 
 _log = log.get("agent")
-_PACKED = (".gz", ".xz", ".zst", ".bz2", ".zip", ".journal", ".journal~")
 _SKIP_S = 60.0
 # A file nobody replaced may still be written to through its old name for this many lingers.
 _ABSENT_LINGERS = 12
@@ -32,19 +33,24 @@ class Tail:
     """The files of all inputs. One thread."""
 
     def __init__(
-        self, settings: AgentSettings, state: State, open_files: int = limits.TAIL_FILES
+        self,
+        settings: AgentSettings,
+        state: State,
+        metrics: Metrics,
+        open_files: int = limits.TAIL_FILES,
     ) -> None:
         self._settings = settings
-        self._inputs = [source for source in settings.inputs if isinstance(source, Files)]
         self._state = state
-        self._open_files = open_files
-        never = [*settings.never, settings.directory]
-        self._never = tuple(os.path.realpath(path) for path in never)
+        self._metrics = metrics
+        inputs = [source for source in settings.inputs if isinstance(source, Files)]
+        self._discovery = Discovery(inputs, [*settings.never, settings.directory])
+        self.table = FileTable(state, open_files)
+        self.files = self.table.files
+        self._rotation = Rotation(state, self.table, self._discovery, settings.linger_s)
         self._known = frozenset(state.patterns)
         self._skipped: dict[str, float] = {}
         self._told: set[str] = set()
         self._first = True
-        self.files: dict[str, TailedFile] = {}
 
     def look(self, now_s: float) -> bool:
         """Find new files, notice what moved, let go of what is finished.
@@ -52,126 +58,116 @@ class Tail:
         Returns True when the state changed in a way that must be durable before reading on.
         """
         present: dict[str, list[str]] = {}
-        at_end = self._first
-        for path, source in self._matches():
-            key = self._key(path)
+        unknown: list[tuple[str, str, Files]] = []
+        for path, source in self._discovery.paths():
+            key = key_at(path)
             if key is None:
                 continue
             present.setdefault(key, []).append(path)
             if key not in self.files and self._skipped.get(key, 0.0) <= now_s:
-                at_end |= self._admit(path, source, now_s)
+                unknown.append((key, path, source))
+        durable = self._admit_all(unknown, now_s) or self._first
         if self._first:
             self._find_lost(now_s)
-            self._state.patterns = sorted({p for i in self._inputs for p in i.paths})
+            inputs = self._discovery.inputs
+            self._state.patterns = sorted({p for source in inputs for p in source.paths})
             self._first = False
         self._skipped = {k: until for k, until in self._skipped.items() if k in present}
+        self._rotation.forget_copies(present.keys())
         for file in list(self.files.values()):
             self._follow(file, present.get(file.key, []), now_s)
-        return at_end
+        return self._rotation.seek_missed(now_s) or durable
 
-    def _matches(self) -> Iterator[tuple[str, Files]]:
-        for source in self._inputs:
-            for pattern in source.paths:
-                for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - patterns
-                    if not path.endswith(_PACKED) and not any(
-                        fnmatch(path, excluded) for excluded in source.exclude
-                    ):
-                        yield path, source
+    def _admit_all(self, unknown: list[tuple[str, str, Files]], now_s: float) -> bool:
+        """Those that were read before come first: what they miss may be in the others."""
+        durable = False
+        known: Known | None = None
+        for key, path, source in sorted(unknown, key=lambda one: one[0] not in self._state.files):
+            if key in self.files:
+                continue
+            if key in self._state.files:
+                durable |= self._admit(path, source, None, now_s)
+            else:
+                known = known or self._rotation.known()
+                durable |= self._admit(path, source, known, now_s)
+        return durable
 
-    def _key(self, path: str) -> str | None:
+    def _admit(self, path: str, source: Files, known: Known | None, now_s: float) -> bool:
+        """Begin to tail; True when it does not begin at its beginning."""
+        content = None
         try:
-            status = Path(path).stat()
-        except OSError:
-            return None
-        return _key_of(status) if stat.S_ISREG(status.st_mode) else None
-
-    def _forbidden(self, path: str) -> bool:
-        """Own files, and links that somebody else put there to have a file read."""
-        if not path.isprintable():
-            return True  # such a name fits no label and no checkpoint
-        real = os.path.realpath(path)
-        if any(real == never or real.startswith(never + os.sep) for never in self._never):
-            return True
-        link = Path(path).lstat()
-        if not stat.S_ISLNK(link.st_mode):
-            return False
-        return link.st_uid not in (0, os.geteuid(), Path(path).stat().st_uid)
-
-    def _admit(self, path: str, source: Files, now_s: float) -> bool:
-        """Begin to tail; True when it begins at its end."""
-        descriptor = -1
-        try:
-            if self._forbidden(path):
-                self._skip(path, self._key(path) or "", "is not to be tailed", now_s)
-                return False
-            descriptor = _open(path)
-            status = os.fstat(descriptor)
-            key = _key_of(status)
-            if key in self.files or not stat.S_ISREG(status.st_mode):
-                os.close(descriptor)
-                return False
-            mark = self._state.files.get(key, Mark(path))
-            file = TailedFile(path, key, source, mark, now_s)
-            file.descriptor, descriptor = descriptor, -1
-            return self._begin(file, status, now_s)
+            content = open_content(path)
+            status = content.status()
+            found = Found(path, key_of(status), source, content)
+            if stat.S_ISREG(status.st_mode) and found.key not in self.files:
+                why = self._discovery.refusal(path, content.descriptor, source)
+                if why:
+                    self._skip(path, found.key, why, now_s)
+                else:
+                    return self._begin(found, known or NOTHING_KNOWN, now_s)
         except OSError as error:
-            if descriptor >= 0:
-                os.close(descriptor)
-            self._skip(path, self._key(path) or "", error.strerror or "cannot be read", now_s)
-            return False
+            self._skip(path, key_at(path) or "", error.strerror or "cannot be read", now_s)
+        if content is not None:
+            content.close()
+        return False
 
-    def _begin(self, file: TailedFile, status: os.stat_result, now_s: float) -> bool:
-        descriptor = file.descriptor
-        assert descriptor is not None
-        fresh = file.mark.offset == 0 or not file.holds(file.mark, status.st_size)
-        at_end = False
-        if fresh:
-            if b"\0" in os.pread(descriptor, TEXT_BYTES, 0):
-                file.close()
-                self._skip(file.place, file.key, "is not text", now_s)
-                return False
-            file = TailedFile(file.place, file.key, file.input, Mark(file.place), now_s)
-            file.descriptor = descriptor
-            at_end = self._first and self._starts_at_end(file.input)
-            if at_end:
-                file.mark = file.marked(_line_start(descriptor, status.st_size), file.place)
-                file.reset()
-        self._state.files[file.key] = file.mark
-        self.files[file.key] = file
-        if self._open_count() > self._open_files:
-            file.close()
-        return at_end
+    def _begin(self, found: Found, known: Known, now_s: float) -> bool:
+        """Raises OSError with the content still open."""
+        mark = self._state.files.get(found.key, Mark(found.path))
+        changed = not fingerprint.holds(found.content, found.size, mark)
+        if changed:
+            self._rotation.seek_rest(mark, found.input, now_s)
+        begun: Mark | None = mark
+        if changed or not mark.offset:
+            begun = self._beginning(found, known, changed, now_s)
+        if begun is None:
+            found.content.close()
+            return changed
+        file = TailedFile(found.path, found.key, found.input, begun, now_s)
+        file.hole = changed
+        self.table.add(file, found.content)
+        return changed or begun.offset != mark.offset
 
-    def _starts_at_end(self, source: Files) -> bool:
-        return source.start == "end" and not self._known.issuperset(source.paths)
+    def _beginning(self, found: Found, known: Known, hole: bool, now_s: float) -> Mark | None:
+        start = found.content.read_at(TEXT_BYTES, 0)
+        if b"\0" in (start.lstrip(b"\0") if hole else start):
+            self._skip(found.path, found.key, "is not text", now_s)
+            return None
+        started = self._known.issuperset(found.input.paths)
+        at_end = self._first and found.input.start == "end" and not started
+        return self._rotation.beginning(found, known, at_end, now_s)
 
     def _find_lost(self, now_s: float) -> None:
-        """Files that were rotated out of every pattern while nobody looked: by their inode."""
+        """Files that were rotated out of every pattern while nobody looked."""
         lost = [key for key in self._state.files if key not in self.files]
         for key in lost[:-_LOST_MARKS]:
             del self._state.files[key]
         for key in lost[-_LOST_MARKS:]:
             mark = self._state.files[key]
-            source = self._input_of(mark.path)
-            place = _place_of(key, str(Path(mark.path).parent))
-            if source is None or place is None or place.endswith(_PACKED):
+            source = self._discovery.input_of(mark.path)
+            if source is None:
                 continue
-            file = TailedFile(place, key, source, mark, now_s)
-            try:
-                file.descriptor = _open(place)
-                status = os.fstat(file.descriptor)
-                if _key_of(status) == key and file.holds(mark, status.st_size):
-                    self.files[key] = file
-                else:
-                    file.close()
-            except OSError as error:
-                _log.warning("rotated file not read", extra={"path": place, "why": str(error)})
+            place = place_of(key, str(Path(mark.path).parent))
+            if place is not None and self._rotation.resume(place, mark, source, now_s):
+                continue
+            if place is not None:
+                self.table.replaced(key)
+            self._rotation.seek_rest(mark, source, now_s)
 
-    def _input_of(self, path: str) -> Files | None:
-        for source in self._inputs:
-            if any(fnmatch(path, pattern) for pattern in source.paths):
-                return source
-        return None
+    def rewind(self, file: TailedFile, now_s: float) -> None:
+        """A file was truncated; what was not read of it is looked for. The state must be durable
+        before reading on."""
+        found = self._rotation.seek_rest(file.mark, file.input, now_s)
+        missing = 0 if found else max(0, file.size - file.mark.offset)
+        if missing:
+            self.table.remember(file.mark)  # the rest may turn up compressed
+        self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
+        _log.warning(
+            "file was truncated; reading it from its beginning",
+            extra={"path": file.place, "missing": f"{missing} bytes"},
+        )
+        file.rewind()
+        self._state.files[file.key] = file.mark
 
     def _follow(self, file: TailedFile, places: list[str], now_s: float) -> None:
         """Notice that the file lost its name; let go of it when it is finished."""
@@ -184,91 +180,70 @@ class Tail:
             return
         if file.left_s is None:
             file.left_s = file.grew_s = now_s
-        taken = places or self._key(original) is not None
+        taken = places or key_at(original) is not None
         linger_s = self._settings.linger_s * (1 if taken else _ABSENT_LINGERS)
         file.final = now_s - file.grew_s >= linger_s
 
     def ready(self, now_s: float, hurry: bool) -> list[TailedFile]:
-        """Files worth reading now, the one that waited longest first.
-
-        A file with less than a chunk is left for `flush_interval_s`, unless `hurry`.
-        """
-        found = []
-        for file in list(self.files.values()):
-            status = self._status(file)
-            if status is None:
-                continue
-            pending = status.st_size - file.ahead.offset
-            if (status.st_size, status.st_mtime_ns) != file.seen:
-                file.grew_s, file.final = now_s, False
-            elif not file.final or (file.present and pending == 0):
-                continue
-            early = now_s - file.taken_s < self._settings.flush_interval_s
-            if early and not hurry and 0 <= pending < self._settings.read_bytes:
-                continue
-            if file.descriptor is not None or self._reopen(file, now_s):
-                found.append(file)
+        """Files worth reading now, the one that waited longest first."""
+        found = [
+            file
+            for file in list(self.files.values())
+            if self._has_more(file, now_s, hurry)
+            and (file.content is not None or self._reopen(file, now_s))
+        ]
         return sorted(found, key=lambda file: file.taken_s)
 
-    def _status(self, file: TailedFile) -> os.stat_result | None:
-        try:
-            if file.descriptor is not None:
-                return os.fstat(file.descriptor)
-            status = Path(file.place).stat()
-        except OSError:
-            status = None
-        if status is not None and _key_of(status) == file.key:
-            return status
-        place = _place_of(file.key, str(Path(file.mark.path).parent))
-        if place is None:
-            self._forget(file)
-            return None
-        file.place = place
-        return None
+    def _has_more(self, file: TailedFile, now_s: float, hurry: bool) -> bool:
+        """Less than a chunk is left for `flush_interval_s`, unless `hurry`."""
+        status = self.table.status(file)
+        if status is None:
+            self._find(file, now_s)
+            return False
+        pending = status.st_size - file.ahead.offset
+        if (status.st_size, status.st_mtime_ns) == file.seen:
+            ended = file.content is not None and file.content.ended
+            unfinished = file.final and not (file.present and pending == 0)
+            if not (ended or unfinished or file.held):
+                return False
+        elif file.size != status.st_size:
+            file.size, file.grew_s, file.final = status.st_size, now_s, False
+        if is_packed(file.place) and now_s - file.grew_s < self._settings.linger_s:
+            return False  # still being written, maybe
+        early = now_s - file.taken_s < self._settings.flush_interval_s
+        return hurry or not early or not 0 <= pending < self._settings.read_bytes
+
+    def _find(self, file: TailedFile, now_s: float) -> None:
+        """A file that was closed for want of descriptors moved, or is gone."""
+        place = place_of(file.key, str(Path(file.mark.path).parent))
+        if place is not None:
+            file.place = place
+            return
+        missing = file.size - file.mark.offset
+        self.table.forget(file)
+        if missing > 0 and not self._rotation.seek_rest(file.mark, file.input, now_s):
+            self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
+            _log.error("file is gone before it was read", extra={"path": file.place})
 
     def _reopen(self, file: TailedFile, now_s: float) -> bool:
-        if self._open_count() >= self._open_files and not self._close_idle():
-            return False
         try:
-            file.descriptor = _open(file.place)
-            if _key_of(os.fstat(file.descriptor)) == file.key:
-                return True
-            file.close()
+            return self.table.reopen(file)
         except OSError as error:
             self.drop(file, error.strerror or "cannot be read", now_s)
-        return False
-
-    def _open_count(self) -> int:
-        return sum(1 for file in self.files.values() if file.descriptor is not None)
-
-    def _close_idle(self) -> bool:
-        """Close the longest idle file that was read to its end and still has its name."""
-        idle = [
-            file
-            for file in self.files.values()
-            if file.descriptor is not None and file.seen and file.left_s is None
-        ]
-        if not idle:
             return False
-        min(idle, key=lambda file: file.taken_s).close()
-        return True
 
     def let_go(self, file: TailedFile) -> None:
-        """Close a final file that was read to its end, and forget it when it has no name."""
+        """Close a file that was read to its end and will not grow; forget it when it is gone."""
+        if isinstance(file.content, Packed) and file.content.ended:
+            if file.content.damaged:
+                _log.warning("compressed file ends early", extra={"path": file.place})
+            self.table.close(file)
         if file.final and not file.present:
-            file.close()
-            self._forget(file)
-
-    def _forget(self, file: TailedFile) -> None:
-        self.files.pop(file.key, None)
-        self._state.files.pop(file.key, None)
+            self.table.finish(file)
 
     def drop(self, file: TailedFile, why: str, now_s: float) -> None:
         """Leave a file that cannot be read for a minute; its mark stays."""
-        file.close()
-        self.files.pop(file.key, None)
-        if file.mark.offset == 0:
-            self._state.files.pop(file.key, None)
+        self.table.drop(file)
         self._skip(file.place, file.key, why, now_s)
 
     def _skip(self, path: str, key: str, why: str, now_s: float) -> None:
@@ -279,34 +254,4 @@ class Tail:
 
     def close(self) -> None:
         """Close all files."""
-        for file in self.files.values():
-            file.close()
-        self.files.clear()
-
-
-def _open(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-
-
-def _key_of(status: os.stat_result) -> str:
-    return f"{status.st_dev}:{status.st_ino}"
-
-
-def _place_of(key: str, directory: str) -> str | None:
-    """Where in `directory` the file with this device and inode is."""
-    device, inode = key.split(":")
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.inode() == int(inode) and entry.stat().st_dev == int(device):
-                    return entry.path
-    except OSError:
-        return None
-    return None
-
-
-def _line_start(descriptor: int, size: int) -> int:
-    """The start of the last, unfinished line: its end is still to come."""
-    start = max(0, size - limits.LINE_BYTES)
-    newline = os.pread(descriptor, size - start, start).rfind(b"\n")
-    return start + newline + 1 if newline >= 0 else size
+        self.table.close_all()

@@ -70,6 +70,10 @@ SPOOL_BYTES = 4 * GIB
 INTAKE_BYTES = 4 * MIB
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
+# Memory that a compressed file may ask for while it is read: zstd's own limit without --long.
+PACKED_WINDOW_BYTES = 8 * MIB
+# Marks of files that were read whole and are gone: they may come again, compressed.
+FINISHED_FILES = 2_000
 # One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left
 # out and counted.
 JOURNAL_ENTRY_BYTES = 2 * MIB

@@ -21,6 +21,7 @@ Name = Literal[
     "tailrace_agent_spool_corrupt_total",
     "tailrace_agent_spool_bytes",
     "tailrace_agent_files",
+    "tailrace_agent_vanished_bytes_total",
     "tailrace_ingest_requests_total",
     "tailrace_ingest_rows_total",
     "tailrace_ingest_bytes_total",
