@@ -100,7 +100,7 @@ class Rotation:
                 waited_s = now_s - self._copies.setdefault(found.key, now_s)
                 if is_packed(found.path) or waited_s < self._linger_s:
                     return None
-            elif other is not None or is_packed(found.path):
+            elif other is not None or is_packed(found.path) or _is_named_after(found.path, mark):
                 return mark
         start = _last_line(found.content, found.size) if at_end else 0
         # Under a known name others may have come and gone since what was read last.
@@ -202,6 +202,10 @@ class Rotation:
     def forget_copies(self, present: Collection[str]) -> None:
         """Remember only those that are still there, by their keys."""
         self._copies = {k: since for k, since in self._copies.items() if k in present}
+
+
+def _is_named_after(path: str, mark: Mark) -> bool:
+    return path.startswith(mark.path) and path != mark.path
 
 
 def _unread(file: TailedFile) -> Mark:
