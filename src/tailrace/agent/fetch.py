@@ -1,0 +1,175 @@
+"""GET of one URL: one connection, bounded in time and size, nothing followed."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tailrace.agent.secret import secret
+from tailrace.core import limits
+from tailrace.core.errors import ConfigError
+
+_READ_BYTES = 64 * limits.KIB
+
+
+class Unanswered(Exception):  # noqa: N818 - reads as the condition it reports
+    """There is no answer that can be used. The message holds nothing of it, and no secrets."""
+
+
+class Answer(NamedTuple):
+    """`body` is expanded, `content_type` in lower case with its parameters."""
+
+    body: bytes
+    content_type: str
+
+
+class Endpoint:
+    """One URL that is asked again and again.
+
+    `token_file` is read at each request, so that a token may be replaced. `timeout_s` bounds the
+    whole of an answer, `limit_bytes` its body, compressed and expanded.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        token_file: str,
+        timeout_s: float,
+        limit_bytes: int,
+        accept: str,
+    ) -> None:
+        parts = urlsplit(url)
+        self._https = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._https else 80)
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._headers = {"Accept": accept, "Accept-Encoding": "gzip", **headers}
+        self._headers["Connection"] = "close"
+        self._token_file = token_file
+        self._timeout_s = timeout_s
+        self._limit_bytes = limit_bytes
+        self._context: ssl.SSLContext | None = None
+
+    def get(self) -> Answer:
+        """Ask once. Raises Unanswered."""
+        deadline_s = time.monotonic() + self._timeout_s
+        connection = self._connection()
+        headers = {**self._headers, **self._authorization()}
+        watch = None
+        try:
+            connection.connect()
+            watch = _Watch(connection.sock, deadline_s - time.monotonic())
+            connection.request("GET", self._path, headers=headers)
+            answer = self._read(connection.getresponse())
+        except (Unanswered, OSError, http.client.HTTPException, ValueError) as error:
+            if watch and watch.expired.is_set():
+                raise Unanswered(_why(TimeoutError())) from None
+            raise error if isinstance(error, Unanswered) else Unanswered(_why(error)) from None
+        finally:
+            connection.close()
+            if watch:
+                watch.timer.cancel()
+        if watch.expired.is_set():  # a body without a length ends where it was cut
+            raise Unanswered(_why(TimeoutError()))
+        return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self._https:
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        if self._context is None:  # reading the authorities takes longer than a request
+            self._context = ssl.create_default_context()
+        return http.client.HTTPSConnection(
+            self._host, self._port, timeout=self._timeout_s, context=self._context
+        )
+
+    def _authorization(self) -> dict[str, str]:
+        if not self._token_file:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {secret(self._token_file, 'token_file')}"}
+        except ConfigError as error:
+            raise Unanswered(str(error)) from None
+
+    def _read(self, response: http.client.HTTPResponse) -> Answer:
+        if 300 <= response.status < 400:
+            raise Unanswered(f"status {response.status}: redirects are not followed")
+        if response.status != 200:
+            raise Unanswered(f"status {response.status}")
+        encoding = response.getheader("Content-Encoding", "identity").strip().lower()
+        pieces = _pieces(response, self._limit_bytes)
+        if encoding in ("gzip", "x-gzip"):
+            pieces = _expanded(pieces, self._limit_bytes)
+        elif encoding not in ("", "identity"):
+            raise Unanswered("content encoding is not gzip")
+        body = b"".join(pieces)
+        return Answer(body, response.getheader("Content-Type", "").strip().lower())
+
+
+class _Watch:
+    """Ends a conversation that takes longer than `timeout_s`, whatever it is waiting for."""
+
+    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+        self.expired = threading.Event()
+        self._socket = sock
+        self.timer = threading.Timer(max(0.0, timeout_s), self._cut)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def _cut(self) -> None:
+        self.expired.set()
+        with contextlib.suppress(OSError):
+            # The one of sockets: that of TLS would take the session away from a thread that reads.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+def _pieces(response: http.client.HTTPResponse, limit_bytes: int) -> Iterator[bytes]:
+    """The body as it comes. Raises Unanswered when it is not as long as it was to be."""
+    left = limit_bytes
+    while piece := response.read(_READ_BYTES):
+        left -= len(piece)
+        if left < 0:
+            raise _too_large(limit_bytes)
+        yield piece
+    if response.length:
+        raise Unanswered("answer ended early")
+
+
+def _expanded(pieces: Iterator[bytes], limit_bytes: int) -> Iterator[bytes]:
+    """The content of one gzip member."""
+    reader = zlib.decompressobj(wbits=31)
+    left = limit_bytes
+    for piece in pieces:
+        try:
+            more = reader.decompress(piece, left + 1)
+        except zlib.error:
+            raise Unanswered("answer is not valid gzip") from None
+        left -= len(more)
+        if left < 0:
+            raise _too_large(limit_bytes)
+        yield more
+    if not reader.eof or reader.unused_data:
+        raise Unanswered("answer is not one whole gzip member")
+
+
+def _too_large(limit_bytes: int) -> Unanswered:
+    return Unanswered(f"answer is larger than {limit_bytes} bytes")
+
+
+def _why(error: Exception) -> str:
+    """Nothing that the other side wrote."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate is not trusted: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
