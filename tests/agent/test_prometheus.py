@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 import zlib
@@ -15,7 +19,6 @@ from typing import Any
 import pytest
 from answering import Answering, unused_port
 
-from tailrace.agent import fetch
 from tailrace.agent.checkpoints import State
 from tailrace.agent.feeders import feeders
 from tailrace.agent.inputs import PrometheusInput
@@ -220,11 +223,55 @@ def test_an_empty_block_of_gzip_after_another_ends(answering: Answering) -> None
     assert "larger than" in target(answering, timeout=Seconds("10s")).scrape().failure
 
 
-def test_https_asks_only_whom_it_can_trust(answering: Answering) -> None:
-    url = answering.url.replace("http:", "https:")
-    endpoint = fetch.Endpoint(url, {}, "", 2.0, 1000, "*/*")
-    with pytest.raises(fetch.Unanswered):
-        endpoint.get()
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of 127.0.0.1, with its key, signed by itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    path = tmp_path / "both.pem"
+    words = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
+    )
+    extra = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", "-"]
+    made = subprocess.run([*words.split(), *extra], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + made.stdout)
+    return path
+
+
+def encrypted(answering: Answering, certificate: Path) -> str:
+    """From now on it speaks TLS; its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    plain = answering._server.socket
+    answering._server.socket = context.wrap_socket(
+        plain, server_side=True, do_handshake_on_connect=False
+    )
+    return f"https://{answering.host}/metrics"
+
+
+def test_https_asks_only_whom_it_can_trust(
+    answering: Answering, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = encrypted(answering, certificate)
+    answering.body = TEXT
+    source = PrometheusInput(timeout=Seconds("2s"))
+    assert "certificate is not trusted" in Target(source, url).scrape().failure
+    assert answering.asked == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    trusting = Target(source, url)
+    for _ in range(2):
+        assert found(trusting.scrape())["up"]["value"] == 1
+    assert answering.asked[0][1]["Host"] == answering.host
+    answering.write = slow_body
+    slow = Target(PrometheusInput(timeout=Seconds("300ms")), url)
+    assert slow.scrape().failure == "timed out"
+
+
+def test_a_handshake_that_never_ends_times_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        scraped = Target(PrometheusInput(timeout=Seconds("200ms")), url).scrape()
+    assert scraped.failure == "timed out"
 
 
 def test_each_target_has_a_feeder_of_its_own(answering: Answering) -> None:

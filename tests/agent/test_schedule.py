@@ -125,6 +125,20 @@ def test_what_failed_or_came_late_is_counted() -> None:
     assert (piece.rows, piece.dropped) == (0, {"late": 3, "failed": 1})
 
 
+def test_an_error_that_nobody_expected_is_counted_and_not_the_end() -> None:
+    intake = Intake(HostInput(), "x")
+
+    def fetch() -> Fetched:
+        raise ZeroDivisionError
+
+    feeder = Scheduled("x", intake, 60.0, fetch, SETTINGS)
+    feeder.run()
+    feeder.run()
+    piece = intake.read(1 << 20, 0.0, hurry=True)
+    assert piece is not None
+    assert piece.dropped == {"failed": 2}
+
+
 def test_a_failure_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     reasons = iter(["down", "down", "slow", "", "", "down"])
     intake = Intake(HostInput(), "x")

@@ -6,7 +6,7 @@ import math
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tailrace.core import limits
@@ -203,7 +203,8 @@ def render(sample: Sample) -> str:
     return f"{sample.name}{{{','.join(pairs)}}} {sample.value!r} {sample.time // 10**6}\n"
 
 
-@given(st.lists(series, max_size=10))
+@settings(max_examples=40)
+@given(st.lists(series, max_size=3))
 def test_what_is_written_is_read(written: list[Sample]) -> None:
     found = parse("".join(map(render, written)))
     assert found == written

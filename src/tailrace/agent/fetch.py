@@ -10,7 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from tailrace.agent.secret import secret
@@ -52,8 +52,9 @@ class Endpoint:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._https else 80)
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._headers = {"Accept": accept, "Accept-Encoding": "gzip", **headers}
-        self._headers["Connection"] = "close"
+        given = {name.lower(): value for name, value in headers.items()}
+        self._headers = {"accept": accept, "accept-encoding": "gzip", **given}
+        self._headers["connection"] = "close"
         self._token_file = token_file
         self._timeout_s = timeout_s
         self._limit_bytes = limit_bytes
@@ -61,41 +62,43 @@ class Endpoint:
 
     def get(self) -> Answer:
         """Ask once. Raises Unanswered."""
-        deadline_s = time.monotonic() + self._timeout_s
-        connection = self._connection()
         headers = {**self._headers, **self._authorization()}
-        watch = None
+        connection = self._connection()
         try:
-            connection.connect()
-            watch = _Watch(connection.sock, deadline_s - time.monotonic())
-            connection.request("GET", self._path, headers=headers)
-            answer = self._read(connection.getresponse())
-        except (Unanswered, OSError, http.client.HTTPException, ValueError) as error:
-            if watch and watch.expired.is_set():
-                raise Unanswered(_why(TimeoutError())) from None
-            raise error if isinstance(error, Unanswered) else Unanswered(_why(error)) from None
+            with _Watch(self._timeout_s) as watch:
+                self._connect(connection, watch)
+                connection.request("GET", self._path, headers=headers)
+                answer = self._read(connection.getresponse())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Unanswered(_why(error)) from None
         finally:
             connection.close()
-            if watch:
-                watch.timer.cancel()
-        if watch.expired.is_set():  # a body without a length ends where it was cut
-            raise Unanswered(_why(TimeoutError()))
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=self._timeout_s)
+
+    def _connect(self, connection: http.client.HTTPConnection, watch: _Watch) -> None:
+        """As `connect` does it, but the watch sees the handshake too."""
+        http.client.HTTPConnection.connect(connection)
         if not self._https:
-            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+            watch.begin(connection.sock)
+            return
         if self._context is None:  # reading the authorities takes longer than a request
             self._context = ssl.create_default_context()
-        return http.client.HTTPSConnection(
-            self._host, self._port, timeout=self._timeout_s, context=self._context
+        encrypted = self._context.wrap_socket(
+            connection.sock, server_hostname=self._host, do_handshake_on_connect=False
         )
+        connection.sock = encrypted
+        watch.begin(encrypted)
+        encrypted.do_handshake()
 
     def _authorization(self) -> dict[str, str]:
         if not self._token_file:
             return {}
         try:
-            return {"Authorization": f"Bearer {secret(self._token_file, 'token_file')}"}
+            return {"authorization": f"Bearer {secret(self._token_file, 'token_file')}"}
         except ConfigError as error:
             raise Unanswered(str(error)) from None
 
@@ -115,20 +118,36 @@ class Endpoint:
 
 
 class _Watch:
-    """Ends a conversation that takes longer than `timeout_s`, whatever it is waiting for."""
+    """Ends a conversation `timeout_s` after it was made, whatever it is waiting for.
 
-    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
-        self.expired = threading.Event()
-        self._socket = sock
-        self.timer = threading.Timer(max(0.0, timeout_s), self._cut)
-        self.timer.daemon = True
-        self.timer.start()
+    What fails within it then, or seems to have gone well, has timed out.
+    """
 
-    def _cut(self) -> None:
-        self.expired.set()
+    def __init__(self, timeout_s: float) -> None:
+        self._end_s = time.monotonic() + timeout_s
+        self._expired = threading.Event()
+        self._timer: threading.Timer | None = None
+
+    def begin(self, sock: socket.socket) -> None:
+        left_s = max(0.0, self._end_s - time.monotonic())
+        self._timer = threading.Timer(left_s, self._cut, (sock,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _cut(self, sock: socket.socket) -> None:
+        self._expired.set()
         with contextlib.suppress(OSError):
             # The one of sockets: that of TLS would take the session away from a thread that reads.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._expired.is_set():
+            raise TimeoutError
 
 
 def _pieces(response: http.client.HTTPResponse, limit_bytes: int) -> Iterator[bytes]:

@@ -65,7 +65,11 @@ class Scheduled:
 
     def run(self, missed: int = 0) -> None:
         """One run: fetch, put, count."""
-        fetched = self._fetch()
+        try:
+            fetched = self._fetch()
+        except Exception as error:
+            _log.error("input failed; trying again", exc_info=error)
+            fetched = Fetched((), f"unexpected {type(error).__name__}")
         self._tell(fetched.failure)
         for batch in fetched.batches:
             if not self._put(batch):
