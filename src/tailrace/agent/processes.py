@@ -66,8 +66,10 @@ class Processes:
                 time_ns, "system.processes.count", count, "gauge", "{processes}", attributes
             )
         used = {p.pid: self._used(p) for p in found.values()}
-        busiest = heapq.nlargest(self._top, found.values(), key=lambda p: sum(used[p.pid]))
-        largest = heapq.nlargest(self._top, found.values(), key=lambda p: p.rss_bytes)
+        busy = [p for p in found.values() if any(used[p.pid])]
+        busiest = heapq.nlargest(self._top, busy, key=lambda p: sum(used[p.pid]))
+        resident = [p for p in found.values() if p.rss_bytes]
+        largest = heapq.nlargest(self._top, resident, key=lambda p: p.rss_bytes)
         elapsed_s = (time_ns - self._last_ns) / 1e9 if self._last else 0.0
         self._last, self._last_ns = found, time_ns
         for process in {p.pid: p for p in (*busiest, *largest)}.values():
