@@ -6,6 +6,7 @@ command -v chromium >/dev/null || missing+=(chromium)
 [ -x /lib/systemd/systemd-journal-remote ] || missing+=(systemd-journal-remote)
 # A library to preload, which tests look for by its path.
 command -v faketime >/dev/null || missing+=(faketime)
+command -v redis-server >/dev/null || missing+=(redis-server)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq

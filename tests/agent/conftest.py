@@ -8,11 +8,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from answering import Answering
 from fakes import FakeGateway
 
 
 @pytest.fixture
 def gateway() -> Iterator[FakeGateway]:
     found = FakeGateway()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    found = Answering()
     yield found
     found.close()

@@ -116,19 +116,36 @@ class CommandInput(LogInput, frozen=True, kw_only=True, tag="command"):
 
 
 class PrometheusInput(Input, frozen=True, kw_only=True, tag="prometheus"):
-    """A scrape of `targets`, URLs, each `interval`."""
+    """A scrape of `targets`, URLs, each `interval`.
+
+    `headers` go with each request, and as a bearer token what `token_file` holds at the time.
+    """
 
     targets: list[str] = []
+    headers: dict[str, str] = {}
+    token_file: str = ""
     interval: Seconds = Seconds("15s")
     timeout: Seconds = Seconds("10s")
 
 
 class RestInput(LogInput, frozen=True, kw_only=True, tag="rest"):
-    """JSON from `url` each `interval`; `items` says which parts of it are records."""
+    """JSON from `url` each `interval`.
+
+    `items`: a path to the parts that are records, empty for none; `time_key`, `body_key` and
+    `severity_key` name what they hold. `changes`: only those that the answer before did not have.
+    `metrics`: names of metrics, each with a path to its numbers. `headers`, `token_file`: as of
+    `PrometheusInput`.
+    """
 
     url: str = ""
     items: str = "$"
+    time_key: str = ""
+    body_key: str = ""
+    severity_key: str = ""
+    changes: bool = False
+    metrics: dict[str, str] = {}
     headers: dict[str, str] = {}
+    token_file: str = ""
     interval: Seconds = Seconds("60s")
     timeout: Seconds = Seconds("10s")
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tailrace.agent import checks
 from tailrace.agent.inputs import AnyInput, Files, JournalInput
 from tailrace.app.paths import check_paths
 from tailrace.core import units
@@ -22,6 +23,7 @@ from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds, Size
 
 _PREFIX = "TAILRACE_"
+_HIDDEN = "(hidden)"
 
 
 class Server(msgspec.Struct, forbid_unknown_fields=True):
@@ -151,6 +153,7 @@ def _check_inputs(inputs: Sequence[AnyInput]) -> None:
     for number, entry in enumerate(inputs):
         if isinstance(entry, Files) and not entry.paths:
             raise ConfigError(f"agent.inputs[{number}].paths: name at least one path")
+    checks.check(inputs)
     _check_journals(inputs)
     files = {n: (e.paths, e.exclude) for n, e in enumerate(inputs) if isinstance(e, Files)}
     check_paths(files)
@@ -218,5 +221,22 @@ def shown(config: Config) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=units.encode)
     for section in ("server", "agent"):
         if plain[section]["token"]:
-            plain[section]["token"] = "(hidden)"  # noqa: S105 - a placeholder
+            plain[section]["token"] = _HIDDEN
+    for entry in plain["agent"]["inputs"]:
+        _hide(entry)
     return plain
+
+
+def _hide(entry: dict[str, Any]) -> None:
+    """Values of headers and what follows the ? of a URL: keys of an API often stand there."""
+    if "headers" in entry:
+        entry["headers"] = dict.fromkeys(entry["headers"], _HIDDEN)
+    if "url" in entry:
+        entry["url"] = _without_query(entry["url"])
+    if "targets" in entry:
+        entry["targets"] = [_without_query(url) for url in entry["targets"]]
+
+
+def _without_query(url: str) -> str:
+    base, mark, _ = url.partition("?")
+    return f"{base}?{_HIDDEN}" if mark else url

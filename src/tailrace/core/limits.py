@@ -68,6 +68,15 @@ ENGINE_MEMORY_BYTES = 500 * MIB
 SPOOL_BYTES = 4 * GIB
 # Rows of one listener or scrape that wait in memory for the spool; then senders wait.
 INTAKE_BYTES = 4 * MIB
+# One scrape is held whole until it is known to be good: expanded, and as samples.
+SCRAPE_BYTES = 16 * MIB
+SCRAPE_SAMPLES = 100_000
+# An answer of JSON takes ten times its size as objects.
+ANSWER_BYTES = 4 * MIB
+ANSWER_ITEMS = 20_000
+# Of a server's slow log, which keeps 128 entries unless told otherwise, with 32 words of 128 bytes.
+SLOW_LOG_ENTRIES = 128
+SLOW_LOG_BYTES = 4 * MIB
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
 # Memory that a compressed file may ask for while it is read: zstd's own limit without --long.
