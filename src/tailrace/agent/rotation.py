@@ -120,7 +120,9 @@ class Rotation:
 
     def seek_rest(self, mark: Mark, source: Files, now_s: float) -> bool:
         """Find the file that holds what was read up to `mark`, and read on there."""
-        return any(self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path)))
+        return mark.offset > 0 and any(
+            self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path))
+        )
 
     def seek_missed(self, now_s: float) -> bool:
         """Find files that came and went under a known name between two looks, and tail them.

@@ -123,6 +123,9 @@ class Tail:
         if begun is None:
             found.content.close()
             return changed
+        if changed and not begun.offset:
+            # What came and went in between was written to after what was read last.
+            begun = Mark(begun.path, changed_ns=mark.changed_ns)
         file = TailedFile(found.path, found.key, found.input, begun, now_s)
         file.hole = changed
         self.table.add(file, found.content)
@@ -142,16 +145,18 @@ class Tail:
         lost = [key for key in self._state.files if key not in self.files]
         for key in lost[:-_LOST_MARKS]:
             del self._state.files[key]
+        gone: list[tuple[Mark, Files]] = []
         for key in lost[-_LOST_MARKS:]:
             mark = self._state.files[key]
             source = self._discovery.input_of(mark.path)
-            if source is None:
+            place = place_of(key, str(Path(mark.path).parent)) if source else None
+            if source is None or (place and self._rotation.resume(place, mark, source, now_s)):
                 continue
-            place = place_of(key, str(Path(mark.path).parent))
-            if place is not None and self._rotation.resume(place, mark, source, now_s):
-                continue
-            if place is not None:
+            if place:
                 self.table.replaced(key)
+            gone.append((mark, source))
+        # Those that are where they were come first: nobody else is continued by them.
+        for mark, source in gone:
             self._rotation.seek_rest(mark, source, now_s)
 
     def rewind(self, file: TailedFile, now_s: float) -> None:
@@ -168,6 +173,7 @@ class Tail:
         )
         file.rewind()
         self._state.files[file.key] = file.mark
+        self._rotation.seek_missed(now_s)
 
     def _follow(self, file: TailedFile, places: list[str], now_s: float) -> None:
         """Notice that the file lost its name; let go of it when it is finished."""

@@ -1,0 +1,288 @@
+"""Every way in which files are rotated: nothing is lost, nothing is read twice."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from driving import Bench
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tailrace.agent.checkpoints import Checkpoints
+from tailrace.agent.discovery import key_of
+from tailrace.agent.inputs import Files
+
+
+@pytest.fixture(params=["*.log", "*.log*"])
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+    """The rotated names are matched by the pattern, or they are not."""
+    return Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs" / request.param)])])
+
+
+def pack_gz(path: Path) -> Path:
+    target = path.with_name(path.name + ".gz")
+    target.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    return target
+
+
+def pack_zst(path: Path) -> Path:
+    target = path.with_name(path.name + ".zst")
+    target.write_bytes(zstandard.ZstdCompressor().compress(path.read_bytes()))
+    path.unlink()
+    return target
+
+
+def copytruncate(path: Path) -> Path:
+    copy = path.with_name(path.name + ".1")
+    shutil.copyfile(path, copy)
+    os.truncate(path, 0)
+    return copy
+
+
+def settle(bench: Bench) -> list[bytes]:
+    """Long enough for whatever waits."""
+    for _ in range(60):
+        bench.step(3.0)
+    return bench.lines
+
+
+@pytest.mark.parametrize("after", [b"x\n", b"another one\n", b"much longer than before\n"])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_was_not_read_before_a_copytruncate_is_read_from_the_copy(
+    bench: Bench, after: bytes, stopped: bool
+) -> None:
+    bench.write(b"first line\n")
+    bench.step()
+    bench.write(b"unread\n")
+    copytruncate(bench.log)
+    bench.write(after)
+    if stopped:
+        bench.restart()
+    assert sorted(settle(bench)) == sorted([b"first line", b"unread", after[:-1]])
+
+
+def test_a_copy_that_is_seen_before_the_truncation_is_not_read_twice(bench: Bench) -> None:
+    bench.write(b"first line\nsecond line\n")
+    bench.step()
+    shutil.copyfile(bench.log, bench.log.with_name("a.log.1"))
+    bench.step()
+    os.truncate(bench.log, 0)
+    bench.write(b"third\n")
+    assert settle(bench) == [b"first line", b"second line", b"third"]
+
+
+def test_two_files_that_begin_alike_are_both_read(bench: Bench) -> None:
+    bench.write(b"# the same banner\n")
+    bench.step()
+    other = bench.log.with_name("a2.log")
+    bench.write(b"# the same banner\nother\n", other)
+    bench.step()
+    bench.write(b"mine\n")
+    assert sorted(settle(bench)) == [b"# the same banner", b"# the same banner", b"mine", b"other"]
+
+
+@pytest.mark.parametrize("pack", [pack_gz, pack_zst])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_file_that_is_compressed_after_it_was_read_is_not_read_again(
+    bench: Bench, pack: Callable[[Path], Path], stopped: bool
+) -> None:
+    bench.write(b"one\ntwo\n")
+    bench.step()
+    pack(bench.log.rename(bench.log.with_name("a.log.1")))
+    bench.write(b"three\n")
+    if stopped:
+        bench.restart()
+    assert settle(bench) == [b"one", b"two", b"three"]
+    bench.restart()
+    assert settle(bench) == [b"one", b"two", b"three"]
+
+
+@pytest.mark.parametrize("pack", [pack_gz, pack_zst])
+def test_what_was_not_read_before_it_was_compressed_is_read_from_there(
+    bench: Bench, pack: Callable[[Path], Path]
+) -> None:
+    bench.write(b"one\n")
+    bench.step()
+    bench.write(b"two\nthree without an end")
+    pack(bench.log.rename(bench.log.with_name("a.log.1")))
+    bench.write(b"four\n")
+    bench.restart()
+    assert sorted(settle(bench)) == [b"four", b"one", b"three without an end", b"two"]
+
+
+def test_compressed_files_that_match_are_read_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs" / "*")])])
+    lines = [b"line %d" % number for number in range(50_000)]
+    text = b"\n".join(lines)
+    (tmp_path / "logs/a.log.1.gz").write_bytes(gzip.compress(text[:99]) + gzip.compress(text[99:]))
+    packed = zstandard.ZstdCompressor().compress(b"z\n")
+    (tmp_path / "logs/b.log.1.zst").write_bytes(packed)
+    assert sorted(settle(bench)) == sorted([*lines, b"z"])
+    bench.restart()
+    (tmp_path / "logs/a.log.1.gz").rename(tmp_path / "logs/a.log.2.gz")
+    assert sorted(settle(bench)) == sorted([*lines, b"z"])
+
+
+def test_a_compressed_file_that_is_still_being_written_waits(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs" / "*.gz")])])
+    whole = gzip.compress(b"one\ntwo\n")
+    path = tmp_path / "logs/a.log.gz"
+    for end in range(0, len(whole), 7):
+        path.write_bytes(whole[:end])
+        assert bench.step() == []
+    path.write_bytes(whole)
+    assert settle(bench) == [b"one", b"two"]
+
+
+def test_a_damaged_compressed_file_gives_what_it_holds_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs" / "*.gz")])])
+    lines = b"".join(b"%d\n" % random.Random(n).random().hex().__hash__() for n in range(9_000))
+    (tmp_path / "logs/a.gz").write_bytes(gzip.compress(lines)[:-20_000])
+    found = settle(bench)
+    assert found == lines.splitlines()[: len(found) - 1] + found[-1:]
+    assert "ends early" in caplog.text
+
+
+def test_a_reused_inode_is_another_file(bench: Bench) -> None:
+    bench.write(b"the first file\n")
+    bench.step()
+    bench.close()
+    bench.log.unlink()
+    bench.write(b"second\n")
+    checkpoints = Checkpoints(Path(bench.settings.directory))
+    state = checkpoints.load().state
+    assert state is not None
+    ((_, mark),) = state.files.items()
+    state.files = {key_of(bench.log.stat()): mark}
+    checkpoints.save(state)
+    bench.restart()
+    assert settle(bench) == [b"the first file", b"second"]
+
+
+def test_a_hole_left_by_a_writer_that_does_not_append_is_left_out(bench: Bench) -> None:
+    with bench.log.open("wb", buffering=0) as writer:
+        writer.write(b"before the truncation\n")
+        bench.step()
+        os.truncate(bench.log, 0)
+        writer.write(b"after it\n")
+        assert settle(bench) == [b"before the truncation", b"after it"]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_links_lead_no_further_than_the_roots(tmp_path: Path, inside: bool) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x").write_bytes(b"secret\n")
+    (tmp_path / "logs/deep").mkdir(parents=True)
+    (tmp_path / "logs/a.log").symlink_to(tmp_path / "elsewhere/x")
+    (tmp_path / "logs/deep/folder").symlink_to(tmp_path / "elsewhere")
+    roots = [str(tmp_path / "elsewhere")] if inside else []
+    paths = [str(tmp_path / "logs/*.log"), str(tmp_path / "logs/deep/*/x")]
+    bench = Bench(tmp_path, inputs=[Files(paths=paths, roots=roots)])
+    assert settle(bench) == ([b"secret"] if inside else [])
+
+
+def test_folders_that_appear_later_are_looked_into(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "later/**/*.log")], start="end")])
+    bench.step()
+    (tmp_path / "later/on").mkdir(parents=True)
+    (tmp_path / "later/on/x.log").write_bytes(b"here\n")
+    assert settle(bench) == [b"here"]
+
+
+class Rotator:
+    """Writes numbered lines, and does to its file what logrotate would."""
+
+    def __init__(self, bench: Bench, seed: int) -> None:
+        self.bench = bench
+        self.chance = random.Random(seed)
+        self.written: list[bytes] = []
+        self.generation = 0
+
+    def write(self) -> None:
+        lines = [
+            b"line %d %s" % (len(self.written) + n, b"x" * self.chance.randrange(80))
+            for n in range(self.chance.randrange(1, 30))
+        ]
+        self.written += lines
+        self.bench.write(b"".join(line + b"\n" for line in lines))
+
+    def name(self) -> Path:
+        self.generation += 1
+        return self.bench.log.with_name(f"a.log.{self.generation}")
+
+    def rename(self) -> Path:
+        return self.bench.log.rename(self.name())
+
+    def copy(self) -> Path:
+        copy = self.name()
+        shutil.copyfile(self.bench.log, copy)
+        os.truncate(self.bench.log, 0)
+        return copy
+
+    def act(self, action: str) -> None:
+        bench = self.bench
+        if action == "step":
+            bench.step(self.chance.choice((0.1, 1.5, 7.0)))
+        elif action == "kill":
+            bench.restart()
+        elif action == "write" or not bench.log.exists():
+            self.write()
+        elif action == "rename":
+            self.rename()
+        elif action == "copytruncate":
+            self.copy()
+            self.write()
+        elif action == "pack":
+            # As logrotate does: what is compressed has been rotated, and read, before.
+            rotated = self.rename()
+            bench.step(7.0)
+            self.chance.choice((pack_gz, pack_zst))(rotated)
+        else:
+            # Nobody reads between the two.
+            rotated = self.rename() if self.chance.random() < 0.5 else self.copy()
+            self.chance.choice((pack_gz, pack_zst))(rotated)
+
+
+ACTIONS = [
+    "write",
+    "write",
+    "step",
+    "step",
+    "kill",
+    "rename",
+    "copytruncate",
+    "pack",
+    "pack at once",
+]
+
+
+@given(st.integers(0, 1 << 30), st.lists(st.sampled_from(ACTIONS), max_size=40), st.booleans())
+@settings(
+    max_examples=1500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_no_history_of_rotations_loses_or_repeats_a_line(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, actions: list[str], matched: bool
+) -> None:
+    root = tmp_path_factory.mktemp("rotation")
+    pattern = "*.log*" if matched else "*.log"
+    bench = Bench(root, inputs=[Files(paths=[str(root / "logs" / pattern)])])
+    rotator = Rotator(bench, seed)
+    rotator.write()
+    bench.step()
+    for action in actions:
+        rotator.act(action)
+    settle(bench)
+    assert sorted(bench.lines) == sorted(rotator.written)
+    bench.close()
