@@ -52,7 +52,16 @@ class Backlog:
         return self._records < self._max_records and self._bytes + size <= self._max_bytes
 
     def _await(self, size: int, block_s: float) -> bool:
-        return block_s > 0 and self._changed.wait_for(lambda: self._fits(size), block_s)
+        if block_s <= 0:
+            return False
+        self._hurry()
+        return self._changed.wait_for(lambda: self._fits(size), block_s)
+
+    def _hurry(self) -> int:
+        """Have what is here sent without waiting for company. What `_settled` will be then."""
+        self._wanted = self._settled + self._records
+        self._changed.notify_all()
+        return self._wanted
 
     def ready(self, linger_s: float) -> bool:
         """Wait for a line or an unreported loss, then up to `linger_s` for a whole batch.
@@ -109,10 +118,8 @@ class Backlog:
         """Wait until all that was put before is settled. False when that took too long."""
         deadline_s = time.monotonic() + timeout_s
         with self.lock:
-            target = self._settled + self._records
-            self._wanted = max(self._wanted, target)
             self._nudges += 1
-            self._changed.notify_all()
+            target = self._hurry()
             return self._changed.wait_for(
                 lambda: self._settled >= target, max(0.0, deadline_s - time.monotonic())
             )

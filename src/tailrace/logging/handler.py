@@ -17,7 +17,6 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message", "asctime", "taskName",
     _OTEL_TRACE, _OTEL_SPAN, "otelServiceName", "otelTraceSampled",
 }  # fmt: skip
-_NO_EXCEPTION = (None, None, None)
 _TEMPLATE_CHARS = 1_000
 
 
@@ -45,7 +44,7 @@ class Handler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """As logging's, without a lock, and deaf to what sending itself logs."""
-        if self.sender.ignores() or record.name.startswith(sending.LOGGER):
+        if self.sender.ignores() or record.name == sending.LOGGER:
             return False
         found: bool | logging.LogRecord = self.filter(record)
         if found:
@@ -123,12 +122,12 @@ def _instrumented(fields: dict[str, Any]) -> dict[str, Any]:
 def _failure(record: logging.LogRecord) -> dict[str, Any]:
     found: dict[str, Any] = {}
     info = record.exc_info
-    if isinstance(info, tuple) and info != _NO_EXCEPTION and info[1] is not None:
+    if isinstance(info, tuple) and len(info) == 3 and isinstance(info[1], BaseException):
         found |= exception(info[1], info[2])
-    elif record.exc_text:
-        found["exception.stacktrace"] = cut_middle(str(record.exc_text))
-    if record.stack_info:
-        found["code.stacktrace"] = cut_middle(str(record.stack_info))
+    elif isinstance(record.exc_text, str):  # a record that came from another process
+        found["exception.stacktrace"] = cut_middle(record.exc_text)
+    if isinstance(record.stack_info, str):
+        found["code.stacktrace"] = cut_middle(record.stack_info)
     return found
 
 

@@ -75,7 +75,7 @@ class Records:
             attributes,
             self._resource,
         )
-        if len(attributes) <= limits.APP_ATTRIBUTES:
+        if type(severity) is str and len(attributes) <= limits.APP_ATTRIBUTES:
             try:
                 found = _encode(line)
                 if len(found) <= limits.LINE_BYTES:
@@ -103,7 +103,7 @@ def _id(value: Any, form: str) -> str:
 def _careful(line: _Line) -> bytes:
     """The same, with everything made to fit."""
     kept = list(line.attributes.items())[: limits.APP_ATTRIBUTES]
-    line.severity = clean(cut(str(line.severity), _ID_CHARS))
+    line.severity = clean(cut(str(plain(line.severity)), _ID_CHARS))
     line.trace_id, line.span_id = clean(line.trace_id), clean(line.span_id)
     body = clean(str(line.body))
     for chars in _SHORTER:

@@ -105,6 +105,11 @@ class Sender:
         """Records of this process that were lost: no room, or refused by the gateway."""
         return self._backlog.dropped
 
+    @property
+    def waiting(self) -> int:
+        """Records that are neither stored nor dropped yet."""
+        return self._backlog.held
+
     def ignores(self) -> bool:
         """Whether this thread is a sender's, whose own records would never end."""
         return getattr(_here, "sends", False)

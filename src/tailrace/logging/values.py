@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from tailrace.core import limits
@@ -73,11 +72,27 @@ def _nested(value: Any, room: _Room, depth: int) -> Any:
     if room.parts < 0 or depth > limits.APP_DEPTH:
         return _MARK
     if isinstance(value, Mapping):
-        some = islice(list(value.items()) if isinstance(value, dict) else value.items(), room.parts)
-        return {_name(key): _nested(item, room, depth + 1) for key, item in some}
+        return _pairs(value, room, depth + 1)
     if isinstance(value, list | tuple | set | frozenset):
-        return [_nested(item, room, depth + 1) for item in islice(value, room.parts)]
+        items: list[Any] = []
+        for item in value:
+            if room.parts <= 0:
+                items.append(_MARK)
+                break
+            items.append(_nested(item, room, depth + 1))
+        return items
     return _single(value)
+
+
+def _pairs(value: Mapping[Any, Any], room: _Room, depth: int) -> dict[str, Any]:
+    pairs: dict[str, Any] = {}
+    # Of a plain dict a copy at once: another thread may be changing it.
+    for key, item in list(value.items()) if isinstance(value, dict) else value.items():
+        if room.parts <= 0:
+            pairs[_MARK] = _MARK
+            break
+        pairs[_name(key)] = _nested(item, room, depth)
+    return pairs
 
 
 def _name(key: Any) -> str:
