@@ -261,7 +261,8 @@ def test_an_event_loop_never_waits_for_room(attach: Attach) -> None:
     [
         ({"url": "127.0.0.1:7480"}, "http or https"),
         ({"url": "http://user:secret@host"}, "no user"),
-        ({"url": "http://host:99999"}, "not an http"),
+        ({"url": "http://host:99999"}, "http or https"),
+        ({"url": "http://user:secret@host:99999"}, "http or https"),
         ({"token": "two\nlines"}, "token"),
         ({"resource": {"a": "x" * 20_000}}, "resource"),
     ],

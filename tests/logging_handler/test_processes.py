@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -19,15 +20,15 @@ from tailrace.logging import Handler, Processor, bound
 log = logging.getLogger("program")
 log.setLevel(logging.DEBUG)
 """
-ATTACH = "handler = Handler(url={url!r}, service='shop')\nlog.addHandler(handler)\n"
+ATTACH = "handler = Handler(url={url!r}, service='shop', {options})\nlog.addHandler(handler)\n"
+# Newer Pythons warn of any fork beside threads.
+STRICT = [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning"]
 
 
-def run(program: str, url: str, status: int = 0) -> str:
+def run(program: str, url: str, status: int = 0, options: str = "") -> str:
     """What a program says on standard error. It has ten seconds."""
-    code = PRELUDE + ATTACH.format(url=url) + textwrap.dedent(program)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=10
-    )
+    code = PRELUDE + ATTACH.format(url=url, options=options) + textwrap.dedent(program)
+    done = subprocess.run([*STRICT, "-c", code], capture_output=True, text=True, timeout=10)
     assert done.returncode == status, done.stderr
     return done.stderr
 
@@ -69,10 +70,10 @@ def test_a_program_ends_in_time_and_says_what_it_could_not_send() -> None:
     said = run(
         """
         tailrace.logging.sender.EXIT_S = 0.3
-        handler.sender._backlog._max_records = 5
         for n in range(12): log.info("n %d", n)
         """,
         url,
+        options="queue_records=5",
     )
     assert said == f"tailrace: 12 log records did not reach {url}: 7 dropped, 5 waiting\n"
     assert time.monotonic() - start_s < 5
@@ -136,21 +137,24 @@ def test_a_fork_while_other_threads_log_is_never_stuck(gateway: Gateway) -> None
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_children_of_multiprocessing_flush_when_they_end(gateway: Gateway, method: str) -> None:
-    attach = ATTACH.format(url=gateway.url)
-    code = f"""{PRELUDE}
-def work(number):
-    if not log.handlers:
-        attach()
-    log.info("child %d", number)
-
+def test_children_of_multiprocessing_flush_when_they_end(
+    gateway: Gateway, tmp_path: Path, method: str
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"""{PRELUDE}
 def attach():
     log.addHandler(Handler(url={gateway.url!r}))
 
+def work(number):
+    if not log.handlers:
+        attach()  # a spawned process begins anew
+    log.info("child %d", number)
+
 if __name__ == "__main__":
     attach()
-    context = multiprocessing.get_context({method!r})
     log.info("parent")
+    context = multiprocessing.get_context({method!r})
     children = [context.Process(target=work, args=(n,)) for n in range(2)]
     for child in children: child.start()
     for child in children: child.join()
@@ -159,16 +163,8 @@ if __name__ == "__main__":
         pool.close()
         pool.join()
 """
-    assert attach
-    import pathlib
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        program = pathlib.Path(folder) / "program.py"
-        program.write_text(code)
-        done = subprocess.run(
-            [sys.executable, str(program)], capture_output=True, text=True, timeout=20
-        )
+    )
+    done = subprocess.run([*STRICT, str(program)], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(gateway.bodies()) == [*(f"child {n}" for n in range(6)), "parent"]
 

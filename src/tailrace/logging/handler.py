@@ -71,9 +71,12 @@ class Handler(logging.Handler):
             attributes["log.template"] = cut(record.msg, _TEMPLATE_CHARS)
         if record.exc_info or record.exc_text or record.stack_info:
             attributes.update(_failure(record))
-        own = {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
-        if _OTEL_TRACE in record.__dict__ and "trace_id" not in own:
-            own.update(_instrumented(record.__dict__))
+        fields = record.__dict__
+        own: dict[str, Any] = {}
+        if not _STANDARD.issuperset(fields):
+            own = {k: v for k, v in fields.items() if k not in _STANDARD}
+        if _OTEL_TRACE in fields and "trace_id" not in own:
+            own |= _instrumented(fields)
         return self.sender.records.line(
             _time_ns(record), record.levelname, _message(record), attributes, own
         )

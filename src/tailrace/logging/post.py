@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import random
 from collections.abc import Callable
@@ -22,6 +23,9 @@ _SETTING = (301, 302, 303, 307, 308, 401, 403, 404, 405)
 _TOO_LARGE = 413
 
 _jitter = random.Random()
+# Every connection looks this codec up, and the first look-up imports it: a fork at that moment
+# would leave the child a module that is locked for ever.
+codecs.lookup("idna")
 
 
 class Refused(Exception):  # noqa: N818 - reads as the condition it reports
@@ -48,9 +52,10 @@ class Post:
         try:
             self._url = urlsplit(url)
             self._port = self._url.port
+            right = self._url.scheme in ("http", "https") and self._url.hostname
         except ValueError:
-            raise ConfigError(f"url: {url!r} is not an http or https URL") from None
-        if self._url.scheme not in ("http", "https") or not self._url.hostname:
+            right = False
+        if not right:
             raise ConfigError("url: must be an http or https URL such as http://127.0.0.1:7480")
         if self._url.username or self._url.password or self._url.query:
             raise ConfigError("url: must hold no user, password or query; give `token` instead")

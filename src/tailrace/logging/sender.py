@@ -97,6 +97,7 @@ class Sender:
         self._numbers = itertools.count()
         self._batches: deque[_Batch] = deque()
         self._thread: threading.Thread | None = None
+        self._starting = False
         self._complained: set[str] = set()
         self._told = 0
 
@@ -145,13 +146,17 @@ class Sender:
         return done
 
     def _start(self) -> None:
+        """A record that is put by a signal's handler meanwhile finds `_starting`."""
         with self._backlog.lock:
-            if self._thread is None:
-                self._backlog.stopping = False
-                thread = threading.Thread(target=self._run, name="tailrace-logging", daemon=True)
-                with contextlib.suppress(RuntimeError):  # no thread to be had: with the next one
-                    thread.start()
-                    self._thread = thread
+            if self._thread is not None or self._starting:
+                return
+            self._starting = True
+            self._backlog.stopping = False
+            thread = threading.Thread(target=self._run, name="tailrace-logging", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no thread to be had: with the next record
+                thread.start()
+                self._thread = thread
+            self._starting = False
         _finish_with_multiprocessing()
 
     def _run(self) -> None:
