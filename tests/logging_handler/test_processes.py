@@ -136,7 +136,7 @@ def test_a_fork_while_other_threads_log_is_never_stuck(gateway: Gateway) -> None
     assert gateway.bodies().count("child") == 20
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_flush_when_they_end(
     gateway: Gateway, tmp_path: Path, method: str
 ) -> None:

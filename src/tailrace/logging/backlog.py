@@ -116,7 +116,7 @@ class Backlog:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was put before is settled. False when that took too long."""
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + min(timeout_s, threading.TIMEOUT_MAX)
         with self.lock:
             self._nudges += 1
             target = self._hurry()
