@@ -98,8 +98,28 @@ LOG_TEMPLATES = 1_000
 LOG_TEXT_CHARS = 16_000
 # The own log file and its last generation together: days of a healthy server.
 LOG_FILE_BYTES = 8 * MIB
+# What an application holds while the gateway is away is the application's memory: this much is
+# seconds at full speed and hours of an ordinary service. Small records cost their objects too.
+APP_QUEUE_BYTES = 16 * MIB
+APP_QUEUE_RECORDS = 50_000
+# One request of an application: below the megabyte that proxies let through by default.
+APP_BATCH_BYTES = 512 * KIB
+# Longest body and attribute of an application's record, as characters; a traceback is a few
+# thousand. What is cut is marked.
+APP_BODY_CHARS = 64_000
+APP_VALUE_CHARS = 16_000
+APP_NAME_CHARS = 256
+# Attributes of one record, and the parts of one nested value: more is data in keys, or a cycle.
+APP_ATTRIBUTES = 128
+APP_PARTS = 256
+APP_DEPTH = 8
+# The resource is repeated in every record.
+APP_RESOURCE_BYTES = 16 * KIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
+assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES
+assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
+assert APP_RESOURCE_BYTES < LINE_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
