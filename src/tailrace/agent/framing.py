@@ -10,7 +10,7 @@ import xxhash
 import zstandard
 
 from tailrace.agent.checkpoints import State
-from tailrace.agent.inputs import Input
+from tailrace.agent.inputs import Input, LogInput
 from tailrace.agent.source import Buffer, Piece
 from tailrace.agent.spool import Entry, Note
 from tailrace.core import limits
@@ -80,6 +80,8 @@ class Framer:
 
     def _resource(self, source: Input, of_piece: Mapping[str, str]) -> dict[str, str]:
         named = {"service.name": source.service} if source.service else {}
+        if isinstance(source, LogInput) and source.threshold:
+            named["log.threshold"] = source.threshold
         resource = {**self._machine, **of_piece, **named, **source.resource}
         kept = list(resource.items())[: limits.RESOURCE_ATTRIBUTES]
         return {_text(key)[:_KEY_BYTES]: _text(value)[: _VALUE_BYTES // 4] for key, value in kept}

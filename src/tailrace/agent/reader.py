@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from tailrace.agent.activity import Activity
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
 from tailrace.agent.framing import Framer
 from tailrace.agent.settings import AgentSettings
@@ -56,8 +57,9 @@ class Reader:
         metrics: Metrics,
         spooled: Callable[[], None],
         sources: Sequence[Source] = (),
+        activity: Activity | None = None,
     ) -> None:
-        """`sources`: all but files."""
+        """`sources`: all but files. `activity` is told what was taken."""
         self._settings = settings
         self._state = state
         self._checkpoints = checkpoints
@@ -67,6 +69,7 @@ class Reader:
         self._spooled = spooled
         self._tail = Tail(settings, state)
         self._sources = sources
+        self._activity = activity or Activity(settings.inputs)
         self._framer = Framer(state, clock, settings.resource)
         self._buffer = bytearray()
         self._batch: list[_Taken] = []
@@ -109,6 +112,8 @@ class Reader:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
+            if self._activity.wanted:
+                self._activity.measure(self._tail.files.values(), self._sources, now_s)
         more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
@@ -167,6 +172,8 @@ class Reader:
             return False
         if piece.data:
             file.taken_s = now_s
+        if file.seen is not None:
+            file.ended_s = now_s
         self._keep(file, piece)
         return True
 
@@ -221,6 +228,8 @@ class Reader:
         add("tailrace_agent_lines_total", sum(t.entry.note.rows for t in batch if t.entry))
         add("tailrace_agent_bytes_total", sum(t.size for t in batch))
         for taken in batch:
+            rows = taken.entry.note.rows if taken.entry else 0
+            self._activity.took(taken.origin.input, rows, taken.size)
             for reason, count in taken.dropped.items():
                 add("tailrace_agent_dropped_total", count, reason)
             add("tailrace_agent_lines_cut_total", taken.repaired.pop("line_length", 0))

@@ -202,6 +202,7 @@ class Tail:
             if (status.st_size, status.st_mtime_ns) != file.seen:
                 file.grew_s, file.final = now_s, False
             elif not file.final or (file.present and pending == 0):
+                file.ended_s = now_s
                 continue
             early = now_s - file.taken_s < self._settings.flush_interval_s
             if early and not hurry and 0 <= pending < self._settings.read_bytes:

@@ -34,7 +34,8 @@ class TailedFile:
     """`mark` is how far the spool holds the file, `ahead` how far it was read.
 
     `place` is where it is now, `mark.path` where it was first seen. `left_s`: since when its name
-    is gone or taken by another file. `descriptor` is None while it is closed.
+    is gone or taken by another file. `descriptor` is None while it is closed. `ended_s`: when it
+    was last known to be read to its end.
     """
 
     def __init__(self, place: str, key: str, source: Files, mark: Mark, now_s: float) -> None:
@@ -47,6 +48,7 @@ class TailedFile:
         self.present = True
         self.final = False
         self.grew_s = now_s
+        self.ended_s = now_s
         self.taken_s = float("-inf")
         self.descriptor: int | None = None
         self.seen: tuple[int, int] | None = None  # size and mtime when read to the end

@@ -61,6 +61,13 @@ def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
     return found
 
 
+def received_ns(frame: bytes) -> int:
+    """`received_ns` of one frame as `encode` wrote it, without its payload being looked at."""
+    header_bytes, _ = _LENGTHS.unpack_from(frame)
+    start = _LENGTHS.size
+    return _decoder.decode(frame[start : start + header_bytes]).received_ns
+
+
 def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
     start = position + _LENGTHS.size
     if start > len(body):
