@@ -29,7 +29,7 @@ class _Vendor(NamedTuple):
 _VENDORS = (
     _Vendor("sys_vendor", "Amazon EC2", "aws", "aws_ec2"),
     _Vendor("product_name", "Google Compute Engine", "gcp", "gcp_compute_engine"),
-    _Vendor("chassis_asset_tag", _AZURE_TAG, "azure", "azure.vm"),
+    _Vendor("chassis_asset_tag", _AZURE_TAG, "azure", "azure_vm"),
     _Vendor("chassis_asset_tag", "OracleCloud.com", "oracle_cloud", "oracle_cloud_compute"),
     _Vendor("sys_vendor", "Alibaba Cloud", "alibaba_cloud", "alibaba_cloud_ecs"),
     _Vendor("sys_vendor", "Tencent Cloud", "tencent_cloud", "tencent_cloud_cvm"),
@@ -41,7 +41,7 @@ _VENDORS = (
 _NAMES = {
     "aws": ("aws", "aws_ec2"),
     "gce": ("gcp", "gcp_compute_engine"),
-    "azure": ("azure", "azure.vm"),
+    "azure": ("azure", "azure_vm"),
     "oracle": ("oracle_cloud", "oracle_cloud_compute"),
     "aliyun": ("alibaba_cloud", "alibaba_cloud_ecs"),
     "tencentcloud": ("tencent_cloud", "tencent_cloud_cvm"),
@@ -71,7 +71,10 @@ class _Identity(msgspec.Struct):
 
 
 class _Dynamic(msgspec.Struct):
-    instance_identity: _Identity = msgspec.field(default_factory=_Identity)
+    """cloud-init writes the key as Amazon does; its page shows it with an underscore."""
+
+    dashed: _Identity | None = msgspec.field(default=None, name="instance-identity")
+    joined: _Identity | None = msgspec.field(default=None, name="instance_identity")
 
 
 class _Ds(msgspec.Struct):
@@ -135,6 +138,8 @@ def _from_cloud_init(facts: Facts) -> dict[str, str]:
 def _document(ds: msgspec.Raw) -> _Document:
     """What Amazon signs for an instance; empty elsewhere."""
     try:
-        return msgspec.json.decode(ds, type=_Ds).dynamic.instance_identity.document
+        dynamic = msgspec.json.decode(ds, type=_Ds).dynamic
     except (msgspec.MsgspecError, RecursionError):
         return _Document()
+    found = dynamic.dashed or dynamic.joined
+    return found.document if found else _Document()
