@@ -112,11 +112,11 @@ class Reader:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
-            if self._activity.wanted:
-                self._activity.measure(self._tail.files.values(), self._sources, now_s)
         more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
+        if self._activity.wanted or hurry:
+            self._activity.measure(self._tail.files.values(), self._sources, now_s)
         if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
             self.save()
         return more

@@ -41,7 +41,7 @@ def agent_settings(config: Config, data: Path) -> AgentSettings:
         never=[str(path) for path in (data / "queue", data / "store", archive(config, data))],
         resource=_resource(agent),
         configuration=configuration.fingerprint(config),
-        announce_interval_s=agent.announce,
+        announce_interval_s=float(agent.announce),  # msgspec encodes no subclass
     )
 
 
