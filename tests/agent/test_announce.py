@@ -66,6 +66,16 @@ def test_an_agent_says_that_it_starts_how_it_is_and_that_it_stops(
     assert metrics.get("tailrace_agent_announcements_total", "sent") == len(gateway.announcements)
 
 
+def test_an_agent_that_stops_at_once_still_says_so(
+    tmp_path: Path, log_file: Path, gateway: FakeGateway
+) -> None:
+    for _ in range(10):
+        gateway.announcements.clear()
+        agent, _metrics = start(settings(tmp_path, gateway.url, announce_interval_s=15.0))
+        agent.stop(5.0)
+        assert [a.stopping for a in gateway.announcements] == [False, True]
+
+
 def test_what_waits_in_the_spool_has_an_age_also_after_a_restart(
     tmp_path: Path, log_file: Path
 ) -> None:

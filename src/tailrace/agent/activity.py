@@ -6,6 +6,7 @@ Lag is looked at only when it was asked for: a `stat` of every file is work.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,7 +45,14 @@ class Activity:
 
     def __init__(self, entries: Sequence[AnyInput]) -> None:
         self._counts = {id(entry): _Counts(entry) for entry in entries}
-        self.wanted = True
+        self._wanted = threading.Event()
+        self._measured = threading.Event()
+        self._ended = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a look."""
+        return self._wanted.is_set()
 
     def took(self, source: Input, rows: int, size: int) -> None:
         """Rows and bytes of this input that the spool has."""
@@ -55,7 +63,6 @@ class Activity:
 
     def measure(self, files: Iterable[TailedFile], sources: Iterable[Source], now_s: float) -> None:
         """Look what is there and not read; once each time it is `wanted`."""
-        self.wanted = False
         for counts in self._counts.values():
             counts.forget()
         for file in files:
@@ -66,14 +73,25 @@ class Activity:
             found = self._counts.get(id(source.input))
             if found and isinstance(source, Intake):
                 found.lag(source.held_bytes, 0.0)
+        self._wanted.clear()
+        self._measured.set()
 
-    def reports(self) -> list[InputReport]:
-        """All inputs as they were last looked at; asks for the next look."""
-        self.wanted = True
+    def end(self) -> None:
+        """Nobody will look any more."""
+        self._ended = True
+        self._measured.set()
+
+    def reports(self, wait_s: float = 0.0) -> list[InputReport]:
+        """All inputs, looked at now if that is done in `wait_s`, else as they were last."""
+        if wait_s:
+            self._measured.clear()
+            self._wanted.set()
+            if not self._ended:
+                self._measured.wait(wait_s)
         return [
             InputReport(c.type, c.named, c.files, c.rows, c.bytes, c.lag_bytes, c.lag_s)
-            for c in self._counts.values()
-        ][: limits.ANNOUNCED_INPUTS]
+            for c in list(self._counts.values())[: limits.ANNOUNCED_INPUTS]
+        ]
 
 
 def _pending(file: TailedFile) -> int:

@@ -32,7 +32,7 @@ from tailrace.core.metrics import Metrics
 
 _log = log.get("agent")
 # A gateway that is not there must not hold up the end.
-LAST_WORDS_S = 1.0
+LAST_WORDS_S = 2.0
 
 
 class Agent:

@@ -15,6 +15,9 @@ from tailrace.core.clock import Clock
 from tailrace.core.fleet import TEXT_CHARACTERS, Announcement, Loss
 from tailrace.core.metrics import Metrics, Name
 
+# The reading thread comes round several times a second, unless its disk is stuck.
+LOOK_S = 1.0
+
 
 class _Spool(Protocol):
     @property
@@ -74,7 +77,7 @@ class Condition:
             stopping=stopping,
             configuration=self._settings.configuration,
             gateway=_address(self._sender.gateway),
-            inputs=self._activity.reports(),
+            inputs=self._activity.reports(LOOK_S),
             inputs_total=len(self._settings.inputs),
             lines=self._count("tailrace_agent_lines_total"),
             bytes=self._count("tailrace_agent_bytes_total"),

@@ -96,6 +96,7 @@ class Reader:
                 break
             if not busy:
                 self.wake.wait(self._settings.poll_interval_s)
+        self._activity.end()
         self._tail.close()
         for source in self._sources:
             source.close()
@@ -112,14 +113,19 @@ class Reader:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
+        if self._activity.wanted:
+            self._measure(now_s)
         more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
-        if self._activity.wanted or hurry:
-            self._activity.measure(self._tail.files.values(), self._sources, now_s)
+        if hurry:
+            self._measure(now_s)
         if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
             self.save()
         return more
+
+    def _measure(self, now_s: float) -> None:
+        self._activity.measure(self._tail.files.values(), self._sources, now_s)
 
     def _has_room(self) -> bool:
         return self._spool.has_room(self._batch_bytes)
