@@ -20,8 +20,10 @@ from tailrace.agent.tailed import TailedFile
 from tailrace.app import config as configuration
 from tailrace.core import limits
 from tailrace.core.fleet import Announcement, InputReport, Loss
+from tailrace.core.frame import Frame
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.fleet import decode
+from tailrace.wire import frames
 
 LOSS = Loss("agent-1", 1, 2, 3, 4, 5, "spool_full", 6)
 
@@ -199,6 +201,30 @@ def test_agents_that_are_told_the_same_have_the_same_fingerprint(tmp_path: Path)
     assert fingerprint(token="a", inputs=[entry]) == fingerprint(token="b", inputs=[other])
     assert fingerprint(zone="a") != fingerprint(zone="b")
     assert fingerprint() != fingerprint(inputs=[entry])
+
+
+def test_identifiers_that_no_gateway_would_take_leave_the_machines_out_first(
+    tmp_path: Path, log_file: Path
+) -> None:
+    taken: list[Frame] = []
+
+    def judge(found: list[Frame]) -> int:
+        taken.extend(frames.decode(frames.encode(found)))  # as a gateway checks it
+        return 200
+
+    gateway = FakeGateway(judge)
+    log_file.write_bytes(b"a\n" * 50_000)
+    machine = {f"machine.{number}": "x" * 250 for number in range(40)}
+    chosen = settings(tmp_path, gateway.url, resource=machine)
+    agent, metrics = start(chosen)
+    assert gateway.wait(lambda: len(gateway.lines()) == 50_000)
+    agent.stop(5.0)
+    resource = taken[0].header.resource
+    assert resource["log.file.path"] == str(log_file)
+    assert 0 < sum(name.startswith("machine.") for name in resource) < 40
+    assert metrics.get("tailrace_agent_repaired_total", "attributes") > 0
+    assert metrics.get("tailrace_agent_frames_rejected_total") == 0
+    gateway.close()
 
 
 def test_every_row_says_the_threshold_its_application_logs_at(

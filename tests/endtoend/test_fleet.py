@@ -125,7 +125,9 @@ def test_agents_are_listed_stopped_silent_and_remembered(agents: Agents) -> None
     assert agents.listed()["blue"]["source"] == before["blue"]["source"]
 
 
-def test_an_agent_serves_its_metrics_and_says_where_it_is_on_every_row(agents: Agents) -> None:
+def test_an_agent_serves_its_metrics_names_its_place_and_outlasts_hostile_words(
+    agents: Agents,
+) -> None:
     agents.launch("red", TAILRACE_AGENT__LISTEN=f"127.0.0.1:{agents.port}")
     agents.until({"red": "running"})
     url = f"http://127.0.0.1:{agents.port}"
@@ -146,10 +148,6 @@ def test_an_agent_serves_its_metrics_and_says_where_it_is_on_every_row(agents: A
     assert labels["host_name"] == "red"
     assert "host_id" not in labels
 
-    hostile_announcements_and_questions_change_nothing(agents)
-
-
-def hostile_announcements_and_questions_change_nothing(agents: Agents) -> None:
     server = agents.server
     for body, status in ((b"{}", 400), (b'{"source":1}', 400), (b"x" * 65_537, 413)):
         assert server.post("/agents/announce", body).status == status

@@ -174,6 +174,30 @@ def test_a_reason_that_is_not_known_makes_no_label(server: Server) -> None:
     server.run(use)
 
 
+def test_no_number_of_rows_makes_the_list_fail(server: Server) -> None:
+    async def use(fleet: Fleet) -> None:
+        for seq in range(3):
+            loss = msgspec.structs.replace(LOSS, first_seq=seq, rows=2**63 - 1)
+            await fleet.announce("default", said(losses=[loss]))
+        assert msgspec.json.encode(await listed(fleet))
+        assert (await listed(fleet)).agents[0].lost_rows == 2**63 - 1
+
+    server.run(use)
+
+
+def test_two_agents_of_one_name_are_told_of(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(fleet: Fleet) -> None:
+        await fleet.announce("default", said(started_ns=1))
+        await fleet.announce("default", said(started_ns=2))
+        assert not caplog.records
+        await fleet.announce("default", said(started_ns=1))
+        assert "was its directory copied?" in caplog.text
+
+    server.run(use)
+
+
 def test_losses_are_listed_from_a_time_on_the_newest_first(server: Server) -> None:
     async def use(fleet: Fleet) -> None:
         for seq in (1, 2, 3):

@@ -88,6 +88,12 @@ class Fleet:
         """Keep it and its losses. See core.contracts.Registry."""
         key, now_ns, now_s = (tenant, said.source), self._clock.wall_ns(), self._clock.monotonic_s()
         before = self._heard.get(key)
+        if before is not None and said.started_ns < before.started_ns:
+            # Both number their frames alike, so the one's are taken for the other's.
+            _log.error(
+                "an older run of an agent speaks after a newer one: was its directory copied?",
+                extra={"source": said.source, "host": said.host, "other": before.host},
+            )
         fresh = (
             before is None
             or before.started_ns != said.started_ns

@@ -66,8 +66,8 @@ def since(
 
 def rows_by_source(connection: sqlite3.Connection, tenant: str) -> dict[str, int]:
     """Lost rows of each agent."""
-    return dict(
-        connection.execute(
-            "SELECT source, sum(rows) FROM losses WHERE tenant = ? GROUP BY source", (tenant,)
-        ).fetchall()
+    # sum() fails beyond 64 bits, which a sender can reach; total() is a float.
+    found = connection.execute(
+        "SELECT source, total(rows) FROM losses WHERE tenant = ? GROUP BY source", (tenant,)
     )
+    return {source: min(int(rows), 2**63 - 1) for source, rows in found}
