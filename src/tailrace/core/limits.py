@@ -85,7 +85,7 @@ AGENTS_PER_TENANT = 10_000
 AGENT_MEMORY_S = 30 * 86_400.0
 # Ranges of frames that agents lost, of one tenant: neighbours are one range, so this is years.
 LOSSES_PER_TENANT = 100_000
-# A list of agents or losses is held whole before it is sent.
+# A list of agents is held whole before it is sent.
 FLEET_ANSWER_BYTES = 16 * MIB
 # Frames that a gateway refused, kept for a person to look at; the oldest go first.
 REJECTED_BYTES = 64 * MIB

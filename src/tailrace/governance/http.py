@@ -19,6 +19,7 @@ from tailrace.governance.fleet import STATES, Fleet
 
 _log = log.get("governance")
 DEFAULT_LIMIT = 1_000
+LARGEST_LIMIT = limits.AGENTS_PER_TENANT
 _Read = Callable[[Request], Awaitable[object]]
 
 
@@ -30,12 +31,12 @@ def routes(fleet: Fleet, clock: Clock, tenant: str = "default") -> list[BaseRout
         states = tuple(word for word in text.split(",") if word) or STATES
         if not set(states) <= set(STATES):
             raise QueryError(f"state={text[:64]!r}: name some of {', '.join(STATES)}")
-        limit = _limit(request, limits.AGENTS_PER_TENANT)
+        limit = _limit(request)
         return await fleet.agents(tenant, cast(tuple[State, ...], states), limit)
 
     async def losses(request: Request) -> object:
         since_ns = _since(request.query_params.get("since", "1d"), clock.wall_ns())
-        limit = _limit(request, limits.LOSSES_PER_TENANT)
+        limit = _limit(request)
         found = await fleet.losses(tenant, since_ns, limit)
         return {"losses": found, "truncated": len(found) == limit}
 
@@ -62,10 +63,10 @@ def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _limit(request: Request, largest: int) -> int:
+def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= largest):
-        raise QueryError(f"limit={text[:32]!r} is no number from 1 to {largest}")
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= LARGEST_LIMIT):
+        raise QueryError(f"limit={text[:32]!r} is no number from 1 to {LARGEST_LIMIT}")
     return int(text)
 
 
