@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tailrace.core import fleet
 from tailrace.wire import frames
 
 
@@ -46,7 +47,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        self.server.totals.take(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path != fleet.PATH:
+            self.server.totals.take(body)
         self._answer(b'{"accepted": 0, "repaired": {}}')
 
     def do_GET(self) -> None:

@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
+
+from tailrace.core.fleet import PATH, Announcement
 from tailrace.core.frame import Frame
 from tailrace.core.payload import expand
 from tailrace.wire import frames
@@ -24,6 +27,8 @@ class FakeGateway:
         self.requests = 0
         self.tokens: set[str] = set()
         self.retry_after = ""
+        self.announcements: list[Announcement] = []
+        self.hears = True
         self._changed = threading.Condition()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -48,6 +53,15 @@ class FakeGateway:
                     self.taken[key] = frame
             self._changed.notify_all()
         return status
+
+    def hear(self, body: bytes, token: str) -> int | None:
+        """Losses confirmed, which is all; None when announcements are not known here."""
+        with self._changed:
+            self.tokens.add(token)
+            said = msgspec.json.decode(body, type=Announcement)
+            self.announcements.append(said)
+            self._changed.notify_all()
+        return len(said.losses) if self.hears else None
 
     def wait(self, until: Callable[[], bool], timeout_s: float = 20.0) -> bool:
         """True as soon as `until` holds; it is asked after every request."""
@@ -89,7 +103,11 @@ def _handler(gateway: FakeGateway) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = gateway.answer(body, self.headers.get("Authorization", ""))
+            token = self.headers.get("Authorization", "")
+            if self.path == PATH:
+                self.answer_announcement(gateway.hear(body, token))
+                return
+            status = gateway.answer(body, token)
             if status <= 0:
                 self.close_connection = True
                 return
@@ -98,6 +116,13 @@ def _handler(gateway: FakeGateway) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Retry-After", gateway.retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def answer_announcement(self, confirmed: int | None) -> None:
+            said = b'{"confirmed_losses": %d}' % (confirmed or 0)
+            self.send_response(404 if confirmed is None else 200)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

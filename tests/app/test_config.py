@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.app import config
+from tailrace.app import agent, config
 from tailrace.app.paths import covers
 from tailrace.core.errors import ConfigError
 
@@ -96,6 +96,11 @@ def test_no_file_is_needed() -> None:
         (inputs(["/var/log//*"], ["/var/log/*"]), ["inputs[1]"]),
         (inputs(["logs/a"], ["./logs/a"]), ["inputs[1]"]),
         ("[server\n", ["TOML"]),
+        ("[agent]\nlisten = '0.0.0.0:7481'", ["agent.listen", "127.0.0.1"]),
+        ("[agent]\nlisten = '7481'", ["agent.listen", "HOST:PORT"]),
+        ("[agent]\nannounce = '1ms'", ["agent.announce", "100ms"]),
+        ("[agent]\nannounce = '2h'", ["agent.announce", "1h"]),
+        ("[agent]\nresource = { a = 1 }", ["agent.resource", "str"]),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -125,6 +130,25 @@ def test_an_address_in_brackets_is_not_a_list() -> None:
 def test_an_unknown_override_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TAILRACE_SERVER__LISTEM"):
         load(tmp_path, "", TAILRACE_SERVER__LISTEM="x")
+
+
+def test_what_a_person_says_of_the_machine_goes_before_what_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"host.name": "h", "cloud.region": "found", "os.type": "linux", "team": "found"}
+    monkeypatch.setattr(agent, "identity", lambda: found)
+    text = (
+        "[agent]\nsystem = 'shop'\nregion = 'said'\nenvironment = 'production'\n"
+        "[agent.resource]\n'team' = 'said'\n'os.type' = ''\n"
+    )
+    settings = agent.agent_settings(load(tmp_path, text), tmp_path)
+    assert settings.resource == {
+        "system": "shop",
+        "cloud.region": "said",
+        "deployment.environment": "production",
+        "team": "said",
+        "host.name": "h",
+    }
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ import time
 import uuid
 from pathlib import Path
 
+from tailrace.agent.activity import Activity
+from tailrace.agent.announce import Announcer, Poster
 from tailrace.agent.checkpoints import Checkpoints, State
+from tailrace.agent.condition import Condition
 from tailrace.agent.feeders import feeders, journals
 from tailrace.agent.reader import Reader
 from tailrace.agent.rejected import Rejected
@@ -28,6 +31,8 @@ from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
 
 _log = log.get("agent")
+# A gateway that is not there must not hold up the end.
+LAST_WORDS_S = 2.0
 
 
 class Agent:
@@ -50,6 +55,16 @@ class Agent:
         self._spool = spool
         self._shipper = Shipper(spool, sender, rejected, metrics, settings.flush_interval_s)
         self._feeders = feeders(settings, state, self._wake)
+        activity = Activity(settings.inputs)
+        condition = Condition(
+            settings, state.source, activity, spool, self._shipper, sender, clock, metrics
+        )
+        self._announcer = Announcer(
+            condition.compose,
+            Poster(lambda: sender.gateway, settings.token),
+            settings.announce_interval_s,
+            metrics,
+        )
         self._reader = Reader(
             settings,
             state,
@@ -59,6 +74,7 @@ class Agent:
             metrics,
             self._shipper.new.set,
             [*journals(settings, state), *(feeder.intake for feeder in self._feeders)],
+            activity,
         )
         self._reading = threading.Thread(target=self._reader.run, name="agent-read", daemon=True)
         self._shipping = threading.Thread(target=self._shipper.run, name="agent-ship", daemon=True)
@@ -73,6 +89,12 @@ class Agent:
         self._shipping.start()
         for feeder in self._feeders:
             feeder.start()
+        self._announcer.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it reads and ships."""
+        return self._reading.is_alive() and self._shipping.is_alive()
 
     def run(self) -> None:
         """Start, and return after another thread has called `stop`."""
@@ -92,6 +114,7 @@ class Agent:
         self._shipping.join(max(0.0, end_s - time.monotonic()))
         self._shipper.stop.set()
         self._shipping.join(0.5)
+        self._announcer.stop(LAST_WORDS_S)
         if not self._reading.is_alive():
             self._finish()
         self._stopped.set()

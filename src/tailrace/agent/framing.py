@@ -10,7 +10,7 @@ import xxhash
 import zstandard
 
 from tailrace.agent.checkpoints import State
-from tailrace.agent.inputs import Input
+from tailrace.agent.inputs import Input, LogInput
 from tailrace.agent.source import Buffer, Piece
 from tailrace.agent.spool import Entry, Note
 from tailrace.core import limits
@@ -57,6 +57,7 @@ class Framer:
         if checked is None:
             return None, {}
         after = piece.after
+        resource, left_out = self._resource(source, piece.resource, checked.rows)
         header = Header(
             tenant="default",  # the gateway puts the credential's tenant here
             source=self._state.source,
@@ -69,20 +70,34 @@ class Framer:
             signal=piece.signal,
             codec=checked.codec,
             hints=checked.hints,
-            resource=self._resource(source, piece.resource),
+            resource=resource,
         )
         payload = self._compressor.compress(checked.data)
         wire = frames.encode([Frame(header, payload)])[len(frames.MAGIC) :]
         note = Note(self._entry, self._state.epoch, self._seq, checked.rows, key, after)
         self._seq += 1
         self._entry += 1
-        return Entry(note, wire), checked.repaired
+        repaired = {**checked.repaired, "attributes": left_out} if left_out else checked.repaired
+        return Entry(note, wire), repaired
 
-    def _resource(self, source: Input, of_piece: Mapping[str, str]) -> dict[str, str]:
+    def _resource(
+        self, source: Input, of_piece: Mapping[str, str], rows: int
+    ) -> tuple[dict[str, str], int]:
+        """What a gateway takes for so many rows, and how much was left out: the machine's first."""
         named = {"service.name": source.service} if source.service else {}
-        resource = {**self._machine, **of_piece, **named, **source.resource}
-        kept = list(resource.items())[: limits.RESOURCE_ATTRIBUTES]
-        return {_text(key)[:_KEY_BYTES]: _text(value)[: _VALUE_BYTES // 4] for key, value in kept}
+        if isinstance(source, LogInput) and source.threshold:
+            named["log.threshold"] = source.threshold
+        found: dict[str, str] = {}
+        for layer in (source.resource, named, of_piece, self._machine):
+            for key, value in layer.items():
+                found.setdefault(_text(key)[:_KEY_BYTES], _text(value)[: _VALUE_BYTES // 4])
+        size, kept = 0, dict[str, str]()
+        for key, value in found.items():
+            size += len(key) + len(value)
+            if size * rows > limits.REPEATED_BYTES or len(kept) == limits.RESOURCE_ATTRIBUTES:
+                break
+            kept[key] = value
+        return kept, len(found) - len(kept)
 
 
 class _Checked(NamedTuple):

@@ -49,13 +49,15 @@ class LogInput(Input, frozen=True, kw_only=True):
 
     `drop`: regular expressions of lines that are left out, and counted. `sample`: the share of
     the other lines that goes to the hot lane. `archive`: whether what is sampled out still goes,
-    complete, to the bulk lane.
+    complete, to the bulk lane. `threshold`: the severity below which the application does not log;
+    every row says it, so that a reader knows what cannot be there.
     """
 
     drop: list[str] = []
     sample: float = 1.0
     keep: Keep = Keep()
     archive: bool = True
+    threshold: Severity | None = None
 
 
 LineCodec = Literal["lines", "records", "postgresql", "mysql"]

@@ -102,6 +102,11 @@ class Intake:
     def mark(self) -> Mark:
         return self._mark
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that wait for the spool."""
+        return self._held_bytes
+
     def put(self, batch: Batch, wait_s: float | None = None, urgent: bool = False) -> Ticket | None:
         """Wait for room, as long as it takes or `wait_s`; None when there was none.
 

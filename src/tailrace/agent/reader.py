@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from tailrace.agent.activity import Activity
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
 from tailrace.agent.framing import Framer
 from tailrace.agent.settings import AgentSettings
@@ -56,8 +57,9 @@ class Reader:
         metrics: Metrics,
         spooled: Callable[[], None],
         sources: Sequence[Source] = (),
+        activity: Activity | None = None,
     ) -> None:
-        """`sources`: all but files."""
+        """`sources`: all but files. `activity` is told what was taken."""
         self._settings = settings
         self._state = state
         self._checkpoints = checkpoints
@@ -67,6 +69,7 @@ class Reader:
         self._spooled = spooled
         self._tail = Tail(settings, state, metrics)
         self._sources = sources
+        self._activity = activity or Activity(settings.inputs)
         self._framer = Framer(state, clock, settings.resource)
         self._buffer = bytearray()
         self._batch: list[_Taken] = []
@@ -93,6 +96,7 @@ class Reader:
                 break
             if not busy:
                 self.wake.wait(self._settings.poll_interval_s)
+        self._activity.end()
         self._tail.close()
         for source in self._sources:
             source.close()
@@ -109,12 +113,19 @@ class Reader:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
+        if self._activity.wanted:
+            self._measure(now_s)
         more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
+        if hurry:
+            self._measure(now_s)
         if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
             self.save()
         return more
+
+    def _measure(self, now_s: float) -> None:
+        self._activity.measure(self._tail.files.values(), self._sources, now_s)
 
     def _has_room(self) -> bool:
         return self._spool.has_room(self._batch_bytes)
@@ -173,6 +184,8 @@ class Reader:
             return False
         if piece.data:
             file.taken_s = now_s
+        if file.seen is not None:
+            file.ended_s = now_s
         self._keep(file, piece)
         return True
 
@@ -227,6 +240,8 @@ class Reader:
         add("tailrace_agent_lines_total", sum(t.entry.note.rows for t in batch if t.entry))
         add("tailrace_agent_bytes_total", sum(t.size for t in batch))
         for taken in batch:
+            rows = taken.entry.note.rows if taken.entry else 0
+            self._activity.took(taken.origin.input, rows, taken.size)
             for reason, count in taken.dropped.items():
                 add("tailrace_agent_dropped_total", count, reason)
             add("tailrace_agent_lines_cut_total", taken.repaired.pop("line_length", 0))

@@ -15,7 +15,8 @@ class AgentSettings(msgspec.Struct, frozen=True):
 
     `gateways`: base URLs such as "http://127.0.0.1:7480". `linger_s`: how long a rotated file
     must be quiet before its unfinished last line is taken and it is let go. `resource`:
-    identifiers of the machine, for every input.
+    identifiers of the machine, for every input. `configuration`: a hash of all settings without
+    secrets. `announce_interval_s`: how often the gateway hears how the agent is; 0 for never.
     """
 
     inputs: Sequence[AnyInput]
@@ -29,6 +30,8 @@ class AgentSettings(msgspec.Struct, frozen=True):
     never: Sequence[str] = ()
     linger_s: float = 5.0
     resource: dict[str, str] = {}
+    configuration: str = ""
+    announce_interval_s: float = 0.0
 
     @property
     def read_bytes(self) -> int:

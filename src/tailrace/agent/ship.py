@@ -60,6 +60,11 @@ class Sender:
         self._failures = 0
         self._connection: http.client.HTTPConnection | None = None
 
+    @property
+    def gateway(self) -> str:
+        """The base URL of the gateway that is tried now."""
+        return self._urls[self._current].geturl()
+
     def send(self, body: Sequence[bytes]) -> None:
         """POST the parts of a body of frames. Raises Refused or Later."""
         reused = self._connection is not None
@@ -148,6 +153,7 @@ class Shipper:
         self._rejected = rejected
         self._metrics = metrics
         self._wait_s = wait_s
+        self.oldest_ns = 0  # when the oldest frame that no gateway has was read; 0: there is none
         self.new = threading.Event()
         self.finish = threading.Event()
         self.stop = threading.Event()
@@ -163,6 +169,7 @@ class Shipper:
                 _log.error("spool cannot be read", extra={"why": str(error)})
                 self.stop.wait(1.0)
                 continue
+            self.oldest_ns = frames.received_ns(entries[0].frame) if entries else 0
             if entries:
                 self._deliver(entries)
             elif finishing:

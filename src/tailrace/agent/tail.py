@@ -211,6 +211,7 @@ class Tail:
             ended = file.content is not None and file.content.ended
             unfinished = file.final and not (file.present and pending == 0)
             if not (ended or unfinished or file.held):
+                file.ended_s = now_s
                 return False
         elif file.size != status.st_size:
             file.size, file.grew_s, file.final = status.st_size, now_s, False

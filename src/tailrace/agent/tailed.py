@@ -40,6 +40,7 @@ class TailedFile:
     is gone or taken by another file. `final`: it will not grow. `content` is None while it is
     closed, `size` what it was when it was last looked at. `held`: its last lines wait for more.
     `hole`: it was truncated under a writer that does not append, so it may begin with NULs.
+    `ended_s`: when it was last known to be read to its end.
     """
 
     def __init__(self, place: str, key: str, source: Files, mark: Mark, now_s: float) -> None:
@@ -53,6 +54,7 @@ class TailedFile:
         self.present = True
         self.final = False
         self.grew_s = now_s
+        self.ended_s = now_s
         self.taken_s = float("-inf")
         self.content: Content | None = None
         self.size = 0

@@ -5,16 +5,20 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tailrace.agent.agent import Agent
 from tailrace.agent.identity import identity
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config as configuration
-from tailrace.app.config import Config
-from tailrace.core import log
+from tailrace.app.config import AgentConfig, Config
+from tailrace.core import limits, log
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
+
+if TYPE_CHECKING:
+    from tailrace.agent.exposition import Exposition
 
 _log = log.get("app")
 
@@ -35,8 +39,24 @@ def agent_settings(config: Config, data: Path) -> AgentSettings:
         flush_interval_s=agent.flush_interval,
         # Not all of `data`: tailrace's own log lies in it, and the demo's files.
         never=[str(path) for path in (data / "queue", data / "store", archive(config, data))],
-        resource=identity(),
+        resource=_resource(agent),
+        configuration=configuration.fingerprint(config),
+        announce_interval_s=float(agent.announce),  # msgspec encodes no subclass
     )
+
+
+def _resource(agent: AgentConfig) -> dict[str, str]:
+    """What a person said before what was found; an empty value leaves an identifier out."""
+    said = {
+        "system": agent.system,
+        "cloud.region": agent.region,
+        "cloud.availability_zone": agent.zone,
+        "deployment.environment": agent.environment,
+    }
+    said = {name: value for name, value in said.items() if value} | agent.resource
+    together = said | {k: v for k, v in identity().items() if k not in said}
+    kept = [(name, value) for name, value in together.items() if value]
+    return dict(kept[: limits.MACHINE_ATTRIBUTES])
 
 
 def archive(config: Config, data: Path) -> Path:
@@ -51,7 +71,9 @@ def run_agent(config: Config) -> None:
     if not config.agent.gateways:
         raise ConfigError('agent.gateways: name a gateway, such as ["http://127.0.0.1:7480"]')
     data = Path(config.server.data_dir).resolve()
-    agent = Agent(agent_settings(config, data), SystemClock(), Metrics())
+    metrics = Metrics()
+    agent = Agent(agent_settings(config, data), SystemClock(), metrics)
+    exposition = _exposition(config, metrics, agent)
     stop = threading.Event()
 
     def stopping(*_: object) -> None:
@@ -65,3 +87,14 @@ def run_agent(config: Config) -> None:
     stop.wait()
     _log.info("stopping: what was read is being sent; the rest is kept in the spool")
     agent.stop(10.0)
+    if exposition:
+        exposition.close()
+
+
+def _exposition(config: Config, metrics: Metrics, agent: Agent) -> Exposition | None:
+    address = configuration.agent_address(config)
+    if address is None:
+        return None
+    from tailrace.agent.exposition import Exposition
+
+    return Exposition(*address, metrics, lambda: agent.ready)

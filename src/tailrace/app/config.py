@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import xxhash
 
 from tailrace.agent import checks
 from tailrace.agent.inputs import AnyInput, Files, JournalInput
 from tailrace.app.paths import check_paths
-from tailrace.core import units
+from tailrace.core import limits, units
 from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds, Size
 
@@ -59,7 +60,12 @@ class ArchiveSettings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """What is tailed and where it goes. No `gateways`: the server of the same process."""
+    """What is tailed and where it goes. No `gateways`: the server of the same process.
+
+    `system` to `resource`: what only a person knows of the machine; it goes before what its
+    environment and its files say. `announce`: how often the gateway hears how the agent is.
+    `listen`: where `tailrace agent` serves its own metrics.
+    """
 
     directory: str = ""
     gateways: list[str] = []
@@ -68,6 +74,13 @@ class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
     spool: Size = Size("4GiB")
     poll_interval: Seconds = Seconds("250ms")
     flush_interval: Seconds = Seconds("500ms")
+    system: str = ""
+    region: str = ""
+    zone: str = ""
+    environment: str = ""
+    resource: dict[str, str] = {}
+    announce: Seconds = Seconds("15s")
+    listen: str = ""
     inputs: list[AnyInput] = []
 
 
@@ -146,7 +159,20 @@ def _check(config: Config) -> None:
             f"server.listen: {host} is reachable from other machines, which requires "
             "server.token or server.token_file; without one use 127.0.0.1"
         )
+    _check_agent(config.agent)
     _check_inputs(config.agent.inputs)
+
+
+def _check_agent(agent: AgentConfig) -> None:
+    if agent.announce and not 0.1 <= agent.announce <= limits.ANNOUNCE_LARGEST_S:
+        raise ConfigError('agent.announce: from "100ms" to "1h", or "0s" for never')
+    if len(agent.resource) > limits.MACHINE_ATTRIBUTES // 2:
+        raise ConfigError(f"agent.resource: at most {limits.MACHINE_ATTRIBUTES // 2} identifiers")
+    if agent.listen and not _loopback(_host_port(agent.listen, "agent.listen")[0]):
+        raise ConfigError(
+            f"agent.listen: {agent.listen} is reachable from other machines, and nobody is asked "
+            "for a token there; use 127.0.0.1"
+        )
 
 
 def _check_inputs(inputs: Sequence[AnyInput]) -> None:
@@ -176,12 +202,19 @@ def _check_journals(inputs: Sequence[AnyInput]) -> None:
 
 def address(config: Config) -> tuple[str, int]:
     """Host and port of `server.listen`."""
-    host, _, port = config.server.listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError(
-            f'server.listen: {config.server.listen!r} is not HOST:PORT, such as "127.0.0.1:7480"'
-        )
+    return _host_port(config.server.listen, "server.listen")
+
+
+def _host_port(text: str, setting: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ConfigError(f'{setting}: {text!r} is not HOST:PORT, such as "127.0.0.1:7480"')
     return host.strip("[]"), int(port)
+
+
+def agent_address(config: Config) -> tuple[str, int] | None:
+    """Host and port of `agent.listen`; None when it is not served."""
+    return _host_port(config.agent.listen, "agent.listen") if config.agent.listen else None
 
 
 def url(config: Config) -> str:
@@ -240,3 +273,9 @@ def _hide(entry: dict[str, Any]) -> None:
 def _without_query(url: str) -> str:
     base, mark, _ = url.partition("?")
     return f"{base}?{_HIDDEN}" if mark else url
+
+
+def fingerprint(config: Config) -> str:
+    """A hash of the agent's settings, the same for agents that are told the same. No secrets."""
+    plain = shown(config)["agent"]
+    return xxhash.xxh3_64_hexdigest(msgspec.json.encode(plain, order="deterministic"))

@@ -23,13 +23,16 @@ from tailrace.agent.agent import Agent
 from tailrace.app import config as configuration
 from tailrace.app.agent import agent_settings, archive
 from tailrace.app.config import Config
-from tailrace.core import log
+from tailrace.core import log, process
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.auth import RequireToken
 from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.governance.control import Control
+from tailrace.governance.fleet import Fleet
+from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.passthrough import PassThrough
 from tailrace.query.http import routes as query_routes
 from tailrace.query.service import QueryService
@@ -74,6 +77,8 @@ class Runtime:
         self._scratch = Scratch(data)
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
+        self._control = Control(data / "control")
+        self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,6 +104,8 @@ class Runtime:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await asyncio.to_thread(self._scratch.open)
+        await self._control.open()
+        await self._fleet.open()
         await self._engine.open()
         await self._queue.open()
         await self._archive.open()
@@ -163,8 +170,9 @@ class Runtime:
     def _application(self) -> ASGIApp:
         door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
         routes: list[BaseRoute] = [
-            *gateway_routes(door),
+            *gateway_routes(door, self._fleet),
             *query_routes(QueryService(self._engine, self._metrics, self._clock)),
+            *governance_routes(self._fleet, self._clock),
             Route("/metrics", self._render_metrics),
             *ui_routes(),
         ]
@@ -173,8 +181,8 @@ class Runtime:
         return RequireToken(application, token) if token else application
 
     async def _render_metrics(self, _request: Request) -> PlainTextResponse:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])  # noqa: ASYNC240 - memory
-        self._metrics.set("tailrace_process_resident_bytes", pages * 4096)
+        process.measure(self._metrics)
+        self._fleet.measure()
         return PlainTextResponse(self._metrics.render(), media_type="text/plain; version=0.0.4")
 
     def _start_agent(self) -> None:
@@ -206,6 +214,7 @@ class Runtime:
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close(5.0)
         await self._engine.close()
+        await self._control.close()
         await asyncio.to_thread(self._scratch.close)
         for result in results:
             if isinstance(result, Exception):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from tailrace.core.fleet import Announcement
 from tailrace.core.frame import Frame, Lane
 
 
@@ -87,6 +88,16 @@ class Queue(Sink, Protocol):
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably."""
         ...
+
+
+class Registry(Protocol):
+    """Who remembers the agents.
+
+    `announce` returns how many of the announcement's losses, from the first on, are kept
+    durably. It raises StoreError when nothing could be kept.
+    """
+
+    async def announce(self, tenant: str, said: Announcement) -> int: ...
 
 
 HOT_LANES = frozenset({Lane.HOT, Lane.BOTH})

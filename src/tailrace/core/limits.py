@@ -86,6 +86,20 @@ FINISHED_FILES = 2_000
 # One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left
 # out and counted.
 JOURNAL_ENTRY_BYTES = 2 * MIB
+# What an agent says of its machine is in the header of every frame, beside what its inputs say.
+MACHINE_ATTRIBUTES = 40
+# An announcement is held whole, for every agent, in the control file and in an answer.
+ANNOUNCEMENT_BYTES = 64 * KIB
+ANNOUNCED_INPUTS = 64
+ANNOUNCED_LOSSES = 64
+ANNOUNCE_LARGEST_S = 3600.0
+# Agents that are remembered of one tenant, and for how long after they were last heard of.
+AGENTS_PER_TENANT = 10_000
+AGENT_MEMORY_S = 30 * 86_400.0
+# Ranges of frames that agents lost, of one tenant: neighbours are one range, so this is years.
+LOSSES_PER_TENANT = 100_000
+# A list of agents is held whole before it is sent.
+FLEET_ANSWER_BYTES = 16 * MIB
 # Frames that a gateway refused, kept for a person to look at; the oldest go first.
 REJECTED_BYTES = 64 * MIB
 # Own logs: of one message this many in a window, the rest as a count. Own logs may be tailed, so
@@ -122,4 +136,5 @@ assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES
 assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
 assert APP_RESOURCE_BYTES < LINE_BYTES
+assert MACHINE_ATTRIBUTES < RESOURCE_ATTRIBUTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES

@@ -22,6 +22,9 @@ Name = Literal[
     "tailrace_agent_spool_bytes",
     "tailrace_agent_files",
     "tailrace_agent_vanished_bytes_total",
+    "tailrace_agent_announcements_total",
+    "tailrace_agents",
+    "tailrace_agent_losses_rows_total",
     "tailrace_ingest_requests_total",
     "tailrace_ingest_rows_total",
     "tailrace_ingest_bytes_total",
@@ -48,6 +51,7 @@ Name = Literal[
     "tailrace_query_rejected_total",
     "tailrace_tail_followers",
     "tailrace_process_resident_bytes",
+    "tailrace_process_cpu_seconds_total",
 ]
 
 NAMES: tuple[str, ...] = get_args(Name)
@@ -75,6 +79,11 @@ class Metrics:
         """The present value, 0 when never touched."""
         with self._lock:
             return self._values.get((name, label), 0)
+
+    def labelled(self, name: Name) -> dict[str, float]:
+        """The present values of `name` by label."""
+        with self._lock:
+            return {label: value for (key, label), value in self._values.items() if key == name}
 
     def render(self) -> str:
         """All values as Prometheus text, version 0.0.4."""

@@ -61,6 +61,16 @@ def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
     return found
 
 
+def received_ns(frame: bytes) -> int:
+    """`received_ns` of one frame as `encode` wrote it, its payload not looked at; 0 of no frame."""
+    start = _LENGTHS.size
+    try:
+        header_bytes, _ = _LENGTHS.unpack_from(frame)
+        return _decoder.decode(frame[start : start + header_bytes]).received_ns
+    except (struct.error, msgspec.MsgspecError):
+        return 0
+
+
 def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
     start = position + _LENGTHS.size
     if start > len(body):

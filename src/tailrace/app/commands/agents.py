@@ -1,0 +1,162 @@
+"""`tailrace agents`: the fleet at a glance."""
+
+from __future__ import annotations
+
+import argparse
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tailrace.app.commands.query import DEFAULT_URL, complain, read_token, write
+from tailrace.core import limits
+from tailrace.core.errors import QueryError, StoreError, TailraceError
+from tailrace.core.fleet import Announcement, State
+from tailrace.core.visible import visible
+
+TIMEOUT_S = 30.0
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_HEADINGS = (
+    "HOST", "VERSION", "STATE", "SINCE", "INPUTS", "LAG", "SPOOL", "CPU", "MEMORY", "LOST", "SOURCE"
+)  # fmt: skip
+
+
+class _Row(msgspec.Struct):
+    """What is used of governance.fleet.Agent."""
+
+    source: str
+    state: State
+    since_ns: int
+    lost_rows: int
+    announcement: Announcement
+
+
+class _Answer(msgspec.Struct):
+    agents: list[_Row]
+    counts: dict[str, int]
+    truncated: bool
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command."""
+    about = "list the agents that a server knows, and how each is"
+    parser = subparsers.add_parser("agents", help=about, description=about)
+    parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
+    parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text by default"
+    )
+    parser.add_argument(
+        "--silent",
+        action="store_true",
+        help="only agents that ended without a word; exit status 1 when there is one",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 done, 1 with --silent when an agent is silent, or the server cannot be asked."""
+    try:
+        token = read_token(args.token_file)
+        body = _ask(args.url, "silent" if args.silent else "", token)
+        answer = msgspec.json.decode(body, type=_Answer)
+    except OSError as error:
+        return complain(str(error), 2)
+    except TailraceError as error:
+        return complain(str(error), 1)
+    except msgspec.MsgspecError as error:
+        return complain(f"{args.url} does not answer as a tailrace server: {error}", 1)
+    if args.format == "json":
+        status = write([msgspec.json.format(body, indent=2).decode() + "\n"])
+    else:
+        status = write(_text(answer))
+    return 1 if args.silent and answer.agents else status
+
+
+def _ask(url: str, state: str, token: str) -> bytes:
+    """The answer's bytes. Raises QueryError, StoreError."""
+    if not url.startswith(("http://", "https://")):
+        raise StoreError(f"--url {url} is no http:// or https:// address")
+    asked = urllib.parse.urlencode({"state": state, "limit": limits.AGENTS_PER_TENANT})
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        f"{url.rstrip('/')}/api/v1/agents?{asked}",
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            body: bytes = answer.read(2 * limits.FLEET_ANSWER_BYTES)
+            return body
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read(4096).decode("utf-8", "replace").strip()
+        raise QueryError(f"{said or error.reason} ({error.code})") from None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None
+
+
+def _text(answer: _Answer) -> Iterator[str]:
+    """A table, and a line that sums it up."""
+    if answer.agents:
+        yield from _table([_HEADINGS, *(_cells(row) for row in answer.agents)])
+    counts = [f"{count} {state}" for state, count in sorted(answer.counts.items())]
+    yield f"{', '.join(counts) or 'no agent was heard of'}\n"
+    if answer.truncated:
+        yield "there are more than are listed\n"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip() + "\n"
+
+
+def _cells(row: _Row) -> Sequence[str]:
+    said = row.announcement
+    spool = _size(said.spool_bytes)
+    cells = (
+        said.host or "-",
+        said.version,
+        row.state.upper() if row.state in ("silent", "late") else row.state,
+        _time(row.since_ns),
+        str(said.inputs_total),
+        _lag(said),
+        f"{spool} {_span(said.spool_age_s)}" if said.spool_age_s >= 1 else spool,
+        f"{said.cpu_share:.1%}",
+        _size(said.resident_bytes),
+        str(row.lost_rows),
+        row.source,
+    )
+    return [visible(cell) for cell in cells]
+
+
+def _lag(said: Announcement) -> str:
+    """What the inputs together have not read, and for how long at most."""
+    size = sum(report.lag_bytes or 0 for report in said.inputs)
+    age_s = max((report.lag_s or 0.0 for report in said.inputs), default=0.0)
+    return f"{_size(size)} {_span(age_s)}" if size else "0"
+
+
+def _size(count: float) -> str:
+    unit = 0
+    while count >= 999.5 and unit < len(_UNITS) - 1:
+        count /= 1000
+        unit += 1
+    return f"{count:.3g} {_UNITS[unit]}" if count else "0"
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+def _time(nanoseconds: int) -> str:
+    return f"{datetime.fromtimestamp(nanoseconds // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
