@@ -49,7 +49,8 @@ def at(found: dict[str, Any]) -> str:
 def test_the_new_form_with_everything() -> None:
     found = record(
         "<165>1 2003-10-11T22:14:15.123456789+02:00 mymachine.example.com evntslog 77 "
-        'ID47 [exampleSDID@32473 iut="3" eventSource="a \\"b\\" \\] \\\\ \\n"][other x=""] \ufeffAn event'
+        'ID47 [exampleSDID@32473 iut="3" eventSource="a \\"b\\" \\] \\\\ \\n"]'
+        '[other x=""] \ufeffAn event'
     )
     assert found == {
         "severity": "notice",

@@ -5,6 +5,7 @@ an agent that tails files carries none of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from tailrace.agent.checkpoints import State
 from tailrace.agent.inputs import JournalInput
@@ -12,6 +13,14 @@ from tailrace.agent.intake import Feeder
 from tailrace.agent.journal import Journal
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.source import Source
+
+# The module of each type; its `feeders` makes them.
+_MODULES = {
+    "syslog": "syslog",
+    "otlp": "otlp",
+    "stdin": "pipes",
+    "command": "command",
+}
 
 
 def journals(settings: AgentSettings, state: State) -> list[Source]:
@@ -25,4 +34,9 @@ def journals(settings: AgentSettings, state: State) -> list[Source]:
 
 def feeders(settings: AgentSettings, state: State, wake: Callable[[], None]) -> Sequence[Feeder]:
     """A feeder for each input that is neither files nor a journal. Raises ConfigError."""
-    return []
+    found: list[Feeder] = []
+    for source in settings.inputs:
+        if source.type in _MODULES:
+            module = import_module(f"tailrace.agent.{_MODULES[source.type]}")
+            found += module.feeders(source, settings, state, wake)
+    return found

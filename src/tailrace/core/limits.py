@@ -68,6 +68,8 @@ ENGINE_MEMORY_BYTES = 500 * MIB
 SPOOL_BYTES = 4 * GIB
 # Rows of one listener or scrape that wait in memory for the spool; then senders wait.
 INTAKE_BYTES = 4 * MIB
+# Connections of one listener; each may hold a line.
+LISTENER_CONNECTIONS = 64
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
 # One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left
