@@ -68,6 +68,10 @@ ENGINE_MEMORY_BYTES = 500 * MIB
 SPOOL_BYTES = 4 * GIB
 # Rows of one listener or scrape that wait in memory for the spool; then senders wait.
 INTAKE_BYTES = 4 * MIB
+# An OTLP request that an agent relays, before compression: held whole while it is cut, by an agent
+# that has 40 MB in all. JSON takes many times its size while it is read.
+RELAY_BODY_BYTES = 8 * MIB
+RELAY_JSON_BYTES = MIB
 # Connections of one listener; each may hold a line.
 LISTENER_CONNECTIONS = 64
 # Descriptors the agent holds open; more files than that are read in turns.
@@ -89,6 +93,7 @@ LOG_TEXT_CHARS = 16_000
 LOG_FILE_BYTES = 8 * MIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
+assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
