@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -33,6 +33,13 @@ class Feeder(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
+
+
+@runtime_checkable
+class Finite(Protocol):
+    """A feeder whose input has an end. `ended` is set when all of it is in the intake."""
+
+    ended: threading.Event
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -170,6 +177,11 @@ class Intake:
             for group in reversed(self._taken):
                 self._waiting.extendleft(reversed(group))
             self._taken.clear()
+
+    def drained(self, wait_s: float) -> bool:
+        """Wait until the spool has all that was put; False when it has not after `wait_s`."""
+        with self._room:
+            return self._room.wait_for(lambda: not (self._waiting or self._taken), wait_s)
 
     def close(self) -> None:
         """Whoever waits for room is told that there will be none."""
