@@ -104,7 +104,6 @@ class Agent:
         for feeder in self._feeders:
             feeder.stop()
         for feeder in self._feeders:
-            self._reader.wake.set()
             # The last part of the time is for the reading thread's last round.
             wait_s = end_s - deadline_s / 4 - time.monotonic()
             if not feeder.intake.drained(max(0.0, wait_s)):

@@ -181,6 +181,8 @@ class Intake:
     def drained(self, wait_s: float) -> bool:
         """Wait until the spool has all that was put; False when it has not after `wait_s`."""
         with self._room:
+            self._urgent = bool(self._waiting)
+            self._wake()
             return self._room.wait_for(lambda: not (self._waiting or self._taken), wait_s)
 
     def close(self) -> None:
