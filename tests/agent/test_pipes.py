@@ -84,6 +84,20 @@ def test_a_full_intake_holds_the_writer_back(piped: tuple[Pipes, Drain, int]) ->
     assert [int(row.split()[0]) for row in drain.rows] == list(range(size // 100))
 
 
+def test_rows_of_two_bytes_are_no_more_than_a_frame_holds(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    words = ["sh", "-c", "yes | head -n 700000; yes '' | head -n 700000"]
+    agent, _ = start(settings(tmp_path, gateway.url, inputs=[CommandInput(command=words)]))
+    agent.wait_ended()
+    agent.finish(10.0)
+    assert agent.shipped(10.0)
+    agent.stop(1.0)
+    rows = [frame.header.rows for frame in gateway.taken.values()]
+    assert sum(rows) == 700_000
+    assert max(rows) <= limits.FRAME_ROWS
+
+
 def test_a_last_line_without_a_newline_counts(piped: tuple[Pipes, Drain, int]) -> None:
     pipes, drain, writer = piped
     os.write(writer, b"one\ntwo")

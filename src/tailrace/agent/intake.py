@@ -43,7 +43,8 @@ class Finite(Protocol):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Whole rows, each ending with a newline unless the codec says otherwise; see Piece.
+    """Whole rows, each ending with a newline unless the codec says otherwise; see Piece. They fit
+    a frame.
 
     `mark`: after these rows, for an input whose place is remembered.
     """
@@ -154,11 +155,12 @@ class Intake:
     def _join(self, size: int) -> list[tuple[Batch, Ticket]]:
         joined = [self._waiting.popleft()]
         first = joined[0][0]
-        total = len(first.data)
+        total, rows = len(first.data), first.rows
         while self._waiting and first.codec is not Codec.OTLP:
             batch = self._waiting[0][0]
             total += len(batch.data)
-            if total > size or _kind(batch) != _kind(first):
+            rows += batch.rows
+            if total > size or rows > limits.FRAME_ROWS or _kind(batch) != _kind(first):
                 break
             joined.append(self._waiting.popleft())
         return joined

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from tailrace.agent.checkpoints import State
-from tailrace.agent.gather import Gather
+from tailrace.agent.gather import BATCH_BYTES, Gather
 from tailrace.agent.inputs import Input, StdinInput
 from tailrace.agent.intake import Intake
 from tailrace.agent.settings import AgentSettings
@@ -25,6 +25,8 @@ _log = log.get("agent")
 CUT_MARK = " …[cut]".encode()
 _READ_BYTES = 64 * limits.KIB
 _RETRY_S = 0.1
+# Rows of two bytes; blank ones are left out.
+assert (BATCH_BYTES + _READ_BYTES) // 2 <= limits.FRAME_ROWS
 # After the writer's end: a child of its own may still hold the descriptor, and be silent.
 QUIET_S = 1.0
 _LAST_S = 2.0
