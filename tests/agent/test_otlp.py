@@ -176,6 +176,16 @@ def test_a_spool_that_stalls_is_503_with_retry_after(
         assert b"send again" in answer
 
 
+def test_a_request_that_a_stop_breaks_off_is_to_be_sent_again(serve: Serve) -> None:
+    server, _ = serve()
+    with socket.create_connection(server.address, timeout=20) as client:
+        client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 99\r\n\r\n")
+        assert client.recv(99) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"half")
+        server.stop()
+        assert client.recv(99).startswith(b"HTTP/1.1 503 ")
+
+
 def test_a_large_request_is_cut_into_frames(kept: tuple[Otlp, Drain]) -> None:
     server, drain = kept
     body = request_of(700, 10_000).SerializeToString()

@@ -13,6 +13,7 @@ import pytest
 from fakes import FakeGateway
 from feeding import Drain
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from test_agent import settings, start
 
@@ -25,6 +26,7 @@ from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Codec
 
 
+@examples(deadline=None)
 @given(st.lists(st.text("ab\n\u00e4").map(str.encode)))
 def test_pieces_give_the_same_lines_as_the_whole(pieces: list[bytes]) -> None:
     lines = Lines()
@@ -34,6 +36,7 @@ def test_pieces_give_the_same_lines_as_the_whole(pieces: list[bytes]) -> None:
     assert lines.cut == 0
 
 
+@examples(deadline=None)
 @given(st.lists(st.text("ab\n\u00e4").map(str.encode)))
 def test_no_more_than_a_line_is_held(pieces: list[bytes]) -> None:
     lines = Lines(limit_bytes=20)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.core import limits
@@ -177,6 +177,7 @@ _name = st.text(
 _any = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 191), _word, _word, st.dictionaries(_name, _any, min_size=1), _any)
 def test_what_a_sender_of_the_new_form_writes_comes_back(
     priority: int, host: str, app: str, data: dict[str, str], body: str
@@ -195,6 +196,7 @@ def test_what_a_sender_of_the_new_form_writes_comes_back(
     assert {name: attributes[f"syslog.id@1.{name}"] for name in data} == data
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text('<>1 -[]="\\:aJn0T').map(str.encode))
 def test_no_message_fails(message: bytes) -> None:
     content = syslog.decode([message], NOW)
@@ -205,6 +207,7 @@ def test_no_message_fails(message: bytes) -> None:
 _message = st.binary(min_size=1, max_size=40).map(lambda data: b"<" + data.strip(b"\r\n\0"))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), _message)),
     st.lists(st.integers(1, 20), min_size=1),
@@ -229,6 +232,7 @@ def test_a_stream_gives_its_messages_however_it_is_cut(
     assert (stream.cut, stream.torn, stream.held_bytes) == (0, 0, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=30) | st.text("0123456789 <\n\0a").map(str.encode)))
 def test_any_stream_is_taken_within_its_bound(pieces: list[bytes]) -> None:
     stream = Messages(limit_bytes=40)

@@ -80,6 +80,8 @@ class Otlp:
             self._check(request)
             self._take(request, is_json)
         except InputError as error:
+            if self._stopping.is_set():  # the end of a body that we broke off is not the sender's
+                return _refusal(is_json, 503, "the agent stops; send again", {"Retry-After": "5"})
             return _refusal(is_json, 404 if error.reason == "path" else error.status, str(error))
         except Busy as error:
             return _refusal(is_json, 503, str(error), {"Retry-After": f"{error.retry_after_s:.0f}"})
@@ -136,9 +138,12 @@ class _Turn:
 
 
 def _protobuf(data: bytes) -> Iterator[Batch]:
-    for piece in otlpwalk.split(data, _PIECE_BYTES, _PIECE_ROWS):
-        if len(piece.data) > limits.FRAME_BYTES:
+    if len(data) > _PIECE_BYTES:
+        # All of it is looked at before some of it is kept.
+        sizes = (len(piece.data) for piece in otlpwalk.split(data, _PIECE_BYTES, _PIECE_ROWS))
+        if max(sizes, default=0) > limits.FRAME_BYTES:
             raise TooLarge(f"a log record is larger than {limits.FRAME_BYTES} bytes", "line_length")
+    for piece in otlpwalk.split(data, _PIECE_BYTES, _PIECE_ROWS):
         yield Batch(piece.data, piece.rows, Codec.OTLP, checked=True)
 
 
