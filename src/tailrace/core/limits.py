@@ -70,7 +70,7 @@ SPOOL_BYTES = 4 * GIB
 INTAKE_BYTES = 4 * MIB
 # An OTLP request that an agent relays, before compression: held whole while it is cut, by an agent
 # that has 40 MB in all. JSON takes many times its size while it is read.
-RELAY_BODY_BYTES = 8 * MIB
+RELAY_BODY_BYTES = 6 * MIB
 RELAY_JSON_BYTES = MIB
 # Connections of one listener; each may hold a line.
 LISTENER_CONNECTIONS = 64
