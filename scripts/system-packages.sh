@@ -7,6 +7,8 @@ command -v chromium >/dev/null || missing+=(chromium)
 # A library to preload, which tests look for by its path.
 command -v faketime >/dev/null || missing+=(faketime)
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v rsyslogd >/dev/null || missing+=(rsyslog)
+command -v logger >/dev/null || missing+=(bsdutils)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq

@@ -28,7 +28,7 @@ from tailrace.core.payload import compress, describe, expand
 from tailrace.gateway.auth import RequireToken
 from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes
-from tailrace.wire import frames
+from tailrace.wire import frames, otlpwalk
 
 PUSH = b'{"streams":[{"stream":{"app":"a"},"values":[["1790000000000000000","x"]]}]}'
 OTLP = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}'
@@ -156,6 +156,76 @@ def test_frames_take_the_tenant_of_the_credential() -> None:
         assert (await client.post("/ingest/frames", content=b"x")).status_code == 400
 
     run(use, tenant="mine")
+
+
+def relayed_frame(data: bytes, **changes: Any) -> bytes:
+    """A body of one frame that holds an OTLP request."""
+    facts = msgspec.structs.asdict(describe(data, otlpwalk.count(data)))
+    header = Header(
+        **{"tenant": "x", "source": "agent-1", "epoch": 7, "seq": 8, "received_ns": 5,
+           "codec": Codec.OTLP, "resource": {"host.name": "h", "service.name": "relay"},
+           **facts, **changes},
+    )  # fmt: skip
+    return frames.encode([Frame(header, compress(data))])
+
+
+def otlp_request(*bodies: str, service: str = "") -> bytes:
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    if service:
+        group.resource.attributes.add(key="service.name").value.string_value = service
+    scope = group.scope_logs.add()
+    for body in bodies:
+        scope.log_records.add().body.string_value = body
+    return request.SerializeToString()
+
+
+def test_an_otlp_frame_becomes_records_under_its_own_number() -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        body = relayed_frame(otlp_request("one", "t\0wo", service="shop"))
+        answer = await client.post("/ingest/frames", content=body)
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
+        header = sink.frames[0].header
+        assert header.key == ("mine", "agent-1", 7, 8)
+        assert (header.codec, header.rows, header.received_ns) == (Codec.RECORDS, 2, 5)
+        assert header.resource == {"host.name": "h", "service.name": "relay"}
+        record = json.loads(sink.data.splitlines()[0])
+        assert record["resource"] == {"service.name": "shop"}
+        assert (record["service"], record["body"]) == ("shop", "one")
+        assert metrics.get("tailrace_ingest_repaired_total", "nul") == 1
+
+    run(use, tenant="mine")
+
+
+def test_an_otlp_frame_of_many_records_has_the_same_pieces_each_time() -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        body = relayed_frame(otlp_request(*("\x01" * 10_000 for _ in range(100))))
+        for _ in range(2):
+            assert (await client.post("/ingest/frames", content=body)).status_code == 200
+        keys = [frame.header.key for frame in sink.frames]
+        first, second = keys[: len(keys) // 2], keys[len(keys) // 2 :]
+        assert first == second
+        assert [source for _, source, _, _ in first] == ["agent-1", "agent-1#1"]
+        assert len(sink.data.splitlines()) == 200
+
+    run(use)
+
+
+def test_an_otlp_frame_that_is_not_what_its_header_says_is_refused() -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        request = otlp_request("x")
+        bad = b"\x0a\x06\x12\x04\x12\x02\x0a\x09"  # a record that ends inside a field
+        for body in (
+            relayed_frame(request, rows=2),
+            relayed_frame(request, checksum=1),
+            relayed_frame(request, bytes=len(request) + 1),
+            relayed_frame(b"", rows=1),
+            relayed_frame(bad),
+        ):
+            assert (await client.post("/ingest/frames", content=body)).status_code == 400
+        assert not sink.frames
+
+    run(use)
 
 
 def test_loki_answers_204() -> None:

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from tailrace.agent.activity import Activity
@@ -20,6 +21,7 @@ from tailrace.agent.announce import Announcer, Poster
 from tailrace.agent.checkpoints import Checkpoints, State
 from tailrace.agent.condition import Condition
 from tailrace.agent.feeders import feeders, journals
+from tailrace.agent.intake import Feeder, Finite
 from tailrace.agent.reader import Reader
 from tailrace.agent.rejected import Rejected
 from tailrace.agent.settings import AgentSettings
@@ -79,6 +81,23 @@ class Agent:
         self._reading = threading.Thread(target=self._reader.run, name="agent-read", daemon=True)
         self._shipping = threading.Thread(target=self._shipper.run, name="agent-ship", daemon=True)
         self._stopped = threading.Event()
+        ends = [feeder.ended for feeder in self._feeders if isinstance(feeder, Finite)]
+        self._ends = ends if len(ends) == len(settings.inputs) else []
+
+    @property
+    def feeders(self) -> Sequence[Feeder]:
+        """Those of the inputs that are neither files nor journals."""
+        return self._feeders
+
+    @property
+    def finite(self) -> bool:
+        """Whether every input has an end, such as standard input."""
+        return bool(self._ends)
+
+    def wait_ended(self) -> None:
+        """Return when all inputs have ended; only for an agent that is `finite`."""
+        for ended in self._ends:
+            ended.wait()
 
     def _wake(self) -> None:
         self._reader.wake.set()
@@ -101,16 +120,36 @@ class Agent:
         self.start()
         self._stopped.wait()
 
-    def stop(self, deadline_s: float) -> None:
-        """Read what is there, ship what can be shipped in time; the rest stays in the spool."""
+    def finish(self, deadline_s: float) -> None:
+        """Read what is there and nothing more; go on shipping until all of it is shipped."""
         end_s = time.monotonic() + deadline_s
         for feeder in self._feeders:
             feeder.stop()
+        for feeder in self._feeders:
+            # The last part of the time is for the reading thread's last round.
+            wait_s = end_s - deadline_s / 4 - time.monotonic()
+            if not feeder.intake.drained(max(0.0, wait_s)):
+                _log.error("the spool cannot be written: the last rows were not kept")
         self._reader.stop.set()
         self._reader.wake.set()
-        self._reading.join(deadline_s / 2)
+        self._reading.join(max(0.0, end_s - time.monotonic()))
         self._shipper.finish.set()
         self._shipper.new.set()
+
+    def shipped(self, wait_s: float) -> bool:
+        """After `finish`: whether a gateway has everything, waited for at most `wait_s`."""
+        self._shipping.join(wait_s)
+        return not self._shipping.is_alive()
+
+    @property
+    def acked(self) -> int:
+        """A number that grows while a gateway takes what is shipped."""
+        return self._spool.acked
+
+    def stop(self, deadline_s: float) -> None:
+        """Read what is there, ship what can be shipped in time; the rest stays in the spool."""
+        end_s = time.monotonic() + deadline_s
+        self.finish(deadline_s / 2)
         self._shipping.join(max(0.0, end_s - time.monotonic()))
         self._shipper.stop.set()
         self._shipping.join(0.5)

@@ -21,6 +21,10 @@ _MODULES = {
     "rest": "rest",
     "host": "host",
     "redis": "slowlog",
+    "syslog": "syslog",
+    "otlp": "otlp",
+    "stdin": "pipes",
+    "command": "command",
 }
 
 

@@ -112,9 +112,15 @@ class StdinInput(LogInput, frozen=True, kw_only=True, tag="stdin"):
 
 
 class CommandInput(LogInput, frozen=True, kw_only=True, tag="command"):
-    """Lines of what a command prints on both its outputs; made by `tailrace run`."""
+    """Lines of what a command prints on both its outputs, once.
+
+    `attached`: the command has the agent's standard input and process group. `echo`: what it
+    prints goes to the agent's own outputs as well. Both are for `tailrace run`.
+    """
 
     command: list[str] = []
+    attached: bool = False
+    echo: bool = False
 
 
 class PrometheusInput(Input, frozen=True, kw_only=True, tag="prometheus"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -35,8 +35,16 @@ class Feeder(Protocol):
     def stop(self) -> None: ...
 
 
+@runtime_checkable
+class Finite(Protocol):
+    """A feeder whose input has an end. `ended` is set when all of it is in the intake."""
+
+    ended: threading.Event
+
+
 class Batch(msgspec.Struct, frozen=True):
-    """Whole rows, each ending with a newline unless the codec says otherwise; see Piece.
+    """Whole rows, each ending with a newline unless the codec says otherwise; see Piece. They fit
+    a frame.
 
     `mark`: after these rows, for an input whose place is remembered.
     """
@@ -152,11 +160,12 @@ class Intake:
     def _join(self, size: int) -> list[tuple[Batch, Ticket]]:
         joined = [self._waiting.popleft()]
         first = joined[0][0]
-        total = len(first.data)
+        total, rows = len(first.data), first.rows
         while self._waiting and first.codec is not Codec.OTLP:
             batch = self._waiting[0][0]
             total += len(batch.data)
-            if total > size or _kind(batch) != _kind(first):
+            rows += batch.rows
+            if total > size or rows > limits.FRAME_ROWS or _kind(batch) != _kind(first):
                 break
             joined.append(self._waiting.popleft())
         return joined
@@ -175,6 +184,13 @@ class Intake:
             for group in reversed(self._taken):
                 self._waiting.extendleft(reversed(group))
             self._taken.clear()
+
+    def drained(self, wait_s: float) -> bool:
+        """Wait until the spool has all that was put; False when it has not after `wait_s`."""
+        with self._room:
+            self._urgent = bool(self._waiting)
+            self._wake()
+            return self._room.wait_for(lambda: not (self._waiting or self._taken), wait_s)
 
     def close(self) -> None:
         """Whoever waits for room is told that there will be none."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tailrace.agent.exposition import Exposition
 
 _log = log.get("app")
+_LOOK_S = 0.2
+_FINISH_S = 10.0
 
 
 def agent_settings(config: Config, data: Path) -> AgentSettings:
@@ -84,7 +86,12 @@ def run_agent(config: Config) -> None:
         signal.signal(number, stopping)
     agent.start()
     _log.info("started", extra={"gateways": ", ".join(config.agent.gateways)})
-    stop.wait()
+    until_ended(agent, stop)
+    if not stop.is_set():
+        _log.info("all inputs have ended; what was read is being sent")
+        agent.finish(_FINISH_S)
+        while not (agent.shipped(_LOOK_S) or stop.is_set()):
+            pass
     _log.info("stopping: what was read is being sent; the rest is kept in the spool")
     agent.stop(10.0)
     if exposition:
@@ -98,3 +105,19 @@ def _exposition(config: Config, metrics: Metrics, agent: Agent) -> Exposition | 
     from tailrace.agent.exposition import Exposition
 
     return Exposition(*address, metrics, lambda: agent.ready)
+
+
+def until_ended(agent: Agent, stop: threading.Event) -> None:
+    """Return when `stop` is set, or when every input of the agent has come to its end."""
+    if not agent.finite:
+        stop.wait()
+        return
+    ended = threading.Event()
+
+    def wait() -> None:
+        agent.wait_ended()
+        ended.set()
+
+    threading.Thread(target=wait, name="agent-ended", daemon=True).start()
+    while not (stop.is_set() or ended.wait(_LOOK_S)):
+        pass

@@ -17,7 +17,8 @@ import msgspec
 import xxhash
 
 from tailrace.agent import checks
-from tailrace.agent.inputs import AnyInput, Files, JournalInput
+from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput
+from tailrace.agent.listening import check_listening
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
 from tailrace.core.errors import ConfigError
@@ -179,6 +180,9 @@ def _check_inputs(inputs: Sequence[AnyInput]) -> None:
     for number, entry in enumerate(inputs):
         if isinstance(entry, Files) and not entry.paths:
             raise ConfigError(f"agent.inputs[{number}].paths: name at least one path")
+        if isinstance(entry, CommandInput) and not entry.command:
+            raise ConfigError(f"agent.inputs[{number}].command: name a command")
+        check_listening(entry, f"agent.inputs[{number}]")
     checks.check(inputs)
     _check_journals(inputs)
     files = {n: (e.paths, e.exclude) for n, e in enumerate(inputs) if isinstance(e, Files)}

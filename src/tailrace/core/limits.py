@@ -77,6 +77,12 @@ ANSWER_ITEMS = 20_000
 # Of a server's slow log, which keeps 128 entries unless told otherwise, with 32 words of 128 bytes.
 SLOW_LOG_ENTRIES = 128
 SLOW_LOG_BYTES = 4 * MIB
+# An OTLP request that an agent relays, before compression: held whole while it is cut, by an agent
+# that has 40 MB in all. JSON takes many times its size while it is read.
+RELAY_BODY_BYTES = 6 * MIB
+RELAY_JSON_BYTES = MIB
+# Connections of one listener; each may hold a line.
+LISTENER_CONNECTIONS = 64
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
 # Memory that a compressed file may ask for while it is read: zstd's own limit without --long.
@@ -131,6 +137,7 @@ APP_DEPTH = 8
 APP_RESOURCE_BYTES = 16 * KIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
+assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES

@@ -15,6 +15,7 @@ from tailrace.core.frame import Frame
 from tailrace.gateway import numbering
 from tailrace.gateway.answers import json_answer
 from tailrace.gateway.door import Door
+from tailrace.gateway.relayed import relayed
 from tailrace.wire import frames, hints, lines, records
 from tailrace.wire.content import Content
 
@@ -45,7 +46,8 @@ async def post_frames(door: Door, request: Request) -> Response:
 
         def take() -> list[Frame]:
             found = frames.decode(door.expand(request, body))
-            return [_stamped(frame, door.tenant, now) for frame in found]
+            stamped = [_stamped(frame, door.tenant, now) for frame in found]
+            return [piece for frame in stamped for piece in relayed(frame, door.metrics)]
 
         taken = await door.work(body, request, take)
         accepted = await door.submit(taken)

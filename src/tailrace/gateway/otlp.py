@@ -11,10 +11,9 @@ from tailrace.core.frame import Frame
 from tailrace.gateway.answers import json_answer
 from tailrace.gateway.door import Door
 from tailrace.wire import otlp
+from tailrace.wire.otlpwalk import STATUS_CODES, encode_status
 
 _PROTOBUF = "application/x-protobuf"
-# google.rpc.Code of the statuses we answer with
-_CODES = {400: 3, 401: 16, 413: 8, 415: 3, 429: 8, 503: 14}
 
 
 async def post_logs(door: Door, request: Request) -> Response:
@@ -38,23 +37,11 @@ async def post_logs(door: Door, request: Request) -> Response:
 
 def status_form(request: Request, status: int, message: str, reason: str) -> Response:
     """A google.rpc.Status, JSON for JSON and protobuf for anything else."""
-    code = _CODES.get(status, 2)
+    code = STATUS_CODES.get(status, 2)
     if _kind(request) == "application/json":
         return json_answer({"code": code, "message": message}, status)
-    text = message.encode()[:4096]
-    # Status is {int32 code = 1; string message = 2}: too small for a generated class.
-    encoded = bytes((0x08, code, 0x12)) + _varint(len(text)) + text
-    return Response(encoded, status, media_type=_PROTOBUF)
+    return Response(encode_status(code, message), status, media_type=_PROTOBUF)
 
 
 def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(0x80 | (number & 0x7F))
-        number >>= 7
-    out.append(number)
-    return bytes(out)

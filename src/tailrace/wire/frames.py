@@ -3,7 +3,8 @@
     body    = "TRF1" frame*
     frame   = u32 header length, u32 payload length (big endian), header, payload
     header  = msgpack of `Header`, keys by name
-    payload = zstd; expands to exactly header.bytes bytes with header.rows and header.checksum
+    payload = zstd; expands to exactly header.bytes bytes with header.rows and header.checksum;
+              of codec "otlp" the rows are log records
 
 Nothing follows the last frame. A body is taken or refused whole.
 """
@@ -19,7 +20,7 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Codec, Frame, Header, Signal, check_tenant
 from tailrace.core.payload import describe, expand
-from tailrace.wire import records
+from tailrace.wire import otlpwalk, records
 
 MAGIC = b"TRF1"
 MEDIA_TYPE = "application/x-tailrace-frames"
@@ -41,8 +42,8 @@ def encode(frames: Iterable[Frame]) -> bytes:
 def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
     """The frames of a body, each checked against its header.
 
-    Raises InputError ("frame", "header", "checksum", "json", "field") or TooLarge ("frame",
-    "header", "expanded") that names the frame by its 1-based place.
+    Raises InputError ("frame", "header", "checksum", "json", "field", "protobuf") or TooLarge
+    ("frame", "header", "expanded") that names the frame by its 1-based place.
     """
     if not body.startswith(MAGIC):
         raise InputError("body must start with TRF1; is this /ingest/frames?", "frame")
@@ -117,7 +118,8 @@ def _check_header(header: Header, number: int) -> None:
 def _check_payload(frame: Frame, number: int) -> None:
     header = frame.header
     data = expand(frame.payload, header.bytes)
-    facts = describe(data)
+    otlp = header.codec is Codec.OTLP
+    facts = describe(data, otlpwalk.count(data) if otlp else None)
     if (facts.rows, facts.bytes, facts.checksum) != (header.rows, header.bytes, header.checksum):
         raise InputError(
             f"frame {number}: payload has {facts.rows} rows and {facts.bytes} bytes with another "

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tailrace.core import limits
-from tailrace.wire.lines import cut_line
+from tailrace.wire.fitting import SHORT, count, fitted, short, trimmed
 
 SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _OWN = '"service":"tailrace"'
@@ -28,12 +27,8 @@ _NOT_ATTRIBUTES = frozenset(
         "__SEQNUM_ID",
     }
 )
-# Half of a line is the message's; the longest attributes go first when they take more.
-_ATTRIBUTES_BYTES = limits.LINE_BYTES // 2
 _NAME_CHARACTERS = 200
-_SHORT = limits.LABEL_VALUE_BYTES // 4  # characters that surely fit
 
-_encoder = msgspec.json.Encoder()
 _entry = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -65,7 +60,7 @@ def decode(text: bytes, after: str = "", service: str = "") -> Entries:
             continue
         entry = _parsed(line)
         if entry is None:
-            _count(found.dropped, "malformed")
+            count(found.dropped, "malformed")
             continue
         found.last = entry["__CURSOR"]
         found.first = found.first or found.last
@@ -73,7 +68,7 @@ def decode(text: bytes, after: str = "", service: str = "") -> Entries:
             continue
         body = _text(entry.get("MESSAGE"), found.repaired)
         if is_own(body):
-            _count(found.dropped, "own")
+            count(found.dropped, "own")
             continue
         kept.append(_record(entry, body, service, found.repaired))
     found.rows = len(kept)
@@ -119,55 +114,23 @@ def _record(entry: Mapping[str, Any], body: str, service: str, repaired: dict[st
         if service:
             record["service"] = service
     record["attributes"] = _attributes(entry, repaired)
-    return _fitting(record, body, repaired)
+    return fitted(record, body, repaired)
 
 
 def _attributes(entry: Mapping[str, Any], repaired: dict[str, int]) -> dict[str, str]:
     found = {
         name[:_NAME_CHARACTERS]: value
-        if type(value) is str and len(value) <= _SHORT and "\0" not in value
+        if type(value) is str and len(value) <= SHORT and "\0" not in value
         else _value(value, repaired)
         for name, value in entry.items()
         if name not in _NOT_ATTRIBUTES
     }
-    fits = len(_encoder.encode(found)) <= _ATTRIBUTES_BYTES
-    if fits and len(found) <= limits.ATTRIBUTES_PER_RECORD:
-        return found
-    sizes = {name: len(_encoder.encode((name, value))) for name, value in found.items()}
-    total = sum(sizes.values())
-    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
-        if total <= _ATTRIBUTES_BYTES and len(found) <= limits.ATTRIBUTES_PER_RECORD:
-            break
-        total -= sizes[name]
-        del found[name]
-        _count(repaired, "attributes")
-    return found
-
-
-def _fitting(record: dict[str, Any], body: str, repaired: dict[str, int]) -> bytes:
-    """The record as JSON within LINE_BYTES; a character may take six bytes there."""
-    line = _encoder.encode({**record, "body": body})
-    if len(line) <= limits.LINE_BYTES:
-        return line
-    _count(repaired, "line_length")
-    data = body.encode()
-    room = min(len(data), limits.LINE_BYTES - len(_encoder.encode({**record, "body": ""})))
-    while len(line) > limits.LINE_BYTES:
-        line = _encoder.encode({**record, "body": cut_line(data, room).decode()})
-        room //= 2
-    return line
+    return trimmed(found, repaired)
 
 
 def _value(value: object, repaired: dict[str, int]) -> str:
     """Text of an attribute, within LABEL_VALUE_BYTES."""
-    text = _text(value, repaired)
-    if len(text) <= _SHORT:
-        return text
-    data = text.encode()
-    if len(data) <= limits.LABEL_VALUE_BYTES:
-        return text
-    _count(repaired, "attributes")
-    return cut_line(data, limits.LABEL_VALUE_BYTES).decode()
+    return short(_text(value, repaired), repaired)
 
 
 def _text(value: object, repaired: dict[str, int]) -> str:
@@ -179,7 +142,7 @@ def _text(value: object, repaired: dict[str, int]) -> str:
     else:
         text = "" if value is None else str(value)
     if "\0" in text:
-        _count(repaired, "nul", text.count("\0"))
+        count(repaired, "nul", text.count("\0"))
         text = text.replace("\0", "\ufffd")
     return text
 
@@ -190,13 +153,9 @@ def _joined(values: list[Any], repaired: dict[str, int]) -> str:
         try:
             return data.decode()
         except UnicodeDecodeError:
-            _count(repaired, "utf8")
+            count(repaired, "utf8")
             return data.decode(errors="replace")
     return "\n".join(
         _joined(value, repaired) if isinstance(value, list) else "" if value is None else str(value)
         for value in values
     )
-
-
-def _count(counts: dict[str, int], reason: str, number: int = 1) -> None:
-    counts[reason] = counts.get(reason, 0) + number

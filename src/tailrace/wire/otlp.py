@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tailrace.core.errors import InputError
 from tailrace.wire.content import Content
@@ -95,6 +93,10 @@ def decode_protobuf(data: bytes) -> Content | None:
 
     Raises InputError ("protobuf") and TooLarge.
     """
+    # An agent that reads OTLP in JSON has no protobuf library.
+    from google.protobuf.message import DecodeError
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
     check_density(data)
     try:
         request = ExportLogsServiceRequest.FromString(data)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from tailrace.app import config as configuration
 from tailrace.app.config import Config
+from tailrace.core.units import Seconds
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -20,3 +22,34 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def load(arguments: argparse.Namespace) -> Config:
     """The configuration that the arguments name. Raises ConfigError."""
     return configuration.load(arguments.config, os.environ)
+
+
+def add_shipping(parser: argparse.ArgumentParser) -> None:
+    """`--service`, `--gateway` and `--config`, of what ships without a configuration."""
+    parser.add_argument("--service", default="", metavar="NAME", help="service.name of the rows")
+    parser.add_argument(
+        "--gateway", default="", metavar="URL", help="http://127.0.0.1:7480 by default"
+    )
+    add_config(parser)
+
+
+def load_shipping(arguments: argparse.Namespace) -> Config:
+    """The configuration with the gateway that is named. Raises ConfigError."""
+    config = load(arguments)
+    if arguments.gateway:
+        config.agent.gateways = [arguments.gateway]
+    return config
+
+
+def seconds(text: str) -> float:
+    """A duration such as "10s", for argparse."""
+    try:
+        return Seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def complain(message: str, status: int) -> int:
+    """Say it on standard error; gives `status` back."""
+    print(f"tailrace: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,71 @@
+"""Addresses that inputs listen on: on this machine only, for nobody is asked for a password."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+
+from tailrace.agent.inputs import Input, OtlpInput, SyslogInput
+from tailrace.core.errors import ConfigError
+
+_BACKLOG = 128
+RECEIVE_BYTES = 8 * 1024 * 1024  # datagrams that wait while the spool is being written
+_RCVBUFFORCE = 33  # Linux: for root, beyond what an administrator allowed all
+
+
+def check_listening(source: Input, key: str) -> None:
+    """The addresses of an input, before anything is started. Raises ConfigError."""
+    if isinstance(source, SyslogInput):
+        if not (source.udp or source.tcp):
+            raise ConfigError(f"{key}: set `udp`, `tcp` or both to an address")
+        for name in ("udp", "tcp"):
+            if getattr(source, name):
+                loopback(getattr(source, name), f"{key}.{name}")
+    if isinstance(source, OtlpInput):
+        loopback(source.listen, f"{key}.listen")
+
+
+def loopback(address: str, key: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT. Raises ConfigError when other machines would reach it."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ConfigError(f'{key}: {address!r} is not HOST:PORT, such as "127.0.0.1:5514"')
+    if host == "localhost":
+        return "127.0.0.1", int(port)
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return host, int(port)
+    raise ConfigError(
+        f"{key}: {host} is reachable from other machines, and nobody is asked for a password here; "
+        "use 127.0.0.1, or [::1]"
+    )
+
+
+def listen(address: str, key: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+    """A socket that does not wait, bound to a loopback address. Raises ConfigError."""
+    host, port = loopback(address, key)
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+    try:
+        found.setblocking(False)
+        if kind is socket.SOCK_STREAM:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            _enlarge(found)
+        found.bind((host, port))
+        if kind is socket.SOCK_STREAM:
+            found.listen(_BACKLOG)
+    except OSError as error:
+        found.close()
+        raise ConfigError(
+            f"{key}: {address} cannot be used: {error.strerror}; set another port"
+        ) from None
+    return found
+
+
+def _enlarge(found: socket.socket) -> None:
+    for option in (_RCVBUFFORCE, socket.SO_RCVBUF):
+        with contextlib.suppress(OSError):
+            found.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BYTES // 2)  # the kernel doubles it
+            return

@@ -1,0 +1,45 @@
+"""Frames that hold a protocol's own bytes, as an agent relayed them, to frames of records."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tailrace.core.errors import InputError
+from tailrace.core.frame import Codec, Frame
+from tailrace.core.metrics import Metrics
+from tailrace.core.payload import expand
+from tailrace.gateway.framing import frames_of
+from tailrace.gateway.numbering import Identity
+from tailrace.wire import otlp
+
+
+def relayed(frame: Frame, metrics: Metrics) -> list[Frame]:
+    """`frame` itself, unless its codec is OTLP: then frames of its records.
+
+    The first keeps its identity; those after it, where the records need more than one, are
+    numbered by sources of their own ("agent-1#1", "agent-1#2"), so that a frame that is sent again
+    gives the same ones. The frame's resource stays in the headers: what the application says of
+    itself wins over it, key by key. Raises InputError like `otlp.decode_protobuf`.
+    """
+    header = frame.header
+    if header.codec is not Codec.OTLP:
+        return [frame]
+    content = otlp.decode_protobuf(expand(frame.payload, header.bytes))
+    if content is None:
+        raise InputError("an OTLP frame holds no log record", "empty")
+    for reason, count in content.repaired.items():
+        metrics.add("tailrace_ingest_repaired_total", count, reason)
+    content = msgspec.structs.replace(content, resource=header.resource)
+
+    def identify(index: int) -> Identity:
+        source = f"{header.source}#{index}" if index else header.source
+        return Identity(source, header.epoch, header.seq)
+
+    found = frames_of(content, header.tenant, header.received_ns, identify)
+    return [
+        Frame(
+            msgspec.structs.replace(piece.header, lane=header.lane, weight=header.weight),
+            piece.payload,
+        )
+        for piece in found
+    ]
