@@ -248,12 +248,13 @@ def joined(data: bytes, runs: list[Run], lines: int) -> tuple[bytes, int]:
 class StartJoiner:
     """Joins to each line that `first` finds at its beginning the lines up to the next one.
 
-    A line directly behind one that starts with `opening` begins nothing, whatever it holds.
+    `pair`: where a line that starts with the one stands directly behind a line that starts with the
+    other, it begins nothing.
     """
 
-    def __init__(self, first: re.Pattern[bytes], opening: bytes = b"") -> None:
+    def __init__(self, first: re.Pattern[bytes], pair: tuple[bytes, bytes] | None = None) -> None:
         self._match = first.match
-        self._opening = opening
+        self._pair = pair
 
     def join(self, data: bytes, lines: int | None = None) -> tuple[bytes, int]:
         data = without_join(data)
@@ -273,11 +274,16 @@ class StartJoiner:
 
     def _inner(self, split: list[bytes]) -> list[int]:
         """Numbers, from 0, of the lines that begin no event."""
-        match, most, opening = self._match, _START_BYTES, self._opening
+        match, most = self._match, _START_BYTES
         inner = [n for n, line in enumerate(split) if n and match(line, 0, most) is None]
-        if opening:
-            behind = (n for n, line in enumerate(split[:-1], 1) if line.startswith(opening))
-            inner = sorted({*inner, *behind})
+        if self._pair:
+            line, behind = self._pair
+            paired = (
+                n
+                for n in range(1, len(split))
+                if split[n].startswith(line) and split[n - 1].startswith(behind)
+            )
+            inner = sorted({*inner, *paired})
         return inner
 
     def complete(self, data: bytes) -> int:
@@ -295,15 +301,15 @@ class StartJoiner:
         while start > 0:
             end = start
             start = data.rfind(b"\n", 0, end - 1) + 1
-            if self._match(data[start : min(end - 1, start + _START_BYTES)]) and not (
-                self._opening and data.startswith(self._opening, _line_before(data, start))
-            ):
+            begins = self._match(data[start : min(end - 1, start + _START_BYTES)])
+            if begins and not self._is_paired(data, start):
                 break
         return start
 
-
-def _line_before(data: bytes, start: int) -> int:
-    return data.rfind(b"\n", 0, start - 1) + 1 if start else len(data)
+    def _is_paired(self, data: bytes, start: int) -> bool:
+        if self._pair is None or not start or not data.startswith(self._pair[0], start):
+            return False
+        return data.startswith(self._pair[1], data.rfind(b"\n", 0, start - 1) + 1)
 
 
 def _end_long(marked: bytearray, start: int, end: int) -> int:

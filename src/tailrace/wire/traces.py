@@ -54,8 +54,10 @@ _NAMED = rb"(?:[A-Z]\w*?(?:Error|Exception|Rejection|Throwable)(?: \[\w+\])?)"
 # java, node, dotnet: frames are " at PLACE".
 _AT = rb"(?:\t+| {3,})at [^\s][^\n]*?[.(:<]" + _REST
 # Node.js prints the fields of an error in a block that begins on the line of the last frame.
-_BRACE = rb"(?:\t+| {3,})at [^\n]* \{\r?\n"
-_AT_BLOCK = _BRACE + rb"(?:  " + _REST + rb"|" + _BLANK + rb"){0,2000}+"
+_BLOCK = (
+    rb"(?:\t+| {3,})at [^\n]* \{\r?\n(?:  " + _REST + rb"|" + _BLANK + rb"){0,2000}+"
+    + rb"(?:\}" + _REST + rb")?+"
+)  # fmt: skip
 _CAUSE = rb"[ \t]*+(?:Caused by: |Suppressed: |Wrapped by: |---> )" + _REST
 # A class on a line of its own is an exception that a logger printed below its line; so dotted it is
 # Java's or .NET's. Others begin an event.
@@ -76,7 +78,7 @@ _CONSOLE = rb"(?:trce|dbug|info|warn|fail|crit): [^\n]*\[\d+\]\r?\n"
 _UNCAUGHT = (rb"\S[^\n]*:\d+\r?\n", _REST, rb"[ \t]*\^+\r?\n", _BLANK)
 _THREAD = rb"\"[^\n]*\n   java\.lang\.Thread\.State: " + _REST
 _AT_UNIT = (
-    rb"(?:" + _AT_BLOCK + rb"\}" + _REST
+    rb"(?:" + _BLOCK
     + rb"|" + _AT
     + rb"|[ \t]*+\.\.\. \d+ (?:more|common frames omitted|lines matching )" + _REST
     + rb"|\t- (?:locked|waiting|parking|eliminated|None)" + _REST
@@ -122,7 +124,6 @@ AT = Grammar(
     pending=_compiled(
         _BLANK,
         _CAUSE + _CAUSED + rb"{0,8}",
-        _AT_BLOCK,
     ),
 )
 
