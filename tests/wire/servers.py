@@ -38,7 +38,7 @@ def run(words: Sequence[str | Path], stdin: str = "", check: bool = True) -> Non
 
 def _as_nobody(words: Sequence[str | Path]) -> list[str]:
     """Both servers refuse to run as root."""
-    user = "setpriv --reuid=nobody --regid=nogroup --clear-groups --".split()
+    user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
     return [*(user if os.geteuid() == 0 else []), *map(str, words)]
 
 
@@ -50,7 +50,9 @@ def postgresql(settings: Sequence[str], statements: str) -> bytes:
         pytest.skip("PostgreSQL is not installed; see scripts/system-packages.sh")
     with folder() as place:
         data, log = place / "data", place / "log"
-        run([found[-1] / "initdb", "-D", data, "-A", "trust", "-U", "app", "-N", "--locale=C.UTF-8"])
+        run(
+            [found[-1] / "initdb", "-D", data, "-A", "trust", "-U", "app", "-N", "--locale=C.UTF-8"]
+        )
         own = ["listen_addresses=''", f"unix_socket_directories='{place}'", "fsync=off"]
         with (data / "postgresql.conf").open("a") as file:
             file.write("\n".join([*own, *settings]) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ _TEXTS = st.lists(
 def test_cuts_anywhere_change_no_event(text: bytes, cuts: list[int], joiner: Joiner) -> None:
     lines = lines_of(text)
     bounds = [0, *sorted({cut for cut in cuts if cut < len(lines)}), len(lines)]
-    pieces = [b"".join(lines[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [b"".join(lines[a:b]) for a, b in pairwise(bounds)]
     whole = events(joiner, text)
     assert b"".join(whole) == text.replace(JOIN, b" ")
     assert fed(joiner, pieces) == whole
@@ -113,7 +114,9 @@ def test_cuts_anywhere_change_no_event(text: bytes, cuts: list[int], joiner: Joi
 
 @pytest.mark.parametrize("joiner", [AUTO, START], ids=["auto", "start"])
 @pytest.mark.parametrize(
-    ("size", "frames", "count"), [(700, 1_000, 4), (limits.LINE_BYTES + 9, 3, 5)], ids=["many", "long"]
+    ("size", "frames", "count"),
+    [(700, 1_000, 4), (limits.LINE_BYTES + 9, 3, 5)],
+    ids=["many", "long"],
 )
 def test_an_event_ends_at_the_longest_line(
     joiner: Joiner, size: int, frames: int, count: int
@@ -149,9 +152,13 @@ def test_lines_without_a_trace_are_the_same_object_and_wait_only_for_the_last() 
 
 
 def test_joined_lines_are_repaired_as_others_and_keep_their_blank_lines() -> None:
-    text = b"\n\nERROR:root:msg\r\nTraceback (most recent call last):\r\n  File \"x\", line 1, in f\r\n"
-    text += b"KeyError: 1\r\n\r\nDuring handling of the above exception, another exception occurred:"
-    text += b"\r\n\r\nTraceback (most recent call last):\r\n  File \"x\", line 2, in g\r\nE: \xff\r\n"
+    text = (
+        b'\n\nERROR:root:msg\r\nTraceback (most recent call last):\r\n  File "x", line 1, in f\r\n'
+    )
+    text += (
+        b"KeyError: 1\r\n\r\nDuring handling of the above exception, another exception occurred:"
+    )
+    text += b'\r\n\r\nTraceback (most recent call last):\r\n  File "x", line 2, in g\r\nE: \xff\r\n'
     joined, _ = AUTO.join(text)
     content = decode(joined, newline=JOIN.decode())
     data, repaired = content.data, content.repaired

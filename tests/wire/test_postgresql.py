@@ -77,10 +77,14 @@ def test_what_a_real_server_logs_becomes_records() -> None:
     assert counted["select * from orders where id in (?)"] == 2
     executed = next(row for row in by_kind["statement"] if row["body"] == "execute p(5);")
     assert executed["attributes"]["db.query.summary"] == "PREPARE orders"
-    (failed,) = [row for row in found if row.get("severity") == "ERROR" and "missing" in row["body"]]
+    (failed,) = [
+        row for row in found if row.get("severity") == "ERROR" and "missing" in row["body"]
+    ]
     assert failed["attributes"]["db.query.text"] == "select * from missing where x = ?"
     (warned,) = [row for row in found if row.get("severity") == "WARN"]
-    assert warned["body"].startswith("two\nlines\nDETAIL:  a detail\nHINT:  a hint\nCONTEXT:  PL/pgSQL")
+    assert warned["body"].startswith(
+        "two\nlines\nDETAIL:  a detail\nHINT:  a hint\nCONTEXT:  PL/pgSQL"
+    )
     assert in_pieces(postgresql.JOINER, postgresql.decode, text) == postgresql.decode(text).data
 
 
@@ -120,7 +124,9 @@ def test_a_zone_of_no_known_offset_leaves_the_time_to_the_agent() -> None:
 
 
 def test_lines_of_no_message_are_records_as_they_stand() -> None:
-    text = b"sh: 1: archive: not found\n\n\ttail\n2026-11-24 18:31:53.072 UTC [1] PANIC:  x LOG:  y\n"
+    text = (
+        b"sh: 1: archive: not found\n\n\ttail\n2026-11-24 18:31:53.072 UTC [1] PANIC:  x LOG:  y\n"
+    )
     assert [row["body"] for row in rows(text)] == ["sh: 1: archive: not found", "tail", "x LOG:  y"]
     assert rows(text)[-1]["severity"] == "PANIC"
     with pytest.raises(InputError):

@@ -19,17 +19,25 @@ DIALECTS: tuple[Dialect, ...] = ("postgresql", "mysql")
         ("postgresql", "SELECT 1", "select ?"),
         ("postgresql", "select  *\n from T -- a\n where a=-5;", "select * from t where a = ?"),
         ("postgresql", "select a - 5, a-1, (b)-2", "select a - ?, a - ?, (b) - ?"),
-        ("postgresql", "select 'it''s', E'a\\'b', 'a\\', $$x'$$, $q$ $$ $q$", "select ?, ?, ?, ?, ?"),
-        ("postgresql", "select \"A\"\"b\".C, x'1f', 1.5e-3, .5, 0xFF", 'select "A""b".c, ?, ?, ?, ?'),
+        (
+            "postgresql",
+            "select 'it''s', E'a\\'b', 'a\\', $$x'$$, $q$ $$ $q$",
+            "select ?, ?, ?, ?, ?",
+        ),
+        ("postgresql", 'select "A""b".C, x\'1f\', 1.5e-3, .5, 0xFF', 'select "A""b".c, ?, ?, ?, ?'),
         ("postgresql", "where id in (1, 2,3)", "where id in (?)"),
         ("postgresql", "where id = any(array[1,2])", "where id = any (array[?])"),
         ("postgresql", "where id IN ($1,$2) and b", "where id in (?) and b"),
-        ("postgresql", "insert into t values (1,now()),(2,now())", "insert into t values (?, now())"),
+        (
+            "postgresql",
+            "insert into t values (1,now()),(2,now())",
+            "insert into t values (?, now())",
+        ),
         ("postgresql", "select a||'x', b::text, c->>'k'", "select a || ?, b::text, c ->> ?"),
         ("postgresql", "select f(1, 2) /* c */ where true", "select f(?, ?) where ?"),
         ("postgresql", "select 'no end", "select ?"),
         ("postgresql", "", ""),
-        ("mysql", 'select `A``b`, "x\\"y", \'z\\\'\' # c', "select `A``b`, ?, ?"),
+        ("mysql", "select `A``b`, \"x\\\"y\", 'z\\'' # c", "select `A``b`, ?, ?"),
         ("mysql", "select _utf8'x', N'y', @a, 5--3 -- c", "select ?, ?, @a, ? - ?"),
         ("mysql", "select * from t limit 10,20", "select * from t limit ?, ?"),
     ],
@@ -83,7 +91,8 @@ def test_any_text_has_a_fingerprint(dialect: Dialect, text: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
-    "part", ["(", "'", "$a$", "-- ", "/*", "1e", "in (1,", "values (1),", '"', "\\'", "_a ", "((1),"]
+    "part",
+    ["(", "'", "$a$", "-- ", "/*", "1e", "in (1,", "values (1),", '"', "\\'", "_a ", "((1),"],
 )
 def test_a_hostile_statement_costs_no_more_than_its_length(dialect: Dialect, part: str) -> None:
     begin = time.process_time()

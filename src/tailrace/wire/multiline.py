@@ -99,7 +99,8 @@ class TraceJoiner:
         self._grammars = grammars
         frames = rb"|".join(grammar.frame.pattern for grammar in grammars)
         self._is_frame = re.compile(frames).match
-        self._behind = re.compile(rb"\n(?=" + frames + rb")").search
+        # All frames are indented: a look at one character tells most lines that are not.
+        self._behind = re.compile(rb"\n(?=[ \t])(?=" + frames + rb")").search
 
     def join(self, data: bytes, lines: int | None = None) -> tuple[bytes, int]:
         lines = data.count(b"\n") if lines is None else lines
@@ -263,10 +264,10 @@ class StartJoiner:
         inner = self._inner(split)
         if not inner:
             return data, len(split)
-        ends = list(accumulate(len(line) + 1 for line in split))
+        lengths = list(accumulate(map(len, split)))
         marked = bytearray(data)
         for number in inner:
-            marked[ends[number - 1] - 1] = _JOIN
+            marked[lengths[number - 1] + number - 1] = _JOIN
         events = len(split) - len(inner)
         for start, end in long_lines(marked, limits.LINE_BYTES):
             events += _end_long(marked, start, end)
@@ -274,8 +275,10 @@ class StartJoiner:
 
     def _inner(self, split: list[bytes]) -> list[int]:
         """Numbers, from 0, of the lines that begin no event."""
-        match, most = self._match, _START_BYTES
-        inner = [n for n, line in enumerate(split) if n and match(line, 0, most) is None]
+        long = max(map(len, split), default=0) > _START_BYTES
+        starts = [line[:_START_BYTES] for line in split] if long else split
+        match = self._match
+        inner = [n for n, line in enumerate(starts) if match(line) is None and n]
         if self._pair:
             line, behind = self._pair
             paired = (

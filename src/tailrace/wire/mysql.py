@@ -35,11 +35,15 @@ JOINER = StartJoiner(
     pair=(b"# User@Host: ", b"# Time: "),
 )
 
-_error = re.compile(r"(\S+?)(?:T| +)(\d{1,2}:\d\d:\d\d(?:\.\d+)?)(\S*)\s+\d+ \[(\w+)\]\s*(.*)", re.S)
+_error = re.compile(
+    r"(\S+?)(?:T| +)(\d{1,2}:\d\d:\d\d(?:\.\d+)?)(\S*)\s+\d+ \[(\w+)\]\s*(.*)", re.S
+)
 _SEVERITIES = {"note": "INFO", "system": "INFO", "warning": "WARN", "error": "ERROR"}
 _user = re.compile(r"# User@Host: ([^\[]*)\[[^\]]*\] @ +(\S*) *\[([^\]]*)\](.*)").match
 _pairs = re.compile(r"([A-Za-z][\w]*): +(?![A-Za-z]\w*: )(\S+)").findall
-_set = re.compile(r"SET (?:last_insert_id=\d+,|insert_id=\d+,)*timestamp=(\d+)(?:\.(\d{1,6}))?;").match
+_set = re.compile(
+    r"SET (?:last_insert_id=\d+,|insert_id=\d+,)*timestamp=(\d+)(?:\.(\d{1,6}))?;"
+).match
 _use = re.compile(r"use (`(?:[^`]|``)+`|[^;\s]+);").match
 _iso = re.compile(r"# Time: (\d{4}-\d\d-\d\dT\S+)").match
 _MEASURES = {

@@ -41,8 +41,8 @@ _time = re.compile(
     r"(\d{10})\.(\d{3})\b"
 ).search
 _duration = re.compile(
-    r"(?s)duration: (\d+(?:\.\d+)?) ms(?:  (?:(statement)|(parse|bind|execute)(?: [^:\n]*)?|(plan)):"
-    r"\s?(.*))?\Z"
+    r"(?s)duration: (\d+(?:\.\d+)?) ms(?:  (?:(statement)|(parse|bind|execute)(?: [^:\n]*)?|"
+    r"(plan)):\s?(.*))?\Z"
 ).match
 _parameter = re.compile(r"\$(\d{1,3}) = ('(?:[^']|'')*+'|NULL)").findall
 _plan_rows = re.compile(r"actual (?:time=[\d.]+ )?rows=(\d+)|actual time=\S+ rows=(\d+)").search
@@ -50,7 +50,9 @@ _plan_start = re.compile(r"\n(?=[^\n]*\(cost=|\{\n|<explain|Plan:)").search
 _NAMED = {
     "process.pid": re.compile(r"\[(\d+)(?:-\d+)?\]|\bpid=(\d+)").search,
     "user.name": re.compile(r"\buser=([^,\s]+)|([^\s@,=:\[\]]+)@[^\s@,:\[\]]+").search,
-    "db.namespace": re.compile(r"\b(?:db|database)=([^,\s]+)|[^\s@,=:\[\]]+@([^\s@,:\[\]]+)").search,
+    "db.namespace": re.compile(
+        r"\b(?:db|database)=([^,\s]+)|[^\s@,=:\[\]]+@([^\s@,:\[\]]+)"
+    ).search,
     "postgresql.application_name": re.compile(r"\bapp(?:lication)?=([^,]+?)(?:,|\s*$)").search,
     "client.address": re.compile(r"\b(?:client|host)=([^,\s(]+)|\b(\d+\.\d+\.\d+\.\d+)\(").search,
     "db.response.status_code": re.compile(r"\b(?:state|sqlstate)=([0-9A-Z]{5})\b").search,
@@ -68,9 +70,9 @@ _EPOCH = datetime(1970, 1, 1)
 def decode(data: bytes) -> Content:
     """Records of whole events, as lines with their newlines. Raises InputError ("empty").
 
-    A statement that took long enough to be logged is a record whose body is the statement. Any other
-    message is one too, its body as logged, without the prefix. A line that is no message of the
-    server's is a record of its own.
+    A statement that took long enough to be logged is a record whose body is the statement. Any
+    other message is one too, its body as logged, without the prefix. A line that is no message of
+    the server's is a record of its own.
     """
     found, repaired = slowlog.events(JOINER.join(data)[0])
     records = slowlog.Records(repaired)
@@ -125,9 +127,7 @@ def _parts(lines: list[str]) -> tuple[str, str, str, dict[str, str]]:
     return prefix, severity, "\n".join(message).strip("\n"), parts
 
 
-def _measured(
-    duration: re.Match[str], further: dict[str, str], attributes: dict[str, Any]
-) -> str:
+def _measured(duration: re.Match[str], further: dict[str, str], attributes: dict[str, Any]) -> str:
     """The statement of a message with a duration, which it describes in `attributes`."""
     text = (duration[5] or "").strip("\n")
     if not text:

@@ -51,9 +51,12 @@ _DIALECTS: dict[str, re.Pattern[str]] = {
 _LITERALS = frozenset({"true", "false"})
 # Behind these a sign belongs to a number, and a bracket stands apart.
 _KEYWORDS = frozenset(
-    "select where and or not in values between like then else when limit offset by return set on "
-    "having case from as any all exists using is join into update delete insert with over union "
-    "filter returning do interval".split()
+    re.findall(
+        r"\w+",
+        "select where and or not in values between like then else when limit offset by return set "
+        "on having case from as any all exists using is join into update delete insert with over "
+        "union filter returning do interval",
+    )
 )
 _TABLES = frozenset({"from", "join", "into", "update", "table"})
 _JOINED = frozenset({",", ")", ";", ".", "]", "::", "["})
@@ -64,8 +67,10 @@ _rows = re.compile(r"\bvalues (\((?:[^()]|\([^()]*+\))*+\))(?:, \1)++")
 
 class Statement(NamedTuple):
     """`text`: the statement without literals, comments and layout, unquoted names in lower case.
-    `fingerprint`: 16 hex digits, of `text`. `operation`: its first word, in capitals. `summary`: the
-    operation and the tables."""
+
+    `fingerprint`: 16 hex digits, of `text`. `operation`: its first word, in capitals. `summary`:
+    the operation and the tables.
+    """
 
     text: str
     fingerprint: str
@@ -126,23 +131,23 @@ def _is_sign(tokens: list[str]) -> bool:
 def _spaced(tokens: list[str]) -> str:
     parts: list[str] = []
     before = ""
-    for token in tokens:
-        apart = before not in _OPEN and token not in _JOINED
-        if token == "(":
+    for word in tokens:
+        apart = before not in _OPEN and word not in _JOINED
+        if word == "(":
             apart = before in _KEYWORDS or not (before[:1].isalnum() or before[:1] in '_"`@(.')
             apart = apart and before not in _OPEN
-        parts.append(f" {token}" if apart else token)
-        before = token
+        parts.append(f" {word}" if apart else word)
+        before = word
     return "".join(parts)
 
 
 def _name(tokens: list[str], place: int) -> str:
     """The name, maybe qualified, that begins at `place`; empty where there is none."""
     parts: list[str] = []
-    for token in tokens[place : place + 5]:
-        named = token[0].isalpha() or token[0] in '_"`'
-        if token != "." and (not named or (parts and parts[-1] != ".")):
+    for word in tokens[place : place + 5]:
+        named = word[0].isalpha() or word[0] in '_"`'
+        if word != "." and (not named or (parts and parts[-1] != ".")):
             break
-        parts.append(token)
+        parts.append(word)
     name = "".join(parts)
     return "" if name in _KEYWORDS else name
