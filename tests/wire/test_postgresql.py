@@ -129,6 +129,7 @@ def test_lines_of_no_message_are_records_as_they_stand() -> None:
     )
     assert [row["body"] for row in rows(text)] == ["sh: 1: archive: not found", "tail", "x LOG:  y"]
     assert rows(text)[-1]["severity"] == "PANIC"
+    assert rows(text.replace(b"\n", b"\r\n")[:-2]) == rows(text)
     with pytest.raises(InputError):
         postgresql.decode(b"\n\t\n")
 

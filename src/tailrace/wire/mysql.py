@@ -61,7 +61,7 @@ def decode(data: bytes) -> Content:
 
     A query is a record whose body is the statement; anything else is one as it stands.
     """
-    found, repaired = slowlog.events(JOINER.join(data)[0])
+    found, repaired = slowlog.events(data, JOINER)
     records = slowlog.Records(repaired)
     for lines in found:
         if any(line.startswith("# User@Host: ") for line in lines[:2]):

@@ -74,7 +74,7 @@ def decode(data: bytes) -> Content:
     other message is one too, its body as logged, without the prefix. A line that is no message of
     the server's is a record of its own.
     """
-    found, repaired = slowlog.events(JOINER.join(data)[0])
+    found, repaired = slowlog.events(data, JOINER)
     records = slowlog.Records(repaired)
     for lines in found:
         _add(records, lines)

@@ -15,6 +15,7 @@ from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec
 from tailrace.wire.content import Content
 from tailrace.wire.lines import cut_line
+from tailrace.wire.multiline import JOIN, Joiner
 from tailrace.wire.statement import Dialect, normalised
 from tailrace.wire.text import repair_text
 
@@ -25,11 +26,13 @@ _NAME_CHARACTERS = 100
 _ATTRIBUTES = 100
 
 
-def events(joined: bytes) -> tuple[list[list[str]], dict[str, int]]:
+def events(data: bytes, joiner: Joiner) -> tuple[list[list[str]], dict[str, int]]:
     """Events that are not blank, each as its lines, and what was repaired, counted by reason."""
+    joined, _ = joiner.join(data if data.endswith(b"\n") else data + b"\n")
     data, repaired = repair_text(joined)
-    text = data.decode().replace("\r\x1e", "\x1e").replace("\r\n", "\n")
-    found = [event.split("\x1e") for event in text.split("\n") if event.strip("\x1e \t")]
+    inner = JOIN.decode()
+    text = data.decode().replace("\r" + inner, inner).replace("\r\n", "\n")
+    found = [event.split(inner) for event in text.split("\n") if event.strip(inner + " \t")]
     return found, repaired
 
 
