@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tailrace.core import limits
 from tailrace.core.frame import Hints
+from tailrace.wire.expressions import compiled, stays_in_line
 from tailrace.wire.lines import decode
 from tailrace.wire.multiline import JOIN, Joiner, joiner_of
 
@@ -192,3 +194,41 @@ def test_a_bad_mode_or_expression_says_what_is_wrong(mode: str, start: str, word
 def test_expressions_that_are_quick_are_taken() -> None:
     for start in (r"^\d{4}-\d\d-\d\d[ T]", r"(?i)(?:debug|info) ", r"(?:\d{1,3}\.){3}\d+", "é+"):
         joiner_of("start", start)
+
+
+@pytest.mark.parametrize(
+    ("start", "stays"),
+    [
+        (r"^\d{4}-[01]\d|(?:INFO|[A-Z]+): .*x?", True),
+        (r"a\s", False),
+        ("[^a]b", False),
+        ("[^ab]c", False),
+        (r"a[\t-z]", False),
+        ("a\n", False),
+        ("(?i)a", False),
+        ("(?s:a.)", False),
+        ("a(?=b)", False),
+        (r"a\W", False),
+        ("a$", False),
+    ],
+)
+def test_only_an_expression_within_its_line_is_looked_for_in_whole_buffers(
+    start: str, stays: bool
+) -> None:
+    assert stays_in_line(compiled(start)) is stays
+    for text in (b"a\nb\na\n", b"A\n\nzb\nINFO: \n2026-11\n", b"", b"\n"):
+        lines = lines_of(text)
+        expected = [line for n, line in enumerate(lines) if n and not _begins(start, line)]
+        joined, count = joiner_of("start", start).join(text)
+        assert count == len(lines) - len(expected) == joined.count(b"\n")
+
+
+def _begins(start: str, line: bytes) -> bool:
+    return re.compile(start.encode()).match(line.removesuffix(b"\n")) is not None
+
+
+def test_a_long_line_is_looked_at_as_far_as_others() -> None:
+    joiner = joiner_of("start", "a*b")
+    text = b"b\n" + b"a" * 2_000 + b"b\nab\n"
+    assert joiner.join(text)[1] == 2
+    assert joiner.complete(text) == len(text) - 3

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 _LENGTH = 1_000
+_NEWLINE = ord("\n")
 _LITTLE = 16  # repeats of a repeat that stay quick
 
 
@@ -20,13 +21,43 @@ def compiled(expression: str) -> re.Pattern[bytes]:
         raise ValueError(f"the expression is longer than {_LENGTH} characters")
     try:
         found = re.compile(expression.encode())
-        # Its own parser, the one that cannot disagree with it; it is not a public name.
-        tree = importlib.import_module("re._parser").parse(expression.encode())
+        tree = _parsed(expression.encode())
     except (re.error, RecursionError, OverflowError, UnicodeEncodeError) as error:
         raise ValueError(f"the expression is wrong: {error}") from error
     if _repeats_repeat(tree, False):
         raise ValueError("the expression repeats a repeat, as (a+)+ does; write it without")
     return found
+
+
+def stays_in_line(found: re.Pattern[bytes]) -> bool:
+    """Whether it is sure that the expression never looks at a newline or behind one."""
+    if found.flags:
+        return False
+    return all(map(_stays, _parsed(found.pattern)))
+
+
+def _parsed(expression: bytes) -> Any:
+    """By the parser of `re`, the one that cannot disagree with it; it is not a public name."""
+    return importlib.import_module("re._parser").parse(expression)
+
+
+def _stays(part: tuple[Any, Any]) -> bool:
+    kind, value = str(part[0]), part[1]
+    if kind == "LITERAL":
+        return bool(value != _NEWLINE)
+    if kind == "RANGE":
+        return not value[0] <= _NEWLINE <= value[1]
+    if kind == "CATEGORY":
+        return str(value) in ("CATEGORY_DIGIT", "CATEGORY_WORD", "CATEGORY_NOT_SPACE")
+    if kind == "IN":
+        return all(map(_stays, value))
+    if kind in ("MAX_REPEAT", "MIN_REPEAT"):
+        return all(map(_stays, value[2]))
+    if kind == "SUBPATTERN":
+        return not value[1] and all(map(_stays, value[3]))
+    if kind == "BRANCH":
+        return all(_stays(one) for branch in value[1] for one in branch)
+    return kind == "ANY" or (kind == "AT" and str(value) == "AT_BEGINNING")
 
 
 def _repeats_repeat(part: Any, repeated: bool) -> bool:

@@ -12,11 +12,12 @@ never on what came before it; so a flow of lines may be cut wherever `complete` 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
 from tailrace.core import limits
-from tailrace.wire.expressions import compiled
+from tailrace.wire.expressions import compiled, stays_in_line
 from tailrace.wire.lines import long_lines
 from tailrace.wire.traces import AT, CONSOLE, GO, HEAD_LINES, PYTHON, Grammar, begins_log
 
@@ -256,38 +257,44 @@ class StartJoiner:
     def __init__(self, first: re.Pattern[bytes], pair: tuple[bytes, bytes] | None = None) -> None:
         self._match = first.match
         self._pair = pair
+        # Three times as fast as line by line; only where no line behind can make a difference.
+        self._others = None
+        if pair is None and stays_in_line(first):
+            self._others = re.compile(rb"\n(?!" + first.pattern + rb")", re.MULTILINE).finditer
 
     def join(self, data: bytes, lines: int | None = None) -> tuple[bytes, int]:
         data = without_join(data)
-        split = data.split(b"\n")
-        split.pop()
-        inner = self._inner(split)
+        lines = data.count(b"\n") if lines is None else lines
+        inner = self._inner(data)
         if not inner:
-            return data, len(split)
-        lengths = list(accumulate(map(len, split)))
+            return data, lines
         marked = bytearray(data)
-        for number in inner:
-            marked[lengths[number - 1] + number - 1] = _JOIN
-        events = len(split) - len(inner)
+        for place in inner:
+            marked[place] = _JOIN
+        events = lines - len(inner)
         for start, end in long_lines(marked, limits.LINE_BYTES):
             events += _end_long(marked, start, end)
         return bytes(marked), events
 
-    def _inner(self, split: list[bytes]) -> list[int]:
-        """Numbers, from 0, of the lines that begin no event."""
-        long = max(map(len, split), default=0) > _START_BYTES
-        starts = [line[:_START_BYTES] for line in split] if long else split
+    def _inner(self, data: bytes) -> list[int]:
+        """Where the newlines are that stand before a line that begins no event."""
+        if self._others and not long_lines(data, _START_BYTES):
+            # Behind the last newline there is no line.
+            return [found.start() for found in self._others(data)][:-1]
+        split = data.split(b"\n")
+        split.pop()
         match = self._match
-        inner = [n for n, line in enumerate(starts) if match(line) is None and n]
+        numbers = [n for n, line in enumerate(split) if n and match(line[:_START_BYTES]) is None]
         if self._pair:
-            line, behind = self._pair
-            paired = (
-                n
-                for n in range(1, len(split))
-                if split[n].startswith(line) and split[n - 1].startswith(behind)
-            )
-            inner = sorted({*inner, *paired})
-        return inner
+            numbers = sorted({*numbers, *self._paired(split, *self._pair)})
+        lengths = list(accumulate(map(len, split))) if numbers else []
+        return [lengths[number - 1] + number - 1 for number in numbers]
+
+    @staticmethod
+    def _paired(split: list[bytes], line: bytes, behind: bytes) -> Iterator[int]:
+        for number in range(1, len(split)):
+            if split[number].startswith(line) and split[number - 1].startswith(behind):
+                yield number
 
     def complete(self, data: bytes) -> int:
         start = self._last(data)

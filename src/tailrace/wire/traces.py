@@ -77,14 +77,15 @@ _CAUSED = rb"(?:(?!" + _CAUSE + rb"|\t- | *+--- End of |Node\.js v)" + _MESSAGE 
 _CONSOLE = rb"(?:trce|dbug|info|warn|fail|crit): [^\n]*\[\d+\]\r?\n"
 _UNCAUGHT = (rb"\S[^\n]*:\d+\r?\n", _REST, rb"[ \t]*\^+\r?\n", _BLANK)
 _THREAD = rb"\"[^\n]*\n   java\.lang\.Thread\.State: " + _REST
+_OMITTED = rb"[ \t]*+\.\.\. \d+ (?:more|common frames omitted|lines matching )" + _REST
 _AT_UNIT = (
     rb"(?:" + _BLOCK
     + rb"|" + _AT
-    + rb"|[ \t]*+\.\.\. \d+ (?:more|common frames omitted|lines matching )" + _REST
+    + rb"|" + _OMITTED
     + rb"|\t- (?:locked|waiting|parking|eliminated|None)" + _REST
     + rb"| *+--- End of " + _REST
     + rb"|[ \t]*+Caused by: \[CIRCULAR REFERENCE:" + _REST
-    + rb"|" + _CAUSE + _CAUSED + rb"{0,8}?(?=[ \t]*+(?:at |\.\.\. \d|---> |Caused by: ))"
+    + rb"|" + _CAUSE + _CAUSED + rb"{0,8}?(?=" + _AT + rb"|" + _OMITTED + rb"|" + _CAUSE + rb")"
     + rb"|" + _CAUSE
     + rb"|" + _BLANK + rb"Node\.js v" + _REST + rb")"
 )  # fmt: skip
