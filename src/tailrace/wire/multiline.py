@@ -121,7 +121,7 @@ class TraceJoiner:
         # goes on otherwise, so it must not seem to end there.
         for run in reversed(runs):
             rest = _rest(data, run.start, run.trace, run.grammar, settled)
-            if rest and rest.end() == settled != run.end <= settled:
+            if rest and run.end < settled == rest.end():
                 settled = run.start
         return settled
 
