@@ -4,6 +4,10 @@ set -euo pipefail
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 [ -x /lib/systemd/systemd-journal-remote ] || missing+=(systemd-journal-remote)
+# Servers whose logs are read; the tests run them as nobody, each in a folder of its own.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+[ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)
+command -v mariadb >/dev/null || missing+=(mariadb-client-core)
 # A library to preload, which tests look for by its path.
 command -v faketime >/dev/null || missing+=(faketime)
 command -v redis-server >/dev/null || missing+=(redis-server)

@@ -132,7 +132,7 @@ def test_nothing_from_a_log_commands_the_terminal() -> None:
     for form in terminal.FORMATS:
         shown = "".join(terminal.render([LINE], form))
         assert not set(shown) & set("\x1b\x07\u202e\x9b")
-    assert terminal.text_line(LINE).endswith("x\\x1b]0;t\\x07\\u{202e}\\n\\x9b1m")
+    assert terminal.text_line(LINE).endswith("x\\x1b]0;t\\x07\\u{202e}\n    \\x9b1m")
     assert "\x1b[31mERROR\x1b[0m" in terminal.text_line(LINE, colour=True)
 
 

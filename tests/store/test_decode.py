@@ -163,3 +163,21 @@ def test_a_level_is_a_word_of_its_own(line: str, level: str, use: Use) -> None:
         assert await engine.rows("SELECT SeverityText FROM logs") == [(level,)]
 
     use(body)
+
+
+def test_newlines_within_lines_are_put_back(use: Use) -> None:
+    async def body(table: LogTable, engine: Engine) -> None:
+        joined = (
+            b"2026-11-24 10:15:30 ERROR boom\x1eTraceback\x1e\x1e  it's\n2026-11-24 10:15:31 a\n"
+        )
+        hints = Hints(newline="\x1e")
+        await table.insert([frame(joined, 1, codec=Codec.LINES, hints=hints)])
+        await table.insert([frame(b"x\x1ey\n", 2, codec=Codec.LINES)])
+        rows = await engine.rows("SELECT SeverityText, Body FROM logs ORDER BY Seq, Timestamp")
+        assert rows == [
+            ("ERROR", "2026-11-24 10:15:30 ERROR boom\nTraceback\n\n  it's"),
+            ("", "2026-11-24 10:15:31 a"),
+            ("", "x\x1ey"),
+        ]
+
+    use(body)

@@ -124,3 +124,8 @@ def test_bytes_that_are_no_zstd_cannot_be_read(payload: bytes) -> None:
             readable(Frame(whole.header, payload))
     else:
         assert readable(Frame(whole.header, payload)).header.rows == 1
+
+
+def test_newlines_within_a_line_are_put_back() -> None:
+    found = repaired(b"a\x1eb\n", codec=Codec.LINES, hints=Hints(newline="\x1e"))
+    assert msgspec.json.decode(found[0])["body"] == "a\nb"

@@ -36,13 +36,16 @@ def render(found: Iterable[Line], form: str, colour: bool = False) -> Iterator[s
 
 
 def text_line(line: Line, colour: bool = False) -> str:
-    """`time LEVEL service line`, the level coloured."""
+    """`time LEVEL service line`, the level coloured; further lines of its body are indented, so
+    that none can pass for a row.
+    """
     level = line.labels.get("detected_level") or line.labels.get("level", "unknown")
     shown = visible(("" if level == "unknown" else level.upper())[:5].ljust(5))
     if colour and level in _COLOURS:
         shown = f"\x1b[{_COLOURS[level]}m{shown}\x1b[0m"
     service = visible(line.labels.get("service_name", "-"))
-    return f"{_time(line.time_ns)} {shown} {service} {visible(line.body)}"
+    body = "\n    ".join(map(visible, line.body.split("\n")))
+    return f"{_time(line.time_ns)} {shown} {service} {body}"
 
 
 def render_series(series: list[dict[str, Any]], form: str) -> Iterator[str]:

@@ -81,7 +81,7 @@ def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     frame_number = "toUInt32(substring(_file, 1, position(_file, '.') - 1)) AS frame"
     if codec is Codec.LINES:
         source = f"file({files}, LineAsString, 'line String', 'zstd')"
-        columns = _lines_columns(headers)
+        columns = _lines_columns(headers, hints)
     elif hints.foreign:
         source = f"file({files}, JSONAsString, 'json String', 'zstd')"
         columns = _foreign_columns(headers, hints)
@@ -167,9 +167,10 @@ def _canonical_columns(headers: Sequence[Header]) -> dict[str, str]:
     }
 
 
-def _lines_columns(headers: Sequence[Header]) -> dict[str, str]:
+def _lines_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
     head = "substring(line, 1, 128)"
     time = f"replaceOne(extract({head}, {sql.text(_LEADING_TIME)}), ',', '.')"
+    joined = hints.newline not in ("", "\n")
     trace = f"if(position(line, 'trace') = 0, '', extract(line, {sql.text(_TRACE_ID)}))"
     return {
         **_identity(headers),
@@ -186,7 +187,7 @@ def _lines_columns(headers: Sequence[Header]) -> dict[str, str]:
         "TraceFlags": "0",
         "SeverityText": f"upper(extract({head}, {sql.text(_LEVEL_WORD)})) AS level",
         "SeverityNumber": _severity_number("level"),
-        "Body": "line",
+        "Body": f"replaceAll(line, {sql.text(hints.newline)}, '\\n')" if joined else "line",
         "LogAttributes": "map()",
     }
 

@@ -11,8 +11,8 @@ class Content(msgspec.Struct):
     """`rows` rows of `data` (lines or NDJSON, uncompressed), read with `hints`.
 
     `resource` holds identifiers that belong to every row. `repaired` counts by reason what was
-    changed on the way in: "nul", "utf8", "line_length", "blank". Nothing else was changed: when
-    it is empty, `data` is the very object that the decoder was given.
+    changed on the way in: "nul", "utf8", "line_length", "blank", "attributes". Nothing else was
+    changed: when it is empty, `data` of lines is the very object that the decoder was given.
     """
 
     codec: Codec

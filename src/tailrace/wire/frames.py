@@ -105,6 +105,7 @@ def _check_header(header: Header, number: int) -> None:
         "weight": 0 < header.weight < 2**32,
         "rows": 0 < header.rows <= limits.FRAME_ROWS,
         "bytes": 0 < header.bytes <= limits.FRAME_BYTES,
+        "newline": len(header.hints.newline) <= 1,
         "signal": header.signal is Signal.LOGS,
         "resource": len(header.resource) <= limits.RESOURCE_ATTRIBUTES
         and all(len(k) + len(v) <= limits.LABEL_VALUE_BYTES for k, v in header.resource.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError
-from tailrace.core.frame import Codec
+from tailrace.core.frame import CANONICAL, Codec, Hints
 from tailrace.core.payload import count_rows
 from tailrace.wire.content import Content
 from tailrace.wire.text import boundary, has_blank_line, repair_text
@@ -13,12 +13,20 @@ from tailrace.wire.text import boundary, has_blank_line, repair_text
 _MARK_BYTES = 64
 
 
-def decode(data: bytes, resource: dict[str, str] | None = None) -> Content:
-    """Lines as they will be stored. Raises InputError ("empty") when there is none."""
+def decode(data: bytes, resource: dict[str, str] | None = None, newline: str = "") -> Content:
+    r"""Lines as they will be stored. Raises InputError ("empty") when there is none.
+
+    `newline`: the character that stands for a newline within a line (see wire/multiline.py); a
+    "\r" before it goes too.
+    """
+    if newline and b"\r" in data:
+        inner = newline.encode()
+        data = data.replace(b"\r" + inner, inner)
     data, repaired = repair(data)
     if not data:
         raise InputError("body holds no line", "empty")
-    return Content(Codec.LINES, data, count_rows(data), resource=resource or {}, repaired=repaired)
+    hints = Hints(newline=newline) if newline else CANONICAL
+    return Content(Codec.LINES, data, count_rows(data), hints, resource or {}, repaired)
 
 
 def repair(data: bytes, line_bytes: int = limits.LINE_BYTES) -> tuple[bytes, dict[str, int]]:

@@ -40,7 +40,7 @@ def readable(frame: Frame) -> Frame:
 
 def _row(line: bytes, codec: Codec, hints: Hints) -> bytes:
     if codec is not Codec.RECORDS:
-        return _malformed(line)
+        return _malformed(line, hints.newline)
     try:
         values = _object.decode(line)
         record = _foreign(values, hints, line) if hints.foreign else _canonical(values)
@@ -49,8 +49,9 @@ def _row(line: bytes, codec: Codec, hints: Hints) -> bytes:
     return msgspec.json.encode(record)
 
 
-def _malformed(line: bytes) -> bytes:
+def _malformed(line: bytes, newline: str = "") -> bytes:
     text = line.decode("utf-8", "replace")
+    text = text.replace(newline, "\n") if newline else text
     return msgspec.json.encode({"body": text, "attributes": {"tailrace.error": "malformed"}})
 
 
