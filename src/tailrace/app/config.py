@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from tailrace.agent.inputs import AnyInput, Files, JournalInput
+from tailrace.agent.inputs import AnyInput, Files, JournalInput, LogInput
+from tailrace.agent.sampling import sampler_of
 from tailrace.app.paths import check_paths
 from tailrace.core import units
 from tailrace.core.errors import ConfigError
@@ -151,6 +152,8 @@ def _check_inputs(inputs: Sequence[AnyInput]) -> None:
     for number, entry in enumerate(inputs):
         if isinstance(entry, Files) and not entry.paths:
             raise ConfigError(f"agent.inputs[{number}].paths: name at least one path")
+        if isinstance(entry, LogInput):
+            sampler_of(entry, f"agent.inputs[{number}].")
     _check_journals(inputs)
     files = {n: (e.paths, e.exclude) for n, e in enumerate(inputs) if isinstance(e, Files)}
     check_paths(files)

@@ -73,6 +73,11 @@ TAIL_FILES = 1_000
 # One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left
 # out and counted.
 JOURNAL_ENTRY_BYTES = 2 * MIB
+# Patterns, severities and trace ids are looked for in so much of a line: a stack fits, and no line
+# is worth more.
+PATTERN_BYTES = 16 * KIB
+# One sampled row stands for at most this many: beyond it a sample says nothing.
+SAMPLE_WEIGHT = 1_000_000
 # Frames that a gateway refused, kept for a person to look at; the oldest go first.
 REJECTED_BYTES = 64 * MIB
 # Own logs: of one message this many in a window, the rest as a count. Own logs may be tailed, so
@@ -87,6 +92,7 @@ LOG_TEXT_CHARS = 16_000
 LOG_FILE_BYTES = 8 * MIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
+assert PATTERN_BYTES <= LINE_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES

@@ -1,0 +1,128 @@
+"""Expressions looked for in many rows at once: by hyperscan where it is installed, else by `re`.
+
+Both give the same answer; hyperscan takes one pass and no backtracking. An expression is compiled
+with `^` and `$` at any newline, and must not match empty or beyond the newline that ends a row.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from tailrace.core import log
+
+_log = log.get("agent")
+
+
+class Expression(NamedTuple):
+    """`kind` is what its matches are reported under.
+
+    `needles`: lower-case text of which every match holds one, for the engine that takes a pass for
+    each expression; empty means not known.
+    """
+
+    kind: int
+    text: bytes
+    caseless: bool = False
+    needles: Sequence[bytes] = ()
+
+
+class Scanner(Protocol):
+    """Not thread-safe."""
+
+    def scan(self, data: bytes) -> list[tuple[int, int]]:
+        """Ends (exclusive) and kinds of matches, ascending: of each kind at least one in every row
+        that has one."""
+        ...
+
+
+def scanner_of(expressions: Sequence[Expression]) -> Scanner:
+    """The quicker engine of those that can."""
+    if has_hyperscan():
+        try:
+            return Hyperscan(expressions)
+        except ValueError as error:
+            _log.warning("patterns are too much for hyperscan, searching with re: %s", error)
+    return Searches(expressions)
+
+
+def has_hyperscan() -> bool:
+    return importlib.util.find_spec("hyperscan") is not None
+
+
+class Hyperscan:
+    """One pass for all. Raises ValueError for what it cannot compile."""
+
+    def __init__(self, expressions: Sequence[Expression]) -> None:
+        # Imported here: an agent without patterns does without its 4 MB.
+        engine: Any = importlib.import_module("hyperscan")
+        self._database = engine.Database(mode=engine.HS_MODE_BLOCK)
+        flags = [
+            engine.HS_FLAG_MULTILINE | (engine.HS_FLAG_CASELESS if expression.caseless else 0)
+            for expression in expressions
+        ]
+        texts = [expression.text for expression in expressions]
+        ids = [expression.kind for expression in expressions]
+        try:
+            self._database.compile(texts, ids=ids, flags=flags)
+        except engine.HyperscanError as error:
+            raise ValueError(str(error)) from None
+
+    def scan(self, data: bytes) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+
+        def note(kind: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            found.append((end, kind))
+
+        if data:
+            self._database.scan(data, note)
+        found.sort()
+        return found
+
+
+class Searches:
+    """One pass for each."""
+
+    def __init__(self, expressions: Sequence[Expression]) -> None:
+        self._searches: list[tuple[int, re.Pattern[bytes], Sequence[bytes]]] = [
+            (
+                expression.kind,
+                re.compile(
+                    expression.text, re.MULTILINE | (re.IGNORECASE if expression.caseless else 0)
+                ),
+                expression.needles,
+            )
+            for expression in expressions
+        ]
+
+    def scan(self, data: bytes) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        lower = data.lower() if any(needles for _, _, needles in self._searches) else b""
+        for kind, pattern, needles in self._searches:
+            for needle in needles:
+                found += [(end, kind) for end in _near(needle, lower, data, pattern.search)]
+            if not needles:
+                found += [(match.end(), kind) for match in pattern.finditer(data)]
+        found.sort()
+        return found
+
+
+_Search = Callable[[bytes, int, int], re.Match[bytes] | None]
+
+
+def _near(needle: bytes, lower: bytes, data: bytes, search: _Search) -> list[int]:
+    """Where matches end in rows that hold `needle`."""
+    ends: list[int] = []
+    at = lower.find(needle)
+    while at >= 0:
+        start = lower.rfind(b"\n", 0, at) + 1
+        stop = lower.find(b"\n", at)
+        stop = len(lower) if stop < 0 else stop
+        match = search(data, start, stop)
+        if match:
+            ends.append(match.end())
+        at = lower.find(needle, stop)
+    return ends
