@@ -121,7 +121,7 @@ class Lines:
 
     def trace(self, row: bytes) -> int | None:
         found = _trace_id(row)
-        return consistent.randomness(found[1]) if found else None
+        return consistent.bits(found[1]) if found else None
 
 
 class Records:

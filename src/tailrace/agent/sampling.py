@@ -144,6 +144,7 @@ class Sampler:
         self.threshold = consistent.text(self._threshold)
         self._everything = self._threshold == consistent.ALL
         self._keep = source.keep
+        self._drops = bool(drop)
         self._patterns = [Expression(_Kind.DROP, text) for text in drop]
         if not self._everything:
             self._patterns += [Expression(_Kind.KEEP, text) for text in keep]
@@ -157,13 +158,12 @@ class Sampler:
         `salt` is of 64 bits and names the place of the piece: the same for the same piece, another
         for any other.
         """
-        text = bytes(data)
         reader, scan = self._reader(codec, hints)
         parts = _Parts()
         start = 0
-        while start < len(text):
-            end = piece_end(text, start, _STEP_BYTES)
-            self._step(text[start:end], reader, scan, salt ^ start, parts)
+        while start < len(data):
+            end = piece_end(data, start, _STEP_BYTES)
+            self._step(bytes(data[start:end]), reader, scan, salt ^ start, parts)
             start = end
         rest: Buffer = b"".join(parts.rest) if parts.dropped else data
         rest_rows = rows - parts.dropped
@@ -194,7 +194,8 @@ class Sampler:
         if dropped:
             text = _joined(line for n, line in enumerate(lines) if n not in dropped)
         parts.dropped += len(dropped)
-        parts.rest.append(text)
+        if self._drops:
+            parts.rest.append(text)
         if self._everything:
             return
         kept, sampled = self._taken(lines, long, found, reader, salt)

@@ -34,8 +34,11 @@ def text(threshold: int) -> str:
 
 
 def randomness(trace_id: bytes) -> int | None:
-    """The 56 bits of a trace id of 32 hexadecimal digits; None for anything else, and for zeros,
-    which stand for no trace."""
-    if not _is_id(trace_id):
-        return None
-    return int(trace_id[-_DIGITS:], 16) or (None if not trace_id.strip(b"0") else 0)
+    """The bits of a trace id of 32 hexadecimal digits, None for anything else."""
+    return bits(trace_id) if _is_id(trace_id) else None
+
+
+def bits(trace_id: bytes) -> int | None:
+    """The bits of 32 hexadecimal digits, None for zeros only, which stand for no trace."""
+    found = int(trace_id[-_DIGITS:], 16)
+    return found if found or trace_id.strip(b"0") else None
