@@ -158,6 +158,14 @@ def test_a_match_with_an_open_end_is_reported_once(
     assert scanner.scan(b"an error " + 1000 * b"x" + b"\n") == [(8, 0)]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_of_a_row_that_matches_everywhere_little_is_reported(
+    engine: type[Hyperscan] | type[Searches],
+) -> None:
+    scanner = engine([Expression(0, rb"[a-z]"), Expression(1, rb"b")])
+    assert scanner.scan(b"ab" * 50_000 + b"\nb\n") == [(1, 0), (2, 1), (100_002, 0), (100_002, 1)]
+
+
 def test_hyperscan_refuses_what_is_too_large_and_re_takes_it() -> None:
     large = patterns.read("(?:[ab]{900}c){900}", "drop").text
     assert isinstance(scanner_of([Expression(0, large)]), Searches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -15,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.agent import scanner
-from tailrace.agent.inputs import Files, Keep
+from tailrace.agent.inputs import Files, Keep, OtlpInput
 from tailrace.agent.keeping import rows_of
 from tailrace.agent.sampling import Sampler, Split, sampler_of
-from tailrace.core import limits
+from tailrace.core import limits, plain
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import CANONICAL, Codec, Hints
 from tailrace.core.units import Seconds
@@ -367,6 +368,27 @@ def test_errors_are_statuses_from_500_on(hyperscan: bool) -> None:
         assert kept_of(records + fine[:2], Codec.RECORDS, errors=True) == records
         foreign = [f'{{"{key}":"500"}}' for key in keys]
         assert kept_of(foreign + fine[:2], Codec.RECORDS, FOREIGN, errors=True) == foreign
+
+
+_level_text = st.lists(
+    st.sampled_from(
+        ["ERROR", "Info", "warn", "ing", ".", " ", "-", "é", "\x1e", "crit", "x", "panic."]
+    )
+).map(lambda parts: "".join(parts).encode())
+
+
+@given(_level_text)
+def test_the_level_word_is_the_one_that_the_store_finds(line: bytes) -> None:
+    store = re.search(plain.LEVEL_WORD.encode(), line)
+    sampler = re.search(plain.LOWER_LEVEL_WORD.encode(), line.lower())
+    assert (store and store[1].lower()) == (sampler and sampler[1])
+
+
+@pytest.mark.parametrize("keys", [{"sample": 0.5}, {"drop": ["x"]}])
+def test_otlp_is_neither_sampled_nor_dropped_from(keys: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="relayed"):
+        sampler_of(OtlpInput(**keys), "agent.inputs[1].")
+    assert sampler_of(OtlpInput()) is None
 
 
 def test_nothing_is_to_be_done_without_a_drop_and_a_rate() -> None:

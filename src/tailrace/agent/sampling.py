@@ -22,7 +22,7 @@ import msgspec
 import xxhash
 
 from tailrace.agent import patterns, scanner
-from tailrace.agent.inputs import LogInput
+from tailrace.agent.inputs import LogInput, OtlpInput
 from tailrace.agent.keeping import Rows, rows_of
 from tailrace.agent.scanner import Expression, Scanner
 from tailrace.agent.source import Buffer
@@ -93,6 +93,9 @@ def sampler_of(source: LogInput, place: str = "") -> Sampler | None:
 
     Raises ConfigError that names the key behind `place`, such as "agent.inputs[0].".
     """
+    if isinstance(source, OtlpInput) and (source.drop or source.sample != 1):
+        key = "drop" if source.drop else "sample"
+        raise ConfigError(f"{place}{key}: otlp is relayed as it came; sample where it is sent")
     weight = _weight(source.sample, place)
     drop = [_pattern(text, f"{place}drop") for text in source.drop]
     keep = [_pattern(text, f"{place}keep.patterns") for text in source.keep.patterns]
@@ -153,7 +156,7 @@ class Sampler:
         self._high = re.compile(rb"[\x%02x-\xff]" % edge).finditer
 
     def split(self, data: Buffer, rows: int, codec: Codec, hints: Hints, salt: int) -> Split:
-        """Split `rows` rows, of lines or records; the last may end without a newline.
+        """Split `rows` rows of lines or of records; the last may end without a newline.
 
         `salt` is of 64 bits and names the place of the piece: the same for the same piece, another
         for any other.

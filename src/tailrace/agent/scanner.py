@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from tailrace.core import log
@@ -34,8 +34,8 @@ class Scanner(Protocol):
     """Not thread-safe."""
 
     def scan(self, data: bytes) -> list[tuple[int, int]]:
-        """Ends (exclusive) and kinds of matches, ascending: of each kind at least one in every row
-        that has one."""
+        """Ends (exclusive) and kinds of matches, ascending: of each kind one or a few in every row
+        that has any."""
         ...
 
 
@@ -66,6 +66,7 @@ class Hyperscan:
         ]
         texts = [expression.text for expression in expressions]
         ids = [expression.kind for expression in expressions]
+        self._kinds = set(ids)
         try:
             self._database.compile(texts, ids=ids, flags=flags)
         except engine.HyperscanError as error:
@@ -73,9 +74,14 @@ class Hyperscan:
 
     def scan(self, data: bytes) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
+        # Matches come in any order, and a row may have thousands: of each kind one is enough.
+        rows = dict.fromkeys(self._kinds, (0, 0))
 
         def note(kind: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            found.append((end, kind))
+            low, high = rows[kind]
+            if not low < end <= high:
+                found.append((end, kind))
+                rows[kind] = (data.rfind(b"\n", 0, end - 1) + 1, _row_end(data, end - 1))
 
         if data:
             self._database.scan(data, note)
@@ -105,7 +111,7 @@ class Searches:
             for needle in needles:
                 found += [(end, kind) for end in _near(needle, lower, data, pattern.search)]
             if not needles:
-                found += [(match.end(), kind) for match in pattern.finditer(data)]
+                found += [(end, kind) for end in _everywhere(data, pattern.search)]
         found.sort()
         return found
 
@@ -113,16 +119,25 @@ class Searches:
 _Search = Callable[[bytes, int, int], re.Match[bytes] | None]
 
 
-def _near(needle: bytes, lower: bytes, data: bytes, search: _Search) -> list[int]:
-    """Where matches end in rows that hold `needle`."""
-    ends: list[int] = []
+def _everywhere(data: bytes, search: _Search) -> Iterator[int]:
+    """Where the first match ends in each row that has one."""
+    match = search(data, 0, len(data))
+    while match:
+        yield match.end()
+        match = search(data, _row_end(data, match.end() - 1), len(data))
+
+
+def _near(needle: bytes, lower: bytes, data: bytes, search: _Search) -> Iterator[int]:
+    """The same of rows that hold `needle`."""
     at = lower.find(needle)
     while at >= 0:
-        start = lower.rfind(b"\n", 0, at) + 1
-        stop = lower.find(b"\n", at)
-        stop = len(lower) if stop < 0 else stop
-        match = search(data, start, stop)
+        end = _row_end(lower, at)
+        match = search(data, lower.rfind(b"\n", 0, at) + 1, end)
         if match:
-            ends.append(match.end())
-        at = lower.find(needle, stop)
-    return ends
+            yield match.end()
+        at = lower.find(needle, end)
+
+
+def _row_end(data: bytes, at: int) -> int:
+    """Behind the newline that ends the row which holds `at`."""
+    return data.find(b"\n", at) + 1 or len(data)
