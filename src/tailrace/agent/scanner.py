@@ -75,13 +75,13 @@ class Hyperscan:
     def scan(self, data: bytes) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         # Matches come in any order, and a row may have thousands: of each kind one is enough.
-        rows = dict.fromkeys(self._kinds, (0, 0))
+        last = dict.fromkeys(self._kinds, (0, 0))
 
         def note(kind: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            low, high = rows[kind]
-            if not low < end <= high:
+            noted, row_end = last[kind]
+            if not noted < end <= row_end:
                 found.append((end, kind))
-                rows[kind] = (data.rfind(b"\n", 0, end - 1) + 1, _row_end(data, end - 1))
+                last[kind] = (end, data.find(b"\n", end - 1) + 1 or len(data))
 
         if data:
             self._database.scan(data, note)
