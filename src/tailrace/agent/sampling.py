@@ -24,7 +24,7 @@ import xxhash
 from tailrace.agent import patterns, scanner
 from tailrace.agent.inputs import LogInput, OtlpInput
 from tailrace.agent.keeping import Rows, rows_of
-from tailrace.agent.scanner import Expression, Scanner
+from tailrace.agent.scanner import KIND_BITS, Expression, Scanner
 from tailrace.agent.source import Buffer
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
@@ -75,6 +75,7 @@ class _Kind(IntEnum):
     TRACED = 3
 
 
+_KINDS = (1 << KIND_BITS) - 1
 _Found = dict[int, set[int]]
 
 
@@ -264,10 +265,11 @@ def _numbers(text: bytes, scan: Scanner | None) -> _Found:
     """By kind, the numbers of the rows in which something was found."""
     found: _Found = {kind: set() for kind in _Kind}
     row = at = 0
-    for end, kind in scan.scan(text) if scan else ():
-        row += text.count(b"\n", at, end - 1)
-        at = end - 1
-        found[kind].add(row)
+    for hit in scan.scan(text) if scan else ():
+        last = (hit >> KIND_BITS) - 1
+        row += text.count(b"\n", at, last)
+        at = last
+        found[hit & _KINDS].add(row)
     return found
 
 

@@ -10,15 +10,17 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from tailrace.core import log
 
 _log = log.get("agent")
+KIND_BITS = 2
 
 
 class Expression(NamedTuple):
-    """`kind` is what its matches are reported under.
+    """`kind`, of KIND_BITS, is what its matches are reported under.
 
     `needles`: lower-case text of which every match holds one, for the engine that takes a pass for
     each expression; empty means not known.
@@ -33,9 +35,9 @@ class Expression(NamedTuple):
 class Scanner(Protocol):
     """Not thread-safe."""
 
-    def scan(self, data: bytes) -> list[tuple[int, int]]:
-        """Ends (exclusive) and kinds of matches, ascending: of each kind one or a few in every row
-        that has any."""
+    def scan(self, data: bytes) -> list[int]:
+        """`end << KIND_BITS | kind` of matches, ascending, at least one of a kind in every row that
+        has one. `end` is exclusive. One number for each: a row may have thousands."""
         ...
 
 
@@ -66,26 +68,20 @@ class Hyperscan:
         ]
         texts = [expression.text for expression in expressions]
         ids = [expression.kind for expression in expressions]
-        self._kinds = set(ids)
         try:
             self._database.compile(texts, ids=ids, flags=flags)
         except engine.HyperscanError as error:
             raise ValueError(str(error)) from None
 
-    def scan(self, data: bytes) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
-        # Matches come in any order, and a row may have thousands: of each kind one is enough.
-        last = dict.fromkeys(self._kinds, (0, 0))
+    def scan(self, data: bytes) -> list[int]:
+        found: list[int] = []
 
         def note(kind: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            noted, row_end = last[kind]
-            if not noted < end <= row_end:
-                found.append((end, kind))
-                last[kind] = (end, data.find(b"\n", end - 1) + 1 or len(data))
+            found.append(end << KIND_BITS | kind)
 
         if data:
             self._database.scan(data, note)
-        found.sort()
+        found.sort()  # they come in any order
         return found
 
 
@@ -104,14 +100,14 @@ class Searches:
             for expression in expressions
         ]
 
-    def scan(self, data: bytes) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
+    def scan(self, data: bytes) -> list[int]:
+        found: list[int] = []
         lower = data.lower() if any(needles for _, _, needles in self._searches) else b""
         for kind, pattern, needles in self._searches:
-            for needle in needles:
-                found += [(end, kind) for end in _near(needle, lower, data, pattern.search)]
+            ends = [_near(needle, lower, data, pattern.search) for needle in needles]
             if not needles:
-                found += [(end, kind) for end in _everywhere(data, pattern.search)]
+                ends = [_everywhere(data, pattern.search)]
+            found += [end << KIND_BITS | kind for end in chain(*ends)]
         found.sort()
         return found
 
