@@ -36,7 +36,7 @@ from tailrace.wire.split import piece_end
 # A rate as people write it, such as 0.3333333, is one in a whole number when it is this close.
 _CLOSE = 1e-6
 # A piece is split in steps that stay in the processor's cache and whose rows are few.
-_STEP_BYTES = 128 * limits.KIB
+_STEP_BYTES = 64 * limits.KIB
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -84,7 +84,9 @@ class _Parts:
 
     def __init__(self) -> None:
         self.kept: list[bytes] = []
+        self.kept_rows = 0
         self.sampled: list[bytes] = []
+        self.sampled_rows = 0
         self.rest: list[bytes] = []
         self.dropped = 0
 
@@ -174,10 +176,10 @@ class Sampler:
         if self._everything:
             return Split(rest, rest_rows, b"", 0, rest, rest_rows, parts.dropped)
         return Split(
-            _joined(parts.kept),
-            len(parts.kept),
-            _joined(parts.sampled),
-            len(parts.sampled),
+            b"".join(parts.kept),
+            parts.kept_rows,
+            b"".join(parts.sampled),
+            parts.sampled_rows,
             rest,
             rest_rows,
             parts.dropped,
@@ -203,8 +205,10 @@ class Sampler:
         if self._everything:
             return
         kept, sampled = self._taken(lines, long, found, reader, salt)
-        parts.kept += [lines[n] for n in kept]
-        parts.sampled += [lines[n] for n in sampled]
+        parts.kept.append(_joined(lines[n] for n in kept))
+        parts.kept_rows += len(kept)
+        parts.sampled.append(_joined(lines[n] for n in sampled))
+        parts.sampled_rows += len(sampled)
 
     def _reader(self, codec: Codec, hints: Hints) -> tuple[Rows, Scanner | None]:
         key = (codec, hints)
