@@ -88,6 +88,18 @@ def test_no_file_is_needed() -> None:
         ("[[agent.inputs]]\npaths = ['/a']\nunits = ['x']", ["agent.inputs[0]", "units"]),
         ("[[agent.inputs]]\ntype = 'journal'\ncodec = 'records'", ["agent.inputs[0]", "codec"]),
         ("[[agent.inputs]]\ntype = 'journals'", ["agent.inputs[0].type", "journals"]),
+        (
+            "[[agent.inputs]]\npaths = ['/a']\nsample = 0.3",
+            ["agent.inputs[0].sample", "1/4", "1/3"],
+        ),
+        (
+            "[[agent.inputs]]\npaths = ['/a']\ndrop = ['(']",
+            ["agent.inputs[0].drop", "unterminated"],
+        ),
+        (
+            "[[agent.inputs]]\npaths = ['/a']\nkeep = { patterns = ['(?=a)b'] }",
+            ["agent.inputs[0].keep.patterns", "lookaround"],
+        ),
         ("[[agent.inputs]]\ntype = 'host'\ninterval = 5", ["agent.inputs[0].interval", "30s"]),
         (2 * "[[agent.inputs]]\ntype = 'journal'\n", ["agent.inputs[1]", "agent.inputs[0]"]),
         (

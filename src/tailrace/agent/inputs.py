@@ -35,7 +35,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Lines that are kept whatever the sampling says; any one condition is enough.
 
     `severity`: at or above. `patterns`: regular expressions. `slow`: a duration in the line at or
-    above. `errors`: an HTTP status from 500 on.
+    above. `errors`: an HTTP status from 500 on. What counts as these: agent/keeping.py.
     """
 
     severity: Severity | None = "error"
@@ -48,9 +48,9 @@ class LogInput(Input, frozen=True, kw_only=True):
     """An input of log lines.
 
     `drop`: regular expressions of lines that are left out, and counted. `sample`: the share of
-    the other lines that goes to the hot lane. `archive`: whether what is sampled out still goes,
-    complete, to the bulk lane. `threshold`: the severity below which the application does not log;
-    every row says it, so that a reader knows what cannot be there.
+    the other lines that goes to the hot lane, 0 or one in a whole number. `archive`: whether what
+    is sampled out still goes, complete, to the bulk lane. `threshold`: the severity below which the
+    application does not log; every row says it, so that a reader knows what cannot be there.
     """
 
     drop: list[str] = []

@@ -17,8 +17,9 @@ import msgspec
 import xxhash
 
 from tailrace.agent import checks
-from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput
+from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
 from tailrace.agent.listening import check_listening
+from tailrace.agent.sampling import sampler_of
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
 from tailrace.core.errors import ConfigError
@@ -183,6 +184,8 @@ def _check_inputs(inputs: Sequence[AnyInput]) -> None:
         if isinstance(entry, CommandInput) and not entry.command:
             raise ConfigError(f"agent.inputs[{number}].command: name a command")
         check_listening(entry, f"agent.inputs[{number}]")
+        if isinstance(entry, LogInput):
+            sampler_of(entry, f"agent.inputs[{number}].")
     checks.check(inputs)
     _check_journals(inputs)
     files = {n: (e.paths, e.exclude) for n, e in enumerate(inputs) if isinstance(e, Files)}

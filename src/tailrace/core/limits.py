@@ -106,6 +106,11 @@ AGENT_MEMORY_S = 30 * 86_400.0
 LOSSES_PER_TENANT = 100_000
 # A list of agents is held whole before it is sent.
 FLEET_ANSWER_BYTES = 16 * MIB
+# Patterns, severities and trace ids are looked for in so much of a line: a stack fits, and no line
+# is worth more.
+PATTERN_BYTES = 16 * KIB
+# One sampled row stands for at most this many: beyond it a sample says nothing.
+SAMPLE_WEIGHT = 1_000_000
 # Frames that a gateway refused, kept for a person to look at; the oldest go first.
 REJECTED_BYTES = 64 * MIB
 # Own logs: of one message this many in a window, the rest as a count. Own logs may be tailed, so
@@ -138,6 +143,7 @@ APP_RESOURCE_BYTES = 16 * KIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
+assert PATTERN_BYTES <= LINE_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES

@@ -11,25 +11,9 @@ from pathlib import Path
 
 from tailrace.core import limits
 from tailrace.core.frame import Codec, Frame, Header, Hints
+from tailrace.core.plain import HEAD_BYTES, LEVEL_WORD, LEVELS, TRACE_ID
 from tailrace.store import schema, sql
 
-_LEVELS = {
-    "TRACE": 1,
-    "DEBUG": 5,
-    "INFO": 9,
-    "INFORMATION": 9,
-    "NOTICE": 10,
-    "WARN": 13,
-    "WARNING": 13,
-    "ERR": 17,
-    "ERROR": 17,
-    "CRIT": 21,
-    "CRITICAL": 21,
-    "FATAL": 21,
-    "ALERT": 22,
-    "PANIC": 23,
-    "EMERG": 24,
-}
 _CANONICAL = (
     "time UInt64, severity String, body String, service String, trace_id String, "
     "span_id String, attributes Map(String, String), resource Map(String, String)"
@@ -47,16 +31,9 @@ _SETTINGS = (
     "max_partitions_per_insert_block=0, "
     f"exclude_materialize_skip_indexes_on_insert='{','.join(schema.LATE_INDEXES)}'"
 )
-# A word of its own: no part of a path, a package or a file name.
-_LEVEL_WORD = (
-    r"(?i)(?:^|[^\w./-])"
-    r"(trace|debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|alert|panic|emerg)"
-    r"(?:$|[^\w./-]|\.(?:\s|$))"
-)
 _LEADING_TIME = (
     r"^\[?(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)"
 )
-_TRACE_ID = r"""trace_?(?:id)?["']?[=:] ?["']?([0-9a-f]{32})"""
 
 
 def groups(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -130,8 +107,8 @@ def _service(named: str) -> str:
 
 
 def _severity_number(expression: str) -> str:
-    names = sql.array(sql.text(name) for name in _LEVELS)
-    numbers = sql.array(str(number) for number in _LEVELS.values())
+    names = sql.array(sql.text(name) for name in LEVELS)
+    numbers = sql.array(str(number) for number in LEVELS.values())
     return f"toUInt8(transform(upper(toLowCardinality({expression})), {names}, {numbers}, 0))"
 
 
@@ -168,10 +145,10 @@ def _canonical_columns(headers: Sequence[Header]) -> dict[str, str]:
 
 
 def _lines_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
-    head = "substring(line, 1, 128)"
+    head = f"substring(line, 1, {HEAD_BYTES})"
     time = f"replaceOne(extract({head}, {sql.text(_LEADING_TIME)}), ',', '.')"
     joined = hints.newline not in ("", "\n")
-    trace = f"if(position(line, 'trace') = 0, '', extract(line, {sql.text(_TRACE_ID)}))"
+    trace = f"if(position(line, 'trace') = 0, '', extract(line, {sql.text(TRACE_ID)}))"
     return {
         **_identity(headers),
         "Timestamp": (
@@ -185,7 +162,7 @@ def _lines_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
         "TraceId": trace,
         "SpanId": "''",
         "TraceFlags": "0",
-        "SeverityText": f"upper(extract({head}, {sql.text(_LEVEL_WORD)})) AS level",
+        "SeverityText": f"upper(extract({head}, {sql.text(LEVEL_WORD)})) AS level",
         "SeverityNumber": _severity_number("level"),
         "Body": f"replaceAll(line, {sql.text(hints.newline)}, '\\n')" if joined else "line",
         "LogAttributes": "map()",

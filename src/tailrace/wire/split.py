@@ -23,7 +23,7 @@ def split(
     return pieces
 
 
-def piece_end(data: bytes, position: int, limit_bytes: int) -> int:
+def piece_end(data: bytes | bytearray, position: int, limit_bytes: int) -> int:
     """Where the piece of whole lines that starts at `position` ends."""
     if len(data) - position <= limit_bytes:
         return len(data)
