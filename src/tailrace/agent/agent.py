@@ -112,11 +112,12 @@ def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock) -> State:
     state = loaded.state or State(f"agent-{uuid.uuid4().hex[:12]}", clock.wall_ns())
 
     def apply(note: Note) -> None:
-        state.cover(note.key, note.mark)
+        if not note.more:
+            state.cover(note.key, note.mark)
         if note.epoch == state.epoch:
             state.next_seq = max(state.next_seq, note.seq + 1)
 
-    whole = spool.recover(state.next_entry, state.acked, apply)
+    whole = spool.recover(state.next_entry, state.acked, apply, state.acked_bulk, state.source)
     state.next_entry = spool.next_entry
     if not (loaded.intact and whole):
         # Numbers may have been used that nobody remembers: never use them again.

@@ -47,7 +47,8 @@ class State(msgspec.Struct):
     """All that an agent must remember. `files` is keyed by "device:inode", `cursors` by input.
 
     `epoch` and `next_seq` number the frames, `next_entry` the entries of the spool; every entry
-    below `acked` is with the gateway. `patterns`: inputs that have been started before.
+    of the hot lane below `acked`, and of the bulk lane below `acked_bulk`, is with the gateway or
+    given up. `patterns`: inputs that have been started before.
     """
 
     source: str
@@ -58,6 +59,7 @@ class State(msgspec.Struct):
     files: dict[str, Mark] = {}
     patterns: list[str] = []
     cursors: dict[str, Mark] = {}
+    acked_bulk: int = 1
 
     def cover(self, key: str, mark: Mark) -> None:
         """The source `key` is taken up to `mark`."""

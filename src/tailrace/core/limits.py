@@ -66,6 +66,12 @@ TAIL_FOLLOWERS = 200
 ENGINE_MEMORY_BYTES = 500 * MIB
 # The agent keeps at most this on disk while the gateway is away.
 SPOOL_BYTES = 4 * GIB
+# Losses that the server has not confirmed: each is a whole stretch of rows. More are joined.
+LOSS_RECORDS = 1_000
+# Of these, told in one announcement.
+LOSSES_TOLD = 100
+# An answer of a gateway: more says nothing that a sender needs.
+ANSWER_BYTES = 64 * KIB
 # Rows of one listener or scrape that wait in memory for the spool; then senders wait.
 INTAKE_BYTES = 4 * MIB
 # Descriptors the agent holds open; more files than that are read in turns.
@@ -89,4 +95,5 @@ LOG_FILE_BYTES = 8 * MIB
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
+assert LOSSES_TOLD < LOSS_RECORDS
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
