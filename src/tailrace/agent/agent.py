@@ -16,12 +16,17 @@ import uuid
 from pathlib import Path
 
 from tailrace.agent.checkpoints import Checkpoints, State
+from tailrace.agent.credentials import Tls, Token
+from tailrace.agent.entries import Note
 from tailrace.agent.feeders import feeders, journals
+from tailrace.agent.gateways import Gateways, targets
+from tailrace.agent.losses import Losses
+from tailrace.agent.pacing import Pacing
 from tailrace.agent.reader import Reader
 from tailrace.agent.rejected import Rejected
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.ship import Sender, Shipper
-from tailrace.agent.spool import Note, Spool
+from tailrace.agent.spool import Spool
 from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
@@ -33,22 +38,36 @@ _log = log.get("agent")
 class Agent:
     """`start`, later `stop`; or `run` until another thread stops it.
 
-    Raises ConfigError when the directory belongs to a running agent or a gateway is no URL, and
-    OSError when the directory cannot be used. Threads are daemons: a stuck disk does not hold the
-    process.
+    Raises ConfigError when the directory belongs to a running agent, a gateway is no URL or a
+    credential cannot be used, and OSError when the directory cannot be used. Threads are daemons: a
+    stuck disk does not hold the process. `losses`: what was given up, to be told to the server.
     """
 
     def __init__(self, settings: AgentSettings, clock: Clock, metrics: Metrics) -> None:
         directory = Path(settings.directory)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sender = Sender(settings.gateways, settings.token)
+        gateways = targets(settings.gateways)
+        token = Token(settings.token, settings.token_file)
+        tls = Tls(settings.tls_ca, settings.tls_cert, settings.tls_key)
+        if any(target.url.scheme == "https" for target in gateways):
+            tls.context()
         self._lock = _lock(directory)
         checkpoints = Checkpoints(directory)
-        spool = Spool(directory / "spool", settings.spool_bytes, metrics)
+        self.losses = Losses(directory, metrics)
+        spool = Spool(directory / "spool", settings.spool_bounds, metrics, self.losses, clock)
         state = recover(checkpoints, spool, clock)
-        rejected = Rejected(directory / "rejected", metrics)
         self._spool = spool
-        self._shipper = Shipper(spool, sender, rejected, metrics, settings.flush_interval_s)
+        self._shipper = Shipper(
+            spool,
+            Sender(
+                Gateways(gateways, clock, state.source, settings.zone, settings.region), token, tls
+            ),
+            Pacing(settings.bulk, state.source, clock),
+            Rejected(directory / "rejected", metrics, self.losses, clock),
+            clock,
+            metrics,
+            settings.flush_interval_s,
+        )
         self._feeders = feeders(settings, state, self._wake)
         self._reader = Reader(
             settings,

@@ -43,7 +43,7 @@ from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics
 from tailrace.wire import frames
 
-__all__ = ["Bounds", "Entry", "Note", "Spool"]
+__all__ = ["Bounds", "Entry", "Note", "Spool", "WhenFull"]
 
 _log = log.get("agent")
 _SEGMENT_BYTES = 16 * limits.MIB
@@ -51,6 +51,7 @@ _CORRUPT_KEPT = 4
 _NEVER = 1 << 62
 # Entries grow old one by one, and each drop writes a segment anew.
 AGE_INTERVAL_S = 60.0
+WhenFull = Literal["stop", "drop_bulk"]
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
     bytes: int = limits.SPOOL_BYTES
     age_s: float = 0.0
-    full: Literal["stop", "drop_bulk"] = "stop"
+    full: WhenFull = "stop"
 
 
 class _Segment:

@@ -15,7 +15,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from tailrace.agent import gateways, pacing
+from tailrace.agent.gateways import Gateway
 from tailrace.agent.inputs import AnyInput, Files, JournalInput
+from tailrace.agent.pacing import Pace
+from tailrace.agent.spool import WhenFull
 from tailrace.app.paths import check_paths
 from tailrace.core import units
 from tailrace.core.errors import ConfigError
@@ -57,13 +61,27 @@ class ArchiveSettings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """What is tailed and where it goes. No `gateways`: the server of the same process."""
+    """What is tailed and where it goes. No `gateways`: the server of the same process.
+
+    `zone` and `region`: where this machine is. `spool_full`: what happens at `spool` or
+    `spool_age`; "0s" is no bound of age. `bulk_*`: when the bulk lane may send; "0B" is any rate.
+    """
 
     directory: str = ""
-    gateways: list[str] = []
+    gateways: list[str | Gateway] = []
+    zone: str = ""
+    region: str = ""
     token: str = ""
     token_file: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     spool: Size = Size("4GiB")
+    spool_age: Seconds = Seconds("0s")
+    spool_full: WhenFull = "stop"
+    bulk_rate: Size = Size("0B")
+    bulk_window: str = ""
+    bulk_jitter: Seconds = Seconds("0s")
     poll_interval: Seconds = Seconds("250ms")
     flush_interval: Seconds = Seconds("500ms")
     inputs: list[AnyInput] = []
@@ -144,7 +162,23 @@ def _check(config: Config) -> None:
             f"server.listen: {host} is reachable from other machines, which requires "
             "server.token or server.token_file; without one use 127.0.0.1"
         )
+    _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)
+
+
+def pace(agent: AgentConfig) -> Pace:
+    """When the bulk lane may send."""
+    return Pace(agent.bulk_rate, agent.bulk_window, agent.bulk_jitter)
+
+
+def _check_delivery(agent: AgentConfig) -> None:
+    if agent.gateways:
+        gateways.targets(agent.gateways)
+    pacing.window(pace(agent))
+    if agent.tls_key and not agent.tls_cert:
+        raise ConfigError("agent.tls_key: the certificate it belongs to is agent.tls_cert")
+    if agent.bulk_jitter and not agent.bulk_window:
+        raise ConfigError("agent.bulk_jitter is a delay within agent.bulk_window: set both")
 
 
 def _check_inputs(inputs: Sequence[AnyInput]) -> None:
