@@ -89,10 +89,13 @@ class Model(RuleBasedStateMachine):
     @rule(
         pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=4),
         size=st.integers(20, 1_500),
+        saved=st.booleans(),
     )
-    def append(self, pieces: list[tuple[Lane, ...]], size: int) -> None:
+    def append(self, pieces: list[tuple[Lane, ...]], size: int, saved: bool) -> None:
         for lanes in pieces:
             self.append_piece(lanes, size)
+        if saved:
+            self.save()
 
     def append_piece(self, lanes: tuple[Lane, ...], size: int) -> None:
         first = self.spool.next_entry
@@ -202,7 +205,7 @@ def test_what_went_in_comes_out_or_is_a_loss(model: type[Model]) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         model,
         settings=settings(
-            max_examples=25,
+            max_examples=40,
             stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),

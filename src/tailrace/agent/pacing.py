@@ -15,6 +15,7 @@ from tailrace.core.errors import ConfigError
 DAY_S = 86_400.0
 # The hour may be put forward or back meanwhile.
 _LONGEST_WAIT_S = 60.0
+_SHORTEST_WAIT_S = 0.001
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
@@ -78,7 +79,9 @@ class Pacing:
         self._tokens += (now_s - self._filled_s) * self.rate
         self._tokens = min(self._tokens, float(self.rate))
         self._filled_s = now_s
-        return min(max(0.0, -self._tokens / self.rate), _LONGEST_WAIT_S)
+        if self._tokens >= 0:
+            return 0.0
+        return min(max(_SHORTEST_WAIT_S, -self._tokens / self.rate), _LONGEST_WAIT_S)
 
     def sent(self, size: int) -> None:
         """Bytes that went out."""
