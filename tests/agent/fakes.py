@@ -19,9 +19,7 @@ class FakeGateway:
     """`judge` gives the status for a body: 0 drops the connection unanswered, -1 takes the frames
     and drops it. Frames are remembered by (source, epoch, seq)."""
 
-    def __init__(
-        self, judge: Judge = lambda found: 200, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, judge: Judge = lambda found: 200, tls: ssl.SSLContext | None = None) -> None:
         self.judge = judge
         self.ready = 200
         self.taken: dict[tuple[str, int, int], Frame] = {}

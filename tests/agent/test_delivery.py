@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FakeGateway
 from spooled import SOURCE, entry
-from test_agent import settings, start
+from test_agent import settings
 
-from tailrace.agent import gateways
 from tailrace.agent.agent import Agent
 from tailrace.agent.credentials import Tls, Token
 from tailrace.agent.gateways import Gateway, Gateways, targets
@@ -35,10 +35,13 @@ def other() -> Iterator[FakeGateway]:
     found.close()
 
 
+ANY_PACE = Pace()
+
+
 class Bench:
     """A shipper without a thread."""
 
-    def __init__(self, home: Path, chosen: list[Gateway | str], pace: Pace = Pace()) -> None:
+    def __init__(self, home: Path, chosen: list[Gateway | str], pace: Pace = ANY_PACE) -> None:
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.losses = Losses(home, self.metrics)
@@ -67,6 +70,23 @@ class Bench:
         self.spool.append([entry(self.spool.next_entry, lane=lane, size=size)])
 
 
+Start = Callable[..., Bench]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Start]:
+    made: list[Bench] = []
+
+    def of(*words: Any) -> Bench:
+        made.append(Bench(tmp_path, *words))
+        return made[-1]
+
+    yield of
+    for bench in made:
+        bench.sender.close()
+        bench.spool.close()
+
+
 def near_and_far(near: FakeGateway, far: FakeGateway) -> list[Gateway | str]:
     return [Gateway(far.url, "us-1a"), Gateway(near.url, "eu-1a")]
 
@@ -85,9 +105,9 @@ def payloads_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gateway_that_fails_is_left_at_once_and_returned_to_when_it_is_ready(
-    tmp_path: Path, gateway: FakeGateway, other: FakeGateway
+    begin: Start, gateway: FakeGateway, other: FakeGateway
 ) -> None:
-    bench = Bench(tmp_path, near_and_far(gateway, other))
+    bench = begin(near_and_far(gateway, other))
     bench.add(Lane.BOTH)
     bench.shipper.round()
     assert (len(gateway.taken), len(other.taken)) == (1, 0)
@@ -111,9 +131,9 @@ def test_a_gateway_that_fails_is_left_at_once_and_returned_to_when_it_is_ready(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_honoured_where_there_is_no_equal(
-    tmp_path: Path, gateway: FakeGateway, other: FakeGateway, status: int
+    begin: Start, gateway: FakeGateway, other: FakeGateway, status: int
 ) -> None:
-    bench = Bench(tmp_path, near_and_far(gateway, other))
+    bench = begin(near_and_far(gateway, other))
     gateway.judge, gateway.retry_after = lambda found: status, "7"
     with pytest.raises(Later) as caught:
         bench.sender.send([b"TRF1", entry(1).frame])
@@ -122,9 +142,9 @@ def test_retry_after_is_honoured_where_there_is_no_equal(
 
 
 def test_bulk_is_sent_after_what_is_hot_and_does_not_hold_it_up(
-    tmp_path: Path, gateway: FakeGateway
+    begin: Start, gateway: FakeGateway
 ) -> None:
-    bench = Bench(tmp_path, [gateway.url])
+    bench = begin([gateway.url])
     bench.add(Lane.BULK)
     bench.add(Lane.HOT)
     bench.shipper.round()
@@ -144,8 +164,8 @@ def test_bulk_is_sent_after_what_is_hot_and_does_not_hold_it_up(
     assert bench.spool.acked_bulk == bench.spool.next_entry
 
 
-def test_bulk_keeps_to_its_rate_and_hot_has_none(tmp_path: Path, gateway: FakeGateway) -> None:
-    bench = Bench(tmp_path, [gateway.url], Pace(rate=10_000))
+def test_bulk_keeps_to_its_rate_and_hot_has_none(begin: Start, gateway: FakeGateway) -> None:
+    bench = begin([gateway.url], Pace(rate=10_000))
     for _ in range(20):
         bench.add(Lane.BULK, 9_000)
         bench.add(Lane.HOT, 9_000)
@@ -160,8 +180,8 @@ def test_bulk_keeps_to_its_rate_and_hot_has_none(tmp_path: Path, gateway: FakeGa
     assert 15 < bench.clock.monotonic_s() < 20
 
 
-def test_a_refused_frame_is_a_loss(tmp_path: Path, gateway: FakeGateway) -> None:
-    bench = Bench(tmp_path, [gateway.url])
+def test_a_refused_frame_is_a_loss(begin: Start, gateway: FakeGateway) -> None:
+    bench = begin([gateway.url])
     gateway.judge = lambda found: 413
     bench.add(Lane.BOTH)
     bench.shipper.round()
@@ -196,7 +216,7 @@ def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(tmp_path: Path) ->
 
 
 def openssl(*words: str, cwd: Path) -> None:
-    subprocess.run(["openssl", *words], cwd=cwd, check=True, capture_output=True)  # noqa: S603, S607
+    subprocess.run(["openssl", *words], cwd=cwd, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -277,8 +297,6 @@ def test_an_agent_whose_certificates_are_missing_does_not_start(tmp_path: Path) 
 
 
 def test_an_agent_without_https_carries_no_ssl() -> None:
-    import sys
-
     code = "import tailrace.agent.agent, sys; print('ssl' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)  # noqa: S603
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert found.stdout.strip() == b"False"

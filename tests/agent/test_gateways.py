@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 
@@ -16,7 +16,9 @@ FAR = Gateway("http://far:1", "us-east-1a")
 EQUALS = [f"http://{n}:1" for n in "pqrs"]
 
 
-def of(*found: str | Gateway, source: str = "agent-1", zone: str = "") -> tuple[Gateways, list[str]]:
+def of(
+    *found: str | Gateway, source: str = "agent-1", zone: str = ""
+) -> tuple[Gateways, list[str]]:
     chosen = Gateways(targets(found), ManualClock(), source, zone)
     return chosen, [target.name for target in chosen.order]
 
@@ -111,8 +113,8 @@ def test_a_probe_is_asked_for_each_10_to_30_seconds() -> None:
         wait(chosen, 1)
         if chosen.probe():
             probes.append(second)
-    gaps = [b - a for a, b in zip(probes, probes[1:], strict=False)]
-    assert 10 <= min(gaps)
+    gaps = [b - a for a, b in pairwise(probes)]
+    assert min(gaps) >= 10
     assert max(gaps) <= 31
 
 

@@ -42,7 +42,9 @@ def test_neighbours_are_one_loss_until_it_was_told(tmp_path: Path) -> None:
     assert [one.first_seq for one in again.pending()] == [9, 11]
 
 
-def test_ever_more_losses_take_no_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ever_more_losses_take_no_more_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "LOSS_RECORDS", 20)
     monkeypatch.setattr(limits, "LOSSES_TOLD", 5)
     losses = Losses(tmp_path, Metrics())

@@ -18,7 +18,7 @@ from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of syncs
+MEMORY = Path("/dev/shm")
 LIMIT_BYTES = 20_000
 LANES = (Lane.HOT, Lane.BULK)
 PIECES = [
