@@ -203,3 +203,15 @@ def test_an_unfinished_piece_is_cut_off_and_read_again_under_a_new_epoch(tmp_pat
     assert (state.epoch > 5, state.next_entry) == (True, 5)
     assert [e.note.entry for e in again.read(1 << 20, 99)] == [1, 3]
     assert [e.note.entry for e in again.read(1 << 20, 99, Lane.BULK)] == [2, 4]
+
+
+def test_what_is_delivered_stays_until_a_checkpoint_covers_it(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, Bounds(8_000))
+    for number in range(1, 13):
+        disk.spool.append([entry(number)])
+    disk.spool.ack(disk.read(Lane.HOT)[-1])
+    before = disk.spool.size_bytes
+    disk.spool.release(1)
+    assert disk.spool.size_bytes == before
+    disk.release()
+    assert disk.spool.size_bytes < before
