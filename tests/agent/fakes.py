@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,8 +22,9 @@ class FakeGateway:
     """`judge` gives the status for a body: 0 drops the connection unanswered, -1 takes the frames
     and drops it. Frames are remembered by (source, epoch, seq)."""
 
-    def __init__(self, judge: Judge = lambda found: 200) -> None:
+    def __init__(self, judge: Judge = lambda found: 200, tls: ssl.SSLContext | None = None) -> None:
         self.judge = judge
+        self.ready = 200
         self.taken: dict[tuple[str, int, int], Frame] = {}
         self.requests = 0
         self.tokens: set[str] = set()
@@ -31,12 +33,17 @@ class FakeGateway:
         self.hears = True
         self._changed = threading.Condition()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, body: bytes, token: str) -> int:
         found = frames.decode(body)
@@ -123,6 +130,11 @@ def _handler(gateway: FakeGateway) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
+
+        def do_GET(self) -> None:
+            self.send_response(gateway.ready if self.path == "/ready" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fakes import FakeGateway
 
-from tailrace.agent import ship
+from tailrace.agent import gateways
 from tailrace.agent.agent import Agent
 from tailrace.agent.inputs import Files
 from tailrace.agent.settings import AgentSettings
@@ -138,20 +138,13 @@ def test_the_next_gateway_is_tried_when_one_is_away(
 def test_a_wrong_token_is_tried_again_slowly(
     tmp_path: Path, log_file: Path, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ship, "SLOW_S", 0.05)
+    monkeypatch.setattr(gateways, "SLOW_S", 0.05)
     log_file.write_bytes(b"one\n")
     gateway.judge = lambda found: 401 if gateway.requests < 2 else 200
     agent, _ = start(settings(tmp_path, gateway.url))
     assert gateway.wait(lambda: gateway.lines() == [b"one"])
     agent.stop(5.0)
     assert gateway.requests == 3
-
-
-def test_retry_after_is_honoured() -> None:
-    sender = ship.Sender(["http://127.0.0.1:1"], "")
-    later = sender._failed("7")
-    assert 7.0 <= later.wait_s <= 8.0
-    assert sender._failed("Wed, 21 Oct 2026 07:28:00 GMT").wait_s <= 1.0
 
 
 def test_one_directory_belongs_to_one_agent(tmp_path: Path, gateway: FakeGateway) -> None:

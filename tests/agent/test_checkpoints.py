@@ -3,17 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from spooled import entry
 
 from tailrace.agent.agent import recover
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
-from tailrace.agent.spool import Entry, Note, Spool
+from tailrace.agent.spool import Spool
 from tailrace.core.clock import ManualClock
 from tailrace.core.metrics import Metrics
-
-
-def entry(number: int, epoch: int = 5, offset: int = 0) -> Entry:
-    note = Note(number, epoch, number, 1, "1:2", Mark("/a.log", offset or number * 10))
-    return Entry(note, b"frame %d" % number * 50)
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:

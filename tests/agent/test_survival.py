@@ -132,6 +132,33 @@ def test_a_full_disk_stops_the_reading_until_there_is_space(
     assert gateway.gaps() == 0
 
 
+def test_delivered_segments_make_room_on_a_disk_that_the_spool_has_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, spool_bytes=40_000)
+    bench.reader.stop.wait = lambda timeout=None: False  # type: ignore[method-assign]
+    for _ in range(10):
+        bench.write(os.urandom(1_500).hex().encode() + b"\n")
+        bench.clock.advance(1.5)
+        bench.reader.round()
+    write = os.writev
+
+    def writev(descriptor: int, parts: Sequence[bytes]) -> int:
+        if bench.spool.size_bytes > 10_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, parts)
+
+    monkeypatch.setattr(os, "writev", writev)
+    before = len(bench.seen)
+    bench.write(b"last\n")
+    bench.try_step()
+    assert len(bench.seen) == before
+    found = bench.spool.read(1 << 20, 99)
+    bench.spool.ack(found[-1].note.entry)
+    bench.try_step()
+    assert bench.step() == [b"last"]
+
+
 def test_a_write_that_was_cut_short_is_finished(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

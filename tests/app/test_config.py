@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.agent.gateways import Gateway
 from tailrace.app import agent, config
 from tailrace.app.paths import covers
 from tailrace.core.errors import ConfigError
@@ -117,6 +118,12 @@ def test_no_file_is_needed() -> None:
         ("[agent]\nannounce = '1ms'", ["agent.announce", "100ms"]),
         ("[agent]\nannounce = '2h'", ["agent.announce", "1h"]),
         ("[agent]\nresource = { a = 1 }", ["agent.resource", "str"]),
+        ("[agent]\ngateways = ['a:1']", ["agent.gateways", "a:1"]),
+        ("[agent]\ngateways = [{ url = 'http://a', zome = 'x' }]", ["agent.gateways", "zome"]),
+        ("[agent]\nspool_full = 'drop'", ["agent.spool_full", "drop"]),
+        ("[agent]\nbulk_window = '1-5'", ["agent.bulk_window", "01:00-05:00"]),
+        ("[agent]\nbulk_jitter = '30m'", ["agent.bulk_jitter", "agent.bulk_window"]),
+        ("[agent]\ntls_key = 'a.key'", ["agent.tls_key", "agent.tls_cert"]),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -135,6 +142,16 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     )
     assert config.address(found) == ("127.0.0.1", 2)
     assert found.agent.gateways == ["http://127.0.0.1:3"]
+
+
+def test_a_gateway_is_a_url_or_a_table(tmp_path: Path) -> None:
+    text = "[agent]\ngateways = ['http://a:1', { url = 'http://b:1', zone = 'eu-1a' }]"
+    for found in (
+        load(tmp_path, text),
+        load(tmp_path, "", TAILRACE_AGENT__GATEWAYS=text.partition("gateways = ")[2]),
+    ):
+        assert found.agent.gateways == ["http://a:1", Gateway("http://b:1", "eu-1a")]
+        assert config.shown(found)["agent"]["gateways"][1]["zone"] == "eu-1a"
 
 
 def test_an_address_in_brackets_is_not_a_list() -> None:

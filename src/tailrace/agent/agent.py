@@ -20,13 +20,18 @@ from tailrace.agent.activity import Activity
 from tailrace.agent.announce import Announcer, Poster
 from tailrace.agent.checkpoints import Checkpoints, State
 from tailrace.agent.condition import Condition
+from tailrace.agent.credentials import Tls, Token
+from tailrace.agent.entries import Note
 from tailrace.agent.feeders import feeders, journals
+from tailrace.agent.gateways import Gateways, targets
 from tailrace.agent.intake import Feeder, Finite
+from tailrace.agent.losses import Loss, Losses
+from tailrace.agent.pacing import Pacing
 from tailrace.agent.reader import Reader
 from tailrace.agent.rejected import Rejected
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.ship import Sender, Shipper
-from tailrace.agent.spool import Note, Spool
+from tailrace.agent.spool import Spool
 from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
@@ -40,32 +45,55 @@ LAST_WORDS_S = 2.0
 class Agent:
     """`start`, later `stop`; or `run` until another thread stops it.
 
-    Raises ConfigError when the directory belongs to a running agent or a gateway is no URL, and
-    OSError when the directory cannot be used. Threads are daemons: a stuck disk does not hold the
-    process.
+    Raises ConfigError when the directory belongs to a running agent, a gateway is no URL or a
+    credential cannot be used, and OSError when the directory cannot be used. Threads are daemons: a
+    stuck disk does not hold the process. `losses`: what was given up, to be told to the server.
     """
 
     def __init__(self, settings: AgentSettings, clock: Clock, metrics: Metrics) -> None:
         directory = Path(settings.directory)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sender = Sender(settings.gateways, settings.token)
+        gateways = targets(settings.gateways)
+        token = Token(settings.token, settings.token_file)
+        tls = Tls(settings.tls_ca, settings.tls_cert, settings.tls_key)
+        if any(target.url.scheme == "https" for target in gateways):
+            tls.context()
         self._lock = _lock(directory)
         checkpoints = Checkpoints(directory)
-        spool = Spool(directory / "spool", settings.spool_bytes, metrics)
+        self.losses = Losses(directory, metrics)
+        spool = Spool(directory / "spool", settings.spool_bounds, metrics, self.losses, clock)
         state = recover(checkpoints, spool, clock)
-        rejected = Rejected(directory / "rejected", metrics)
         self._spool = spool
-        self._shipper = Shipper(spool, sender, rejected, metrics, settings.flush_interval_s)
+        nearest = Gateways(gateways, clock, state.source, settings.zone, settings.region)
+        sender = Sender(nearest, token, tls)
+        self._shipper = Shipper(
+            spool,
+            sender,
+            Pacing(settings.bulk, state.source, clock),
+            Rejected(directory / "rejected", metrics, self.losses, clock),
+            clock,
+            metrics,
+            settings.flush_interval_s,
+        )
         self._feeders = feeders(settings, state, self._wake)
         activity = Activity(settings.inputs)
+        self._told: list[Loss] = []
         condition = Condition(
-            settings, state.source, activity, spool, self._shipper, sender, clock, metrics
+            settings,
+            state.source,
+            activity,
+            spool,
+            lambda: sender.target.url.geturl(),
+            clock,
+            metrics,
+            self._tell_losses,
         )
         self._announcer = Announcer(
             condition.compose,
-            Poster(lambda: sender.gateway, settings.token),
+            Poster(lambda: sender.target, token, tls),
             settings.announce_interval_s,
             metrics,
+            self._losses_told,
         )
         self._reader = Reader(
             settings,
@@ -81,6 +109,7 @@ class Agent:
         self._reading = threading.Thread(target=self._reader.run, name="agent-read", daemon=True)
         self._shipping = threading.Thread(target=self._shipper.run, name="agent-ship", daemon=True)
         self._stopped = threading.Event()
+        self._starting = threading.Lock()
         ends = [feeder.ended for feeder in self._feeders if isinstance(feeder, Finite)]
         self._ends = ends if len(ends) == len(settings.inputs) else []
 
@@ -99,13 +128,28 @@ class Agent:
         for ended in self._ends:
             ended.wait()
 
+    def _tell_losses(self) -> list[Loss]:
+        try:
+            self._told = self.losses.pending()
+        except OSError:  # a full disk: they are told when it takes the note that they were
+            self._told = []
+        return self._told
+
+    def _losses_told(self, count: int) -> None:
+        """The server keeps so many of those that were told last."""
+        if told := self._told[:count]:
+            self.losses.confirmed(told[-1].number)
+
     def _wake(self) -> None:
         self._reader.wake.set()
 
     def start(self) -> None:
         """Begin to read and ship. Raises ConfigError when an input can never work."""
-        self._reading.start()
-        self._shipping.start()
+        with self._starting:
+            if self._stopped.is_set():
+                return
+            self._reading.start()
+            self._shipping.start()
         for feeder in self._feeders:
             feeder.start()
         self._announcer.start()
@@ -149,6 +193,10 @@ class Agent:
     def stop(self, deadline_s: float) -> None:
         """Read what is there, ship what can be shipped in time; the rest stays in the spool."""
         end_s = time.monotonic() + deadline_s
+        with self._starting:
+            if not self._reading.ident:
+                self._stopped.set()  # it never ran
+                return
         self.finish(deadline_s / 2)
         self._shipping.join(max(0.0, end_s - time.monotonic()))
         self._shipper.stop.set()
@@ -174,11 +222,12 @@ def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock) -> State:
     state = loaded.state or State(f"agent-{uuid.uuid4().hex[:12]}", clock.wall_ns())
 
     def apply(note: Note) -> None:
-        state.cover(note.key, note.mark)
+        if not note.more:
+            state.cover(note.key, note.mark)
         if note.epoch == state.epoch:
             state.next_seq = max(state.next_seq, note.seq + 1)
 
-    whole = spool.recover(state.next_entry, state.acked, apply)
+    whole = spool.recover(state.next_entry, state.acked, apply, state.acked_bulk, state.source)
     state.next_entry = spool.next_entry
     if not (loaded.intact and whole):
         # Numbers may have been used that nobody remembers: never use them again.

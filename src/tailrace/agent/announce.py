@@ -7,15 +7,16 @@ and of failures in a row one line of the own log.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import random
 import threading
 from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
+from tailrace.agent.connection import Connection
+from tailrace.agent.credentials import Tls, Token
+from tailrace.agent.gateways import Target
 from tailrace.core import limits, log
 from tailrace.core.fleet import PATH, Announcement, Confirmed
 from tailrace.core.metrics import Metrics
@@ -24,64 +25,35 @@ _log = log.get("agent")
 _jitter = random.Random()
 TIMEOUT_S = 5.0
 JITTER = 0.1  # of an interval, so that agents do not come all at once
-_ANSWER_BYTES = 4 * limits.KIB
 _decoder = msgspec.json.Decoder(Confirmed)
 
 
 class Post(Protocol):
-    """Status and body of the answer to one POST. Raises OSError or HTTPException."""
+    """Status and body of the answer to one POST. Raises OSError or NoAnswer."""
 
     def __call__(self, path: str, body: bytes) -> tuple[int, bytes]: ...
 
-    def close(self) -> None: ...
-
 
 class Poster:
-    """POSTs to whichever gateway `where` names then, on a connection that is kept."""
+    """POSTs to whichever gateway `where` names then. Raises ConfigError as `Tls` does."""
 
-    def __init__(self, where: Callable[[], str], token: str) -> None:
+    def __init__(self, where: Callable[[], Target], token: Token, tls: Tls) -> None:
         self._where = where
-        self._headers = {"Content-Type": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
-        self._connected = ""
-        self._connection: http.client.HTTPConnection | None = None
+        self._token = token
+        self._tls = tls
 
     def __call__(self, path: str, body: bytes) -> tuple[int, bytes]:
-        gateway = self._where()
-        if gateway != self._connected:
-            self.close()
-        reused = self._connection is not None
+        target = self._where()
+        headers = {"Content-Type": "application/json"}
+        if token := self._token.header():
+            headers["Authorization"] = token
+        tls = self._tls.context() if target.url.scheme == "https" else None
+        connection = Connection(target.url, tls, TIMEOUT_S)
         try:
-            return self._post(gateway, path, body)
-        except (ConnectionError, http.client.BadStatusLine):
-            self.close()
-            if not reused:
-                raise
-            return self._post(gateway, path, body)  # an idle connection had been closed
-        except BaseException:
-            self.close()
-            raise
-
-    def _post(self, gateway: str, path: str, body: bytes) -> tuple[int, bytes]:
-        url = urlsplit(gateway)
-        if self._connection is None:
-            secure = url.scheme == "https"
-            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            self._connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_S)
-            self._connected = gateway
-        self._connection.request("POST", url.path.rstrip("/") + path, body, self._headers)
-        answer = self._connection.getresponse()
-        said = answer.read(_ANSWER_BYTES)
-        if not answer.isclosed():
-            self.close()
-        return answer.status, said
-
-    def close(self) -> None:
-        """Drop the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            answer = connection.request("POST", target.path + path, headers, [body], TIMEOUT_S)
+            return answer.status, answer.body
+        finally:
+            connection.close()
 
 
 class Announcer:
@@ -124,7 +96,6 @@ class Announcer:
         while not self._stop.wait(self._interval_s * _jitter.uniform(1 - JITTER, 1 + JITTER)):
             self.announce(stopping=False)
         self.announce(stopping=True)
-        self._post.close()
 
     def announce(self, stopping: bool) -> bool:
         """Once. False when the gateway did not take it."""

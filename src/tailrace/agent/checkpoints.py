@@ -49,9 +49,9 @@ class State(msgspec.Struct):
     """All that an agent must remember. `files` is keyed by "device:inode", `cursors` by input.
 
     `epoch` and `next_seq` number the frames, `next_entry` the entries of the spool; every entry
-    below `acked` is with the gateway. `patterns`: inputs that have been started before.
-    `finished`: files that were read to their end and are gone, the last of many; they may come
-    again, compressed.
+    of the hot lane below `acked`, and of the bulk lane below `acked_bulk`, is with the gateway or
+    given up. `patterns`: inputs that have been started before. `finished`: files that were read to
+    their end and are gone, the last of many; they may come again, compressed.
     """
 
     source: str
@@ -63,6 +63,7 @@ class State(msgspec.Struct):
     patterns: list[str] = []
     finished: list[Mark] = []
     cursors: dict[str, Mark] = {}
+    acked_bulk: int = 1
 
     def cover(self, key: str, mark: Mark) -> None:
         """The source `key` is taken up to `mark`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from tailrace import __version__
 from tailrace.agent.activity import Activity
@@ -24,15 +23,6 @@ class _Spool(Protocol):
     def size_bytes(self) -> int: ...
 
 
-class _Shipper(Protocol):
-    oldest_ns: int
-
-
-class _Sender(Protocol):
-    @property
-    def gateway(self) -> str: ...
-
-
 class Condition:
     """`compose` is called by one thread."""
 
@@ -42,19 +32,18 @@ class Condition:
         source: str,
         activity: Activity,
         spool: _Spool,
-        shipper: _Shipper,
-        sender: _Sender,
+        gateway: Callable[[], str],
         clock: Clock,
         metrics: Metrics,
         losses: Callable[[], Sequence[Loss]] = lambda: (),
     ) -> None:
-        """`losses`: those that no server has confirmed, the oldest first."""
+        """`gateway`: the base URL of the one that is used. `losses`: those that no server has
+        confirmed, the oldest first."""
         self._settings = settings
         self._source = source
         self._activity = activity
         self._spool = spool
-        self._shipper = shipper
-        self._sender = sender
+        self._gateway = gateway
         self._clock = clock
         self._metrics = metrics
         self._losses = losses
@@ -67,6 +56,7 @@ class Condition:
         """The announcement of now."""
         dropped = self._metrics.labelled("tailrace_agent_dropped_total")
         cpu_s, share = self._cpu()
+        age_s = self._metrics.get("tailrace_agent_spool_age_seconds")
         return Announcement(
             source=self._source,
             version=__version__,
@@ -76,7 +66,7 @@ class Condition:
             interval_s=self._settings.announce_interval_s,
             stopping=stopping,
             configuration=self._settings.configuration,
-            gateway=_address(self._sender.gateway),
+            gateway=self._gateway()[:TEXT_CHARACTERS],
             inputs=self._activity.reports(LOOK_S),
             inputs_total=len(self._settings.inputs),
             lines=self._count("tailrace_agent_lines_total"),
@@ -84,8 +74,8 @@ class Condition:
             dropped={reason: int(rows) for reason, rows in dropped.items() if reason},
             retries=self._count("tailrace_agent_retries_total"),
             rejected=self._count("tailrace_agent_frames_rejected_total"),
-            spool_bytes=self._spool.size_bytes if self._shipper.oldest_ns else 0,
-            spool_age_s=self._spool_age_s(),
+            spool_bytes=self._spool.size_bytes if age_s else 0,
+            spool_age_s=round(age_s, 3),
             cpu_s=round(cpu_s, 3),
             cpu_share=round(share, 5),
             resident_bytes=process.resident_bytes(),
@@ -103,13 +93,3 @@ class Condition:
             self._share = max(0.0, (cpu_s - self._cpu_s) / passed_s)
             self._cpu_s, self._at_s = cpu_s, now_s
         return cpu_s, self._share
-
-    def _spool_age_s(self) -> float:
-        oldest_ns = self._shipper.oldest_ns
-        return round(max(0, self._clock.wall_ns() - oldest_ns) / 1e9, 3) if oldest_ns else 0.0
-
-
-def _address(url: str) -> str:
-    """Without the password that a URL may hold."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:TEXT_CHARACTERS]

@@ -6,6 +6,7 @@ forgotten and read again, under the same numbers.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +76,7 @@ class Reader:
         self._batch: list[_Taken] = []
         self._batch_bytes = 0
         self._chunks = 0
-        self._saved = (state.next_entry, state.acked)
+        self._saved = (state.next_entry, state.acked, state.acked_bulk)
         self._saved_s = clock.monotonic_s()
         self._looked_s = float("-inf")
         self._changed = False
@@ -255,13 +256,16 @@ class Reader:
             _log.error("state or spool cannot be written; waiting", extra={"why": str(error)})
         else:
             _log.error("reading failed; trying again", exc_info=error)
+        with contextlib.suppress(OSError):
+            self._spool.release(self._saved[0])  # what was delivered makes room
         self.stop.wait(FAILURE_S)
 
     def save(self) -> None:
         """Make the state durable and delete what neither it nor the gateway needs."""
         self._saved_s = self._clock.monotonic_s()
         self._state.acked = self._spool.acked
-        now = (self._state.next_entry, self._state.acked)
+        self._state.acked_bulk = self._spool.acked_bulk
+        now = (self._state.next_entry, self._state.acked, self._state.acked_bulk)
         if now != self._saved or self._changed:
             self._checkpoints.save(self._state)
             self._saved = now

@@ -1,32 +1,32 @@
-"""Bodies of frames to a gateway over HTTP, for as long as it takes."""
+"""Bodies of frames to a gateway over HTTP, for as long as it takes: the hot lane at once, the bulk
+lane when there is nothing hot to send and its pace allows."""
 
 from __future__ import annotations
 
-import http.client
-import random
 import threading
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
+from tailrace.agent.connection import CONNECT_S, Answer, Closed, Connection, NoAnswer
+from tailrace.agent.credentials import Tls, Token
+from tailrace.agent.entries import Entry
+from tailrace.agent.gateways import Gateways, Target
+from tailrace.agent.pacing import Pacing
 from tailrace.agent.rejected import Rejected
-from tailrace.agent.spool import Entry, Spool
+from tailrace.agent.spool import Spool
 from tailrace.core import limits, log
-from tailrace.core.errors import ConfigError
+from tailrace.core.clock import Clock
+from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics
 from tailrace.wire import frames
 
 _log = log.get("agent")
-_jitter = random.Random()
 PATH = "/ingest/frames"
-TIMEOUT_S = 30.0
-FIRST_BACKOFF_S = 0.2
-LARGEST_BACKOFF_S = 30.0
-LARGEST_RETRY_AFTER_S = 300.0
-# A credential or an address that is wrong is put right by a person.
-SLOW_S = 15.0
 # A body is held in memory; larger ones saved no CPU.
 SHIP_BYTES = limits.MIB
-_ANSWER_BYTES = 64 * limits.KIB
+FAILURE_S = 1.0
+# Asking whether a gateway is back holds up the one that serves.
+PROBE_CONNECT_S = 1.0
+PROBE_ANSWER_S = 1.0
 _NEVER = (400, 413, 415, 422)
 _SETTING = (401, 403, 404, 405)
 
@@ -44,87 +44,99 @@ class Later(Exception):  # noqa: N818
 
 
 class Sender:
-    """Keeps one connection; moves to the next gateway when one fails. One thread."""
+    """Keeps one connection; what the gateways answer decides who is next. One thread."""
 
-    def __init__(self, gateways: Sequence[str], token: str) -> None:
-        self._urls = [urlsplit(gateway) for gateway in gateways]
-        for gateway, url in zip(gateways, self._urls, strict=True):
-            if url.scheme not in ("http", "https") or not url.hostname:
-                raise ConfigError(f"agent.gateways: {gateway!r} is not an http or https URL")
-        if not self._urls:
-            raise ConfigError("agent.gateways: name at least one gateway")
-        self._headers = {"Content-Type": frames.MEDIA_TYPE}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
-        self._current = 0
-        self._failures = 0
-        self._connection: http.client.HTTPConnection | None = None
+    def __init__(self, gateways: Gateways, token: Token, tls: Tls) -> None:
+        self._gateways = gateways
+        self._token = token
+        self._tls = tls
+        self._target: Target | None = None
+        self._connection: Connection | None = None
 
     @property
-    def gateway(self) -> str:
-        """The base URL of the gateway that is tried now."""
-        return self._urls[self._current].geturl()
+    def target(self) -> Target:
+        """The gateway that was used last, and before the first the nearest."""
+        return self._target or self._gateways.order[0]
 
     def send(self, body: Sequence[bytes]) -> None:
-        """POST the parts of a body of frames. Raises Refused or Later."""
-        reused = self._connection is not None
-        try:
-            try:
-                answer = self._post(body)
-            except (ConnectionError, http.client.BadStatusLine):
-                if not reused:
-                    raise
-                self.close()  # the gateway had closed an idle connection
-                answer = self._post(body)
-        except (OSError, http.client.HTTPException) as error:
-            gateway = self._urls[self._current].netloc
-            why = type(error).__name__
-            _log.warning("gateway not reached", extra={"gateway": gateway, "why": why})
-            raise self._failed(None) from None
-        self._judge(answer)
-
-    def _post(self, body: Sequence[bytes]) -> http.client.HTTPResponse:
-        url = self._urls[self._current]
-        if self._connection is None:
-            kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
-            if url.scheme == "https":
-                kind = http.client.HTTPSConnection
-            self._connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_S)
-        headers = {**self._headers, "Content-Length": str(sum(map(len, body)))}
-        self._connection.request("POST", url.path.rstrip("/") + PATH, body, headers)
-        answer = self._connection.getresponse()
-        answer.read(_ANSWER_BYTES)
-        if not answer.isclosed():
+        """POST the parts of a body of frames, once. Raises Refused or Later."""
+        self._probe()
+        target, wait_s = self._gateways.pick()
+        if target is None:
+            raise Later(wait_s)
+        if target is not self._target:
             self.close()
-        return answer
+            self._target = target
+        try:
+            answer = self._post(target, body)
+        except (OSError, NoAnswer) as error:
+            why = str(error) if isinstance(error, NoAnswer) else type(error).__name__
+            _log.warning("gateway not reached", extra={"gateway": target.name, "why": why})
+            self._gateways.failed(target)
+            raise self._later() from None
+        self._judge(target, answer)
 
-    def _judge(self, answer: http.client.HTTPResponse) -> None:
-        if 200 <= answer.status < 300:
-            self._failures = 0
+    def _post(self, target: Target, body: Sequence[bytes]) -> Answer:
+        headers = {"Content-Type": frames.MEDIA_TYPE}
+        if token := self._token.header():
+            headers["Authorization"] = token
+        path = target.path + PATH
+        reused = self._connection is not None and self._connection.usable
+        if reused and self._connection:
+            try:
+                return self._connection.request("POST", path, headers, body)
+            except TimeoutError:
+                raise
+            except (OSError, Closed):
+                pass  # the gateway had closed an idle connection
+        self._connection = self._connect(target, CONNECT_S)
+        return self._connection.request("POST", path, headers, body)
+
+    def _connect(self, target: Target, connect_s: float) -> Connection:
+        tls = self._tls.context() if target.url.scheme == "https" else None
+        return Connection(target.url, tls, connect_s)
+
+    def _judge(self, target: Target, answer: Answer) -> None:
+        status, wait_s = answer.status, answer.retry_after_s
+        if 200 <= status < 300:
+            self._gateways.served(target)
             return
-        if answer.status in _NEVER:
-            raise Refused(f"status {answer.status}")
-        gateway = self._urls[self._current].netloc
-        if answer.status in _SETTING:
+        if status in _NEVER:
+            self._gateways.served(target)
+            raise Refused(f"status {status}")
+        extra = {"gateway": target.name, "status": status}
+        if status in _SETTING:
             _log.error(
-                "gateway refuses this agent: check agent.token and agent.gateways",
-                extra={"gateway": gateway, "status": answer.status},
+                "gateway refuses this agent: check agent.token and agent.gateways", extra=extra
             )
-            self._failed(None)
-            raise Later(SLOW_S * _jitter.uniform(0.5, 1.5))
-        _log.warning("gateway is busy", extra={"gateway": gateway, "status": answer.status})
-        raise self._failed(answer.getheader("Retry-After"))
+            self._gateways.failed(target, slow=True)
+        else:
+            _log.warning("gateway is busy", extra=extra)
+            if status == 429:
+                self._gateways.throttled(wait_s or 1.0)
+            elif status == 503 and wait_s is not None:
+                self._gateways.full(target, wait_s)
+            else:
+                self._gateways.failed(target)
+        raise self._later()
 
-    def _failed(self, retry_after: str | None) -> Later:
-        """Full jitter, so that agents do not come back all at once."""
-        self.close()
-        self._current = (self._current + 1) % len(self._urls)
-        self._failures += 1
-        ceiling_s = min(LARGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
-        wait_s = _jitter.uniform(0.0, ceiling_s)
-        if retry_after and retry_after.isdecimal():
-            wait_s += min(float(retry_after), LARGEST_RETRY_AFTER_S)
-        return Later(wait_s)
+    def _later(self) -> Later:
+        return Later(self._gateways.pick()[1])
+
+    def _probe(self) -> None:
+        """Now and then, while away from the nearest gateway."""
+        target = self._gateways.probe()
+        if target is None:
+            return
+        try:
+            connection = self._connect(target, PROBE_CONNECT_S)
+            answer = connection.request("GET", target.path + "/ready", answer_s=PROBE_ANSWER_S)
+            connection.close()
+        except (OSError, NoAnswer):
+            return
+        if answer.status == 200:
+            _log.info("a nearer gateway is back", extra={"gateway": target.name})
+            self._gateways.served(target)
 
     def close(self) -> None:
         """Drop the connection."""
@@ -137,23 +149,27 @@ class Shipper:
     """Takes entries out of the spool, in order, until told to stop.
 
     `stop` is set: no more waiting for the gateway than a first try. `finish` is set: all that
-    will be in the spool is there; the thread ends when it is shipped.
+    will be in the spool is there; the thread ends when it is shipped, but for bulk that is to wait.
     """
 
     def __init__(
         self,
         spool: Spool,
         sender: Sender,
+        pacing: Pacing,
         rejected: Rejected,
+        clock: Clock,
         metrics: Metrics,
         wait_s: float,
     ) -> None:
         self._spool = spool
         self._sender = sender
+        self._pacing = pacing
         self._rejected = rejected
+        self._clock = clock
         self._metrics = metrics
         self._wait_s = wait_s
-        self.oldest_ns = 0  # when the oldest frame that no gateway has was read; 0: there is none
+        self._bulk_s = float("-inf")
         self.new = threading.Event()
         self.finish = threading.Event()
         self.stop = threading.Event()
@@ -164,41 +180,68 @@ class Shipper:
             self.new.clear()
             finishing = self.finish.is_set()
             try:
-                entries = self._spool.read(SHIP_BYTES, limits.FRAMES_PER_BODY)
-            except OSError as error:
-                _log.error("spool cannot be read", extra={"why": str(error)})
-                self.stop.wait(1.0)
+                busy = self.round()
+            except Exception as error:
+                self._failed(error)
                 continue
-            self.oldest_ns = frames.received_ns(entries[0].frame) if entries else 0
-            if entries:
-                self._deliver(entries)
-            elif finishing:
+            if busy:
+                continue
+            if finishing:
                 break
-            else:
-                self.new.wait(self._wait_s)
+            self.new.wait(self._wait_s)
         self._sender.close()
 
-    def _deliver(self, entries: list[Entry]) -> bool:
-        """True when all are taken or set aside; False when told to stop before."""
+    def _failed(self, error: Exception) -> None:
+        """What was read and is not acknowledged is read again."""
+        if isinstance(error, OSError):
+            _log.error("spool cannot be read", extra={"why": str(error)})
+        else:
+            _log.error("shipping failed; trying again", exc_info=error)
+        for lane in (Lane.HOT, Lane.BULK):
+            self._spool.rewind(lane)
+        self.stop.wait(FAILURE_S)
+
+    def round(self) -> bool:
+        """One body of the hot lane, or one try of the bulk lane. False when there is nothing to do
+        now. Raises OSError."""
+        if entries := self._spool.read(SHIP_BYTES, limits.FRAMES_PER_BODY):
+            self._deliver(entries, Lane.HOT)
+            return True
+        if self._clock.monotonic_s() < self._bulk_s or self._pacing.wait_s() > 0:
+            return False
+        size = min(SHIP_BYTES, self._pacing.rate or SHIP_BYTES)
+        entries = self._spool.read(size, limits.FRAMES_PER_BODY, Lane.BULK)
+        if entries and not self._deliver(entries, Lane.BULK):
+            self._spool.rewind(Lane.BULK)
+        return bool(entries)
+
+    def _deliver(self, entries: list[Entry], lane: Lane) -> bool:
+        """True when all are taken or set aside; False when told to stop before, or to wait."""
         try:
-            if not self._send(entries):
+            if not self._send(entries, lane):
                 return False
         except Refused as refused:
             if len(entries) > 1:
-                return all(self._deliver([entry]) for entry in entries)
+                return all(self._deliver([entry], lane) for entry in entries)
             self._rejected.keep(entries[0], str(refused))
         else:
             self._metrics.add("tailrace_agent_frames_sent_total", len(entries))
-        self._spool.ack(entries[-1].note.entry)
+        self._spool.ack(entries[-1].note.entry, lane)
         return True
 
-    def _send(self, entries: list[Entry]) -> bool:
+    def _send(self, entries: list[Entry], lane: Lane) -> bool:
         body = [frames.MAGIC, *(entry.frame for entry in entries)]
         while not self.stop.is_set():
             try:
                 self._sender.send(body)
-                return True
             except Later as later:
                 self._metrics.add("tailrace_agent_retries_total")
+                if lane is Lane.BULK:  # what is hot does not wait behind it
+                    self._bulk_s = self._clock.monotonic_s() + later.wait_s
+                    return False
                 self.stop.wait(later.wait_s)
+            else:
+                if lane is Lane.BULK:
+                    self._pacing.sent(sum(map(len, body)))
+                return True
         return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.agent.agent import Agent
+from tailrace.agent.gateways import targets
 from tailrace.agent.identity import identity
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config as configuration
@@ -36,7 +37,16 @@ def agent_settings(config: Config, data: Path) -> AgentSettings:
         directory=str(Path(agent.directory) if agent.directory else data / "agent"),
         gateways=agent.gateways or [configuration.url(config)],
         token=token,
+        token_file=agent.token_file if agent.gateways else "",
+        tls_ca=agent.tls_ca,
+        tls_cert=agent.tls_cert,
+        tls_key=agent.tls_key,
+        zone=agent.zone,
+        region=agent.region,
         spool_bytes=agent.spool,
+        spool_age_s=agent.spool_age,
+        spool_full=agent.spool_full,
+        bulk=configuration.pace(agent),
         poll_interval_s=agent.poll_interval,
         flush_interval_s=agent.flush_interval,
         # Not all of `data`: tailrace's own log lies in it, and the demo's files.
@@ -73,8 +83,9 @@ def run_agent(config: Config) -> None:
     if not config.agent.gateways:
         raise ConfigError('agent.gateways: name a gateway, such as ["http://127.0.0.1:7480"]')
     data = Path(config.server.data_dir).resolve()
+    settings = agent_settings(config, data)
     metrics = Metrics()
-    agent = Agent(agent_settings(config, data), SystemClock(), metrics)
+    agent = Agent(settings, SystemClock(), metrics)
     exposition = _exposition(config, metrics, agent)
     stop = threading.Event()
 
@@ -85,7 +96,7 @@ def run_agent(config: Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopping)
     agent.start()
-    _log.info("started", extra={"gateways": ", ".join(config.agent.gateways)})
+    _log.info("started", extra={"gateways": ", ".join(t.name for t in targets(settings.gateways))})
     until_ended(agent, stop)
     if not stop.is_set():
         _log.info("all inputs have ended; what was read is being sent")

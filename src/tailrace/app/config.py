@@ -16,10 +16,13 @@ from typing import Any, Literal
 import msgspec
 import xxhash
 
-from tailrace.agent import checks
+from tailrace.agent import checks, gateways, pacing
+from tailrace.agent.gateways import Gateway
 from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
 from tailrace.agent.listening import check_listening
+from tailrace.agent.pacing import Pace
 from tailrace.agent.sampling import sampler_of
+from tailrace.agent.spool import WhenFull
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
 from tailrace.core.errors import ConfigError
@@ -65,15 +68,25 @@ class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
     """What is tailed and where it goes. No `gateways`: the server of the same process.
 
     `system` to `resource`: what only a person knows of the machine; it goes before what its
-    environment and its files say. `announce`: how often the gateway hears how the agent is.
-    `listen`: where `tailrace agent` serves its own metrics.
+    environment and its files say. `zone` and `region` also say which gateways are near.
+    `spool_full`: what happens at `spool` or `spool_age`; "0s" is no bound of age. `bulk_*`: when
+    the bulk lane may send; "0B" is any rate. `announce`: how often the gateway hears how the agent
+    is. `listen`: where `tailrace agent` serves its own metrics.
     """
 
     directory: str = ""
-    gateways: list[str] = []
+    gateways: list[str | Gateway] = []
     token: str = ""
     token_file: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     spool: Size = Size("4GiB")
+    spool_age: Seconds = Seconds("0s")
+    spool_full: WhenFull = "stop"
+    bulk_rate: Size = Size("0B")
+    bulk_window: str = ""
+    bulk_jitter: Seconds = Seconds("0s")
     poll_interval: Seconds = Seconds("250ms")
     flush_interval: Seconds = Seconds("500ms")
     system: str = ""
@@ -162,6 +175,7 @@ def _check(config: Config) -> None:
             "server.token or server.token_file; without one use 127.0.0.1"
         )
     _check_agent(config.agent)
+    _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)
 
 
@@ -175,6 +189,21 @@ def _check_agent(agent: AgentConfig) -> None:
             f"agent.listen: {agent.listen} is reachable from other machines, and nobody is asked "
             "for a token there; use 127.0.0.1"
         )
+
+
+def pace(agent: AgentConfig) -> Pace:
+    """When the bulk lane may send."""
+    return Pace(agent.bulk_rate, agent.bulk_window, agent.bulk_jitter)
+
+
+def _check_delivery(agent: AgentConfig) -> None:
+    if agent.gateways:
+        gateways.targets(agent.gateways)
+    pacing.window(pace(agent))
+    if agent.tls_key and not agent.tls_cert:
+        raise ConfigError("agent.tls_key: the certificate it belongs to is agent.tls_cert")
+    if agent.bulk_jitter and not agent.bulk_window:
+        raise ConfigError("agent.bulk_jitter is a delay within agent.bulk_window: set both")
 
 
 def _check_inputs(inputs: Sequence[AnyInput]) -> None:

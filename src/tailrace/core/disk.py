@@ -13,3 +13,18 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace the file at `path` by one with `data`, durably, readable by its owner only.
+
+    After an OSError the one before is still there.
+    """
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - takes the descriptor
+        if file.write(data) != len(data):
+            raise OSError(f"{temporary}: could not be written whole")
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)

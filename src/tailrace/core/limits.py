@@ -66,6 +66,10 @@ TAIL_FOLLOWERS = 200
 ENGINE_MEMORY_BYTES = 500 * MIB
 # The agent keeps at most this on disk while the gateway is away.
 SPOOL_BYTES = 4 * GIB
+# Losses that the server has not confirmed: each is a whole stretch of rows. More are joined.
+LOSS_RECORDS = 1_000
+# An answer of a gateway: more says nothing that a sender needs.
+GATEWAY_ANSWER_BYTES = 64 * KIB
 # Rows of one listener or scrape that wait in memory for the spool; then senders wait.
 INTAKE_BYTES = 4 * MIB
 # One scrape is held whole until it is known to be good: expanded, and as samples.
@@ -150,4 +154,5 @@ assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES
 assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
 assert APP_RESOURCE_BYTES < LINE_BYTES
 assert MACHINE_ATTRIBUTES < RESOURCE_ATTRIBUTES
+assert ANNOUNCED_LOSSES < LOSS_RECORDS
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES

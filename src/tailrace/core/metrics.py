@@ -20,6 +20,7 @@ Name = Literal[
     "tailrace_agent_frames_rejected_total",
     "tailrace_agent_spool_corrupt_total",
     "tailrace_agent_spool_bytes",
+    "tailrace_agent_spool_age_seconds",
     "tailrace_agent_files",
     "tailrace_agent_vanished_bytes_total",
     "tailrace_agent_announcements_total",

@@ -39,6 +39,20 @@ def encode(frames: Iterable[Frame]) -> bytes:
     return b"".join(parts)
 
 
+def header(frame: bytes) -> Header:
+    """The header of one frame as `encode` writes it after the magic; its own writer's, not checked.
+
+    Raises InputError ("frame", "header").
+    """
+    if len(frame) < _LENGTHS.size:
+        raise InputError("frame ends inside its lengths", "frame")
+    header_bytes, _ = _LENGTHS.unpack_from(frame)
+    try:
+        return _decoder.decode(frame[_LENGTHS.size : _LENGTHS.size + header_bytes])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise InputError(f"header is malformed: {error}", "header") from error
+
+
 def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
     """The frames of a body, each checked against its header.
 
