@@ -32,6 +32,8 @@ MEMBERS_PER_BODY = 4_096
 DECODED_BYTES = 64 * MIB
 # A frame's resource is repeated for each of its rows while the engine decodes them.
 REPEATED_BYTES = 256 * MIB
+# Of a frame of samples it is sorted into the labels of each, which takes three copies.
+REPEATED_LABEL_BYTES = 64 * MIB
 # One segment is the unit of deletion and of a recovery scan.
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB
