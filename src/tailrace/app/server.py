@@ -37,8 +37,8 @@ from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
-from tailrace.store.logs import LogTable
 from tailrace.store.scratch import Scratch
+from tailrace.store.tables import bulk_tables, hot_tables
 from tailrace.ui.site import routes as ui_routes
 from tailrace.writer.archiver import Archiver
 from tailrace.writer.writer import Writer
@@ -119,8 +119,8 @@ class Runtime:
         self._stop.set()
 
     def _start_lanes(self) -> tuple[Writer, Archiver]:
-        hot = LogTable(self._engine, "logs", "hot", self._scratch.path)
-        bulk = LogTable(self._engine, "bulk_rows", "bulk", self._scratch.path)
+        hot = hot_tables(self._engine, self._scratch.path)
+        bulk = bulk_tables(self._engine, self._scratch.path)
         writer = Writer(
             self._queue,
             self._queue.consumer("writer", HOT_LANES),
