@@ -32,6 +32,7 @@ from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes as gateway_routes
 from tailrace.guard.passthrough import PassThrough
 from tailrace.query.http import routes as query_routes
+from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
@@ -162,9 +163,11 @@ class Runtime:
 
     def _application(self) -> ASGIApp:
         door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
+        queries = QueryService(self._engine, self._metrics, self._clock)
         routes: list[BaseRoute] = [
             *gateway_routes(door),
-            *query_routes(QueryService(self._engine, self._metrics, self._clock)),
+            *query_routes(queries),
+            *prometheus_routes(queries),
             Route("/metrics", self._render_metrics),
             *ui_routes(),
         ]

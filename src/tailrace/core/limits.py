@@ -52,6 +52,10 @@ ARCHIVE_WAIT_S = 60.0
 QUERY_ROWS = 5_000
 QUERY_SERIES = 2_000
 QUERY_STEPS = 11_000
+# Series under one aggregation: each costs the engine a grid, and 30 microseconds to name it.
+QUERY_SERIES_SUMMED = 10_000
+# Cells of all those grids, nine bytes each and held twice, within the engine's memory.
+QUERY_CELLS_SUMMED = 10_000_000
 # Cells of one metric query: series times steps that hold rows, all held in memory.
 QUERY_CELLS = 400_000
 # Matchers, line filters, functions and operators in one query: each is work for every row.

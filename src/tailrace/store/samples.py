@@ -37,14 +37,11 @@ class SampleTable(LogTable):
 
     def _statements(self, directory: Path, frames: Sequence[Frame]) -> list[str]:
         arriving = f"arriving_{self._table}"
-        names = ", ".join(schema.SAMPLE_NAMES)
+        headers = [frame.header for frame in frames]
         return [
             f"TRUNCATE TABLE {arriving}",
-            statement(directory, [frame.header for frame in frames], arriving),
-            _new_series(arriving),
-            f"INSERT INTO {self._table} ({names}) SELECT {names} FROM {arriving} "
-            "SETTINGS max_partitions_per_insert_block=0",
-            f"TRUNCATE TABLE {arriving}",
+            statement(directory, headers, arriving),
+            *parting(self._table),
         ]
 
 
@@ -80,6 +77,18 @@ def statement(directory: Path, headers: Sequence[Header], table: str) -> str:
         f"FROM file({files}, JSONEachRow, {sql.text(_SAMPLE)}, 'zstd')\n"
         f"WHERE time > 0 AND name != ''\nSETTINGS {_SETTINGS}"
     )
+
+
+def parting(table: str) -> list[str]:
+    """What parts decoded samples into series and rows of `table`."""
+    arriving = f"arriving_{table}"
+    names = ", ".join(schema.SAMPLE_NAMES)
+    return [
+        _new_series(arriving),
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM {arriving} "
+        "SETTINGS max_partitions_per_insert_block=0",
+        f"TRUNCATE TABLE {arriving}",
+    ]
 
 
 def _new_series(arriving: str) -> str:
