@@ -61,17 +61,17 @@ class ChdbEngine:
     ) -> None:
         """Puts `(name, labels, [(seconds after BASE_S, value), ...])` where the store decodes
         samples to, and parts them as it does. A value is a number or its SQL."""
-        t = sql.text(tenant)
-        rows = [
-            f"({t}, {sql.text(name)}, sipHash64({t}, {sql.text(name)}, {labels}), "
-            f"fromUnixTimestamp64Milli(toInt64({int((BASE_S + s) * 1000)}), 'UTC'), {value}, "
-            f"now64(9), 'source', 1, 1, '{kind}', '{unit}', {labels})"
-            for name, labels, points in (
-                (n, f"mapSort({sql.text_map(x)})", p) for n, x, p in series
+        for name, labels, points in series:
+            known = f"{sql.text(tenant)} AS t, {sql.text(name)} AS n, "
+            known += f"mapSort({sql.text_map(labels)}) AS labels"
+            times = sql.array(str(int((BASE_S + second) * 1000)) for second, _ in points)
+            values = sql.array(str(value) for _, value in points)
+            self.client.command(
+                f"INSERT INTO arriving_samples WITH {known}, "
+                f"arrayJoin(arrayZip({times}, CAST({values}, 'Array(Float64)'))) AS point "
+                "SELECT t, n, sipHash64(t, n, labels), fromUnixTimestamp64Milli(point.1, 'UTC'), "
+                f"point.2, now64(9), 'source', 1, 1, '{kind}', '{unit}', labels"
             )
-            for s, value in points
-        ]
-        self.client.command(f"INSERT INTO arriving_samples VALUES {','.join(rows)}")
         for statement in parting("samples"):
             self.client.command(statement)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import random
 import re
@@ -44,9 +45,8 @@ def reference(points: list[tuple[float, float]], function: str, window: float, a
     if len(inside) < 2:
         return None
     (first, low), (last, high) = inside[0], inside[-1]
-    change = (
-        high - low + sum(a for (_, a), (_, b) in zip(inside, inside[1:], strict=False) if b < a)
-    )
+    resets = sum(a for (_, a), (_, b) in itertools.pairwise(inside) if b < a)
+    change = high - low + resets
     sampled, average = last - first, (last - first) / (len(inside) - 1)
     to_start, to_end = first - (at - window), at - last
     limit = average * 1.1

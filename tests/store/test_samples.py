@@ -189,9 +189,16 @@ def test_frames_of_both_signals_are_counted_remembered_and_taken_out_alike(place
 
 @pytest.mark.parametrize(
     "line",
-    [b"{}", b"garbage", b'{"time":1}', b'{"name":"m","value":1}', b'{"time":"x","name":"m","value":1}',
-     b'{"time":1,"name":"","value":1}', b'{"time":1,"name":"m","value":"many"}'],
-)  # fmt: skip
+    [
+        b"{}",
+        b"garbage",
+        b'{"time":1}',
+        b'{"name":"m","value":1}',
+        b'{"time":"x","name":"m","value":1}',
+        b'{"time":1,"name":"","value":1}',
+        b'{"time":1,"name":"m","value":"many"}',
+    ],
+)
 def test_a_line_that_is_no_sample_shows_in_the_count_of_its_frame_only(
     line: bytes, place: In
 ) -> None:
