@@ -67,18 +67,22 @@ def test_samples_are_answered_and_archived_once_beside_logs(start: Start) -> Non
     now_ns = time.time_ns()
     sent = batch(now_ns)
     broken(server, sent[0])
-    body = frames.encode(sent)
+    # The engine may read this one otherwise than its header says; it costs no neighbour.
+    twice = b'{"time":%d,"name":"twice","name":"twice","value":1}\n' % now_ns
+    odd = frame(twice, 1, "odd", Signal.METRICS)
+    body = frames.encode([odd, *sent])
     for _ in range(2):  # the second time they are duplicates
         answer = server.post("/ingest/frames", body)
-        assert answer.json()["accepted"] == HOSTS * (POINTS + 5)
+        assert answer.json()["accepted"] == HOSTS * (POINTS + 5) + 1
     server.until(lambda: len(vector(server, "system_cpu_time")) == HOSTS, "stored")
     hosts = {f"h{n}" for n in range(HOSTS)}
     assert vector(server, "system_cpu_time") == dict.fromkeys(hosts, 100.0)
     assert vector(server, 'sum({"system.cpu.time"})') == {"": 100.0 * HOSTS}
+    assert vector(server, "twice") == {"": 1.0}
     rates = vector(server, 'rate(system_cpu_time{cpu="0"}[1m])')
     assert rates.keys() == hosts and all(0.3 < rate < 1.1 for rate in rates.values())
     server.until(lambda: server.counts("web") == {"web": 5 * HOSTS}, "stored")
-    rows = HOSTS * (POINTS + 5)
+    rows = HOSTS * (POINTS + 5) + 1
     server.until(lambda: server.metric("tailrace_archive_rows_total") == rows, "archived")
     assert server.metric("tailrace_dead_letters_total") == 0
     assert server.stop() == 0, server.log()
@@ -91,33 +95,23 @@ def check_archive(server: Server) -> None:
     for path in Manifest(folder / "manifest").paths():
         if path.startswith("metrics/"):
             found += pq.ParquetFile(folder / path).read(["Labels", "Value"]).to_pylist()
-    assert len(found) == HOSTS * POINTS
-    assert {dict(row["Labels"])["host.name"] for row in found} == {"h0", "h1", "h2"}
-
-
-def test_a_frame_that_the_engine_reads_otherwise_does_not_cost_its_neighbours(start: Start) -> None:
-    server = start(TAILRACE_ARCHIVE__STEP="600s")
-    now_ns = time.time_ns()
-    twice = b'{"time":%d,"name":"twice","name":"twice","value":1}\n' % now_ns
-    odd = frame(twice, 1, "odd", Signal.METRICS)
-    body = frames.encode([odd, *batch(now_ns)])
-    assert server.post("/ingest/frames", body).status == 200
-    server.until(lambda: vector(server, "count(system_cpu_time)") == {"": HOSTS}, "stored")
-    server.until(lambda: vector(server, "twice") == {"": 1.0}, "stored")
+    assert len(found) == HOSTS * POINTS + 1
+    hosts = {dict(row["Labels"]).get("host.name", "") for row in found}
+    assert hosts == {"", "h0", "h1", "h2"}
 
 
 def test_metrics_and_logs_of_a_killed_server_are_there_once(start: Start) -> None:
     server = start()
     now_ns = time.time_ns()
-    for n in range(5):
+    for n in range(3):
         for one in batch(now_ns):
             header = msgspec.structs.replace(one.header, seq=n)
             again = Frame(header, one.payload)
             assert server.post("/ingest/frames", frames.encode([again])).status == 200
     server.kill()
     server.start()
-    server.until(lambda: server.counts("web") == {"web": 25 * HOSTS}, "stored")
-    rows = HOSTS * (POINTS + 5) * 5
+    server.until(lambda: server.counts("web") == {"web": 15 * HOSTS}, "stored")
+    rows = HOSTS * (POINTS + 5) * 3
     server.until(lambda: archived(server) == rows, "archived")
     assert server.stop() == 0, server.log()
     assert archived(server) == rows

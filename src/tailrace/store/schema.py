@@ -92,7 +92,7 @@ SAMPLES_COLUMNS = (
     "MetricName LowCardinality(String)",
     "Fingerprint UInt64",
     "Timestamp DateTime64(3, 'UTC') CODEC(Delta(8), Default)",
-    "Value Float64 CODEC(Gorilla(8), Default)",
+    "Value Float64",
     "IngestTime DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
     "Source LowCardinality(String)",
     "Epoch UInt64",
