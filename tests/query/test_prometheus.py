@@ -145,6 +145,16 @@ def test_a_bad_request_is_bad_data(
     assert metrics.get("tailrace_query_rejected_total", "QueryError") == 1
 
 
+@pytest.mark.parametrize("path", ["labels", "label/job/values", "metadata"])
+def test_a_list_that_is_too_long_is_refused_rather_than_cut(
+    engine: Any, tenant: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrace.core.limits.QUERY_SERIES_SUMMED", 1)
+    answer = ask(engine, tenant, path)
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert "QUERY_SERIES_SUMMED" in answer.json()["error"]
+
+
 class Failing:
     """An engine that raises."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
@@ -101,27 +102,21 @@ class Samples:
         """Sorted names of labels, in the spelling with "_"."""
         bind = Binder()
         where = " AND ".join(_seen(tenant, span, bind))
-        sql = (
-            f"SELECT DISTINCT arrayJoin(mapKeys(Labels)) FROM series WHERE {where} "
-            f"LIMIT {limits.QUERY_SERIES_SUMMED}"
-        )
+        sql = f"SELECT DISTINCT arrayJoin(mapKeys(Labels)) FROM series WHERE {where}"
         async with self._service.slot("labels"):
-            rows = await self._service.run(Statement(sql, bind.values))
+            rows = await self._within(sql, bind, "labels")
         return sorted({NAME, *(sanitise(row[0]) for row in rows)}) if rows else []
 
     async def label_values(self, label: str, tenant: str, span: Span | None) -> list[str]:
         """Sorted values of a label."""
-        most = limits.QUERY_SERIES_SUMMED
         bind = Binder()
         value = _value(label, bind)
         where = " AND ".join(_seen(tenant, span, bind))
-        sql = f"SELECT DISTINCT {value} FROM series WHERE {where} LIMIT {most + 1}"
+        sql = f"SELECT DISTINCT {value} FROM series WHERE {where}"
         async with self._service.slot("labels"):
-            rows = await self._service.run(Statement(sql, bind.values))
-        if len(rows) > most:
-            raise QueryError(f"the label has more than {most} values (QUERY_SERIES_SUMMED)")
+            rows = await self._within(sql, bind, "values of the label")
         values = {str(row[0]) for row in rows if row[0]}
-        return sorted(map(safe_name, values) if label == NAME else values)
+        return sorted(set(map(safe_name, values)) if label == NAME else values)
 
     async def metadata(self, tenant: str, metric: str) -> dict[str, tuple[str, str]]:
         """Kind and unit by stored name; of `metric` only, unless it is ""."""
@@ -131,12 +126,19 @@ class Samples:
             where.append(_condition(Matcher(NAME, "=", metric), bind))
         sql = (
             "SELECT MetricName, anyLast(Kind), anyLast(Unit) FROM series "
-            f"WHERE {' AND '.join(where)} GROUP BY MetricName ORDER BY MetricName "
-            f"LIMIT {limits.QUERY_SERIES_SUMMED}"
+            f"WHERE {' AND '.join(where)} GROUP BY MetricName ORDER BY MetricName"
         )
         async with self._service.slot("metadata"):
-            rows = await self._service.run(Statement(sql, bind.values))
+            rows = await self._within(sql, bind, "metrics")
         return {str(name): (str(kind), str(unit)) for name, kind, unit in rows}
+
+    async def _within(self, sql: str, bind: Binder, what: str) -> list[tuple[Any, ...]]:
+        """Rows of a statement. Raises QueryError when they are more than an answer may hold."""
+        most = limits.QUERY_SERIES_SUMMED
+        rows = await self._service.run(Statement(f"{sql} LIMIT {most + 1}", bind.values))
+        if len(rows) > most:
+            raise QueryError(f"there are more than {most} {what} (QUERY_SERIES_SUMMED)")
+        return rows
 
     async def _select(self, query: Query, tenant: str, span: Span | None, most: int) -> list[Found]:
         if await regexes.match_empty(query.matchers, self._service.engine):
