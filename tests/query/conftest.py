@@ -11,9 +11,11 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tailrace.store import schema
+from tailrace.store import schema, sql
 from tailrace.store.engine import store_error
+from tailrace.store.samples import parting
 
+Points = tuple[str, dict[str, str], list[tuple[float, Any]]]
 SECOND = 1_000_000_000
 BASE_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 
@@ -54,6 +56,25 @@ class ChdbEngine:
     def tenant(self) -> str:
         return f"t{next(self._names)}"
 
+    def load_samples(
+        self, tenant: str, series: list[Points], kind: str = "gauge", unit: str = ""
+    ) -> None:
+        """Puts `(name, labels, [(seconds after BASE_S, value), ...])` where the store decodes
+        samples to, and parts them as it does. A value is a number or its SQL."""
+        for name, labels, points in series:
+            known = f"{sql.text(tenant)} AS t, {sql.text(name)} AS n, "
+            known += f"mapSort({sql.text_map(labels)}) AS labels"
+            times = sql.array(str(int((BASE_S + second) * 1000)) for second, _ in points)
+            values = sql.array(str(value) for _, value in points)
+            self.client.command(
+                f"INSERT INTO arriving_samples WITH {known}, "
+                f"arrayJoin(arrayZip({times}, CAST({values}, 'Array(Float64)'))) AS point "
+                "SELECT t, n, sipHash64(t, n, labels), fromUnixTimestamp64Milli(point.1, 'UTC'), "
+                f"point.2, now64(9), 'source', 1, 1, '{kind}', '{unit}', labels"
+            )
+        for statement in parting("samples"):
+            self.client.command(statement)
+
     def load(self, tenant: str, rows: list[dict[str, Any]]) -> None:
         values = [_row(tenant, {**ROW, **row}) for row in rows]
         self.client.insert("staging", values)
@@ -76,7 +97,8 @@ def _row(tenant: str, row: dict[str, Any]) -> list[Any]:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
     path = str(tmp_path_factory.mktemp("chdb"))
     client = clickhouse_connect.get_client(interface="chdb", path=path)
-    client.command(schema.LOGS_DDL)
+    for statement in (schema.LOGS_DDL, *schema.METRICS_DDL):
+        client.command(statement)
     columns = ", ".join(column.split(" CODEC", 1)[0] for column in schema.LOGS_COLUMNS)
     numbers = columns.replace("DateTime64(9, 'UTC')", "Int64")
     client.command(f"CREATE TABLE staging ({numbers}) ENGINE = Memory")

@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from tailrace.app.commands import metrics as metrics_command
 from tailrace.app.commands import query as query_command
 from tailrace.app.commands import tail as tail_command
 from tailrace.core.errors import QueryError
-from tailrace.query import client, terminal
+from tailrace.query import client, table, terminal
 from tailrace.query.http import routes
+from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
@@ -26,12 +30,22 @@ BASE = 1_767_225_600 * SECOND
 START = ["--start", "2026-01-01T00:00:00Z", "--until", "2026-01-01T01:00:00Z"]
 
 
+def shell(connection: Any) -> str:
+    return "shell"
+
+
 @pytest.fixture(scope="module")
 def server(engine: Any) -> Iterator[str]:
     engine.load("shell", [
         {"ns": BASE + i // 3 * SECOND, "body": f"line {i}", "severity": 17} for i in range(2500)
     ])  # fmt: skip
-    app = Starlette(routes=routes(QueryService(engine), lambda connection: "shell"))
+    engine.load_samples("shell", [
+        ("system.cpu", {"cpu": str(n), "host.name": "h"}, [(60 * i, i * n) for i in range(60)])
+        for n in range(2)
+    ], "counter", "s")  # fmt: skip
+    service = QueryService(engine)
+    found = [*routes(service, shell), *prometheus_routes(service, shell)]
+    app = Starlette(routes=found)
     config = uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio")
     running = uvicorn.Server(config)
     ready = threading.Event()
@@ -64,6 +78,7 @@ def run(*args: str) -> int:
     subparsers = parser.add_subparsers()
     query_command.add_parser(subparsers)
     tail_command.add_parser(subparsers)
+    metrics_command.add_parser(subparsers)
     parsed = parser.parse_args(args)
     code: int = parsed.func(parsed)
     return code
@@ -157,3 +172,53 @@ def test_colour_needs_a_terminal_and_no_objection() -> None:
 def test_words_become_a_needle() -> None:
     assert client.logql('say "hi"') == '{service_name=~".+"} |= "say \\"hi\\""'
     assert client.logql('{a="b"}') == '{a="b"}'
+
+
+HOUR = ["--since", "1h", "--until", "2026-01-01T01:00:00Z"]
+
+
+def test_metrics_are_a_table_under_what_they_share(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("metrics", "system_cpu", "--url", server, *HOUR) == 0
+    shared, head, flat, rising = capsys.readouterr().out.splitlines()
+    assert shared == 'all are {host_name="h"}'
+    assert head.split() == ["last", "min", "max", "trend", "series"]
+    assert flat.split() == ["0", "0", "0", "▁" * 40, 'system_cpu{cpu="0"}']
+    assert rising.split()[:3] == ["59", "0", "59"]
+    assert rising.split()[3].startswith("▁") and rising.split()[3].endswith("█")
+    assert run("metrics", "nothing", "--url", server, *HOUR) == 0
+    assert capsys.readouterr().out == "no series has a sample in this time\n"
+
+
+def test_metrics_without_a_query_are_listed(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("metrics", "--url", server) == 0
+    assert capsys.readouterr().out == "counter  s          system_cpu\n"
+    assert run("metrics", "--format", "json", "--url", server) == 0
+    assert capsys.readouterr().out == '{"system_cpu":[{"type":"counter","unit":"s","help":""}]}\n'
+
+
+def test_metrics_as_json_and_what_is_wrong(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sums = "sum(system_cpu)"
+    args = ("--url", server, "--step", "30m", "--format", "json", *HOUR)
+    assert run("metrics", sums, *args) == 0
+    assert capsys.readouterr().out.startswith('[{"metric":{},"values":[[1767225600,"0"],')
+    assert run("metrics", "up * 2", "--url", server) == 1
+    said = capsys.readouterr().err
+    assert "1:4" in said and "supported are" in said and "{" not in said
+    assert run("metrics", "up", "--since", "long", "--url", server) == 2
+    assert run("metrics", "up", "--url", "http://127.0.0.1:1") == 1
+
+
+@given(st.lists(st.floats(), min_size=1, max_size=60))
+def test_any_values_have_a_trend_of_one_width(values: list[float]) -> None:
+    points = [(float(n), value) for n, value in enumerate(values)]
+    assert len(table.trend(points, 0.0, float(len(values)))) == table.COLUMNS
+
+
+def test_a_label_does_nothing_to_a_terminal() -> None:
+    series = [{"metric": {"a": "\x1b[2J\n"}, "values": [[1, "NaN"], [2, "+Inf"]]}]
+    text = "".join(table.render(series, 0, 2))
+    assert "\x1b" not in text and text.count("\n") == 2

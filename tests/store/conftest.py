@@ -25,7 +25,7 @@ def use(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Use]:
 
         async def whole(body: Body) -> None:
             table = LogTable(engine, "logs", "hot", Path(directory))
-            for name in ("logs", "bulk_rows", "frames"):
+            for name in ("logs", "bulk_rows", "samples", "bulk_samples", "series", "frames"):
                 await engine.write(f"TRUNCATE TABLE {name}")
             await body(table, engine)
 

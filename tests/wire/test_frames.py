@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
-from tailrace.core.frame import Codec, Frame, Header
+from tailrace.core.frame import Codec, Frame, Header, Signal
 from tailrace.core.payload import compress, describe
 from tailrace.wire import frames
 
@@ -69,6 +69,34 @@ def test_records_in_frames_are_checked_like_any_other() -> None:
     for bad in (b"{\n", b'{"other":1}\n'):
         with pytest.raises(InputError):
             frames.decode(frames.encode([frame(bad, codec=Codec.RECORDS)]))
+
+
+SAMPLE = b'{"time":1,"name":"up","value":1}\n'
+
+
+def test_samples_in_frames_are_checked_and_the_bad_line_is_named() -> None:
+    good = frame(SAMPLE * 3, codec=Codec.RECORDS, signal=Signal.METRICS)
+    assert frames.decode(frames.encode([good])) == [good]
+    bad = frame(SAMPLE + b'{"body":"x"}\n', codec=Codec.RECORDS, signal=Signal.METRICS)
+    with pytest.raises(InputError, match="frame 2: line 2: is no sample") as caught:
+        frames.decode(frames.encode([good, bad]))
+    assert caught.value.reason == "field"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"signal": Signal.METRICS, "codec": Codec.LINES},
+        {"signal": Signal.METRICS, "codec": Codec.OTLP},
+        {"signal": Signal.SPANS, "codec": Codec.RECORDS},
+        {"signal": Signal.METRICS, "codec": Codec.RECORDS, "rows": limits.FRAME_ROWS,
+         "resource": {"k": "x" * 700}},
+    ],
+)  # fmt: skip
+def test_a_signal_that_cannot_be_stored_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        frames.decode(frames.encode([frame(SAMPLE, **fields)]))
+    assert caught.value.reason == "header"
 
 
 def test_counts_and_claims_are_limited() -> None:

@@ -13,11 +13,13 @@ import msgspec
 
 from tailrace.core.contracts import BULK_LANES, HOT_LANES, Position
 from tailrace.core.errors import Busy
-from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Lane
+from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Lane, Signal
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe
 from tailrace.queue.dead import letters
 from tailrace.queue.log import SegmentLog
+from tailrace.wire import samples
+from tailrace.wire.samples import Sample
 from tailrace.writer.archiver import Archiver
 from tailrace.writer.writer import Writer
 
@@ -25,7 +27,13 @@ from ..queue.disk import FaultyFileSystem
 from .fakes import REFUSED, FakeArchive, FakeTable, Faults
 from .simulation import LoopClock, SimulatedLoop
 
-Kind = Literal["records", "lines", "short", "long", "garbled", "unreadable", "refused"]
+Kind = Literal[
+    "records", "lines", "short", "long", "garbled", "unreadable", "refused",
+    "samples", "twice", "spoilt",
+]  # fmt: skip
+METRICS = ("samples", "twice", "spoilt")
+# Why a frame of such a kind is a dead letter.
+LOST = {"unreadable": "unreadable: zstd", "spoilt": "unreadable: field"}
 STEP_WAIT_S = 2.0
 CALM_S = 600.0
 
@@ -39,9 +47,16 @@ def frame(seq: int, lane: Lane = Lane.BOTH, rows: int = 2, kind: Kind = "records
 
     `short`, `long`: the engine reads one row less or more than the header says. `garbled`: the
     engine stops at its last row. `unreadable`: no zstd at all. `refused`: the engine takes it in
-    no form, as it did with more than 100 days in one frame.
+    no form, as it did with more than 100 days in one frame. `samples` are metrics; `twice` has a
+    key twice, which the engine refuses; of `spoilt` the last line is no sample.
     """
     lines = [msgspec.json.encode({"body": body}) for body in bodies(seq, rows)]
+    if kind in METRICS:
+        lines = [samples.encode([Sample(1, body, 0.5)])[:-1] for body in bodies(seq, rows)]
+    if kind == "twice":
+        lines[-1] = lines[-1].replace(b"{", b'{"name":"other",', 1)
+    if kind == "spoilt":
+        lines[-1] = b'{"time":1}'
     if kind == "lines":
         lines = [body.encode() for body in bodies(seq, rows)]
     if kind == "refused":
@@ -61,6 +76,7 @@ def frame(seq: int, lane: Lane = Lane.BOTH, rows: int = 2, kind: Kind = "records
         checksum=describe(data).checksum,
         received_ns=1_800_000_000_000_000_000 + seq,
         lane=lane,
+        signal=Signal.METRICS if kind in METRICS else Signal.LOGS,
         codec=Codec.LINES if kind == "lines" else Codec.RECORDS,
         hints=CANONICAL,
     )
@@ -74,7 +90,7 @@ def expected_bodies(seq: int, rows: int, kind: Kind) -> list[str]:
         found[-1] = ""
     if kind == "garbled":
         found[-1] += "!"
-    return [] if kind == "unreadable" else sorted(found)
+    return [] if kind in LOST else sorted(found)
 
 
 async def _bury_in_the_end(bury: Callable[..., Any], *letter: Any) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from tailrace.core.contracts import Delivery, Position, Recorded
 from tailrace.core.errors import InputError, StoreError
-from tailrace.core.frame import Codec, Frame, Header
+from tailrace.core.frame import Codec, Frame, Header, Signal
 from tailrace.core.payload import expand
 
 Key = tuple[str, str, int, int]
@@ -181,6 +181,9 @@ def decoded(frame: Frame) -> list[Row | StoreError]:
     for line in data.split(b"\n"):
         if not line:
             continue
+        if header.signal is Signal.METRICS:
+            rows += _sample(header, line)
+            continue
         if header.codec is Codec.LINES:
             rows.append(Row(header.key, header.received_ns, line.decode(), False))
             continue
@@ -193,6 +196,14 @@ def decoded(frame: Frame) -> list[Row | StoreError]:
         damaged = "tailrace.error" in record.get("attributes", {})
         rows.append(Row(header.key, header.received_ns, record.get("body", ""), damaged))
     return rows
+
+
+def _sample(header: Header, line: bytes) -> list[Row | StoreError]:
+    """The row of a line that the engine reads; one that it does not is left out."""
+    record = msgspec.json.decode(line, type=dict)
+    if line.count(b'"name"') != 1:
+        return []
+    return [Row(header.key, header.received_ns, record["name"], False)]
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -105,7 +105,7 @@ def test_an_archived_frame_is_remembered_although_its_record_failed_at_first() -
     World().scenario(body)
 
 
-@pytest.mark.parametrize("kind", ["short", "garbled"])
+@pytest.mark.parametrize("kind", ["short", "garbled", "twice"])
 def test_a_repaired_frame_is_archived_as_the_hot_table_holds_it(kind: Kind) -> None:
     async def body(world: World) -> None:
         await world.queue.accept([frame(1, kind=kind)])
@@ -124,7 +124,7 @@ def test_a_frame_with_more_rows_than_its_header_says_does_not_hold_the_archive_u
     World().scenario(body)
 
 
-@pytest.mark.parametrize("kind", ["short", "long", "garbled", "unreadable"])
+@pytest.mark.parametrize("kind", ["short", "long", "garbled", "unreadable", "samples", "spoilt"])
 def test_a_bulk_frame_that_reads_otherwise_does_not_hold_the_archive_up(kind: Kind) -> None:
     async def body(world: World) -> None:
         await world.queue.accept([frame(1, Lane.BULK, kind=kind), frame(2, Lane.BULK)])

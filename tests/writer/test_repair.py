@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tailrace.core.errors import InputError
-from tailrace.core.frame import CANONICAL, Codec, Frame, Hints
+from tailrace.core.frame import CANONICAL, Codec, Frame, Hints, Signal
 from tailrace.core.payload import compress, expand
 from tailrace.writer.repair import readable
 
@@ -107,6 +107,20 @@ def test_rows_that_are_missing_stand_as_empty_ones() -> None:
 
 def test_rows_beyond_the_header_are_kept_and_counted() -> None:
     assert readable(sent(b'{"body":"a"}\n{"body":"b"}\n', rows=1)).header.rows == 2
+
+
+def test_samples_come_out_as_they_were_meant() -> None:
+    line = b'{"name":"a","name":"b","time":1,"value":"NaN","attributes":{"k":"1","k":"2"}}'
+    assert repaired(line + b"\n", signal=Signal.METRICS) == [
+        b'{"time":1,"name":"b","value":"NaN","attributes":{"k":"2"}}'
+    ]
+
+
+@pytest.mark.parametrize("line", [b"{}", b"text", b'{"time":0,"name":"a","value":1}', b"\xff"])
+def test_a_line_of_metrics_that_is_no_sample_makes_its_frame_unreadable(line: bytes) -> None:
+    good = b'{"time":1,"name":"a","value":1}'
+    with pytest.raises(InputError):
+        readable(sent(good + b"\n" + line + b"\n", 2, signal=Signal.METRICS))
 
 
 def test_the_identity_stays() -> None:

@@ -95,6 +95,32 @@ def test_a_frame_that_the_engine_takes_in_no_form_does_not_hold_up_the_rest() ->
     World().scenario(body)
 
 
+def test_a_damaged_frame_of_metrics_does_not_cost_its_neighbours_of_either_signal() -> None:
+    async def body(world: World) -> None:
+        kinds: list[Kind] = ["records", "samples", "spoilt", "twice", "samples", "lines"]
+        await world.queue.accept([frame(n, kind=kind) for n, kind in enumerate(kinds)])
+        await world.drained(limit_s=10)
+        for n, kind in enumerate(kinds):
+            assert stored(world, frame(n, kind=kind)) == expected_bodies(n, 2, kind)
+        assert world.buried() == [(2, "unreadable: field")]
+        assert world.metrics.get("tailrace_writer_repaired_total") == 1
+
+    World().scenario(body)
+
+
+def test_metrics_that_the_engine_has_no_room_for_wait_and_are_no_dead_letters() -> None:
+    async def body(world: World) -> None:
+        world.faults.down = {"insert"}
+        await world.queue.accept([frame(1, kind="samples")])
+        await asyncio.sleep(60)
+        assert world.buried() == []
+        world.faults.down = set()
+        await world.drained()
+        assert stored(world, frame(1, kind="samples")) == bodies(1, 2)
+
+    World().scenario(body)
+
+
 def test_an_engine_that_is_down_is_asked_less_and_less_often() -> None:
     async def body(world: World) -> None:
         world.faults.down = {"insert"}

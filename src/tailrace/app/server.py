@@ -35,13 +35,14 @@ from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.passthrough import PassThrough
 from tailrace.query.http import routes as query_routes
+from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
-from tailrace.store.logs import LogTable
 from tailrace.store.scratch import Scratch
+from tailrace.store.tables import bulk_tables, hot_tables
 from tailrace.ui.site import routes as ui_routes
 from tailrace.writer.archiver import Archiver
 from tailrace.writer.writer import Writer
@@ -126,8 +127,8 @@ class Runtime:
         self._stop.set()
 
     def _start_lanes(self) -> tuple[Writer, Archiver]:
-        hot = LogTable(self._engine, "logs", "hot", self._scratch.path)
-        bulk = LogTable(self._engine, "bulk_rows", "bulk", self._scratch.path)
+        hot = hot_tables(self._engine, self._scratch.path)
+        bulk = bulk_tables(self._engine, self._scratch.path)
         writer = Writer(
             self._queue,
             self._queue.consumer("writer", HOT_LANES),
@@ -169,9 +170,11 @@ class Runtime:
 
     def _application(self) -> ASGIApp:
         door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
+        queries = QueryService(self._engine, self._metrics, self._clock)
         routes: list[BaseRoute] = [
             *gateway_routes(door, self._fleet),
-            *query_routes(QueryService(self._engine, self._metrics, self._clock)),
+            *query_routes(queries),
+            *prometheus_routes(queries),
             *governance_routes(self._fleet, self._clock),
             Route("/metrics", self._render_metrics),
             *ui_routes(),

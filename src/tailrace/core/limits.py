@@ -32,6 +32,8 @@ MEMBERS_PER_BODY = 4_096
 DECODED_BYTES = 64 * MIB
 # A frame's resource is repeated for each of its rows while the engine decodes them.
 REPEATED_BYTES = 256 * MIB
+# Of a frame of samples it is sorted into the labels of each, which takes three copies.
+REPEATED_LABEL_BYTES = 64 * MIB
 # One segment is the unit of deletion and of a recovery scan.
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB
@@ -50,6 +52,10 @@ ARCHIVE_WAIT_S = 60.0
 QUERY_ROWS = 5_000
 QUERY_SERIES = 2_000
 QUERY_STEPS = 11_000
+# Series under one aggregation: each costs the engine a grid, and 30 microseconds to name it.
+QUERY_SERIES_SUMMED = 10_000
+# Cells of all those grids, nine bytes each and held twice, within the engine's memory.
+QUERY_CELLS_SUMMED = 10_000_000
 # Cells of one metric query: series times steps that hold rows, all held in memory.
 QUERY_CELLS = 400_000
 # Matchers, line filters, functions and operators in one query: each is work for every row.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Binder:
     """Hands out `{p0:Type}` placeholders and keeps their values."""
@@ -16,6 +18,18 @@ class Binder:
     def integer(self, value: int) -> str:
         """A placeholder for an Int64."""
         return self._bind(value, "Int64")
+
+    def decimal(self, text: str) -> str:
+        """A placeholder for a number with three digits after the point."""
+        return self._bind(text, "Decimal(18, 3)")
+
+    def texts(self, values: Sequence[str]) -> str:
+        """A placeholder for an Array(String)."""
+        return self._bind(list(values), "Array(String)")
+
+    def numbers(self, values: Sequence[int]) -> str:
+        """A placeholder for an Array(UInt64)."""
+        return self._bind(list(values), "Array(UInt64)")
 
     def _bind(self, value: object, kind: str) -> str:
         name = f"p{len(self.values)}"

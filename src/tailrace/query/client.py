@@ -1,4 +1,4 @@
-"""A client of the Loki API, from the standard library and msgspec alone."""
+"""A client of the Loki and Prometheus APIs, from the standard library and msgspec alone."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _page(
     url: str, text: str, start_ns: int, end_ns: int, limit: int, direction: str, token: str
 ) -> list[Line]:
     asked = {"query": text, "start": start_ns, "end": end_ns, "limit": limit}
-    answer = _post(url, "query_range", {**asked, "direction": direction}, token)
+    answer = _post(url, "loki/api/v1/query_range", {**asked, "direction": direction}, token)
     found = lines(answer["data"]["result"])
     return sorted(found, key=lambda line: line.time_ns, reverse=direction == "backward")
 
@@ -109,8 +109,28 @@ def metric(
 ) -> list[dict[str, Any]]:
     """The series of a metric query: `{"metric": {...}, "values": [[seconds, "number"], ...]}`."""
     asked = {"query": text, "start": start_ns, "end": end_ns}
-    result: list[dict[str, Any]] = _post(url, "query_range", asked, token)["data"]["result"]
+    result: list[dict[str, Any]] = _post(url, "loki/api/v1/query_range", asked, token)["data"][
+        "result"
+    ]
     return result
+
+
+def samples(
+    url: str, text: str, start_ns: int, end_ns: int, step_ns: int, token: str = ""
+) -> list[dict[str, Any]]:
+    """The series of a query of metrics, as `metric` gives them."""
+    asked = {"query": text} | {
+        name: f"{value / 1e9:.3f}"
+        for name, value in (("start", start_ns), ("end", end_ns), ("step", step_ns))
+    }
+    result: list[dict[str, Any]] = _post(url, "api/v1/query_range", asked, token)["data"]["result"]
+    return result
+
+
+def metadata(url: str, token: str = "") -> dict[str, list[dict[str, str]]]:
+    """What is known of each metric: `{"up": [{"type": "gauge", "unit": "", "help": ""}]}`."""
+    found: dict[str, list[dict[str, str]]] = _post(url, "api/v1/metadata", {}, token)["data"]
+    return found
 
 
 def lines(streams: list[dict[str, Any]]) -> list[Line]:
@@ -152,7 +172,7 @@ def _post(url: str, path: str, form: dict[str, Any], token: str) -> Any:
     if not url.startswith(("http://", "https://")):
         raise StoreError(f"--url {url} is no http:// or https:// address")
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{url.rstrip('/')}/loki/api/v1/{path}",
+        f"{url.rstrip('/')}/{path}",
         data=urllib.parse.urlencode(form).encode(),
         headers=_headers(token),
     )
@@ -161,8 +181,16 @@ def _post(url: str, path: str, form: dict[str, Any], token: str) -> Any:
             return msgspec.json.decode(answer.read(ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
-            said = error.read(4096).decode("utf-8", "replace").strip()
+            said = _said(error.read(4096))
         raise QueryError(f"{said or error.reason} ({error.code})") from None
     except (OSError, msgspec.DecodeError) as error:
         reason = getattr(error, "reason", error)
         raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None
+
+
+def _said(body: bytes) -> str:
+    """The words of an error: Loki's are text, Prometheus' stand in JSON."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, str])["error"]
+    except (msgspec.MsgspecError, KeyError):
+        return body.decode("utf-8", "replace").strip()

@@ -49,7 +49,7 @@ def log_data(rows: Rows, categorize: bool, seconds: float) -> dict[str, Any]:
 def matrix_data(value: Value, grid: Grid, seconds: float) -> dict[str, Any]:
     """`data` of a metric range query; a scalar is a series without labels."""
     series: Series = {(): [value.value] * grid.steps} if isinstance(value, Scalar) else value
-    times = [_seconds(grid.start_ns + i * grid.step_ns) for i in range(grid.steps)]
+    times = [unix_seconds(grid.start_ns + i * grid.step_ns) for i in range(grid.steps)]
     result = [
         {
             "metric": dict(labels),
@@ -66,7 +66,7 @@ def matrix_data(value: Value, grid: Grid, seconds: float) -> dict[str, Any]:
 def instant_data(value: Value, time_ns: int, seconds: float) -> dict[str, Any]:
     """`data` of an instant metric query: a vector, or a scalar."""
     stats = _stats(seconds, 0)
-    time = _seconds(time_ns)
+    time = unix_seconds(time_ns)
     if isinstance(value, Scalar):
         return {"resultType": "scalar", "result": [time, number(value.value)], "stats": stats}
     result = [
@@ -88,7 +88,8 @@ def number(value: float) -> str:
     return format(Decimal(repr(value)), "f")
 
 
-def _seconds(nanoseconds: int) -> int | float:
+def unix_seconds(nanoseconds: int) -> int | float:
+    """A time as both APIs write it, to the millisecond."""
     whole, rest = divmod(nanoseconds, 1_000_000_000)
     return whole if rest == 0 else round(nanoseconds / 1e9, 3)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.binder import Binder
 from tailrace.query.engine import BAD_REGEX, Engine
@@ -12,18 +14,24 @@ from tailrace.query.needle import label_regex, line_regex
 
 async def check(query: LogQuery, engine: Engine) -> None:
     """Raise QueryError for a pattern RE2 refuses, or a selector that matches empty labels."""
+    empty = await match_empty(query.matchers, engine)
+    for line in query.filters:
+        if line.op in ("|~", "!~"):
+            await _matches_empty(line_regex(line.value), line.position, engine)
+    if query.matchers and empty:
+        raise QueryError(EMPTY_SELECTOR.rstrip(","), query.matchers[0].position)
+
+
+async def match_empty(matchers: Sequence[Matcher], engine: Engine) -> bool:
+    """Whether labels that are all empty match. Raises QueryError for a pattern RE2 refuses."""
     empty = []
-    for matcher in query.matchers:
+    for matcher in matchers:
         if matcher.op in ("=~", "!~"):
             found = await _matches_empty(label_regex(matcher.value), matcher.position, engine)
             empty.append(found == (matcher.op == "=~"))
         else:
             empty.append(_empty(matcher))
-    for line in query.filters:
-        if line.op in ("|~", "!~"):
-            await _matches_empty(line_regex(line.value), line.position, engine)
-    if query.matchers and all(empty):
-        raise QueryError(EMPTY_SELECTOR.rstrip(","), query.matchers[0].position)
+    return all(empty)
 
 
 def _empty(matcher: Matcher) -> bool:

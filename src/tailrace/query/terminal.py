@@ -26,11 +26,11 @@ def render(found: Iterable[Line], form: str, colour: bool = False) -> Iterator[s
     if form == "text":
         yield from (text_line(line, colour) + "\n" for line in found)
     elif form == "ndjson":
-        yield from (_json(_record(line)) + "\n" for line in found)
+        yield from (json_text(_record(line)) + "\n" for line in found)
     else:
         separator = "[\n"
         for line in found:
-            yield separator + _json(_record(line))
+            yield separator + json_text(_record(line))
             separator = ",\n"
         yield "[]\n" if separator == "[\n" else "\n]\n"
 
@@ -51,11 +51,11 @@ def text_line(line: Line, colour: bool = False) -> str:
 def render_series(series: list[dict[str, Any]], form: str) -> Iterator[str]:
     """A metric answer: a line per sample as text, a series per line as NDJSON."""
     if form == "json":
-        yield _json(series) + "\n"
+        yield json_text(series) + "\n"
         return
     for one in series:
         if form == "ndjson":
-            yield _json(one) + "\n"
+            yield json_text(one) + "\n"
             continue
         labels = ", ".join(f"{k}={v!r}" for k, v in one["metric"].items())
         for seconds, value in one["values"]:
@@ -74,7 +74,7 @@ def _record(line: Line) -> dict[str, Any]:
     return {"time": time, "labels": line.labels, "line": line.body}
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
     """JSON whose invisible characters are escaped as JSON escapes, so that it is safe to show."""
     text = msgspec.json.encode(value).decode()
     if text.isascii() and text.isprintable():

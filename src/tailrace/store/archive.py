@@ -1,24 +1,26 @@
 """The archive: rows as Parquet, one file for each step, tenant and hour of event time.
 
     ARCHIVE/manifest                                  which files count (see manifest.py)
-    ARCHIVE/tenant=T/day=YYYY-MM-DD/hour=HH/NAME.parquet
+    ARCHIVE/tenant=T/day=YYYY-MM-DD/hour=HH/NAME.parquet             logs
+    ARCHIVE/metrics/tenant=T/day=YYYY-MM-DD/hour=HH/NAME.parquet     samples, with their labels
 
-Rows that the hot table holds are read from it, already decoded and sorted, which costs a third of
-decoding them again; rows of bulk-only frames pass through the table `bulk_rows`.
+Rows that the hot tables hold are read from them, already decoded and sorted, which costs a third of
+decoding them again; rows of bulk-only frames pass through `bulk_rows` and `bulk_samples`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tailrace.core.contracts import Position
 from tailrace.core.disk import sync_directory
 from tailrace.core.errors import StoreError
-from tailrace.core.frame import Header
+from tailrace.core.frame import Header, Signal
 from tailrace.store import schema, sql
 from tailrace.store.engine import Engine
 from tailrace.store.logs import identified
@@ -37,6 +39,59 @@ _SETTINGS = (
     # Of every column of every part: at the default of 1 MiB they took 100 MB together.
     "max_read_buffer_size=131072"
 )
+
+# The labels of a step's series may be more than fits into memory: both sides are sorted, on disk
+# from here on, and read side by side.
+_MERGED = "join_algorithm='full_sorting_merge', max_bytes_before_external_sort=67108864"
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A table to export: the folder of its files, and its rows under a condition, complete."""
+
+    table: str
+    folder: str
+    select: Callable[[str], str]
+
+
+def _logs(table: str) -> _Rows:
+    columns = ", ".join(schema.COLUMN_NAMES)
+    return _Rows(
+        table,
+        "",
+        lambda where: (
+            f"SELECT {columns} FROM {table} WHERE {where} "
+            "ORDER BY Tenant, ServiceName, Timestamp "
+            f"SETTINGS {_SETTINGS}, optimize_read_in_order=1"
+        ),
+    )
+
+
+def _samples(table: str) -> _Rows:
+    columns = ", ".join((*schema.SAMPLE_NAMES, *schema.SERIES_NAMES))
+    key = "Tenant, MetricName, Fingerprint"
+    return _Rows(
+        table,
+        "metrics",
+        lambda where: (
+            f"SELECT {columns} FROM (SELECT * FROM {table} WHERE {where}) AS one\n"
+            f"ANY LEFT JOIN (SELECT {key}, {', '.join(schema.SERIES_NAMES)} FROM series FINAL "
+            f"WHERE Fingerprint IN (SELECT Fingerprint FROM {table} WHERE {where})) AS its\n"
+            f"USING ({key}) SETTINGS {_SETTINGS}, {_MERGED}"
+        ),
+    )
+
+
+def _sources(hot: Sequence[Header], bulk: Sequence[Header]) -> list[tuple[_Rows, Sequence[Header]]]:
+    """Each table that holds rows of a step, and whose they are."""
+    metrics = Signal.METRICS
+    found = [
+        (_logs("logs"), [h for h in hot if h.signal is not metrics]),
+        (_samples("samples"), [h for h in hot if h.signal is metrics]),
+        (_logs("bulk_rows"), [h for h in bulk if h.signal is not metrics]),
+        (_samples("bulk_samples"), [h for h in bulk if h.signal is metrics]),
+    ]
+    return [(source, headers) for source, headers in found if headers]
 
 
 class Archive:
@@ -75,7 +130,8 @@ class Archive:
     ) -> tuple[int, int, int]:
         """Write the rows of these frames and record the step, durably: rows, files, bytes.
 
-        `hot` frames are read from `logs`, `bulk` ones from `bulk_rows`. Raises StoreError when the
+        `hot` frames are read from `logs` and `samples`, `bulk` ones from `bulk_rows` and
+        `bulk_samples`. Raises StoreError when the
         tables hold another number of rows than the headers say, or the disk fails; then nothing
         is recorded.
         """
@@ -88,9 +144,8 @@ class Archive:
         self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
     ) -> tuple[int, int, int]:
         files: list[ArchiveFile] = []
-        for table, headers in (("logs", hot), ("bulk_rows", bulk)):
-            if headers:
-                files += await self._export_table(table, headers, upto)
+        for source, headers in _sources(hot, bulk):
+            files += await self._export_table(source, headers, upto)
         rows = sum(file.rows for file in files)
         expected = sum(header.rows for header in [*hot, *bulk])
         if rows != expected:
@@ -100,20 +155,20 @@ class Archive:
         return rows, len(files), sum(file.bytes for file in files)
 
     async def _export_table(
-        self, table: str, headers: Sequence[Header], upto: Position
+        self, source: _Rows, headers: Sequence[Header], upto: Position
     ) -> list[ArchiveFile]:
         where = identified(headers)
         found = await self._engine.rows(
             "SELECT Tenant, intDiv(toUnixTimestamp64Nano(Timestamp), "
             f"{_HOUR_NS}) AS hour, count(), min(toUnixTimestamp64Nano(Timestamp)), "
-            f"max(toUnixTimestamp64Nano(Timestamp)) FROM {table} WHERE {where} "
+            f"max(toUnixTimestamp64Nano(Timestamp)) FROM {source.table} WHERE {where} "
             "GROUP BY Tenant, hour ORDER BY Tenant, hour"
         )
         files = []
         for tenant, hour, rows, first_ns, last_ns in found:
-            path = self._path(str(tenant), int(hour), table, upto)
+            path = self._path(source, str(tenant), int(hour), upto)
             try:
-                await self._export_file(table, where, path, str(tenant), int(hour))
+                await self._export_file(source, where, path, str(tenant), int(hour))
                 size = await self._whole(path, int(rows))
             except (StoreError, OSError):
                 path.unlink(missing_ok=True)
@@ -124,23 +179,24 @@ class Archive:
             )
         return files
 
-    def _path(self, tenant: str, hour: int, table: str, upto: Position) -> Path:
+    def _path(self, source: _Rows, tenant: str, hour: int, upto: Position) -> Path:
         start = datetime.fromtimestamp(hour * 3600, UTC)
-        folder = self._directory / f"tenant={tenant}" / start.strftime("day=%Y-%m-%d/hour=%H")
-        return folder / f"{table}-{upto.segment:012d}-{upto.offset:012d}.parquet"
+        hours = start.strftime("day=%Y-%m-%d/hour=%H")
+        folder = self._directory / source.folder / f"tenant={tenant}" / hours
+        return folder / f"{source.table}-{upto.segment:012d}-{upto.offset:012d}.parquet"
 
     async def _export_file(
-        self, table: str, where: str, path: Path, tenant: str, hour: int
+        self, source: _Rows, where: str, path: Path, tenant: str, hour: int
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         start = f"fromUnixTimestamp64Nano(toInt64({hour * _HOUR_NS}), 'UTC')"
         end = f"fromUnixTimestamp64Nano(toInt64({(hour + 1) * _HOUR_NS}), 'UTC')"
+        rows = source.select(
+            f"{where} AND Tenant = {sql.text(tenant)} "
+            f"AND Timestamp >= {start} AND Timestamp < {end}"
+        )
         await self._engine.export(
-            f"INSERT INTO FUNCTION file({sql.text(str(path))}, Parquet) "
-            f"SELECT {', '.join(schema.COLUMN_NAMES)} FROM {table} WHERE {where} "
-            f"AND Tenant = {sql.text(tenant)} AND Timestamp >= {start} AND Timestamp < {end} "
-            f"ORDER BY Tenant, ServiceName, Timestamp SETTINGS {_SETTINGS}, "
-            "optimize_read_in_order=1"
+            f"INSERT INTO FUNCTION file({sql.text(str(path))}, Parquet) {rows}"
         )
 
     async def _whole(self, path: Path, rows: int) -> int:

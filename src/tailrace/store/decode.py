@@ -35,6 +35,8 @@ _LEADING_TIME = (
     r"^\[?(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)"
 )
 
+FRAME_NUMBER = "toUInt32(substring(_file, 1, position(_file, '.') - 1)) AS frame"
+
 
 def groups(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Frames that one statement can read together: same codec and hints."""
@@ -55,7 +57,6 @@ def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     headers = [frame.header for frame in frames]
     codec, hints = headers[0].codec, headers[0].hints
     files = sql.text(f"{directory}/{{1..{len(frames)}}}.zst")
-    frame_number = "toUInt32(substring(_file, 1, position(_file, '.') - 1)) AS frame"
     if codec is Codec.LINES:
         source = f"file({files}, LineAsString, 'line String', 'zstd')"
         columns = _lines_columns(headers, hints)
@@ -68,35 +69,36 @@ def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     names = ", ".join(columns)
     values = ",\n  ".join(columns.values())
     return (
-        f"INSERT INTO {table} ({names})\nWITH {frame_number}\nSELECT\n  {values}\nFROM {source}\n"
+        f"INSERT INTO {table} ({names})\nWITH {FRAME_NUMBER}\nSELECT\n  {values}\nFROM {source}\n"
         f"SETTINGS {_SETTINGS}"
     )
 
 
-def _lookup(literals: list[str]) -> str:
+def lookup(literals: list[str]) -> str:
     """The literal of the row's frame; a plain constant when all frames agree."""
     if len(set(literals)) == 1:
         return literals[0]
     return f"{sql.array(literals)}[frame]"
 
 
-def _identity(headers: Sequence[Header]) -> dict[str, str]:
+def identity(headers: Sequence[Header]) -> dict[str, str]:
+    """Columns that are the same for all rows of a frame."""
     return {
-        "Tenant": _lookup([sql.text(h.tenant) for h in headers]),
-        "IngestTime": f"fromUnixTimestamp64Nano({_received(headers)}, 'UTC')",
-        "Weight": _lookup([f"toUInt32({h.weight})" for h in headers]),
-        "Source": _lookup([sql.text(h.source) for h in headers]),
-        "Epoch": _lookup([f"toUInt64({h.epoch})" for h in headers]),
-        "Seq": _lookup([f"toUInt64({h.seq})" for h in headers]),
+        "Tenant": lookup([sql.text(h.tenant) for h in headers]),
+        "IngestTime": f"fromUnixTimestamp64Nano({received(headers)}, 'UTC')",
+        "Weight": lookup([f"toUInt32({h.weight})" for h in headers]),
+        "Source": lookup([sql.text(h.source) for h in headers]),
+        "Epoch": lookup([f"toUInt64({h.epoch})" for h in headers]),
+        "Seq": lookup([f"toUInt64({h.seq})" for h in headers]),
     }
 
 
-def _received(headers: Sequence[Header]) -> str:
-    return _lookup([f"toInt64({h.received_ns})" for h in headers])
+def received(headers: Sequence[Header]) -> str:
+    return lookup([f"toInt64({h.received_ns})" for h in headers])
 
 
 def _resources(headers: Sequence[Header]) -> str:
-    return _lookup([sql.text_map(h.resource) for h in headers])
+    return lookup([sql.text_map(h.resource) for h in headers])
 
 
 def _service(named: str) -> str:
@@ -126,10 +128,10 @@ def _canonical_columns(headers: Sequence[Header]) -> dict[str, str]:
     own = any(header.resource for header in headers)
     resource = f"mapUpdate({_resources(headers)}, resource)" if own else "resource"
     return {
-        **_identity(headers),
+        **identity(headers),
         "Timestamp": (
             f"fromUnixTimestamp64Nano(if(time = 0 OR time > 9000000000000000000, "
-            f"{_received(headers)}, toInt64(time)), 'UTC')"
+            f"{received(headers)}, toInt64(time)), 'UTC')"
         ),
         "ResourceAttributes": f"{resource} AS all_resource",
         "ServiceName": _service("service"),
@@ -150,11 +152,11 @@ def _lines_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
     joined = hints.newline not in ("", "\n")
     trace = f"if(position(line, 'trace') = 0, '', extract(line, {sql.text(TRACE_ID)}))"
     return {
-        **_identity(headers),
+        **identity(headers),
         "Timestamp": (
             f"ifNull({_parsed(time)}, fromUnixTimestamp64Nano("
             # A nanosecond apart, so that lines without a time of their own stay in order.
-            f"{_received(headers)} + toInt64(rowNumberInAllBlocks()), 'UTC'))"
+            f"{received(headers)} + toInt64(rowNumberInAllBlocks()), 'UTC'))"
         ),
         "ResourceAttributes": f"{_resources(headers)} AS all_resource",
         "ServiceName": _service("''"),
@@ -180,7 +182,7 @@ def _foreign_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
     rest = f"CAST(arrayFilter(p -> NOT has({skip}, p.1), pairs), 'Map(String, String)')"
     return {
         "LogAttributes": f"{_cut(rest.replace('pairs', f'({as_text})', 1))}",
-        **_identity(headers),
+        **identity(headers),
         "Timestamp": _foreign_time(headers, hints),
         "ResourceAttributes": f"{_resources(headers)} AS all_resource",
         "ServiceName": _service(_field(hints.service)),
@@ -218,7 +220,7 @@ def _foreign_time(headers: Sequence[Header], hints: Hints) -> str:
     return (
         f"multiIf({sane}, fromUnixTimestamp64Nano({nanos}, 'UTC'), "
         f"isNotNull({_parsed(raw)}), assumeNotNull({_parsed(raw)}), "
-        f"fromUnixTimestamp64Nano({_received(headers)}, 'UTC'))"
+        f"fromUnixTimestamp64Nano({received(headers)}, 'UTC'))"
     )
 
 

@@ -34,9 +34,14 @@ class LogTable:
         for group in decode.groups(frames):
             directory = await asyncio.to_thread(self._unpacked, group)
             try:
-                await self._engine.write(decode.statement(directory, group, self._table))
+                for statement in self._statements(directory, group):
+                    await self._engine.write(statement)
             finally:
                 await asyncio.to_thread(shutil.rmtree, directory)
+
+    def _statements(self, directory: Path, frames: Sequence[Frame]) -> list[str]:
+        """What inserts the files of one group, in this order."""
+        return [decode.statement(directory, frames, self._table)]
 
     def _unpacked(self, frames: Sequence[Frame]) -> Path:
         """A new folder with the payloads. Raises OSError."""

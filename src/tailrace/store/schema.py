@@ -1,12 +1,15 @@
 """Tables and their numbered migrations.
 
 The logs table keeps the column names of the OpenTelemetry ClickHouse exporter, and adds
-Tenant, IngestTime, HostName, Weight, Source, Epoch and Seq. Compression is the engine's default:
-LZ4 for small parts, ZSTD from `engine.py`'s size on. Why this order, these codecs and these
-indexes: docs/adr/0003-logs-table.md.
+Tenant, IngestTime, HostName, Weight, Source, Epoch and Seq. Metrics are narrow rows of `samples`;
+what a series is called stands once, in `series`. Compression is the engine's default: LZ4 for
+small parts, ZSTD from `engine.py`'s size on. Why these orders, codecs and indexes:
+docs/adr/0003-logs-table.md and docs/adr/0005-samples-and-series.md.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 LOGS_COLUMNS = (
     "Tenant LowCardinality(String)",
@@ -47,27 +50,33 @@ _PARTITION = (
 )
 
 
-def _logs(name: str, indexes: str) -> str:
-    columns = ",\n  ".join(LOGS_COLUMNS)
+def _rows(name: str, columns: Sequence[str], order: str) -> str:
+    inner = ",\n  ".join(columns)
     return (
-        f"CREATE TABLE IF NOT EXISTS {name} (\n  {columns}{indexes}\n) ENGINE = MergeTree\n"
+        f"CREATE TABLE IF NOT EXISTS {name} (\n  {inner}\n) ENGINE = MergeTree\n"
         f"PARTITION BY {_PARTITION}\n"
-        "ORDER BY (Tenant, ServiceName, Timestamp)\n"
+        f"ORDER BY ({order})\n"
         f"SETTINGS {_DURABLE}"
     )
 
 
 # Built when parts are merged, not when they are inserted: a fresh part is small and soon merged.
 LATE_INDEXES = ("body_grams",)
-LOGS_DDL = _logs(
+_BY_SERVICE = "Tenant, ServiceName, Timestamp"
+_INGEST_TIME = "INDEX ingest_time IngestTime TYPE minmax GRANULARITY 1"
+LOGS_DDL = _rows(
     "logs",
-    ",\n  INDEX body_grams Body TYPE ngrambf_v1(5, 32768, 1, 0) GRANULARITY 1"
-    ",\n  INDEX trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1"
-    ",\n  INDEX ingest_time IngestTime TYPE minmax GRANULARITY 1",
+    (
+        *LOGS_COLUMNS,
+        "INDEX body_grams Body TYPE ngrambf_v1(5, 32768, 1, 0) GRANULARITY 1",
+        "INDEX trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1",
+        _INGEST_TIME,
+    ),
+    _BY_SERVICE,
 )
 
 # Rows of bulk-only frames on their way to the archive; emptied after each archive step.
-BULK_DDL = _logs("bulk_rows", "")
+BULK_DDL = _rows("bulk_rows", LOGS_COLUMNS, _BY_SERVICE)
 
 # One row for each frame that a table holds: the writer's memory of what it stored.
 FRAMES_DDL = f"""CREATE TABLE IF NOT EXISTS frames (
@@ -77,5 +86,62 @@ FRAMES_DDL = f"""CREATE TABLE IF NOT EXISTS frames (
 ) ENGINE = MergeTree ORDER BY (Tenant, Source, Epoch, Seq)
 SETTINGS {_DURABLE}"""
 
-MIGRATIONS: tuple[tuple[int, tuple[str, ...]], ...] = ((1, (LOGS_DDL, BULK_DDL, FRAMES_DDL)),)
+# Milliseconds, as Prometheus counts: nanoseconds of a jittering clock would double the size.
+SAMPLES_COLUMNS = (
+    "Tenant LowCardinality(String)",
+    "MetricName LowCardinality(String)",
+    "Fingerprint UInt64",
+    "Timestamp DateTime64(3, 'UTC') CODEC(Delta(8), Default)",
+    "Value Float64",
+    "IngestTime DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
+    "Source LowCardinality(String)",
+    "Epoch UInt64",
+    "Seq UInt64",
+)
+SAMPLE_NAMES = tuple(column.split(" ", 1)[0] for column in SAMPLES_COLUMNS)
+_BY_SERIES = "Tenant, MetricName, Fingerprint, Timestamp"
+SAMPLES_DDL = _rows("samples", (*SAMPLES_COLUMNS, _INGEST_TIME), _BY_SERIES)
+BULK_SAMPLES_DDL = _rows("bulk_samples", SAMPLES_COLUMNS, _BY_SERIES)
+
+# What a sample says of its series. Labels follow from the fingerprint, which is their hash.
+SERIES_COLUMNS = (
+    "Kind LowCardinality(String)",
+    "Unit LowCardinality(String)",
+    "Labels Map(LowCardinality(String), String)",
+)
+SERIES_NAMES = tuple(column.split(" ", 1)[0] for column in SERIES_COLUMNS)
+# FirstSeen and LastSeen are the starts of hours, so that a series costs a row an hour at most.
+SERIES_DDL = f"""CREATE TABLE IF NOT EXISTS series (
+  Tenant LowCardinality(String), MetricName LowCardinality(String), Fingerprint UInt64,
+  Kind SimpleAggregateFunction(anyLast, LowCardinality(String)),
+  Unit SimpleAggregateFunction(anyLast, LowCardinality(String)),
+  Labels Map(LowCardinality(String), String),
+  FirstSeen SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
+  LastSeen SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
+) ENGINE = AggregatingMergeTree ORDER BY (Tenant, MetricName, Fingerprint)
+SETTINGS {_DURABLE}, allow_dimensions_outside_sorting_key=1"""
+
+
+def _arriving(table: str) -> str:
+    """Decoded samples of one insert, before they are parted into series and samples."""
+    columns = ", ".join(
+        column.split(" CODEC", 1)[0] for column in (*SAMPLES_COLUMNS, *SERIES_COLUMNS)
+    )
+    return (
+        f"CREATE TABLE IF NOT EXISTS arriving_{table} ({columns}) "
+        "ENGINE = Memory SETTINGS compress=1"
+    )
+
+
+METRICS_DDL = (
+    SAMPLES_DDL,
+    BULK_SAMPLES_DDL,
+    SERIES_DDL,
+    _arriving("samples"),
+    _arriving("bulk_samples"),
+)
+MIGRATIONS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (1, (LOGS_DDL, BULK_DDL, FRAMES_DDL)),
+    (2, METRICS_DDL),
+)
 NEWEST = MIGRATIONS[-1][0]

@@ -20,12 +20,17 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Codec, Frame, Header, Signal, check_tenant
 from tailrace.core.payload import describe, expand
-from tailrace.wire import otlpwalk, records
+from tailrace.wire import otlpwalk, records, samples
 
 MAGIC = b"TRF1"
 MEDIA_TYPE = "application/x-tailrace-frames"
 _LENGTHS = struct.Struct(">II")
 _SOURCE_CHARACTERS = 200
+REPEATED_BYTES = {
+    Signal.LOGS: limits.REPEATED_BYTES,
+    Signal.SPANS: limits.REPEATED_BYTES,
+    Signal.METRICS: limits.REPEATED_LABEL_BYTES,
+}
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Header)
 
@@ -76,16 +81,6 @@ def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
     return found
 
 
-def received_ns(frame: bytes) -> int:
-    """`received_ns` of one frame as `encode` wrote it, its payload not looked at; 0 of no frame."""
-    start = _LENGTHS.size
-    try:
-        header_bytes, _ = _LENGTHS.unpack_from(frame)
-        return _decoder.decode(frame[start : start + header_bytes]).received_ns
-    except (struct.error, msgspec.MsgspecError):
-        return 0
-
-
 def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
     start = position + _LENGTHS.size
     if start > len(body):
@@ -120,10 +115,11 @@ def _check_header(header: Header, number: int) -> None:
         "rows": 0 < header.rows <= limits.FRAME_ROWS,
         "bytes": 0 < header.bytes <= limits.FRAME_BYTES,
         "newline": len(header.hints.newline) <= 1,
-        "signal": header.signal is Signal.LOGS,
+        "signal": header.signal is Signal.LOGS
+        or (header.signal is Signal.METRICS and header.codec is Codec.RECORDS),
         "resource": len(header.resource) <= limits.RESOURCE_ATTRIBUTES
         and all(len(k) + len(v) <= limits.LABEL_VALUE_BYTES for k, v in header.resource.items())
-        and resource_bytes * header.rows <= limits.REPEATED_BYTES,
+        and resource_bytes * header.rows <= REPEATED_BYTES[header.signal],
     }
     for field, holds in rules.items():
         if not holds:
@@ -141,7 +137,12 @@ def _check_payload(frame: Frame, number: int) -> None:
             f"checksum than its header says ({header.rows} rows, {header.bytes} bytes)",
             "checksum",
         )
-    if header.codec is Codec.RECORDS:
+    if header.signal is Signal.METRICS:
+        try:
+            samples.check(data)
+        except InputError as error:
+            raise InputError(f"frame {number}: {error}", error.reason) from error
+    elif header.codec is Codec.RECORDS:
         hints = records.check(data, header.hints)
         if hints != header.hints:
             raise InputError(f"frame {number}: its records need foreign hints", "field")

@@ -16,25 +16,13 @@ from typing import Literal
 
 import msgspec
 
-from tailrace.core import limits
 from tailrace.core.errors import InputError
+from tailrace.core.sample import NAME_CHARACTERS, Sample, decode, decoder
+from tailrace.wire.ndjson import read
 
-NAME_CHARACTERS = 255
+__all__ = ["NAME_CHARACTERS", "Sample", "check", "encode"]
+
 _encoder = msgspec.json.Encoder()
-
-
-class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """One value of one series. The series is the name, the attributes and the frame's resource."""
-
-    time: int
-    name: str
-    value: float | Literal["NaN", "+Inf", "-Inf"]
-    kind: Literal["gauge", "counter"] = "gauge"
-    unit: str = ""
-    attributes: dict[str, str] = {}
-
-
-_decoder = msgspec.json.Decoder(Sample)
 
 
 def encode(samples: Iterable[Sample]) -> bytes:
@@ -44,19 +32,14 @@ def encode(samples: Iterable[Sample]) -> bytes:
 
 def check(data: bytes) -> None:
     """Raises InputError ("json", "field") that names the first line that is no sample."""
-    for number, line in enumerate(data.splitlines(), 1):
-        try:
-            sample = _decoder.decode(line)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise InputError(f"line {number}: is no sample: {error}", "json") from error
-        rules = {
-            "time": 0 < sample.time < 2**63,
-            "name": 0 < len(sample.name) <= NAME_CHARACTERS,
-            "attributes": len(sample.attributes) <= limits.LABELS_PER_SERIES,
-        }
-        for field, holds in rules.items():
-            if not holds:
-                raise InputError(f"line {number}: {field} is out of bounds", "field")
+    number, line = read(decoder, data)
+    if line is None:
+        return
+    try:
+        decode(line)
+    except InputError as error:
+        raise InputError(f"line {number}: {error}", error.reason) from error
+    raise InputError(f"line {number}: is not one sample", "json")
 
 
 def _finite(sample: Sample) -> Sample:

@@ -3,7 +3,8 @@
 The slow way, for the rare frame: each line is parsed here, and a line that is no record becomes
 the body of one, marked with the attribute `tailrace.error`. Nothing is left out. A value that the
 engine can read is handed on as it was written, so a row comes out as it would have the fast way;
-of a top-level key that stands twice the last one holds.
+of a top-level key that stands twice the last one holds. A line of metrics that is no sample can
+become none: then nobody can read the frame.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from tailrace.core import limits
-from tailrace.core.frame import CANONICAL, Codec, Frame, Hints
+from tailrace.core import limits, sample
+from tailrace.core.frame import CANONICAL, Codec, Frame, Hints, Signal
 from tailrace.core.payload import compress, expand
 
 _Values = dict[str, msgspec.Raw]
@@ -26,15 +27,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def readable(frame: Frame) -> Frame:
     """The same rows under the same identity, as canonical records. Raises InputError."""
-    data = expand(frame.payload, limits.BODY_BYTES)
-    rows = [
-        _row(line, frame.header.codec, frame.header.hints) for line in data.split(b"\n") if line
-    ]
-    rows += [_malformed(b"")] * (frame.header.rows - len(rows))
+    header = frame.header
+    lines = [line for line in expand(frame.payload, limits.BODY_BYTES).split(b"\n") if line]
+    if header.signal is Signal.METRICS:
+        rows = [msgspec.json.encode(sample.decode(line)) for line in lines]
+    else:
+        rows = [_row(line, header.codec, header.hints) for line in lines]
+        rows += [_malformed(b"")] * (header.rows - len(rows))
     encoded = b"\n".join(rows) + b"\n"
-    header = msgspec.structs.replace(
-        frame.header, codec=Codec.RECORDS, hints=CANONICAL, rows=len(rows)
-    )
+    header = msgspec.structs.replace(header, codec=Codec.RECORDS, hints=CANONICAL, rows=len(rows))
     return Frame(header, compress(encoded))
 
 

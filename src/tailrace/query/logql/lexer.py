@@ -71,9 +71,9 @@ def _skip(source: str, at: int) -> int:
 
 def _token(source: str, at: int) -> tuple[Token, int]:
     if source[at] == "`":
-        return _raw_string(source, at)
+        return raw_string(source, at)
     if source[at] == '"':
-        return _quoted_string(source, at)
+        return quoted_string(source, at)
     kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         ("name", _NAME),
         ("duration", _DURATION),
@@ -87,19 +87,23 @@ def _token(source: str, at: int) -> tuple[Token, int]:
     raise QueryError(f"unexpected {source[at]!r} at {place(source, at)}", at)
 
 
-def _raw_string(source: str, at: int) -> tuple[Token, int]:
+def raw_string(source: str, at: int) -> tuple[Token, int]:
+    """The string in backticks that begins at `at`, and the place after it. Raises QueryError."""
     end = source.find("`", at + 1)
     if end < 0:
         raise QueryError(f"string is not closed with ` at {place(source, at)}", at)
     return Token("string", source[at + 1 : end], at), end + 1
 
 
-def _quoted_string(source: str, start: int) -> tuple[Token, int]:
+def quoted_string(source: str, start: int) -> tuple[Token, int]:
+    """The string that begins with the quote at `start`, and the place after it. Raises
+    QueryError."""
     out = bytearray()
+    quote = source[start]
     at = start + 1
     while at < len(source):
         char = source[at]
-        if char == '"':
+        if char == quote:
             return Token("string", _decode(source, bytes(out), start), start), at + 1
         if char == "\n":
             break
@@ -112,7 +116,7 @@ def _quoted_string(source: str, start: int) -> tuple[Token, int]:
         else:
             out += char.encode("utf-8", "surrogatepass")
             at += 1
-    raise QueryError(f'string is not closed with " at {place(source, start)}', start)
+    raise QueryError(f"string is not closed with {quote} at {place(source, start)}", start)
 
 
 def _escaped(source: str, escape: re.Match[str]) -> bytes:

@@ -1,0 +1,67 @@
+"""`tailrace metrics`: ask a running server for metrics."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tailrace.app.commands.query import DEFAULT_URL, complain, read_token, write
+from tailrace.core.errors import QueryError
+from tailrace.query import client, table, terminal
+from tailrace.query.times import SECOND_NS, parse_span, parse_time
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command; its `func` returns the exit code."""
+    about = "ask for metrics with the small part of PromQL, or list them"
+    parser = subparsers.add_parser("metrics", help=about, description=about)
+    parser.add_argument(
+        "query",
+        metavar="QUERY",
+        nargs="?",
+        help="'sum by (cpu) (rate(system_cpu_time[5m]))'; without it the names of all metrics",
+    )
+    parser.add_argument("--since", default="1h", help="how far back, such as 15m or 2d")
+    parser.add_argument("--until", help="up to this time (RFC 3339 or seconds); now by default")
+    parser.add_argument("--step", help="time between two values; a 40th of the range by default")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text by default"
+    )
+    parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
+    parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 done, 1 the query failed, 2 the command line is wrong."""
+    try:
+        end = parse_time(args.until, "--until") if args.until else time.time_ns()
+        start = max(end - parse_span(args.since, "--since"), 0)
+        step = parse_span(args.step, "--step") if args.step else _step(end - start)
+        token = read_token(args.token_file)
+    except (QueryError, OSError) as error:
+        return complain(str(error), 2)
+    return write(_pieces(args, start, end, step, token))
+
+
+def _pieces(args: argparse.Namespace, start: int, end: int, step: int, token: str) -> Iterator[str]:
+    """A generator, so that what fails does so inside `write`."""
+    if not args.query:
+        known = client.metadata(args.url, token)
+        yield from _json(known) if args.format == "json" else table.names(known)
+        return
+    series = client.samples(args.url, args.query, start, end, step, token)
+    shown = table.render(series, start / SECOND_NS, end / SECOND_NS)
+    yield from _json(series) if args.format == "json" else shown
+
+
+def _json(value: object) -> Iterator[str]:
+    yield terminal.json_text(value) + "\n"
+
+
+def _step(range_ns: int) -> int:
+    """One value for each column of the trend, in whole seconds."""
+    return max(-(-range_ns // (table.COLUMNS * SECOND_NS)), 1) * SECOND_NS

@@ -1,0 +1,44 @@
+"""One sample of a metric: the row of a frame whose signal is metrics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from tailrace.core import limits
+from tailrace.core.errors import InputError
+
+NAME_CHARACTERS = 255
+_Key = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS)]
+_Value = Annotated[str, msgspec.Meta(max_length=limits.LABEL_VALUE_BYTES)]
+
+
+class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """One value of one series. The series is the name, the attributes and the frame's resource.
+
+    `time` is UTC nanoseconds. `kind` is "counter" for a sum that only goes up until its source
+    starts again. Of the bounds here only a decoder takes notice.
+    """
+
+    time: Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]
+    name: _Key
+    value: float | Literal["NaN", "+Inf", "-Inf"]
+    kind: Literal["gauge", "counter"] = "gauge"
+    unit: Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS)] = ""
+    attributes: Annotated[
+        dict[_Key, _Value], msgspec.Meta(max_length=limits.LABELS_PER_SERIES)
+    ] = {}
+
+
+decoder = msgspec.json.Decoder(Sample)
+
+
+def decode(line: bytes) -> Sample:
+    """The sample of one line. Raises InputError ("json" when it is none, "field" for a bound)."""
+    try:
+        return decoder.decode(line)
+    except msgspec.ValidationError as error:
+        raise InputError(f"is no sample: {error}", "field") from error
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise InputError(f"is no sample: {error}", "json") from error

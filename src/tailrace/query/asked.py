@@ -1,0 +1,96 @@
+"""What a client of the query APIs asked, from the URL and the form together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.datastructures import QueryParams
+from starlette.requests import HTTPConnection, Request
+
+from tailrace.core import limits
+from tailrace.core.errors import QueryError
+from tailrace.query import loki
+from tailrace.query.times import SECOND_NS, parse_span, parse_time
+
+HOUR_NS = 3_600 * SECOND_NS
+FORM_FIELDS = 64
+Identify = Callable[[HTTPConnection], str]
+
+
+def default_tenant(connection: HTTPConnection) -> str:
+    """The one tenant of an installation without credentials."""
+    return "default"
+
+
+class Asked:
+    """One request: its tenant and parameters, from the URL and the form together."""
+
+    def __init__(
+        self, request: Request, tenant: str, form: QueryParams | None, now_ns: int
+    ) -> None:
+        self.request = request
+        self.tenant = tenant
+        self.now_ns = now_ns
+        self._query: QueryParams = request.query_params
+        self._form = form
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a parameter."""
+        return [*self._query.getlist(name), *(self._form.getlist(name) if self._form else [])]
+
+    def get(self, name: str) -> str:
+        """The first value, or ""."""
+        return next(iter(self.all(name)), "")
+
+    def need(self, name: str) -> str:
+        """The first value. Raises QueryError when there is none."""
+        if not self.get(name):
+            raise QueryError(f"the parameter {name} is missing")
+        return self.get(name)
+
+    def time(self, name: str, default_ns: int) -> int:
+        """A time in UTC nanoseconds."""
+        return parse_time(self.get(name), name) if self.get(name) else default_ns
+
+    def range(self, back_ns: int = HOUR_NS) -> tuple[int, int]:
+        """`start` and `end`; by default the last hour, or `since`."""
+        end = self.time("end", self.now_ns)
+        if self.get("since"):
+            back_ns = parse_span(self.get("since"), "since")
+        start = self.time("start", max(min(end, self.now_ns) - back_ns, 0))
+        if end < start:
+            raise QueryError(f"end={self.get('end')[:64]} is before start={self.get('start')[:64]}")
+        return start, end
+
+    def limit(self) -> int:
+        """Lines wanted, 100 by default."""
+        text = self.get("limit") or "100"
+        if not text.isascii() or not text.isdigit() or len(text) > 9:
+            raise QueryError(f"limit={text[:32]!r} is no number from 1 to {limits.QUERY_ROWS}")
+        return int(text)
+
+    def forward(self) -> bool:
+        """The direction, backward by default."""
+        text = (self.get("direction") or "backward").lower()
+        if text not in ("forward", "backward"):
+            raise QueryError(f"direction={text[:32]!r} is neither forward nor backward")
+        return text == "forward"
+
+    def categorize(self) -> bool:
+        """Whether the client wants structured metadata apart from labels."""
+        flags = self.request.headers.get("x-loki-response-encoding-flags", "")
+        return loki.CATEGORIZE in [flag.strip() for flag in flags.split(",")]
+
+
+async def form_of(request: Request) -> QueryParams | None:
+    """The fields of a posted form. Raises QueryError when it is too large."""
+    kind = request.headers.get("content-type", "")
+    if request.method != "POST" or not kind.startswith("application/x-www-form-urlencoded"):
+        return None
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > 4 * limits.QUERY_TEXT_BYTES:
+        raise QueryError(f"a form needs a Content-Length up to {4 * limits.QUERY_TEXT_BYTES} bytes")
+    body = await request.body()
+    if body.count(b"&") >= FORM_FIELDS:
+        raise QueryError(f"the form has more than {FORM_FIELDS} fields")
+    return QueryParams(body)

@@ -1,0 +1,108 @@
+"""The tables of metrics: narrow samples, and the labels of each series once.
+
+The files are decoded once, into a table in memory. From there the series go first: after a crash
+between the two a series may have no samples, but no sample is without its series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tailrace.core.frame import Frame, Header
+from tailrace.store import decode, schema, sql
+from tailrace.store.logs import LogTable
+
+_SAMPLE = (
+    "time Int64, name LowCardinality(String), value Float64, kind LowCardinality(String), "
+    "unit LowCardinality(String), attributes Map(LowCardinality(String), String)"
+)
+_SETTINGS = (
+    "input_format_parallel_parsing=0, input_format_skip_unknown_fields=1, "
+    # As for logs: a line that the engine refuses shows in the count of its frame.
+    "input_format_allow_errors_num=1000000000, "
+    # Small blocks: the labels of a block are held three times while they are sorted.
+    "max_block_size=8192, min_insert_block_size_rows=8192, max_insert_threads=1"
+)
+# Of a resource what changes when its process starts again, or says how the data travelled.
+NO_LABELS = ("process.", "log.", "sampling.", "telemetry.")
+_HOUR_MS = 3_600_000
+
+
+class SampleTable(LogTable):
+    """One table of samples (`samples` or `bulk_samples`), which makes a `LogTable`'s promises.
+
+    Not shared between tasks: its inserts pass through one table in memory.
+    """
+
+    def _statements(self, directory: Path, frames: Sequence[Frame]) -> list[str]:
+        arriving = f"arriving_{self._table}"
+        headers = [frame.header for frame in frames]
+        return [
+            f"TRUNCATE TABLE {arriving}",
+            statement(directory, headers, arriving),
+            *parting(self._table),
+        ]
+
+
+def labels(header: Header) -> dict[str, str]:
+    """What of a frame's resource becomes labels of its series."""
+    return {
+        key: value
+        for key, value in header.resource.items()
+        if value and not key.startswith(NO_LABELS)
+    }
+
+
+def statement(directory: Path, headers: Sequence[Header], table: str) -> str:
+    """INSERT of the files of these frames into `table`, decoded and with their fingerprints."""
+    files = sql.text(f"{directory}/{{1..{len(headers)}}}.zst")
+    own = decode.lookup([sql.text_map(labels(header)) for header in headers])
+    # A label without a value is no label, and labels have no order: either makes one series two.
+    whole = f"mapSort(mapUpdate({own}, mapFilter((k, v) -> v != '', attributes)))"
+    identity = decode.identity(headers)
+    columns = {
+        **{name: identity[name] for name in ("Tenant", "IngestTime", "Source", "Epoch", "Seq")},
+        "MetricName": "name",
+        "Labels": f"{whole} AS labels",
+        "Fingerprint": f"sipHash64({identity['Tenant']}, name, labels)",
+        "Timestamp": "fromUnixTimestamp64Milli(intDiv(time, 1000000), 'UTC')",
+        "Value": "value",
+        "Kind": "if(kind = '', 'gauge', kind)",
+        "Unit": "unit",
+    }
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)})\nWITH {decode.FRAME_NUMBER}\n"
+        f"SELECT {', '.join(columns.values())}\n"
+        f"FROM file({files}, JSONEachRow, {sql.text(_SAMPLE)}, 'zstd')\n"
+        f"WHERE time > 0 AND name != ''\nSETTINGS {_SETTINGS}"
+    )
+
+
+def parting(table: str) -> list[str]:
+    """What parts decoded samples into series and rows of `table`."""
+    arriving = f"arriving_{table}"
+    names = ", ".join(schema.SAMPLE_NAMES)
+    return [
+        _new_series(arriving),
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM {arriving} "
+        "SETTINGS max_partitions_per_insert_block=0",
+        f"TRUNCATE TABLE {arriving}",
+    ]
+
+
+def _new_series(arriving: str) -> str:
+    """INSERT of the series that are not known for the hour of a sample."""
+    hour = (
+        f"fromUnixTimestamp64Milli(intDiv(toUnixTimestamp64Milli(Timestamp), {_HOUR_MS}) "
+        f"* {_HOUR_MS}, 'UTC')"
+    )
+    return (
+        "INSERT INTO series SELECT Tenant, MetricName, Fingerprint, anyLast(Kind), anyLast(Unit), "
+        "any(Labels), min(hour), max(hour)\n"
+        f"FROM (SELECT *, {hour} AS hour FROM {arriving})\n"
+        "WHERE (Fingerprint, hour) NOT IN (SELECT Fingerprint, LastSeen FROM series "
+        f"WHERE LastSeen >= (SELECT min(Timestamp) - toIntervalHour(1) FROM {arriving}) "
+        f"AND Fingerprint IN (SELECT Fingerprint FROM {arriving}))\n"
+        "GROUP BY Tenant, MetricName, Fingerprint"
+    )

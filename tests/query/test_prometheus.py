@@ -1,0 +1,189 @@
+"""The Prometheus routes answer in the shapes that its clients read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from tailrace.core.clock import ManualClock
+from tailrace.core.errors import StoreError
+from tailrace.core.metrics import Metrics
+from tailrace.query.prometheus import routes
+from tailrace.query.service import QueryService
+
+from .conftest import BASE_S, SECOND
+
+NOW_S = BASE_S + 60
+CPU = {"__name__": "system_cpu", "cpu": "0", "host_name": "h"}
+
+
+def ask(
+    engine: Any, tenant: str, path: str, method: str = "GET", metrics: Metrics | None = None,
+    **options: Any,
+) -> httpx.Response:  # fmt: skip
+    service = QueryService(engine, metrics, ManualClock(NOW_S * SECOND), timeout_s=5)
+    app = Starlette(routes=routes(service, lambda connection: tenant))
+
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, f"/api/v1/{path}", **options)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def tenant(engine: Any) -> str:
+    name: str = engine.tenant()
+    points = [(t, t / 10) for t in range(0, 70, 10)]
+    cpu = ("system.cpu", {"cpu": "0", "host.name": "h"}, points)
+    engine.load_samples(name, [cpu], "counter", "s")
+    engine.load_samples(name, [("up", {"job": "a"}, [(60, 1)]), ("up", {"job": "b"}, [(0, "nan")])])
+    return name
+
+
+def test_an_instant_query_gives_a_vector_at_its_time(engine: Any, tenant: str) -> None:
+    answer = ask(engine, tenant, "query", params={"query": 'system_cpu{cpu="0"}'})
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == {
+        "status": "success",
+        "data": {"resultType": "vector", "result": [{"metric": CPU, "value": [NOW_S, "6"]}]},
+    }
+    params = {"query": 'system_cpu{cpu="0"}', "time": f"{BASE_S}.5004"}
+    data = ask(engine, tenant, "query", params=params).json()["data"]
+    assert data["result"] == [{"metric": CPU, "value": [BASE_S + 0.5, "0"]}]
+
+
+def test_a_range_query_gives_a_matrix_without_gaps_filled(engine: Any, tenant: str) -> None:
+    form = {"query": "up", "start": f"{BASE_S - 10}", "end": "2026-01-01T00:01:00Z", "step": "30s"}
+    data = ask(engine, tenant, "query_range", "POST", data=form).json()["data"]
+    values = [[BASE_S + 20, "NaN"], [BASE_S + 50, "NaN"]]
+    result = [{"metric": {"__name__": "up", "job": "b"}, "values": values}]
+    assert data == {"resultType": "matrix", "result": result}
+
+
+def test_a_rate_is_asked_for_with_a_step_in_seconds(engine: Any, tenant: str) -> None:
+    params = {"query": "sum by (cpu) (rate(system_cpu[30s]))", "step": "20",
+              "start": f"{BASE_S + 20}", "end": f"{BASE_S + 60}"}  # fmt: skip
+    data = ask(engine, tenant, "query_range", params=params).json()["data"]
+    [one] = data["result"]
+    assert one["metric"] == {"cpu": "0"}
+    assert [time for time, _ in one["values"]] == [BASE_S + 20, BASE_S + 40, BASE_S + 60]
+    assert [float(value) for _, value in one["values"]][1:] == pytest.approx([0.1, 0.1])
+
+
+def test_grafanas_health_check(engine: Any, tenant: str) -> None:
+    data = ask(engine, tenant, "query", "POST", data={"query": "1+1", "time": "4"}).json()["data"]
+    assert data == {"resultType": "scalar", "result": [4, "2"]}
+    params = {"query": "1+1", "start": "0", "end": "1", "step": "1"}
+    data = ask(engine, tenant, "query_range", params=params).json()["data"]
+    assert data["result"] == [{"metric": {}, "values": [[0, "2"], [1, "2"]]}]
+
+
+def test_series_labels_values_and_metadata(engine: Any, tenant: str) -> None:
+    def data(path: str, **params: Any) -> Any:
+        named = {name.replace("match", "match[]"): value for name, value in params.items()}
+        answer = ask(engine, tenant, path, params=named)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    assert data("series", match='{host_name="h"}') == [CPU]
+    stored = {"__name__": "system.cpu", "cpu": "0", "host.name": "h"}
+    assert data("series", match='{"system.cpu"}') == [stored]
+    assert len(data("series", match=["up", "system_cpu"])) == 3
+    assert data("labels") == ["__name__", "cpu", "host_name", "job"]
+    assert data("labels", match="up") == ["__name__", "job"]
+    assert data("label/__name__/values") == ["system_cpu", "up"]
+    assert data("label/job/values") == ["a", "b"]
+    assert data("label/job/values", limit=1) == ["a"]
+    assert data("label/host_name/values") == data("label/host.name/values") == ["h"]
+    assert data("label/host.name/values", match="system_cpu") == ["h"]
+    assert data("label/nothing/values") == []
+    early = {"start": BASE_S - 90_000, "end": BASE_S - 80_000}
+    assert data("labels", **early) == data("label/job/values", **early) == []
+    assert data("series", match="up", **early) == []
+    assert data("metadata") == {
+        "system_cpu": [{"type": "counter", "unit": "s", "help": ""}],
+        "up": [{"type": "gauge", "unit": "", "help": ""}],
+    }
+    assert list(data("metadata", metric="system_cpu")) == ["system_cpu"]
+    assert list(data("metadata", limit=1)) == ["system_cpu"]
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "says"),
+    [
+        ("query", {}, "query is missing"),
+        ("query", {"query": "up * 2"}, "supported are selectors"),
+        ("query", {"query": "up{"}, "1:4"),
+        ("query", {"query": "up", "time": "noon"}, "time"),
+        ("query", {"query": '{a=~".*"}'}, "empty value"),
+        ("query", {"query": 'up{a=~"("}'}, "RE2"),
+        ("query_range", {"query": "up", "start": "1", "end": "2"}, "step is missing"),
+        ("query_range", {"query": "up", "end": "2", "step": "1"}, "start is missing"),
+        ("query_range", {"query": "up", "start": "2", "end": "1", "step": "1"}, "before"),
+        ("query_range", {"query": "up", "start": "1", "end": "2", "step": "0"}, "step"),
+        ("query_range", {"query": "up", "start": "1", "end": "2", "step": "0.0001"}, "millisecond"),
+        ("query_range", {"query": "up", "start": "0", "end": "99999", "step": "1"}, "QUERY_STEPS"),
+        ("series", {}, "match[]"),
+        ("series", {"match[]": "rate(up[5m])"}, "no function here"),
+        ("labels", {"limit": "many"}, "limit"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_is_bad_data(
+    engine: Any, path: str, params: dict[str, str], says: str
+) -> None:
+    metrics = Metrics()
+    answer = ask(engine, "none", path, metrics=metrics, params=params)
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["errorType"]) == (400, "error", "bad_data")
+    assert says in body["error"] and set(body) == {"status", "errorType", "error"}
+    assert metrics.get("tailrace_query_rejected_total", "QueryError") == 1
+
+
+@pytest.mark.parametrize("path", ["labels", "label/job/values", "metadata"])
+def test_a_list_that_is_too_long_is_refused_rather_than_cut(
+    engine: Any, tenant: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrace.core.limits.QUERY_SERIES_SUMMED", 1)
+    answer = ask(engine, tenant, path)
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert "QUERY_SERIES_SUMMED" in answer.json()["error"]
+
+
+class Failing:
+    """An engine that raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def rows(self, *args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (StoreError("Code: 159. Timeout exceeded", 159), 503, "timeout"),
+        (StoreError("Code: 241. Memory limit exceeded", 241), 500, "internal"),
+    ],
+)
+def test_an_engine_that_fails_is_named_as_prometheus_would(
+    error: Exception, status: int, kind: str
+) -> None:
+    answer = ask(Failing(error), "none", "query", params={"query": "up"})
+    assert (answer.status_code, answer.json()["errorType"]) == (status, kind)
+
+
+def test_more_queries_than_there_is_room_for_are_told_to_wait(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrace.core.limits.QUERIES_IN_FLIGHT", 0)
+    monkeypatch.setattr("tailrace.core.limits.QUERY_WAIT_S", 0.01)
+    answer = ask(engine, "none", "query", params={"query": "up"})
+    assert (answer.status_code, answer.json()["errorType"]) == (429, "unavailable")
+    assert answer.headers["retry-after"] == "2"
