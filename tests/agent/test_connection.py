@@ -163,7 +163,7 @@ def test_a_short_body_leaves_the_connection_usable() -> None:
 
     with listening(talk) as url:
         found = Connection(urlsplit(url), None)
-        assert found.request("GET", "/ready") == Answer(200)
+        assert found.request("GET", "/ready") == Answer(200, None, b"abc")
         assert found.usable
-        assert found.request("GET", "/ready") == Answer(200)
+        assert found.request("GET", "/ready") == Answer(200, None, b"abc")
         found.close()

@@ -23,7 +23,7 @@ from tailrace.agent.condition import Condition
 from tailrace.agent.credentials import Tls, Token
 from tailrace.agent.entries import Note
 from tailrace.agent.feeders import feeders, journals
-from tailrace.agent.gateways import Gateways, targets
+from tailrace.agent.gateways import Gateways, Target, targets
 from tailrace.agent.intake import Feeder, Finite
 from tailrace.agent.losses import Loss, Losses
 from tailrace.agent.pacing import Pacing
@@ -53,16 +53,12 @@ class Agent:
     def __init__(self, settings: AgentSettings, clock: Clock, metrics: Metrics) -> None:
         directory = Path(settings.directory)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        gateways = targets(settings.gateways)
-        token = Token(settings.token, settings.token_file)
-        tls = Tls(settings.tls_ca, settings.tls_cert, settings.tls_key)
-        if any(target.url.scheme == "https" for target in gateways):
-            tls.context()
+        gateways, token, tls = _delivery(settings)
         self._lock = _lock(directory)
         checkpoints = Checkpoints(directory)
         self.losses = Losses(directory, metrics)
         spool = Spool(directory / "spool", settings.spool_bounds, metrics, self.losses, clock)
-        state = recover(checkpoints, spool, clock)
+        state = recover(checkpoints, spool, clock, settings.resource.get("host.id", ""))
         self._spool = spool
         nearest = Gateways(gateways, clock, state.source, settings.zone, settings.region)
         sender = Sender(nearest, token, tls)
@@ -216,10 +212,28 @@ class Agent:
             os.close(self._lock)
 
 
-def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock) -> State:
-    """The state after everything that the spool holds, durable. Raises OSError."""
+def _delivery(settings: AgentSettings) -> tuple[list[Target], Token, Tls]:
+    """Where frames go, and with what. Raises ConfigError."""
+    gateways = targets(settings.gateways)
+    token = Token(settings.token, settings.token_file)
+    tls = Tls(settings.tls_ca, settings.tls_cert, settings.tls_key)
+    if any(target.url.scheme == "https" for target in gateways):
+        tls.context()
+    return gateways, token, tls
+
+
+def _new_source() -> str:
+    return f"agent-{uuid.uuid4().hex[:12]}"
+
+
+def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock, machine: str = "") -> State:
+    """The state after everything that the spool holds, durable. Raises OSError.
+
+    A directory that was copied from another `machine` gets a new name: under the old one its
+    frames would be taken for the other's.
+    """
     loaded = checkpoints.load()
-    state = loaded.state or State(f"agent-{uuid.uuid4().hex[:12]}", clock.wall_ns())
+    state = loaded.state or State(_new_source(), clock.wall_ns())
 
     def apply(note: Note) -> None:
         if not note.more:
@@ -234,6 +248,11 @@ def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock) -> State:
         state.epoch = max(state.epoch + 1, clock.wall_ns())
         state.next_seq = 1
         _log.warning("agent state was damaged; a new epoch begins", extra={"epoch": state.epoch})
+    if machine and state.machine != machine:
+        if state.machine:
+            state.source = _new_source()
+            _log.warning("the directory is from another machine", extra={"source": state.source})
+        state.machine = machine
     checkpoints.save(state)
     spool.release(state.next_entry)
     return state

@@ -51,7 +51,8 @@ class State(msgspec.Struct):
     `epoch` and `next_seq` number the frames, `next_entry` the entries of the spool; every entry
     of the hot lane below `acked`, and of the bulk lane below `acked_bulk`, is with the gateway or
     given up. `patterns`: inputs that have been started before. `finished`: files that were read to
-    their end and are gone, the last of many; they may come again, compressed.
+    their end and are gone, the last of many; they may come again, compressed. `machine`: where
+    it was written, as `host.id`; empty where there is none.
     """
 
     source: str
@@ -64,6 +65,7 @@ class State(msgspec.Struct):
     finished: list[Mark] = []
     cursors: dict[str, Mark] = {}
     acked_bulk: int = 1
+    machine: str = ""
 
     def cover(self, key: str, mark: Mark) -> None:
         """The source `key` is taken up to `mark`."""

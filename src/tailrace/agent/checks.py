@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from tailrace.agent.events import events_of
 from tailrace.agent.inputs import (
     AnyInput,
+    Files,
     HostInput,
     PrometheusInput,
     RedisInput,
@@ -45,6 +47,12 @@ def check_files(entry: AnyInput, key: str) -> None:
     for name in ("token_file", "password_file"):
         if path := getattr(entry, name, ""):
             secret(path, f"{key}.{name}")
+
+
+def _files(entry: Files, key: str) -> None:
+    if not entry.paths:
+        raise ConfigError(f"{key}.paths: name at least one path")
+    events_of(entry, f"{key}.")
 
 
 def _prometheus(entry: PrometheusInput, key: str) -> None:
@@ -138,6 +146,7 @@ def _path(text: str, key: str) -> None:
 
 
 _CHECKS: Mapping[type, Callable[[Any, str], None]] = {
+    Files: _files,
     PrometheusInput: _prometheus,
     RestInput: _rest,
     HostInput: _host,

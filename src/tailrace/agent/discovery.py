@@ -24,6 +24,11 @@ class Discovery:
         self.inputs = inputs
         self._never = tuple(os.path.realpath(path) for path in never)
 
+    @property
+    def folders(self) -> set[str]:
+        """The folders that the paths of the inputs begin with."""
+        return {_fixed(pattern) for source in self.inputs for pattern in source.paths}
+
     def paths(self) -> Iterator[tuple[str, Files]]:
         """Every path that an input names just now, in order of the inputs."""
         for source in self.inputs:

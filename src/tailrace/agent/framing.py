@@ -11,12 +11,13 @@ import zstandard
 
 from tailrace.agent.checkpoints import State
 from tailrace.agent.inputs import Input, LogInput
+from tailrace.agent.sampling import Sampler, Split, sampler_of
 from tailrace.agent.source import Buffer, Piece
 from tailrace.agent.spool import Entry, Note
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.errors import InputError
-from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints
+from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints, Lane
 from tailrace.core.payload import ZSTD_LEVEL
 from tailrace.wire import frames, lines, records
 from tailrace.wire.content import Content
@@ -37,67 +38,148 @@ class Framer:
         self._state = state
         self._clock = clock
         self._machine = resource
+        self._samplers: dict[int, Sampler | None] = {}
         self._compressor = zstandard.ZstdCompressor(compression_params=_ZSTD)
         self.rewind()
 
     def rewind(self) -> None:
         """Number on from what is kept."""
         self._seq = self._state.next_seq
-        self._entry = self._state.next_entry
+        self._entry_number = self._state.next_entry
 
-    def frame(
-        self, piece: Piece, source: Input, key: str
-    ) -> tuple[Entry | None, Mapping[str, int]]:
-        """An entry of these whole lines, and what was repaired, by reason.
+    def frame(self, piece: Piece, source: Input, key: str) -> Framed:
+        """Entries of these whole rows: one, or more for a sampled input; none of blank lines.
 
-        No entry when there is no line but blank ones.
         Records that are not valid JSON travel as lines: nothing is lost, and a person sees why.
         """
         checked = _checked(piece)
         if checked is None:
-            return None, {}
-        after = piece.after
-        resource, left_out = self._resource(source, piece.resource, checked.rows)
+            return Framed([], 0, {}, {})
+        sampler = self._sampler(source)
+        parts, dropped = [_Part(Lane.BOTH, 1, checked.data, checked.rows)], dict[str, int]()
+        if sampler and checked.codec is not Codec.OTLP:
+            assert isinstance(source, LogInput)
+            salt = xxhash.xxh3_64_intdigest(b"%d" % self._seq, self._state.epoch)
+            found = sampler.split(checked.data, checked.rows, checked.codec, checked.hints, salt)
+            parts, dropped = _lanes(found, sampler.weight, source.archive)
+        rows = max((part.rows for part in parts), default=0)
+        resource, left_out = self._resource(source, piece, rows, sampler)
+        entries = [
+            self._entry(piece, checked, part, resource, key, more=part is not parts[-1])
+            for part in parts
+        ]
+        repaired = {**checked.repaired, "attributes": left_out} if left_out else checked.repaired
+        return Framed(entries, checked.rows - dropped.get("filtered", 0), repaired, dropped)
+
+    def _sampler(self, source: Input) -> Sampler | None:
+        if id(source) not in self._samplers:
+            self._samplers[id(source)] = (
+                sampler_of(source) if isinstance(source, LogInput) else None
+            )
+        return self._samplers[id(source)]
+
+    def _entry(
+        self,
+        piece: Piece,
+        checked: _Checked,
+        part: _Part,
+        resource: dict[str, str],
+        key: str,
+        more: bool,
+    ) -> Entry:
         header = Header(
             tenant="default",  # the gateway puts the credential's tenant here
             source=self._state.source,
             epoch=self._state.epoch,
             seq=self._seq,
-            rows=checked.rows,
-            bytes=len(checked.data),
-            checksum=xxhash.xxh3_64_intdigest(checked.data),
+            rows=part.rows,
+            bytes=len(part.data),
+            checksum=xxhash.xxh3_64_intdigest(part.data),
             received_ns=self._clock.wall_ns(),
+            lane=part.lane,
             signal=piece.signal,
             codec=checked.codec,
             hints=checked.hints,
+            weight=part.weight,
             resource=resource,
         )
-        payload = self._compressor.compress(checked.data)
+        payload = self._compressor.compress(part.data)
         wire = frames.encode([Frame(header, payload)])[len(frames.MAGIC) :]
-        note = Note(self._entry, self._state.epoch, self._seq, checked.rows, key, after)
+        note = Note(
+            self._entry_number,
+            self._state.epoch,
+            self._seq,
+            part.rows,
+            key,
+            piece.after,
+            part.lane,
+            more,
+        )
         self._seq += 1
-        self._entry += 1
-        repaired = {**checked.repaired, "attributes": left_out} if left_out else checked.repaired
-        return Entry(note, wire), repaired
+        self._entry_number += 1
+        return Entry(note, wire)
 
     def _resource(
-        self, source: Input, of_piece: Mapping[str, str], rows: int
+        self, source: Input, piece: Piece, rows: int, sampler: Sampler | None
     ) -> tuple[dict[str, str], int]:
         """What a gateway takes for so many rows, and how much was left out: the machine's first."""
         named = {"service.name": source.service} if source.service else {}
         if isinstance(source, LogInput) and source.threshold:
             named["log.threshold"] = source.threshold
+        if sampler and sampler.threshold:
+            named["sampling.threshold"] = sampler.threshold
         found: dict[str, str] = {}
-        for layer in (source.resource, named, of_piece, self._machine):
+        for layer in (source.resource, named, piece.resource, self._machine):
             for key, value in layer.items():
                 found.setdefault(_text(key)[:_KEY_BYTES], _text(value)[: _VALUE_BYTES // 4])
+        most = frames.REPEATED_BYTES[piece.signal]
         size, kept = 0, dict[str, str]()
         for key, value in found.items():
             size += len(key) + len(value)
-            if size * rows > limits.REPEATED_BYTES or len(kept) == limits.RESOURCE_ATTRIBUTES:
+            if size * rows > most or len(kept) == limits.RESOURCE_ATTRIBUTES:
                 break
             kept[key] = value
         return kept, len(found) - len(kept)
+
+
+class Framed(NamedTuple):
+    """`entries` of one piece of `rows` rows; what was `repaired` and `dropped`, by reason."""
+
+    entries: list[Entry]
+    rows: int
+    repaired: Mapping[str, int]
+    dropped: Mapping[str, int]
+
+
+class _Part(NamedTuple):
+    """What of a piece goes to one lane, each row standing for `weight`."""
+
+    lane: Lane
+    weight: int
+    data: Buffer
+    rows: int
+
+
+def _lanes(found: Split, weight: int, archive: bool) -> tuple[list[_Part], dict[str, int]]:
+    """What of a split piece goes where, and the rows that go nowhere, by reason.
+
+    Without `archive` both lanes get the same.
+    """
+    dropped = {"filtered": found.dropped_rows}
+    if found.whole:
+        parts = [_Part(Lane.BOTH, 1, found.rest, found.rest_rows)]
+    else:
+        lane = Lane.HOT if archive else Lane.BOTH
+        parts = [
+            _Part(lane, 1, found.kept, found.kept_rows),
+            _Part(lane, weight, found.sampled, found.sampled_rows),
+        ]
+        if archive:
+            parts.append(_Part(Lane.BULK, 1, found.rest, found.rest_rows))
+        else:
+            dropped["sampled"] = found.out_rows
+    counts = {reason: count for reason, count in dropped.items() if count}
+    return [part for part in parts if part.rows], counts
 
 
 class _Checked(NamedTuple):
@@ -113,20 +195,20 @@ class _Checked(NamedTuple):
 def _checked(piece: Piece) -> _Checked | None:
     if piece.checked or (piece.codec is Codec.LINES and _is_plain(piece.data)):
         return _Checked(piece.data, piece.rows, piece.codec, piece.hints)
-    content = _content(bytes(piece.data), piece.codec)
+    content = _content(bytes(piece.data), piece)
     if content is None:
         return None
     return _Checked(content.data, content.rows, content.codec, content.hints, content.repaired)
 
 
-def _content(data: bytes, codec: Codec) -> Content | None:
-    if codec is Codec.RECORDS:
+def _content(data: bytes, piece: Piece) -> Content | None:
+    if piece.codec is Codec.RECORDS:
         try:
-            return records.decode(data)
+            return records.decode(data, piece.hints)
         except InputError:
             pass
     try:
-        return lines.decode(data)
+        return lines.decode(data, newline=piece.hints.newline)
     except InputError:
         return None
 

@@ -14,18 +14,22 @@ from typing import NamedTuple
 
 from tailrace.agent.activity import Activity
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
-from tailrace.agent.framing import Framer
+from tailrace.agent.framing import Framed, Framer
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.source import Piece, Source
 from tailrace.agent.spool import Entry, Spool
 from tailrace.agent.tail import Tail
 from tailrace.agent.tailed import NotText, TailedFile, Truncated
+from tailrace.agent.wake import Wake
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
 from tailrace.core.metrics import Metrics
 
 _log = log.get("agent")
 LOOK_INTERVAL_S = 1.0
+# Looking for files and at them takes at most one part of so many of the time.
+ROUND_SHARE = 50
+MOMENT_S = 0.005
 SAVE_INTERVAL_S = 1.0
 FAILURE_S = 1.0
 # One fdatasync for this many chunks or compressed bytes, whichever is first.
@@ -40,7 +44,8 @@ class _Taken(NamedTuple):
     origin: TailedFile | Source
     after: Mark
     size: int
-    entry: Entry | None
+    rows: int
+    entries: Sequence[Entry]
     repaired: Counter[str]
     dropped: Mapping[str, int]
 
@@ -74,20 +79,21 @@ class Reader:
         self._framer = Framer(state, clock, settings.resource)
         self._buffer = bytearray()
         self._batch: list[_Taken] = []
-        self._batch_bytes = 0
-        self._chunks = 0
+        self._batch_bytes = self._batch_entries = self._chunks = 0
         self._saved = (state.next_entry, state.acked, state.acked_bulk)
         self._saved_s = clock.monotonic_s()
         self._looked_s = float("-inf")
+        self._look_interval_s = LOOK_INTERVAL_S
+        self._round_s = 0.0
+        self._took = False
         self._changed = False
         self.stop = threading.Event()
-        self.wake = threading.Event()
+        self.wake = Wake()
 
     def run(self) -> None:
         """The thread's main function."""
         while True:
             stopping = self.stop.is_set()
-            self.wake.clear()
             try:
                 busy = self.round(stopping)
             except Exception as error:
@@ -96,17 +102,24 @@ class Reader:
             if stopping:
                 break
             if not busy:
-                self.wake.wait(self._settings.poll_interval_s)
+                self._rest()
         self._activity.end()
         self._tail.close()
+        self.wake.close()
         for source in self._sources:
             source.close()
+
+    def _rest(self) -> None:
+        """Looking at thousands of files takes a while, so it is done less often then."""
+        longest_s = max(self._settings.poll_interval_s, self._round_s * ROUND_SHARE)
+        # What comes in small parts is worth waiting for company; a moment more than a file waits.
+        quiet_s = self._settings.flush_interval_s + MOMENT_S if self._took else 0.0
+        self.wake.rest(quiet_s, max(longest_s, quiet_s))
 
     def round(self, hurry: bool = False) -> bool:
         """Look, read for at most a second, save. True when there may be more to read now."""
         now_s = self._clock.monotonic_s()
-        if hurry or now_s - self._looked_s >= LOOK_INTERVAL_S:
-            self._looked_s = now_s
+        if hurry or now_s - self._looked_s >= self._look_interval_s:
             begun = [source for source in self._sources if source.begin(now_s)]
             for source in begun:
                 self._state.cover(source.key, source.mark)
@@ -114,8 +127,12 @@ class Reader:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
+            self.wake.watch(self._tail.folders)
+            self._looked_s = self._clock.monotonic_s()
+            self._look_interval_s = max(LOOK_INTERVAL_S, (self._looked_s - now_s) * ROUND_SHARE)
         if self._activity.wanted:
             self._measure(now_s)
+        self._took = False
         more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
@@ -150,7 +167,11 @@ class Reader:
 
     def _read(self, now_s: float, hurry: bool) -> bool:
         """Chunks of the files in turn. True when it ended before all were read to their end."""
-        waiting = deque(self._tail.ready(now_s, hurry)) if self._has_room() else deque()
+        waiting: deque[TailedFile] = deque()
+        if self._has_room():
+            began_s = self._clock.monotonic_s()
+            waiting.extend(self._tail.ready(now_s, hurry))
+            self._round_s = self._clock.monotonic_s() - began_s
         while waiting:
             if not self._has_room():
                 return False
@@ -166,7 +187,7 @@ class Reader:
     def _take(self, file: TailedFile, now_s: float) -> bool:
         """One chunk of a file into the batch; False when there was none."""
         try:
-            piece = file.read(self._settings.read_bytes, self._buffer)
+            piece = file.read(self._settings.read_bytes, self._buffer, now_s)
         except NotText:
             self._tail.drop(file, "is not text", now_s)
             return False
@@ -192,26 +213,32 @@ class Reader:
 
     def _keep(self, origin: TailedFile | Source, piece: Piece) -> None:
         """A piece into the batch."""
-        entry, repaired = None, Counter(piece.repaired)
+        self._took = True
+        framed = Framed([], 0, {}, {})
         if piece.data:
-            entry, more = self._framer.frame(piece, origin.input, origin.key)
-            repaired.update(more)
-        taken = _Taken(origin, piece.after, len(piece.data), entry, repaired, piece.dropped)
+            framed = self._framer.frame(piece, origin.input, origin.key)
+        repaired = Counter(piece.repaired) + Counter(framed.repaired)
+        dropped = Counter(piece.dropped) + Counter(framed.dropped)
+        size = len(piece.data)
+        taken = _Taken(origin, piece.after, size, framed.rows, framed.entries, repaired, dropped)
         self._batch.append(taken)
-        self._batch_bytes += len(entry.frame) if entry else 0
-        self._chunks += len(piece.data) > self._settings.read_bytes // 2
+        self._batch_entries += len(framed.entries)
+        self._batch_bytes += sum(len(entry.frame) for entry in framed.entries)
+        self._chunks += size > self._settings.read_bytes // 2
 
     def _full(self) -> bool:
         return (
             self._chunks >= BATCH_CHUNKS
+            or self._batch_entries >= BATCH_ENTRIES
             or len(self._batch) >= BATCH_ENTRIES
             or self._batch_bytes >= BATCH_BYTES
         )
 
     def _commit(self) -> None:
         """Spool the batch, then let the marks cover it. Raises OSError with nothing kept."""
-        batch, self._batch, self._batch_bytes, self._chunks = self._batch, [], 0, 0
-        entries = [taken.entry for taken in batch if taken.entry]
+        batch = self._batch
+        self._clear()
+        entries = [entry for taken in batch for entry in taken.entries]
         if entries:
             try:
                 self._spool.append(entries)
@@ -221,7 +248,7 @@ class Reader:
             self._state.next_entry = entries[-1].note.entry + 1
             self._state.next_seq = entries[-1].note.seq + 1
         for taken in batch:
-            self._changed |= taken.entry is None
+            self._changed |= not taken.entries
             taken.origin.commit(taken.after)
             self._state.cover(taken.origin.key, taken.after)
         self._count(batch)
@@ -234,15 +261,18 @@ class Reader:
             file.reset()
         for source in self._sources:
             source.reset()
-        self._batch, self._batch_bytes, self._chunks = [], 0, 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._batch = []
+        self._batch_bytes = self._batch_entries = self._chunks = 0
 
     def _count(self, batch: list[_Taken]) -> None:
         add = self._metrics.add
-        add("tailrace_agent_lines_total", sum(t.entry.note.rows for t in batch if t.entry))
+        add("tailrace_agent_lines_total", sum(t.rows for t in batch))
         add("tailrace_agent_bytes_total", sum(t.size for t in batch))
         for taken in batch:
-            rows = taken.entry.note.rows if taken.entry else 0
-            self._activity.took(taken.origin.input, rows, taken.size)
+            self._activity.took(taken.origin.input, taken.rows, taken.size)
             for reason, count in taken.dropped.items():
                 add("tailrace_agent_dropped_total", count, reason)
             add("tailrace_agent_lines_cut_total", taken.repaired.pop("line_length", 0))

@@ -20,6 +20,7 @@ from tailrace.agent import fingerprint
 from tailrace.agent.checkpoints import Mark, State
 from tailrace.agent.contents import Content, is_packed, open_content
 from tailrace.agent.discovery import Discovery, excluded, key_of, related, relatives, rotated
+from tailrace.agent.events import events_of
 from tailrace.agent.fingerprint import Kin
 from tailrace.agent.inputs import Files
 from tailrace.agent.table import FileTable
@@ -71,10 +72,15 @@ class Rotation:
     ) -> None:
         self._state = state
         self._discovery = discovery
+        self._events = {id(source): events_of(source) for source in discovery.inputs}
         self._folders: dict[str, int] = {}  # when a name in them changed last, in ns
         self._table = table
         self._linger_s = linger_s
         self._copies: dict[str, float] = {}  # since when a file looks like a copy
+
+    def file(self, path: str, key: str, source: Files, mark: Mark, now_s: float) -> TailedFile:
+        """A file of an input, from `mark` on."""
+        return TailedFile(path, key, source, mark, now_s, self._events.get(id(source)))
 
     def known(self) -> Known:
         """What is known of the text of files that are tailed, and of others."""
@@ -193,7 +199,7 @@ class Rotation:
             key = key_of(status)
             fits = key not in self._table.files and stat.S_ISREG(status.st_mode)
             if fits and fingerprint.holds(content, content.size(status), mark):
-                self._table.add(TailedFile(path, key, source, mark, now_s), content)
+                self._table.add(self.file(path, key, source, mark, now_s), content)
                 return True
         except OSError as error:
             _log.warning("rotated file not read", extra={"path": path, "why": str(error)})

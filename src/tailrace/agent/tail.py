@@ -7,6 +7,7 @@ for longer) and it has not grown for a while. rotation.py knows what else may ha
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -78,6 +79,12 @@ class Tail:
             self._follow(file, present.get(file.key, []), now_s)
         return self._rotation.seek_missed(now_s) or durable
 
+    @property
+    def folders(self) -> set[str]:
+        """Where something may happen to the files that are there or will be."""
+        tailed = {os.path.dirname(file.place) for file in self.files.values()}  # noqa: PTH120
+        return tailed | self._discovery.folders
+
     def _admit_all(self, unknown: list[tuple[str, str, Files]], now_s: float) -> bool:
         """Those that were read before come first: what they miss may be in the others."""
         durable = False
@@ -126,7 +133,7 @@ class Tail:
         if changed and not begun.offset:
             # What came and went in between was written to after what was read last.
             begun = Mark(begun.path, changed_ns=mark.changed_ns)
-        file = TailedFile(found.path, found.key, found.input, begun, now_s)
+        file = self._rotation.file(found.path, found.key, found.input, begun, now_s)
         file.hole = changed
         self.table.add(file, found.content)
         return changed or begun.offset != mark.offset
@@ -210,7 +217,7 @@ class Tail:
         if (status.st_size, status.st_mtime_ns) == file.seen:
             ended = file.content is not None and file.content.ended
             unfinished = file.final and not (file.present and pending == 0)
-            if not (ended or unfinished or file.held):
+            if not (ended or unfinished or (file.held and file.waited(now_s))):
                 file.ended_s = now_s
                 return False
         elif file.size != status.st_size:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tailrace.agent import fingerprint
 from tailrace.agent.checkpoints import Mark
 from tailrace.agent.contents import Content
+from tailrace.agent.events import Events
 from tailrace.agent.inputs import Files
 from tailrace.agent.source import Buffer, Piece
 from tailrace.core import limits
@@ -43,7 +44,16 @@ class TailedFile:
     `ended_s`: when it was last known to be read to its end.
     """
 
-    def __init__(self, place: str, key: str, source: Files, mark: Mark, now_s: float) -> None:
+    def __init__(
+        self,
+        place: str,
+        key: str,
+        source: Files,
+        mark: Mark,
+        now_s: float,
+        events: Events | None = None,
+    ) -> None:
+        """`events`: of the input, where a row may be several lines."""
         self.place = place
         self.key = key
         self.input = source
@@ -63,6 +73,7 @@ class TailedFile:
         self._text = mark.offset > 0
         self._changed_ns = mark.changed_ns
         self.hole = False
+        self._events = events
         self._codec = Codec.RECORDS if source.codec == "records" else Codec.LINES
         self._resource = {"service.name": Path(mark.path).stem, "log.file.path": mark.path}
 
@@ -83,7 +94,11 @@ class TailedFile:
         self.trail.clear()
         self.reset()
 
-    def read(self, size: int, buffer: bytearray) -> Piece | None:
+    def waited(self, now_s: float) -> bool:
+        """Whether the last lines have waited for more as long as they should."""
+        return now_s - self.grew_s >= self.input.multiline_wait
+
+    def read(self, size: int, buffer: bytearray, now_s: float) -> Piece | None:
         """Up to `size` bytes of whole lines; None when there is nothing new.
 
         They are read into `buffer`, which is used again and again: a fresh megabyte costs more
@@ -92,6 +107,8 @@ class TailedFile:
         Raises NotText, Truncated, OSError.
         """
         assert self.content is not None
+        if self._events and self._events.checked:
+            size = min(size, 2 * limits.LINE_BYTES)  # a record is several times its line
         status = self.content.status()
         length = self.content.size(status)
         if not fingerprint.holds(self.content, length, self.ahead):
@@ -106,7 +123,7 @@ class TailedFile:
             if b"\0" in buffer[:TEXT_BYTES]:
                 raise NotText
             self._text = True
-        piece = self._piece(start, buffer, size)
+        piece = self._piece(start, buffer, size, now_s)
         if piece is not None:
             self.ahead = piece.after
         return piece
@@ -116,7 +133,7 @@ class TailedFile:
         self.ahead = self._after(start, len(data) - len(data.lstrip(b"\0")))
         return self._of(b"", 0, self.ahead)
 
-    def _piece(self, start: Mark, data: bytearray, size: int) -> Piece | None:
+    def _piece(self, start: Mark, data: bytearray, size: int, now_s: float) -> Piece | None:
         assert self.content is not None
         whole = self.final or self.content.ended
         if start.cutting:
@@ -131,26 +148,53 @@ class TailedFile:
             if whole and newline + 1 < len(data):
                 self.seen = None  # what is behind it is a line too
             del data[newline + 1 :]
-            return self._lines(start, data)
+            return self._lines(start, data, whole or self.waited(now_s))
         if len(data) == size:
             head = bytes(data[: limits.LINE_BYTES])
             kept = head[: boundary(head, limits.LINE_BYTES - len(CUT_MARK))]
             after = self._after(start, size, cutting=True)
             return self._of(kept + CUT_MARK + b"\n", 1, after, line_length=1)
         if whole and data:
-            return self._of(data + b"\n", 1, self._after(start, len(data)))
+            return self._rows(start, bytes(data) + b"\n", len(data), 1)
         return None
 
     def _of(self, data: Buffer, rows: int, after: Mark, **repaired: int) -> Piece:
         return Piece(data, rows, after, self._codec, resource=self._resource, repaired=repaired)
 
-    def _lines(self, start: Mark, data: bytearray) -> Piece:
+    def _lines(self, start: Mark, data: Buffer, last: bool) -> Piece | None:
+        """`last`: no line is waited for that may belong to these."""
         rows = data.count(b"\n")
-        if rows <= limits.FRAME_ROWS:
-            return self._of(data, rows, self._after(start, len(data)))
-        self.seen = None
-        part = split(bytes(data))[0]
-        return self._of(part, part.count(b"\n"), self._after(start, len(part)))
+        if rows > limits.FRAME_ROWS:
+            self.seen, last = None, False
+            data = split(bytes(data))[0]
+            rows = data.count(b"\n")
+        self.held = False
+        if self._events and not last:
+            end = self._events.complete(bytes(data))
+            self.held = end < len(data)
+            data = data[:end]
+            if not end:
+                return None
+            rows = data.count(b"\n") if self.held else rows
+        return self._rows(start, data, len(data), rows)
+
+    def _rows(self, start: Mark, data: Buffer, taken: int, lines: int) -> Piece:
+        after = self._after(start, taken)
+        if self._events is None:
+            return self._of(data, lines, after)
+        content = self._events.rows(bytes(data), lines)
+        if content is None:
+            return self._of(b"", 0, after)
+        return Piece(
+            content.data,
+            content.rows,
+            after,
+            content.codec,
+            hints=content.hints,
+            checked=self._events.checked,
+            resource=self._resource,
+            repaired=content.repaired,
+        )
 
     def _after(self, start: Mark, taken: int, cutting: bool = False) -> Mark:
         assert self.content is not None

@@ -208,8 +208,6 @@ def _check_delivery(agent: AgentConfig) -> None:
 
 def _check_inputs(inputs: Sequence[AnyInput]) -> None:
     for number, entry in enumerate(inputs):
-        if isinstance(entry, Files) and not entry.paths:
-            raise ConfigError(f"agent.inputs[{number}].paths: name at least one path")
         if isinstance(entry, CommandInput) and not entry.command:
             raise ConfigError(f"agent.inputs[{number}].command: name a command")
         check_listening(entry, f"agent.inputs[{number}]")

@@ -95,6 +95,8 @@ RELAY_JSON_BYTES = MIB
 LISTENER_CONNECTIONS = 64
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
+# Folders whose changes wake the agent; what happens in others is seen a moment later.
+WATCHED_FOLDERS = 1_000
 # Memory that a compressed file may ask for while it is read: zstd's own limit without --long.
 PACKED_WINDOW_BYTES = 8 * MIB
 # Marks of files that were read whole and are gone: they may come again, compressed.
