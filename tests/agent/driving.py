@@ -15,9 +15,15 @@ from tailrace.agent.reader import Reader
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.spool import Entry, Spool
 from tailrace.core.clock import ManualClock
+from tailrace.core.frame import Frame, Lane
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
 from tailrace.wire import frames
+
+
+def lines_of(frame: Frame) -> list[bytes]:
+    """The rows of a frame."""
+    return expand(frame.payload, frame.header.bytes).split(b"\n")[: frame.header.rows]
 
 
 class Bench:
@@ -39,6 +45,8 @@ class Bench:
         self.lines: list[bytes] = []
         self.seen: set[tuple[int, int]] = set()
         self.resources: list[dict[str, str]] = []
+        self.hot: list[Frame] = []
+        self.bulk: list[Frame] = []
         self._started = False
         self.restart()
 
@@ -65,17 +73,23 @@ class Bench:
         """Time passes, one round; the lines that came."""
         self.clock.advance(seconds)
         self.reader.round()
-        found: list[bytes] = []
-        while entries := self.spool.read(1 << 20, 99):
+        found = [line for frame in self._taken(Lane.HOT) for line in lines_of(frame)]
+        self.lines += found
+        self.bulk += self._taken(Lane.BULK)
+        return found
+
+    def _taken(self, lane: Lane) -> list[Frame]:
+        found: list[Frame] = []
+        while entries := self.spool.read(1 << 20, 99, lane):
             for entry in entries:
                 if (entry.note.epoch, entry.note.seq) in self.seen:
                     continue  # repeated under its own number, as the gateway would know
                 self.seen.add((entry.note.epoch, entry.note.seq))
-                (frame,) = frames.decode(frames.MAGIC + entry.frame)
-                self.resources.append(frame.header.resource)
-                found += expand(frame.payload, frame.header.bytes).splitlines()
-            self.spool.ack(entries[-1].note.entry)
-        self.lines += found
+                found += frames.decode(frames.MAGIC + entry.frame)
+            self.spool.ack(entries[-1].note.entry, lane)
+        if lane is Lane.HOT:
+            self.hot += found
+            self.resources += [frame.header.resource for frame in found]
         return found
 
     def write(self, data: bytes, path: Path | None = None) -> None:
