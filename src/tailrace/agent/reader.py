@@ -82,7 +82,7 @@ class Reader:
         self._batch_bytes = self._batch_entries = self._chunks = 0
         self._saved = (state.next_entry, state.acked, state.acked_bulk)
         self._saved_s = clock.monotonic_s()
-        self._looked_s = float("-inf")
+        self._looked_s = self._watched_s = float("-inf")
         self._look_interval_s = LOOK_INTERVAL_S
         self._round_s = 0.0
         self._took = False
@@ -111,6 +111,9 @@ class Reader:
 
     def _rest(self) -> None:
         """Looking at thousands of files takes a while, so it is done less often then."""
+        if self._watched_s != self._looked_s:
+            self._watched_s = self._looked_s
+            self.wake.watch(self._tail.folders)
         longest_s = max(self._settings.poll_interval_s, self._round_s * ROUND_SHARE)
         # What comes in small parts is worth waiting for company; a moment more than a file waits.
         quiet_s = self._settings.flush_interval_s + MOMENT_S if self._took else 0.0
@@ -127,7 +130,6 @@ class Reader:
                 self._changed = True
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
-            self.wake.watch(self._tail.folders)
             self._looked_s = self._clock.monotonic_s()
             self._look_interval_s = max(LOOK_INTERVAL_S, (self._looked_s - now_s) * ROUND_SHARE)
         if self._activity.wanted:

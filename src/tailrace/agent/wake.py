@@ -11,6 +11,7 @@ import ctypes
 import os
 import select
 import threading
+import weakref
 from collections.abc import Iterable
 
 from tailrace.core import limits, log
@@ -28,24 +29,27 @@ class Wake:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._closed = False
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._folders = _Folders()
+        self._close_event = weakref.finalize(self, os.close, self._event)
+        self._folders: _Folders | None = None
         self._poll = select.poll()
         self._poll.register(self._event, select.POLLIN)
-        self._watching = select.poll()
-        self._watching.register(self._event, select.POLLIN)
-        if self._folders.descriptor >= 0:
-            self._watching.register(self._folders.descriptor, select.POLLIN)
+        self._watching = self._poll
 
     def set(self) -> None:
         """End the rest, or the next one."""
         with self._lock, contextlib.suppress(BlockingIOError):  # full, which wakes as well
-            if not self._closed:
+            if self._close_event.alive:
                 os.eventfd_write(self._event, 1)
 
     def watch(self, folders: Iterable[str]) -> None:
         """Be woken by what happens in these, and no longer by others."""
+        if self._folders is None:
+            self._folders = _Folders()
+            if self._folders.descriptor >= 0:
+                self._watching = select.poll()
+                self._watching.register(self._event, select.POLLIN)
+                self._watching.register(self._folders.descriptor, select.POLLIN)
         self._folders.watch(folders)
 
     def rest(self, quiet_s: float, until_s: float) -> None:
@@ -54,14 +58,15 @@ class Wake:
             self._watching.poll(max(0.0, until_s - quiet_s) * 1000)
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._event)
-        self._folders.drain()
+        if self._folders:
+            self._folders.drain()
 
     def close(self) -> None:
         """Let go of the descriptors."""
         with self._lock:
-            self._closed = True
-            os.close(self._event)
-        self._folders.close()
+            self._close_event()
+        if self._folders:
+            self._folders.close()
 
 
 class _Folders:
@@ -69,14 +74,14 @@ class _Folders:
 
     def __init__(self) -> None:
         self._watches: dict[str, int] = {}
-        self.descriptor = -1
+        self._libc = ctypes.CDLL(None, use_errno=True)
         try:
-            self._libc = ctypes.CDLL(None, use_errno=True)
             self.descriptor = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-        except (OSError, AttributeError):
-            pass
+        except AttributeError:
+            self.descriptor = -1
         if self.descriptor < 0:
-            _log.info("files are looked at by the clock alone: there is no inotify")
+            why = os.strerror(ctypes.get_errno())
+            _log.info("no inotify: files are looked at by the clock alone", extra={"why": why})
 
     def watch(self, folders: Iterable[str]) -> None:
         wanted = set(sorted(folders)[: limits.WATCHED_FOLDERS]) if self.descriptor >= 0 else set()

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tailrace.agent.inputs import AnyInput, Files, JournalInput
+from tailrace.agent.inputs import AnyInput, Files, HostInput, JournalInput
 from tailrace.agent.journal import journal_available
 from tailrace.app import config as configuration
 from tailrace.app.claims import claim_directory, claim_port
@@ -75,13 +75,15 @@ def _log_to(path: Path, config: Config) -> None:
 
 
 def machine_logs(data: Path) -> list[AnyInput]:
-    """What is tailed without a configuration: the machine's logs and tailrace's own."""
+    """What is collected without a configuration: the machine's logs and metrics, and tailrace's own
+    log."""
     found: list[AnyInput] = [
         Files(paths=["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog"]),
         Files(paths=[glob.escape(str(data / OWN_LOG))], codec="records", service="tailrace"),
     ]
     if journal_available():
         found.append(JournalInput())
+    found.append(HostInput())
     return found
 
 
@@ -117,6 +119,7 @@ def _greet(config: Config) -> None:
         f"  tailing   {files or 'nothing'}",
         f"  try       {command} query error --since 1h{asked}",
         f"            {command} tail '{{service_name=~\".+\"}}'{asked}",
+        f"            {command} metrics system_memory_usage{asked}",
         f"            echo hello | curl --data-binary @- '{url}/ingest/lines?service=me'",
         "  Ctrl-C stops it; everything that was accepted is stored first.",
     )
