@@ -191,6 +191,18 @@ def test_links_lead_no_further_than_the_roots(tmp_path: Path, inside: bool) -> N
     assert settle(bench) == ([b"secret"] if inside else [])
 
 
+def test_what_lies_beside_a_log_is_none_of_its_generations(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs" / "*.log")])])
+    bench.write(b"one\n")
+    bench.step()
+    for name in ("a.log.pos", "a.log.lock", "a.log.idx", "a.logic", "a.log~", "a.log.1x.tmp"):
+        bench.log.with_name(name).write_bytes(b"not a log\n")
+    bench.log.with_name("a.log.2026-11-24_10").write_bytes(b"two\n")
+    bench.log.with_name("a.log-20261124.gz").write_bytes(gzip.compress(b"three\n"))
+    bench.log.with_name("a.log.old").write_bytes(b"four\n")
+    assert sorted(settle(bench)) == [b"four", b"one", b"three", b"two"]
+
+
 def test_folders_that_appear_later_are_looked_into(tmp_path: Path) -> None:
     bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "later/**/*.log")], start="end")])
     bench.step()

@@ -13,7 +13,8 @@ from pathlib import Path
 from tailrace.agent.inputs import Files
 
 # Compressed in ways that are not read, or no text at all.
-_BEHIND = re.compile("[._-]")
+# An index, a lock or a position beside a log is none of its generations.
+_BEHIND = re.compile(r"(?=[._-](?:\d[\dTZ_.:-]*|old|bak|prev)(?:\.(?:gz|zst))?$)")
 _NEVER_TEXT = (".xz", ".bz2", ".zip", ".lz4", ".journal", ".journal~")
 
 
@@ -97,12 +98,13 @@ def relatives(path: str) -> Iterator[str]:
 
 
 def rotated(folder: str, names: Container[str]) -> Iterator[tuple[str, str]]:
-    """Paths in `folder` that are one of `names` (paths) and something behind, and that name."""
+    """Paths in `folder` that are one of `names` (paths) and what rotation puts behind: a number,
+    a date, "old"; and that name."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                for mark in _BEHIND.finditer(entry.name):
-                    name = f"{folder}/{entry.name[: mark.start()]}"
+                for behind in _BEHIND.finditer(entry.name):
+                    name = f"{folder}/{entry.name[: behind.start()]}"
                     if name in names and entry.is_file(follow_symlinks=False):
                         yield entry.path, name
                         break

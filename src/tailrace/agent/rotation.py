@@ -170,16 +170,14 @@ class Rotation:
         return self.resume(path, Mark(name, changed_ns=since_ns), source, now_s)
 
     def _is_missed(self, path: str, since_ns: int, known: Known) -> bool:
+        content = None
         try:
-            content = open_content(path)
-        except OSError:
-            return False
-        try:
-            status = content.status()
+            status = os.stat(path)  # noqa: PTH116 - there may be hundreds
             key = key_of(status)
             unknown = key not in self._table.files and key not in self._state.files
             if not unknown or status.st_mtime_ns < since_ns:
                 return False
+            content = open_content(path)
             size = content.size(status)
             if known.is_about_to_be_read(content, size, path):
                 return False
@@ -188,7 +186,8 @@ class Rotation:
         except OSError:
             return False
         finally:
-            content.close()
+            if content is not None:
+                content.close()
 
     def resume(self, path: str, mark: Mark, source: Files, now_s: float) -> bool:
         """Tail the file at `path` from `mark` on, if it is the one."""
