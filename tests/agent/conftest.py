@@ -9,7 +9,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from answering import Answering
+from driving import OPEN
 from fakes import FakeGateway
+
+
+@pytest.fixture(autouse=True)
+def benches() -> Iterator[None]:
+    """Their descriptors end with the test."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
 
 
 @pytest.fixture

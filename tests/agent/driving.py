@@ -26,6 +26,9 @@ def lines_of(frame: Frame) -> list[bytes]:
     return expand(frame.payload, frame.header.bytes).split(b"\n")[: frame.header.rows]
 
 
+OPEN: list[Bench] = []
+
+
 class Bench:
     """A reader without threads: `step` is one round, `lines` what it spooled since the start."""
 
@@ -48,6 +51,7 @@ class Bench:
         self.hot: list[Frame] = []
         self.bulk: list[Frame] = []
         self._started = False
+        OPEN.append(self)
         self.restart()
 
     def restart(self) -> None:
@@ -97,9 +101,14 @@ class Bench:
             file.write(data)
 
     def close(self) -> None:
-        """The children of a process that is gone have nobody to write to."""
-        for source in self.reader._sources if self._started else ():
-            source.close()
+        """What the kernel does for a process that is gone."""
+        if self._started:
+            for source in self.reader._sources:
+                source.close()
+            self.reader._tail.close()
+            self.reader.wake.close()
+            self.spool.close()
+            self._started = False
 
     def fail_appends(self, count: int) -> list[OSError]:
         """The next `count` writes to the spool find the disk full; the list shrinks as they do."""

@@ -7,12 +7,11 @@ missing altogether; then a change is found when the thread looks anyway.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from tailrace.core import limits, log
 
@@ -42,8 +41,10 @@ class Wake:
             if self._close_event.alive:
                 os.eventfd_write(self._event, 1)
 
-    def watch(self, folders: Iterable[str]) -> None:
+    def watch(self, folders: Collection[str]) -> None:
         """Be woken by what happens in these, and no longer by others."""
+        if self._folders is None and not folders:
+            return
         if self._folders is None:
             self._folders = _Folders()
             if self._folders.descriptor >= 0:
@@ -73,7 +74,10 @@ class _Folders:
     """An inotify instance; without one everything does nothing."""
 
     def __init__(self) -> None:
+        import ctypes  # a megabyte that an agent without files does without
+
         self._watches: dict[str, int] = {}
+        self._mask = ctypes.c_uint32(_CHANGES | _ONLY_FOLDERS)
         self._libc = ctypes.CDLL(None, use_errno=True)
         try:
             self.descriptor = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -83,14 +87,13 @@ class _Folders:
             why = os.strerror(ctypes.get_errno())
             _log.info("no inotify: files are looked at by the clock alone", extra={"why": why})
 
-    def watch(self, folders: Iterable[str]) -> None:
+    def watch(self, folders: Collection[str]) -> None:
         wanted = set(sorted(folders)[: limits.WATCHED_FOLDERS]) if self.descriptor >= 0 else set()
         for folder in self._watches.keys() - wanted:
             self._libc.inotify_rm_watch(self.descriptor, self._watches.pop(folder))
         for folder in wanted - self._watches.keys():
-            mask = _CHANGES | _ONLY_FOLDERS
             path = os.fsencode(folder)
-            number = self._libc.inotify_add_watch(self.descriptor, path, ctypes.c_uint32(mask))
+            number = self._libc.inotify_add_watch(self.descriptor, path, self._mask)
             if number >= 0:
                 self._watches[folder] = number
 
