@@ -88,8 +88,9 @@ class Archiver:
         upto = self._consumer.position
         done = [d for d in deliveries if d.after <= self._archive.upto]
         todo = deliveries[len(done) :]
-        # Bulk frames of a step whose record a crash cut short.
-        await self._remember(await self._known.fresh(_of_bulk(done)))
+        if repeated := _of_bulk(done):  # of a step that was recorded and then cut short
+            await self._remember(await self._known.fresh(repeated))
+            await self._bulk.clear()
         if todo:
             await self._hot_written(upto)
             await self._write(todo, upto)
