@@ -286,3 +286,18 @@ def test_no_history_of_rotations_loses_or_repeats_a_line(
     settle(bench)
     assert sorted(bench.lines) == sorted(rotator.written)
     bench.close()
+
+
+@pytest.mark.parametrize("folder", ["", "deep", "very/deep"])
+def test_a_file_that_is_rotated_while_nobody_looks_is_found_by_a_pattern_of_any_depth(
+    tmp_path: Path, folder: str
+) -> None:
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs/**/*.log")])])
+    log = tmp_path / "logs" / folder / "b.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    bench.write(b"one\n", log)
+    bench.step()
+    bench.write(b"two\n", log)
+    log.rename(log.with_name("b.log.1"))
+    bench.restart()
+    assert settle(bench) == [b"one", b"two"]
