@@ -301,3 +301,47 @@ def test_a_file_that_is_rotated_while_nobody_looks_is_found_by_a_pattern_of_any_
     log.rename(log.with_name("b.log.1"))
     bench.restart()
     assert settle(bench) == [b"one", b"two"]
+
+
+def pack_slowly(bench: Bench, path: Path) -> None:
+    """As gzip does it, with a look in the midst of it."""
+    whole = gzip.compress(path.read_bytes())
+    target = path.with_name(path.name + ".gz")
+    for end in (len(whole) // 3, len(whole) // 2, len(whole)):
+        target.write_bytes(whole[:end])
+        bench.step()
+    path.unlink()
+
+
+@pytest.mark.parametrize("truncates", [True, False])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_read_file_that_is_looked_at_while_it_is_compressed_is_not_read_again(
+    bench: Bench, truncates: bool, stopped: bool
+) -> None:
+    lines = [b"%d %s" % (n, os.urandom(30).hex().encode()) for n in range(200)]
+    bench.write(b"\n".join(lines) + b"\n")
+    bench.step()
+    rotated = (
+        copytruncate(bench.log) if truncates else bench.log.rename(bench.log.with_name("a.log.1"))
+    )
+    bench.write(b"next\n")
+    pack_slowly(bench, rotated)
+    if stopped:
+        bench.restart()
+    assert settle(bench) == [*lines, b"next"]
+
+
+def test_a_copy_that_is_still_compressed_when_its_original_is_truncated_is_not_read_again(
+    bench: Bench,
+) -> None:
+    lines = [b"%d %s" % (n, os.urandom(30).hex().encode()) for n in range(200)]
+    bench.write(b"\n".join(lines) + b"\n")
+    bench.step()
+    whole = gzip.compress(bench.log.read_bytes())
+    packed = bench.log.with_name("a.log.1.gz")
+    packed.write_bytes(whole[: len(whole) // 2])
+    os.truncate(bench.log, 0)
+    bench.write(b"next\n")
+    bench.step()
+    packed.write_bytes(whole)
+    assert settle(bench) == [*lines, b"next"]
