@@ -14,11 +14,12 @@ import os
 import stat
 import sys
 from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
 
 from tailrace.agent import fingerprint
 from tailrace.agent.checkpoints import Mark, State
-from tailrace.agent.contents import Content, is_packed, open_content
+from tailrace.agent.contents import Content, Packed, is_packed, open_content
 from tailrace.agent.discovery import Discovery, excluded, key_of, related, relatives, rotated
 from tailrace.agent.events import events_of
 from tailrace.agent.fingerprint import Kin
@@ -100,7 +101,7 @@ class Rotation:
 
         Raises OSError.
         """
-        if not at_end and self._may_grow(found.path, found.content, now_s):
+        if not at_end and self._may_grow(found.path, found.content, known, now_s):
             return None
         if known.is_about_to_be_read(found.content, found.size, found.path):
             return None
@@ -118,15 +119,24 @@ class Rotation:
         since_ns = 0 if found.path in known.paths and not start else found.changed_ns
         return fingerprint.mark_at(found.content, start, Mark(found.path), since_ns)
 
-    def _may_grow(self, path: str, content: Content, now_s: float) -> bool:
-        """Whether it may still be in the making: half a compressed file is like no other."""
-        if not is_packed(path):
+    def _may_grow(self, path: str, content: Content, known: Known, now_s: float) -> bool:
+        """Whether it is still in the making: half a compressed file seems to be like no other.
+
+        Then what it is made of is there, it has hardly begun, or what is known reaches further.
+        """
+        if not isinstance(content, Packed):
             return False
         status = content.status()
         key, size = key_of(status), status.st_size
-        known = self._packed.get(key) or self._packed_before.get(key)
-        self._packed[key] = known if known and known[0] == size else (size, now_s)
-        return now_s - self._packed[key][1] < self._linger_s
+        before = self._packed.get(key) or self._packed_before.get(key)
+        self._packed[key] = before if before and before[0] == size else (size, now_s)
+        if now_s - self._packed[key][1] >= self._linger_s:
+            return False
+        return (
+            Path(path).with_suffix("").exists()
+            or content.hardly_begun
+            or known.read.reaches_beyond(content, content.size(status))
+        )
 
     def _still_holds(self, file: TailedFile) -> bool:
         content = file.content
@@ -197,7 +207,7 @@ class Rotation:
             unknown = key not in self._table.files and key not in self._state.files
             if not unknown or status.st_mtime_ns < since_ns:
                 return False
-            if self._may_grow(path, content, now_s):
+            if self._may_grow(path, content, known, now_s):
                 self._folders.pop(os.path.dirname(path), None)  # noqa: PTH120 - asked again soon
                 return False
             size = content.size(status)
