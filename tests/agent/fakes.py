@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,11 +18,16 @@ from tailrace.core.payload import expand
 from tailrace.wire import frames
 
 Judge = Callable[[list[Frame]], int]
+# What a judge may say instead of a status. The first two drop the connection without an answer,
+# STALL after a while; the others take the frames and answer what nobody can use.
+DROP, TAKE_AND_DROP, STALL, NONSENSE, ENDLESS, DRIP = range(0, -6, -1)
+_TAKES = (200, TAKE_AND_DROP, NONSENSE, ENDLESS, DRIP)
+_STEP_S = 0.05
 
 
 class FakeGateway:
-    """`judge` gives the status for a body: 0 drops the connection unanswered, -1 takes the frames
-    and drops it. Frames are remembered by (source, epoch, seq)."""
+    """`judge` gives the status for a body, or how to misbehave. Frames are remembered by
+    (source, epoch, seq). `patience_s`: how long it stalls, drips and goes on without end."""
 
     def __init__(self, judge: Judge = lambda found: 200, tls: ssl.SSLContext | None = None) -> None:
         self.judge = judge
@@ -29,6 +36,8 @@ class FakeGateway:
         self.requests = 0
         self.tokens: set[str] = set()
         self.retry_after = ""
+        self.patience_s = 0.5
+        self._closed = threading.Event()
         self.announcements: list[Announcement] = []
         self.hears = True
         self._changed = threading.Condition()
@@ -38,8 +47,20 @@ class FakeGateway:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
+        self._serve()
+
+    def _serve(self) -> None:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
+
+    def leave(self) -> None:
+        """Refuse connections from now on; those that are open stay."""
+        self._end()
+
+    def come_back(self) -> None:
+        """After `leave`: at the same address. Without TLS."""
+        self._server = _Server(self._server.server_address[:2], _handler(self))
+        self._serve()
 
     @property
     def url(self) -> str:
@@ -51,7 +72,7 @@ class FakeGateway:
         with self._changed:
             self.requests += 1
             self.tokens.add(token)
-            if status in (200, -1):
+            if status in _TAKES:
                 for frame in found:
                     header = frame.header
                     key = (header.source, header.epoch, header.seq)
@@ -69,6 +90,10 @@ class FakeGateway:
             self.announcements.append(said)
             self._changed.notify_all()
         return len(said.losses) if self.hears else None
+
+    def pause(self, seconds: float) -> None:
+        """In a handler that lets its client wait."""
+        self._closed.wait(seconds)
 
     def wait(self, until: Callable[[], bool], timeout_s: float = 20.0) -> bool:
         """True as soon as `until` holds; it is asked after every request."""
@@ -91,6 +116,10 @@ class FakeGateway:
         return sum(max(seqs) - len(seqs) for seqs in by_epoch.values())
 
     def close(self) -> None:
+        self._closed.set()
+        self._end()
+
+    def _end(self) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -117,12 +146,29 @@ def _handler(gateway: FakeGateway) -> type[BaseHTTPRequestHandler]:
             status = gateway.answer(body, token)
             if status <= 0:
                 self.close_connection = True
+                with contextlib.suppress(OSError):  # who asked has had enough
+                    self.misbehave(status)
                 return
             self.send_response(status)
             if gateway.retry_after:
                 self.send_header("Retry-After", gateway.retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def misbehave(self, how: int) -> None:
+            end_s = time.monotonic() + gateway.patience_s
+            if how == NONSENSE:
+                self.wfile.write(bytes(range(256)) * 16 + b"\r\n\r\n")
+            elif how == ENDLESS:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while how in (STALL, ENDLESS, DRIP) and time.monotonic() < end_s:
+                if how == STALL:
+                    gateway.pause(_STEP_S)
+                elif how == ENDLESS:
+                    self.wfile.write(bytes(1 << 20))
+                else:
+                    self.wfile.write(b"H")
+                    gateway.pause(_STEP_S)
 
         def answer_announcement(self, confirmed: int | None) -> None:
             said = b'{"confirmed_losses": %d}' % (confirmed or 0)

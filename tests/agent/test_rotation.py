@@ -298,3 +298,89 @@ def test_no_history_of_rotations_loses_or_repeats_a_line(
     settle(bench)
     assert sorted(bench.lines) == sorted(rotator.written)
     bench.close()
+
+
+@pytest.mark.parametrize("folder", ["", "deep", "very/deep"])
+def test_a_file_that_is_rotated_while_nobody_looks_is_found_by_a_pattern_of_any_depth(
+    tmp_path: Path, folder: str
+) -> None:
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs/**/*.log")])])
+    log = tmp_path / "logs" / folder / "b.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    bench.write(b"one\n", log)
+    bench.step()
+    bench.write(b"two\n", log)
+    log.rename(log.with_name("b.log.1"))
+    bench.restart()
+    assert settle(bench) == [b"one", b"two"]
+
+
+def pack_slowly(bench: Bench, path: Path, target: str = "a.log.1.gz") -> None:
+    """As gzip does it, with looks in the midst of it."""
+    whole = gzip.compress(path.read_bytes())
+    packed = path.with_name(target)
+    for end in (0, 5, 30, len(whole) // 3, len(whole) // 2, len(whole)):
+        packed.write_bytes(whole[:end])
+        bench.step()
+    path.unlink()
+
+
+@pytest.mark.parametrize("truncates", [True, False])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_read_file_that_is_looked_at_while_it_is_compressed_is_not_read_again(
+    bench: Bench, truncates: bool, stopped: bool
+) -> None:
+    lines = [b"%d %s" % (n, os.urandom(30).hex().encode()) for n in range(200)]
+    bench.write(b"\n".join(lines) + b"\n")
+    bench.step()
+    rotated = (
+        copytruncate(bench.log) if truncates else bench.log.rename(bench.log.with_name("a.log.1"))
+    )
+    bench.write(b"next\n")
+    pack_slowly(bench, rotated)
+    if stopped:
+        bench.restart()
+    assert settle(bench) == [*lines, b"next"]
+
+
+def test_a_copy_that_is_still_compressed_when_its_original_is_truncated_is_not_read_again(
+    bench: Bench,
+) -> None:
+    lines = [b"%d %s" % (n, os.urandom(30).hex().encode()) for n in range(200)]
+    bench.write(b"\n".join(lines) + b"\n")
+    bench.step()
+    whole = gzip.compress(bench.log.read_bytes())
+    packed = bench.log.with_name("a.log.1.gz")
+    packed.write_bytes(whole[: len(whole) // 2])
+    os.truncate(bench.log, 0)
+    bench.write(b"next\n")
+    bench.step()
+    packed.write_bytes(whole)
+    assert settle(bench) == [*lines, b"next"]
+
+
+@pytest.mark.parametrize("pack", [pack_gz, pack_zst])
+def test_compressed_files_that_came_while_it_was_stopped_outlive_a_kill_soon_after(
+    bench: Bench, pack: Callable[[Path], Path]
+) -> None:
+    bench.write(b"one\n")
+    bench.step()
+    for number, line in enumerate((b"two\n", b"three\n")):
+        bench.write(line)
+        pack(bench.log.rename(bench.log.with_name(f"a.log.{number + 1}")))
+    bench.write(b"four\n")
+    bench.restart()
+    bench.step()
+    bench.write(b"five\n")
+    bench.step()
+    bench.restart()
+    assert sorted(settle(bench)) == [b"five", b"four", b"one", b"three", b"two"]
+
+
+def test_a_file_that_is_compressed_straight_from_its_name_is_not_read_again(bench: Bench) -> None:
+    lines = [b"%d %s" % (n, os.urandom(30).hex().encode()) for n in range(200)]
+    bench.write(b"\n".join(lines) + b"\n")
+    bench.step()
+    pack_slowly(bench, bench.log)
+    bench.write(b"next\n")
+    assert settle(bench) == [*lines, b"next"]

@@ -166,3 +166,20 @@ def test_a_write_that_was_cut_short_is_finished(
     monkeypatch.setattr(os, "writev", lambda to, parts: write(to, [b"".join(parts)[:7]]))
     bench.write(b"one\n")
     assert bench.step() == [b"one"]
+
+
+def test_a_machine_that_was_paused_while_it_looked_soon_looks_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = bench.reader._tail.look
+
+    def paused(now_s: float) -> bool:
+        bench.clock.advance(600.0)
+        return look(now_s)
+
+    monkeypatch.setattr(bench.reader._tail, "look", paused)
+    bench.step()
+    monkeypatch.undo()
+    bench.write(b"one\n")
+    bench.step(31.0)
+    assert bench.lines == [b"one"]

@@ -20,6 +20,7 @@ _STEP = 64 * limits.KIB
 _ZSTD_STEP = 256
 _GZIP = 16 + zlib.MAX_WBITS
 _SUFFIXES = (".gz", ".zst")
+_BEGINNING_BYTES = 256
 # Kept of what a compressed file gave last: enough to hash what is before a place.
 _BEHIND_BYTES = 4 * limits.KIB
 
@@ -112,6 +113,12 @@ class Packed:
             self._restart()  # it was still being written
         self._packed_bytes = status.st_size
         return self._start + len(self._text) if self.ended else sys.maxsize
+
+    @property
+    def hardly_begun(self) -> bool:
+        """Whether it ends before it says anything, as while it is written. Raises OSError."""
+        short = len(self.read_at(_BEGINNING_BYTES, 0)) < _BEGINNING_BYTES
+        return short and (self.damaged or not self._read)
 
     def fill(self, buffer: bytearray, size: int, offset: int) -> None:
         buffer[:] = self.read_at(size, offset)

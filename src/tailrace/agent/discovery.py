@@ -41,7 +41,7 @@ class Discovery:
     def input_of(self, path: str) -> Files | None:
         """The input that names `path`, whether it exists or not."""
         for source in self.inputs:
-            if any(fnmatch(path, pattern) for pattern in source.paths):
+            if any(matches(path, pattern) for pattern in source.paths):
                 return source
         return None
 
@@ -80,7 +80,16 @@ def _fixed(pattern: str) -> str:
 
 def excluded(path: str, source: Files) -> bool:
     """Whether the input leaves this path out."""
-    return any(fnmatch(path, pattern) for pattern in source.exclude)
+    return any(matches(path, pattern) for pattern in source.exclude)
+
+
+def matches(path: str, pattern: str) -> bool:
+    """As glob would find it, where `/**/` may stand for no folder at all; `*` goes further."""
+    return fnmatch(path, pattern) or ("/**/" in pattern and matches(path, _shorter(pattern)))
+
+
+def _shorter(pattern: str) -> str:
+    return pattern.replace("/**/", "/", 1)
 
 
 def relatives(path: str) -> Iterator[str]:

@@ -50,19 +50,29 @@ class Kin(Generic[T]):
 
     def furthest(self, content: Content, size: int) -> tuple[Mark, T] | None:
         """The mark that reaches furthest into what the file holds too. Raises OSError."""
-        fitting = [
+        found = None
+        for one in self._alike(content, size):
+            if one[0].offset <= size and _tail(content, one[0].offset) == one[0].tail:
+                found = one
+        return found
+
+    def reaches_beyond(self, content: Content, size: int) -> bool:
+        """Whether the file begins like one that was read, and does not hold all of that."""
+        return any(
+            mark.offset > size or _tail(content, mark.offset) != mark.tail
+            for mark, _ in self._alike(content, size)
+        )
+
+    def _alike(self, content: Content, size: int) -> list[tuple[Mark, T]]:
+        """Those of which the file has the first bytes."""
+        found = [
             one
             for length, by_head in self._by_head.items()
             if length <= size
             for one in by_head.get(_hash(content, 0, length), ())
-            if one[0].offset <= size
         ]
-        found = None
         # In order of their offsets: a compressed file is read once, from front to back.
-        for one in sorted(fitting, key=lambda one: one[0].offset):
-            if _tail(content, one[0].offset) == one[0].tail:
-                found = one
-        return found
+        return sorted(found, key=lambda one: one[0].offset)
 
 
 def _tail(content: Content, offset: int) -> int:

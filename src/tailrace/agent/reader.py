@@ -27,8 +27,10 @@ from tailrace.core.metrics import Metrics
 
 _log = log.get("agent")
 LOOK_INTERVAL_S = 1.0
-# Looking for files and at them takes at most one part of so many of the time.
+# Looking for files and at them takes at most one part of so many of the time, but a look in which
+# the machine was paused says nothing of the next.
 ROUND_SHARE = 50
+LONGEST_INTERVAL_S = 30.0
 MOMENT_S = 0.005
 SAVE_INTERVAL_S = 1.0
 FAILURE_S = 1.0
@@ -114,7 +116,7 @@ class Reader:
         if self._watched_s != self._looked_s:
             self._watched_s = self._looked_s
             self.wake.watch(self._tail.folders)
-        longest_s = max(self._settings.poll_interval_s, self._round_s * ROUND_SHARE)
+        longest_s = max(self._settings.poll_interval_s, _spaced(self._round_s))
         # What comes in small parts is worth waiting for company; a moment more than a file waits.
         quiet_s = self._settings.flush_interval_s + MOMENT_S if self._took else 0.0
         self.wake.rest(quiet_s, max(longest_s, quiet_s))
@@ -131,7 +133,7 @@ class Reader:
                 self.save()
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
             self._looked_s = self._clock.monotonic_s()
-            self._look_interval_s = max(LOOK_INTERVAL_S, (self._looked_s - now_s) * ROUND_SHARE)
+            self._look_interval_s = max(LOOK_INTERVAL_S, _spaced(self._looked_s - now_s))
         if self._activity.wanted:
             self._measure(now_s)
         self._took = False
@@ -304,3 +306,8 @@ class Reader:
             self._changed = False
         self._spool.release(self._state.next_entry)
         self._metrics.set("tailrace_agent_spool_bytes", self._spool.size_bytes)
+
+
+def _spaced(took_s: float) -> float:
+    """How long to wait before doing again what took so long."""
+    return min(took_s * ROUND_SHARE, LONGEST_INTERVAL_S)

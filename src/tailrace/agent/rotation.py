@@ -14,11 +14,12 @@ import os
 import stat
 import sys
 from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
 
 from tailrace.agent import fingerprint
 from tailrace.agent.checkpoints import Mark, State
-from tailrace.agent.contents import Content, is_packed, open_content
+from tailrace.agent.contents import Content, Packed, is_packed, open_content
 from tailrace.agent.discovery import Discovery, excluded, key_of, related, relatives, rotated
 from tailrace.agent.events import events_of
 from tailrace.agent.fingerprint import Kin
@@ -77,6 +78,9 @@ class Rotation:
         self._table = table
         self._linger_s = linger_s
         self._copies: dict[str, float] = {}  # since when a file looks like a copy
+        # Sizes of compressed files and since when, as asked since this look and the one before.
+        self._packed: dict[str, tuple[int, float]] = {}
+        self._packed_before: dict[str, tuple[int, float]] = {}
 
     def file(self, path: str, key: str, source: Files, mark: Mark, now_s: float) -> TailedFile:
         """A file of an input, from `mark` on."""
@@ -97,6 +101,8 @@ class Rotation:
 
         Raises OSError.
         """
+        if not at_end and self._may_grow(found.path, found.content, known, now_s):
+            return None
         if known.is_about_to_be_read(found.content, found.size, found.path):
             return None
         shared = known.read.furthest(found.content, found.size)
@@ -112,6 +118,25 @@ class Rotation:
         # Under a known name others may have come and gone since what was read last.
         since_ns = 0 if found.path in known.paths and not start else found.changed_ns
         return fingerprint.mark_at(found.content, start, Mark(found.path), since_ns)
+
+    def _may_grow(self, path: str, content: Content, known: Known, now_s: float) -> bool:
+        """Whether it is still in the making: half a compressed file seems to be like no other.
+
+        Then what it is made of is there, it has hardly begun, or what is known reaches further.
+        """
+        if not isinstance(content, Packed):
+            return False
+        status = content.status()
+        key, size = key_of(status), status.st_size
+        before = self._packed.get(key) or self._packed_before.get(key)
+        self._packed[key] = before if before and before[0] == size else (size, now_s)
+        if now_s - self._packed[key][1] >= self._linger_s:
+            return False
+        return (
+            Path(path).with_suffix("").exists()
+            or content.hardly_begun
+            or known.read.reaches_beyond(content, content.size(status))
+        )
 
     def _still_holds(self, file: TailedFile) -> bool:
         content = file.content
@@ -165,11 +190,13 @@ class Rotation:
         self, path: str, name: str, since_ns: int, known: Known, now_s: float
     ) -> bool:
         source = self._discovery.input_of(name)
-        if source is None or excluded(path, source) or not self._is_missed(path, since_ns, known):
+        if source is None or excluded(path, source):
+            return False
+        if not self._is_missed(path, since_ns, known, now_s):
             return False
         return self.resume(path, Mark(name, changed_ns=since_ns), source, now_s)
 
-    def _is_missed(self, path: str, since_ns: int, known: Known) -> bool:
+    def _is_missed(self, path: str, since_ns: int, known: Known, now_s: float) -> bool:
         content = None
         try:
             status = os.stat(path)  # noqa: PTH116 - there may be hundreds
@@ -178,6 +205,9 @@ class Rotation:
             if not unknown or status.st_mtime_ns < since_ns:
                 return False
             content = open_content(path)
+            if self._may_grow(path, content, known, now_s):
+                self._folders.pop(os.path.dirname(path), None)  # noqa: PTH120 - asked again soon
+                return False
             size = content.size(status)
             if known.is_about_to_be_read(content, size, path):
                 return False
@@ -207,7 +237,8 @@ class Rotation:
         return False
 
     def forget_copies(self, present: Collection[str]) -> None:
-        """Remember only those that are still there, by their keys."""
+        """Remember only those that are still there, by their keys. Once in each look."""
+        self._packed_before, self._packed = self._packed, {}
         self._copies = {k: since for k, since in self._copies.items() if k in present}
 
 

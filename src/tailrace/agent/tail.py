@@ -122,14 +122,15 @@ class Tail:
         """Raises OSError with the content still open."""
         mark = self._state.files.get(found.key, Mark(found.path))
         changed = not fingerprint.holds(found.content, found.size, mark)
-        if changed:
-            self._rotation.seek_rest(mark, found.input, now_s)
+        gone = changed and not self._rotation.seek_rest(mark, found.input, now_s)
         begun: Mark | None = mark
         if changed or not mark.offset:
             begun = self._beginning(found, known, changed, now_s)
         if begun is None:
             found.content.close()
             return changed
+        if gone:
+            self.table.remember(mark)  # it may turn up compressed
         if changed and not begun.offset:
             # What came and went in between was written to after what was read last.
             begun = Mark(begun.path, changed_ns=mark.changed_ns)
@@ -171,8 +172,8 @@ class Tail:
         before reading on."""
         found = self._rotation.seek_rest(file.mark, file.input, now_s)
         missing = 0 if found else max(0, file.size - file.mark.offset)
-        if missing:
-            self.table.remember(file.mark)  # the rest may turn up compressed
+        if not found and file.mark.offset:
+            self.table.remember(file.mark)  # it may turn up compressed
         self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
         _log.warning(
             "file was truncated; reading it from its beginning",
