@@ -46,7 +46,7 @@ class _Taken(NamedTuple):
     size: int
     rows: int
     entries: Sequence[Entry]
-    repaired: Counter[str]
+    repaired: Mapping[str, int]
     dropped: Mapping[str, int]
 
 
@@ -219,8 +219,8 @@ class Reader:
         framed = Framed([], 0, {}, {})
         if piece.data:
             framed = self._framer.frame(piece, origin.input, origin.key)
-        repaired = Counter(piece.repaired) + Counter(framed.repaired)
-        dropped = Counter(piece.dropped) + Counter(framed.dropped)
+        repaired = _together(piece.repaired, framed.repaired)
+        dropped = _together(piece.dropped, framed.dropped)
         size = len(piece.data)
         taken = _Taken(origin, piece.after, size, framed.rows, framed.entries, repaired, dropped)
         self._batch.append(taken)
@@ -273,13 +273,14 @@ class Reader:
         add = self._metrics.add
         add("tailrace_agent_lines_total", sum(t.rows for t in batch))
         add("tailrace_agent_bytes_total", sum(t.size for t in batch))
+        add("tailrace_agent_lines_cut_total", sum(t.repaired.get("line_length", 0) for t in batch))
         for taken in batch:
             self._activity.took(taken.origin.input, taken.rows, taken.size)
             for reason, count in taken.dropped.items():
                 add("tailrace_agent_dropped_total", count, reason)
-            add("tailrace_agent_lines_cut_total", taken.repaired.pop("line_length", 0))
             for reason, count in taken.repaired.items():
-                add("tailrace_agent_repaired_total", count, reason)
+                if reason != "line_length":
+                    add("tailrace_agent_repaired_total", count, reason)
 
     def _failed(self, error: Exception) -> None:
         """Most likely a full disk: the files wait, nothing is dropped."""
@@ -304,3 +305,8 @@ class Reader:
             self._changed = False
         self._spool.release(self._state.next_entry)
         self._metrics.set("tailrace_agent_spool_bytes", self._spool.size_bytes)
+
+
+def _together(first: Mapping[str, int], second: Mapping[str, int]) -> Mapping[str, int]:
+    """Counts of both; mostly there are none."""
+    return Counter(first) + Counter(second) if first and second else first or second
