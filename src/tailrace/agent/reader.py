@@ -188,6 +188,8 @@ class Reader:
 
     def _take(self, file: TailedFile, now_s: float) -> bool:
         """One chunk of a file into the batch; False when there was none."""
+        if not self._tail.open(file, now_s):
+            return False
         try:
             piece = file.read(self._settings.read_bytes, self._buffer, now_s)
         except NotText:
@@ -207,7 +209,7 @@ class Reader:
                 self._tail.let_go(file)
             return False
         if piece.data:
-            file.taken_s = now_s
+            self._tail.table.took(file, now_s)
         if file.seen is not None:
             file.ended_s = now_s
         self._keep(file, piece)
