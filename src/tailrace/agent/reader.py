@@ -132,13 +132,11 @@ class Reader:
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
             self._looked_s = self._clock.monotonic_s()
             self._look_interval_s = max(LOOK_INTERVAL_S, (self._looked_s - now_s) * ROUND_SHARE)
-        if self._activity.wanted:
-            self._measure(now_s)
         self._took = False
         more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
-        if hurry:
+        if hurry or self._activity.wanted:
             self._measure(now_s)
         if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
             self.save()

@@ -105,7 +105,7 @@ class Tail:
         try:
             content = open_content(path)
             status = content.status()
-            found = Found(path, key_of(status), source, content)
+            found = Found(path, key_of(status), source, content, status)
             if stat.S_ISREG(status.st_mode) and found.key not in self.files:
                 why = self._discovery.refusal(path, content.descriptor, source)
                 if why:
