@@ -74,7 +74,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("part", nargs="?", default="usual", choices=(*PARTS, "usual", "all"))
     parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--seconds", type=int, default=30, help="how long latency is measured")
+    parser.add_argument(
+        "--seconds", type=int, default=30, help="how long latency and steady loads are measured"
+    )
     parser.add_argument("--agent-mb", type=int, default=600, help="size of the file to ship")
     parser.add_argument("--backlog-gb", type=float, default=5.0, help="10^9 bytes of rows to drain")
     parser.add_argument(
@@ -96,7 +98,7 @@ def _measure(
 ) -> list[Figure]:
     scratch.mkdir(parents=True, exist_ok=True)
     if part == "agent":
-        return agent.measure(scratch, options.agent_mb)
+        return agent.measure(scratch, options.agent_mb, options.seconds)
     with Server(scratch / "server") as server:
         if part == "latency":
             return latency.measure(server, options.seconds)

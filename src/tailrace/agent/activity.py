@@ -5,9 +5,9 @@ Lag is looked at only when it was asked for: a `stat` of every file is work.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from tailrace.agent import inputs
@@ -96,7 +96,9 @@ class Activity:
 def _pending(file: TailedFile) -> int:
     """Bytes behind what was read; an unfinished line that was seen is not behind."""
     try:
-        status = file.content.status() if file.content else Path(file.place).stat()
+        status = (
+            file.content.status() if file.content else os.stat(file.place)  # noqa: PTH116
+        )
     except OSError:
         return 0
     if (status.st_size, status.st_mtime_ns) == file.seen:

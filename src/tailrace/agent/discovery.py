@@ -24,6 +24,7 @@ class Discovery:
     def __init__(self, inputs: Sequence[Files], never: Sequence[str]) -> None:
         self.inputs = inputs
         self._never = tuple(os.path.realpath(path) for path in never)
+        self._roots: dict[int, list[str]] = {}
 
     @property
     def folders(self) -> set[str]:
@@ -31,7 +32,8 @@ class Discovery:
         return {_fixed(pattern) for source in self.inputs for pattern in source.paths}
 
     def paths(self) -> Iterator[tuple[str, Files]]:
-        """Every path that an input names just now, in order of the inputs."""
+        """Every path that an input names just now, in order of the inputs: a look begins."""
+        self._roots.clear()
         for source in self.inputs:
             for pattern in source.paths:
                 for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - patterns
@@ -53,16 +55,26 @@ class Discovery:
         if not path.isprintable():
             return "has a name that no label can hold"
         # Self rather than fd: where it really is, after all links.
-        real = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if any(real.is_relative_to(never) for never in self._never):
+        real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - of thousands at a start
+        if any(_is_within(real, never) for never in self._never):
             return "belongs to tailrace"
-        if not any(real.is_relative_to(root) for root in roots(source)):
+        if not any(_is_within(real, root) for root in self._roots_of(source)):
             return "is a link out of the folders of its input: name where it leads in `roots`"
-        link = Path(path).lstat()
-        owners = (0, os.geteuid(), os.fstat(descriptor).st_uid)
-        if real != Path(path) and link.st_uid not in owners:
-            return "is a link that somebody else put there"
+        if real != path:
+            owners = (0, os.geteuid(), os.fstat(descriptor).st_uid)
+            if os.lstat(path).st_uid not in owners:
+                return "is a link that somebody else put there"
         return ""
+
+    def _roots_of(self, source: Files) -> list[str]:
+        """Asked of the disk once for all files of a look."""
+        if id(source) not in self._roots:
+            self._roots[id(source)] = roots(source)
+        return self._roots[id(source)]
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def roots(source: Files) -> list[str]:

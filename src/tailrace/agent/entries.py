@@ -20,6 +20,8 @@ from tailrace.core.frame import Lane
 _HEAD = struct.Struct("<IQ")
 _NOTE_BYTES = struct.Struct("<I")
 _BODY_BYTES = limits.FRAME_BYTES + 2 * limits.HEADER_BYTES
+# What is read at once, to have small entries whole.
+_SMALL_BYTES = 4 * limits.KIB
 _PARTS = 512  # of one system call, which takes 1,024 at most
 
 
@@ -79,23 +81,28 @@ def write(descriptor: int, parts: Sequence[bytes]) -> int:
     return size
 
 
-def length(descriptor: int, position: int) -> int:
-    """Bytes of the whole entry at `position`, as it claims; to the end when that cannot be."""
-    head = os.pread(descriptor, _HEAD.size, position)
-    size: int = _HEAD.unpack(head)[0] if len(head) == _HEAD.size else _BODY_BYTES + 1
-    return _HEAD.size + size if size <= _BODY_BYTES else 1 << 62
+def read(descriptor: int, position: int, end: int) -> tuple[Entry | None, int]:
+    """The entry at `position`, and where the next one begins; None when it is torn or damaged.
+
+    That is as the entry claims, and `end` when that cannot be. A small entry takes one read.
+    """
+    data = os.pread(descriptor, min(_SMALL_BYTES, end - position), position)
+    if len(data) < _HEAD.size:
+        return None, end
+    size, checksum = _HEAD.unpack_from(data)
+    after = position + _HEAD.size + size
+    if size > _BODY_BYTES or after > end:
+        return None, end
+    body = data[_HEAD.size : _HEAD.size + size]
+    if len(body) < size:
+        body = os.pread(descriptor, size, position + _HEAD.size)
+    return _parsed(body, size, checksum), after
 
 
-def read(descriptor: int, position: int, end: int) -> Entry | None:
-    """The entry at `position`; None when it is torn or damaged."""
-    head = os.pread(descriptor, _HEAD.size, position)
-    if len(head) < _HEAD.size:
+def _parsed(body: bytes, size: int, checksum: int) -> Entry | None:
+    if size < _NOTE_BYTES.size or len(body) != size:
         return None
-    size, checksum = _HEAD.unpack(head)
-    if not _NOTE_BYTES.size <= size <= _BODY_BYTES or position + _HEAD.size + size > end:
-        return None
-    body = os.pread(descriptor, size, position + _HEAD.size)
-    if len(body) != size or xxhash.xxh3_64_intdigest(body) != checksum:
+    if xxhash.xxh3_64_intdigest(body) != checksum:
         return None
     note_end = _NOTE_BYTES.size + _NOTE_BYTES.unpack_from(body)[0]
     try:
@@ -109,6 +116,5 @@ def walk(descriptor: int, end: int) -> Iterator[tuple[int, Entry | None]]:
     """Every entry before `end`, with the position after it; None for a damaged one."""
     position = 0
     while position < end:
-        entry = read(descriptor, position, end)
-        position += length(descriptor, position)
-        yield min(position, end), entry
+        entry, position = read(descriptor, position, end)
+        yield position, entry

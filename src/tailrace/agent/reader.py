@@ -48,7 +48,7 @@ class _Taken(NamedTuple):
     size: int
     rows: int
     entries: Sequence[Entry]
-    repaired: Counter[str]
+    repaired: Mapping[str, int]
     dropped: Mapping[str, int]
 
 
@@ -134,13 +134,11 @@ class Reader:
             self._metrics.set("tailrace_agent_files", len(self._tail.files))
             self._looked_s = self._clock.monotonic_s()
             self._look_interval_s = max(LOOK_INTERVAL_S, _spaced(self._looked_s - now_s))
-        if self._activity.wanted:
-            self._measure(now_s)
         self._took = False
         more = self._read_sources(now_s, hurry)
         more |= self._read(now_s, hurry)
         self._commit()
-        if hurry:
+        if hurry or self._activity.wanted:
             self._measure(now_s)
         if self._clock.monotonic_s() - self._saved_s >= SAVE_INTERVAL_S or not self._has_room():
             self.save()
@@ -190,6 +188,8 @@ class Reader:
 
     def _take(self, file: TailedFile, now_s: float) -> bool:
         """One chunk of a file into the batch; False when there was none."""
+        if not self._tail.open(file, now_s):
+            return False
         try:
             piece = file.read(self._settings.read_bytes, self._buffer, now_s)
         except NotText:
@@ -209,7 +209,7 @@ class Reader:
                 self._tail.let_go(file)
             return False
         if piece.data:
-            file.taken_s = now_s
+            self._tail.table.took(file, now_s)
         if file.seen is not None:
             file.ended_s = now_s
         self._keep(file, piece)
@@ -221,8 +221,8 @@ class Reader:
         framed = Framed([], 0, {}, {})
         if piece.data:
             framed = self._framer.frame(piece, origin.input, origin.key)
-        repaired = Counter(piece.repaired) + Counter(framed.repaired)
-        dropped = Counter(piece.dropped) + Counter(framed.dropped)
+        repaired = _together(piece.repaired, framed.repaired)
+        dropped = _together(piece.dropped, framed.dropped)
         size = len(piece.data)
         taken = _Taken(origin, piece.after, size, framed.rows, framed.entries, repaired, dropped)
         self._batch.append(taken)
@@ -275,13 +275,14 @@ class Reader:
         add = self._metrics.add
         add("tailrace_agent_lines_total", sum(t.rows for t in batch))
         add("tailrace_agent_bytes_total", sum(t.size for t in batch))
+        add("tailrace_agent_lines_cut_total", sum(t.repaired.get("line_length", 0) for t in batch))
         for taken in batch:
             self._activity.took(taken.origin.input, taken.rows, taken.size)
             for reason, count in taken.dropped.items():
                 add("tailrace_agent_dropped_total", count, reason)
-            add("tailrace_agent_lines_cut_total", taken.repaired.pop("line_length", 0))
             for reason, count in taken.repaired.items():
-                add("tailrace_agent_repaired_total", count, reason)
+                if reason != "line_length":
+                    add("tailrace_agent_repaired_total", count, reason)
 
     def _failed(self, error: Exception) -> None:
         """Most likely a full disk: the files wait, nothing is dropped."""
@@ -311,3 +312,8 @@ class Reader:
 def _spaced(took_s: float) -> float:
     """How long to wait before doing again what took so long."""
     return min(took_s * ROUND_SHARE, LONGEST_INTERVAL_S)
+
+
+def _together(first: Mapping[str, int], second: Mapping[str, int]) -> Mapping[str, int]:
+    """Counts of both; mostly there are none."""
+    return Counter(first) + Counter(second) if first and second else first or second

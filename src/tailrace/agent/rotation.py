@@ -32,20 +32,21 @@ _log = log.get("agent")
 
 
 class Found(NamedTuple):
-    """A file that an input names and nobody tails."""
+    """A file that an input names and nobody tails, as `status` found it."""
 
     path: str
     key: str
     input: Files
     content: Content
+    status: os.stat_result
 
     @property
     def size(self) -> int:
-        return self.content.size(self.content.status())
+        return self.content.size(self.status)
 
     @property
     def changed_ns(self) -> int:
-        return self.content.status().st_mtime_ns
+        return self.status.st_mtime_ns
 
 
 class Known(NamedTuple):

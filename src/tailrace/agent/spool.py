@@ -92,12 +92,28 @@ class _Place(NamedTuple):
 
 
 class _Reader:
-    """One lane: read up to `place` and `number`, acknowledged up to `safe` and `acked`."""
+    """One lane: read up to `place` and `number`, acknowledged up to `safe` and `acked`.
+    `descriptor`: of the segment that is being read."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.lock = threading.Lock()  # taken before the spool's own
+        self.descriptor = -1
+        self._opened = (0, 0)
         self.begin(1)
+
+    def open(self, segment: _Segment) -> None:
+        """Read this one, which may be open already. Raises OSError."""
+        wanted = (segment.first, segment.version)
+        if self.descriptor < 0 or self._opened != wanted:
+            self.close()
+            self.descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._opened = wanted
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     def begin(self, acked: int) -> None:
         self.acked = self.number = acked
@@ -299,7 +315,7 @@ class Spool:
         reader = self._readers[lane]
         found: list[Entry] = []
         size = 0
-        with reader.lock:
+        with reader.lock, contextlib.closing(reader):
             while size < max_bytes and len(found) < max_entries:
                 entry = self._next(reader)
                 if entry is None:
@@ -326,26 +342,22 @@ class Spool:
             reader.handed.clear()
 
     def _next(self, reader: _Reader) -> Entry | None:
-        """The lane's next entry; `place` is after it."""
-        while opened := self._open(reader):
-            descriptor, segment, offset, end, following = opened
-            try:
-                entry = form.read(descriptor, offset, end)
-                after = min(end, offset + form.length(descriptor, offset))
-            finally:
-                os.close(descriptor)
+        """The lane's next entry; `place` is after it. The caller closes the reader."""
+        while found := self._open(reader):
+            segment, offset, end, following = found
+            entry, after = form.read(reader.descriptor, offset, end)
             if entry is None:
                 self._metrics.add("tailrace_agent_spool_corrupt_total")
                 _log.error("spooled frames are damaged", extra={"path": str(segment.path)})
             elif entry.note.entry >= following:
                 entry, after = None, end
-            reader.place = reader.place._replace(offset=after)
+            reader.place = _Place(reader.place.first, reader.place.version, after)
             if entry and entry.note.entry >= reader.number and lane_of(entry.note) is reader.lane:
                 return entry
         return None
 
-    def _open(self, reader: _Reader) -> tuple[int, _Segment, int, int, int] | None:
-        """The segment of the lane's next entry: descriptor, itself, offset, end, number after."""
+    def _open(self, reader: _Reader) -> tuple[_Segment, int, int, int] | None:
+        """The segment of the lane's next entry, open: itself, offset, end, number after."""
         with self._lock:
             for index, segment in enumerate(self._segments):
                 behind = segment.first < reader.place.first
@@ -355,10 +367,9 @@ class Spool:
                 offset = reader.place.offset if here else 0
                 if offset < segment.size:
                     reader.place = _Place(segment.first, segment.version, offset)
+                    reader.open(segment)
                     rest = self._segments[index + 1 : index + 2]
-                    descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-                    following = rest[0].first if rest else _NEVER
-                    return descriptor, segment, offset, segment.size, following
+                    return segment, offset, segment.size, rest[0].first if rest else _NEVER
             if not reader.handed:
                 reader.acked = reader.number = self.next_entry
         return None
@@ -376,7 +387,8 @@ class Spool:
             if reader.oldest[0] != reader.acked:
                 kept = reader.place, reader.number
                 reader.place, reader.number = reader.safe, reader.acked
-                entry = self._next(reader)
+                with contextlib.closing(reader):
+                    entry = self._next(reader)
                 reader.place, reader.number = kept
                 time_ns = frames.header(entry.frame).received_ns if entry else 0
                 reader.oldest = (reader.acked, time_ns)

@@ -20,7 +20,7 @@ class FileTable:
     def __init__(self, state: State, open_files: int) -> None:
         self._state = state
         self.open_files = open_files
-        self.opened = 0
+        self._open: dict[str, TailedFile] = {}  # the longest idle first
         self.files: dict[str, TailedFile] = {}
         marks = (*state.files.values(), *state.finished)
         self.folders = {os.path.dirname(mark.path) for mark in marks}  # noqa: PTH120 - called often
@@ -31,13 +31,18 @@ class FileTable:
         self.folders.add(os.path.dirname(file.mark.path))  # noqa: PTH120
         self.files[file.key] = file
         file.content = content
-        self.opened += 1
+        self._open[file.key] = file
         if self.opened > self.open_files:
             self.close(file)
 
+    @property
+    def opened(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     def close(self, file: TailedFile) -> None:
         """Let go of its descriptor."""
-        self.opened -= file.content is not None
+        self._open.pop(file.key, None)
         file.close()
 
     def reopen(self, file: TailedFile) -> bool:
@@ -48,7 +53,7 @@ class FileTable:
         if self.opened >= self.open_files and not self._close_idle():
             return False
         file.content = open_content(file.place)
-        self.opened += 1
+        self._open[file.key] = file
         if key_of(file.content.status()) == file.key:
             return True
         self.close(file)
@@ -56,15 +61,16 @@ class FileTable:
 
     def _close_idle(self) -> bool:
         """Close the longest idle file that was read to its end and still has its name."""
-        idle = [
-            file
-            for file in self.files.values()
-            if file.content is not None and file.seen and file.left_s is None
-        ]
-        if not idle:
-            return False
-        self.close(min(idle, key=lambda file: file.taken_s))
-        return True
+        for file in self._open.values():
+            if file.seen and file.left_s is None:
+                self.close(file)
+                return True
+        return False
+
+    def took(self, file: TailedFile, now_s: float) -> None:
+        """Something was read of it: it is the one to be closed last."""
+        file.taken_s = now_s
+        self._open[file.key] = self._open.pop(file.key, file)
 
     def status(self, file: TailedFile) -> os.stat_result | None:
         """Of the file, or None when it is not where it was."""

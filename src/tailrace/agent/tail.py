@@ -105,7 +105,7 @@ class Tail:
         try:
             content = open_content(path)
             status = content.status()
-            found = Found(path, key_of(status), source, content)
+            found = Found(path, key_of(status), source, content, status)
             if stat.S_ISREG(status.st_mode) and found.key not in self.files:
                 why = self._discovery.refusal(path, content.descriptor, source)
                 if why:
@@ -199,13 +199,8 @@ class Tail:
         file.final = now_s - file.grew_s >= linger_s
 
     def ready(self, now_s: float, hurry: bool) -> list[TailedFile]:
-        """Files worth reading now, the one that waited longest first."""
-        found = [
-            file
-            for file in list(self.files.values())
-            if self._has_more(file, now_s, hurry)
-            and (file.content is not None or self._reopen(file, now_s))
-        ]
+        """Files worth reading now, the one that waited longest first; `open` each before."""
+        found = [file for file in list(self.files.values()) if self._has_more(file, now_s, hurry)]
         return sorted(found, key=lambda file: file.taken_s)
 
     def _has_more(self, file: TailedFile, now_s: float, hurry: bool) -> bool:
@@ -240,9 +235,10 @@ class Tail:
             self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
             _log.error("file is gone before it was read", extra={"path": file.place})
 
-    def _reopen(self, file: TailedFile, now_s: float) -> bool:
+    def open(self, file: TailedFile, now_s: float) -> bool:
+        """False when a file that was closed cannot be read now."""
         try:
-            return self.table.reopen(file)
+            return file.content is not None or self.table.reopen(file)
         except OSError as error:
             self.drop(file, error.strerror or "cannot be read", now_s)
             return False

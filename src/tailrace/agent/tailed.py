@@ -6,8 +6,8 @@ were read before the offset; their hashes say so.
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from pathlib import Path
 
 from tailrace.agent import fingerprint
 from tailrace.agent.checkpoints import Mark
@@ -75,7 +75,8 @@ class TailedFile:
         self.hole = False
         self._events = events
         self._codec = Codec.RECORDS if source.codec == "records" else Codec.LINES
-        self._resource = {"service.name": Path(mark.path).stem, "log.file.path": mark.path}
+        name = os.path.splitext(os.path.basename(mark.path))[0]  # noqa: PTH119, PTH122 - thousands
+        self._resource = {"service.name": name, "log.file.path": mark.path}
 
     def commit(self, after: Mark) -> None:
         """The spool holds everything up to `after`, durably."""
