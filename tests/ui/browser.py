@@ -117,7 +117,9 @@ def opened(profile: Path) -> Iterator[Page]:
         env={**os.environ, "TZ": "UTC"},
     )
     try:
-        with connect(_tab(profile / "DevToolsActivePort", browser), max_size=None) as socket:
+        address = _tab(profile / "DevToolsActivePort", browser)
+        # Pings would draw from the random numbers that hypothesis watches, until the session ends.
+        with connect(address, max_size=None, ping_interval=None) as socket:
             tab = Page(socket)
             tab.call("Page.enable")
             tab.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH_POLICY)
@@ -133,6 +135,6 @@ def _tab(port_file: Path, browser: subprocess.Popen[bytes]) -> str:
         assert browser.poll() is None and time.monotonic() < deadline, "chromium did not start"
         time.sleep(0.02)
     port, path = port_file.read_text().split("\n")[:2]
-    with connect(f"ws://127.0.0.1:{port}{path}") as socket:
+    with connect(f"ws://127.0.0.1:{port}{path}", ping_interval=None) as socket:
         target = Page(socket).call("Target.createTarget", url="about:blank")["targetId"]
     return f"ws://127.0.0.1:{port}/devtools/page/{target}"

@@ -127,7 +127,9 @@ def served(application: Starlette) -> Iterator[str]:
     """`application` on a port of its own."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(application, log_level="error", ws="websockets-sansio")
+        config = uvicorn.Config(
+            application, log_level="error", ws="websockets-sansio", ws_ping_interval=None
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
