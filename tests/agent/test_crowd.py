@@ -78,7 +78,7 @@ def test_files_that_appear_at_once_are_all_read_with_few_descriptors(
         while rows(gateway) < 2 * count + 1 and time.monotonic() < began_s + 120.0:
             gateway.wait(lambda: rows(gateway) == 2 * count + 1, 0.2)
             most = max(most, descriptors(process))
-        print(
+        print(  # noqa: T201 - the figures of the campaign
             f"\n{count} files in {time.monotonic() - began_s:.1f} s, {most} descriptors,"
             f" {peak_mb(process):.0f} MB, {cpu_s(process):.1f} s of CPU"
         )
@@ -105,5 +105,5 @@ def test_a_folder_of_idle_files_costs_little(
         before_s = cpu_s(process)
         time.sleep(IDLE_S)
         share = (cpu_s(process) - before_s) / IDLE_S
-        print(f"\n{count} idle files: {share:.1%} of a CPU, {peak_mb(process):.0f} MB")
+        print(f"\n{count} idle files: {share:.1%} of a CPU, {peak_mb(process):.0f} MB")  # noqa: T201 - the figures of the campaign
         assert share < 0.05
