@@ -202,10 +202,14 @@ class Rotation:
         try:
             status = os.stat(path)  # noqa: PTH116 - there may be hundreds
             key = key_of(status)
-            unknown = key not in self._table.files and key not in self._state.files
-            if not unknown or status.st_mtime_ns < since_ns:
+            if key in self._table.files or status.st_mtime_ns < since_ns:
                 return False
             content = open_content(path)
+            before = self._state.files.get(key)
+            if before and before.offset:
+                if fingerprint.holds(content, content.size(status), before):
+                    return False
+                self._table.replaced(key)  # the inode was used again
             if self._may_grow(path, content, known, now_s):
                 self._folders.pop(os.path.dirname(path), None)  # noqa: PTH120 - asked again soon
                 return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 from tailrace.agent.checkpoints import Mark, State
 from tailrace.agent.contents import Content, is_packed, open_content
@@ -19,7 +20,9 @@ class FileTable:
 
     def __init__(self, state: State, open_files: int) -> None:
         self._state = state
-        self.open_files = open_files
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # The other half is for the spool, connections and listeners.
+        self.open_files = max(1, min(open_files, allowed // 2))
         self._open: dict[str, TailedFile] = {}  # the longest idle first
         self.files: dict[str, TailedFile] = {}
         marks = (*state.files.values(), *state.finished)
