@@ -69,6 +69,7 @@ class Reader:
     ) -> None:
         """`sources`: all but files. `activity` is told what was taken."""
         self._settings = settings
+        self._read_bytes = settings.read_bytes
         self._state = state
         self._checkpoints = checkpoints
         self._spool = spool
@@ -157,7 +158,7 @@ class Reader:
             for _ in range(BATCH_CHUNKS):
                 piece = None
                 if self._has_room():
-                    piece = source.read(self._settings.read_bytes, now_s, hurry)
+                    piece = source.read(self._read_bytes, now_s, hurry)
                 if piece is None:
                     break
                 self._keep(source, piece)
@@ -191,7 +192,7 @@ class Reader:
         if not self._tail.open(file, now_s):
             return False
         try:
-            piece = file.read(self._settings.read_bytes, self._buffer, now_s)
+            piece = file.read(self._read_bytes, self._buffer, now_s)
         except NotText:
             self._tail.drop(file, "is not text", now_s)
             return False
@@ -228,7 +229,7 @@ class Reader:
         self._batch.append(taken)
         self._batch_entries += len(framed.entries)
         self._batch_bytes += sum(len(entry.frame) for entry in framed.entries)
-        self._chunks += size > self._settings.read_bytes // 2
+        self._chunks += size > self._read_bytes // 2
 
     def _full(self) -> bool:
         return (

@@ -136,6 +136,8 @@ class Tail:
             begun = Mark(begun.path, changed_ns=mark.changed_ns)
         file = self._rotation.file(found.path, found.key, found.input, begun, now_s)
         file.hole = changed
+        if begun.offset == found.size:  # it need not be opened again to see that
+            file.seen = (found.status.st_size, found.status.st_mtime_ns)
         self.table.add(file, found.content)
         return changed or begun.offset != mark.offset
 
