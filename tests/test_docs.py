@@ -79,6 +79,14 @@ def test_every_key_that_inputs_share_is_described_and_no_other() -> None:
     assert set(described("inputs.md", "What is kept")) == keys(Keep)
 
 
+def test_every_line_of_the_own_log_that_is_explained_is_written() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "src/tailrace/agent").glob("*.py"))
+    found = described("agent.md", "When something is wrong")
+    assert len(found) > 10
+    for name in found:
+        assert name in NAMES or f'"{name}"' in sources, name
+
+
 def commands() -> dict[str, argparse.ArgumentParser]:
     actions = build_parser()._actions
     (found,) = [a for a in actions if isinstance(a, argparse._SubParsersAction)]
