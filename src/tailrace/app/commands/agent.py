@@ -1,4 +1,4 @@
-"""`tailrace agent`: tail files and ship them to a gateway."""
+"""`tailrace agent`: collect what its inputs name, and ship it to a gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tailrace.core import log
 
 def add_parser(subparsers: Any) -> None:
     """Register the command."""
-    about = "tail files and ship them to a gateway"
+    about = "collect what its inputs name and ship it to a gateway"
     parser = subparsers.add_parser("agent", help=about, description=about)
     common.add_config(parser)
     parser.set_defaults(func=run)
