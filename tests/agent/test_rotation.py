@@ -69,6 +69,22 @@ def test_what_was_not_read_before_a_copytruncate_is_read_from_the_copy(
     assert sorted(settle(bench)) == sorted([b"first line", b"unread", after[:-1]])
 
 
+@pytest.mark.parametrize("rotate", [copytruncate, lambda path: pack_gz(copytruncate(path))])
+def test_a_file_that_was_empty_at_the_end_and_rotated_while_stopped_is_read(
+    bench: Bench, rotate: Callable[[Path], Path]
+) -> None:
+    """What was written has no bytes that are known: its name and its time are all there is."""
+    bench.write(b"first line\n")
+    bench.step()
+    os.truncate(bench.log, 0)
+    bench.step()
+    bench.write(b"while stopped\n")
+    rotate(bench.log)
+    bench.write(b"after\n")
+    bench.restart()
+    assert sorted(settle(bench)) == sorted([b"first line", b"while stopped", b"after"])
+
+
 def test_a_copy_that_is_seen_before_the_truncation_is_not_read_twice(bench: Bench) -> None:
     bench.write(b"first line\nsecond line\n")
     bench.step()

@@ -131,7 +131,7 @@ class Tail:
             return changed
         if gone:
             self.table.remember(mark)  # it may turn up compressed
-        if changed and not begun.offset:
+        if found.key in self._state.files and not begun.offset:
             # What came and went in between was written to after what was read last.
             begun = Mark(begun.path, changed_ns=mark.changed_ns)
         file = self._rotation.file(found.path, found.key, found.input, begun, now_s)
