@@ -27,8 +27,10 @@ from tailrace.agent.inputs import Files
 from tailrace.agent.table import FileTable
 from tailrace.agent.tailed import TailedFile
 from tailrace.core import limits, log
+from tailrace.core.clock import Clock, SystemClock
 
 _log = log.get("agent")
+_TICK_NS = 100_000_000
 
 
 class Found(NamedTuple):
@@ -72,6 +74,7 @@ class Rotation:
     def __init__(
         self, state: State, table: FileTable, discovery: Discovery, linger_s: float
     ) -> None:
+        self._clock: Clock = SystemClock()  # the file system's
         self._state = state
         self._discovery = discovery
         self._events = {id(source): events_of(source) for source in discovery.inputs}
@@ -185,6 +188,9 @@ class Rotation:
         except OSError:
             now_ns = 0
         before_ns, self._folders[folder] = self._folders.get(folder), now_ns
+        # Of two changes within a tick of the clock of the file system only one shows.
+        if abs(self._clock.wall_ns() - now_ns) < _TICK_NS:
+            del self._folders[folder]
         return bool(now_ns) and now_ns != before_ns
 
     def _resume_missed(

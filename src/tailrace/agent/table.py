@@ -30,6 +30,9 @@ class FileTable:
 
     def add(self, file: TailedFile, content: Content) -> None:
         """Tail `file` from its mark on; it may be closed until it is its turn."""
+        before = self._state.files.get(file.key)
+        if before and before.offset and before != file.mark:
+            self.remember(before)  # another file had the inode
         self._state.files[file.key] = file.mark
         self.folders.add(os.path.dirname(file.mark.path))  # noqa: PTH120
         self.files[file.key] = file

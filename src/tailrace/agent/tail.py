@@ -232,7 +232,7 @@ class Tail:
             file.place = place
             return
         missing = file.size - file.mark.offset
-        self.table.forget(file)
+        self.table.finish(file)
         if missing > 0 and not self._rotation.seek_rest(file.mark, file.input, now_s):
             self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
             _log.error("file is gone before it was read", extra={"path": file.place})
