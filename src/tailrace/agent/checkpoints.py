@@ -52,7 +52,8 @@ class State(msgspec.Struct):
     of the hot lane below `acked`, and of the bulk lane below `acked_bulk`, is with the gateway or
     given up. `patterns`: inputs that have been started before. `finished`: files that were read to
     their end and are gone, the last of many; they may come again, compressed. `machine`: where
-    it was written, as `host.id`; empty where there is none.
+    it was written, as `host.id`; empty where there is none. `since`: by the path of a log whose
+    rotated files are not all decided on, from what time on they may have been missed.
     """
 
     source: str
@@ -66,6 +67,7 @@ class State(msgspec.Struct):
     cursors: dict[str, Mark] = {}
     acked_bulk: int = 1
     machine: str = ""
+    since: dict[str, int] = {}
 
     def cover(self, key: str, mark: Mark) -> None:
         """The source `key` is taken up to `mark`."""

@@ -171,15 +171,22 @@ class Rotation:
         newest: dict[str, int] = {}
         for mark in (*self._state.files.values(), *self._state.finished):
             newest[mark.path] = max(mark.changed_ns, newest.get(mark.path, 0))
+        since = {name: ns for name, ns in {**newest, **self._state.since}.items() if ns}
         known = self.known()
-        return any(
-            [
-                self._resume_missed(path, name, newest[name], known, now_s)
-                for folder in changed
-                for path, name in rotated(folder, newest)
-                if newest[name]
-            ]
-        )
+        waiting, found = dict[str, int](), False
+        for folder in changed:
+            for path, name in rotated(folder, since):
+                missed = self._is_missed(path, name, since[name], known, now_s)
+                if missed is None:
+                    self._folders.pop(folder, None)  # asked again soon
+                    waiting[name] = since[name]
+                elif missed:
+                    mark = Mark(name, changed_ns=since[name])
+                    source = self._discovery.input_of(name)
+                    found |= source is not None and self.resume(path, mark, source, now_s)
+        rest = {n: ns for n, ns in self._state.since.items() if os.path.dirname(n) not in changed}  # noqa: PTH120
+        before, self._state.since = self._state.since, {**rest, **waiting}
+        return found or before != self._state.since
 
     def _has_changed(self, folder: str) -> bool:
         """A name came or went since it was asked last."""
@@ -193,17 +200,13 @@ class Rotation:
             del self._folders[folder]
         return bool(now_ns) and now_ns != before_ns
 
-    def _resume_missed(
+    def _is_missed(
         self, path: str, name: str, since_ns: int, known: Known, now_s: float
-    ) -> bool:
+    ) -> bool | None:
+        """None when that is not decided yet."""
         source = self._discovery.input_of(name)
         if source is None or excluded(path, source):
             return False
-        if not self._is_missed(path, since_ns, known, now_s):
-            return False
-        return self.resume(path, Mark(name, changed_ns=since_ns), source, now_s)
-
-    def _is_missed(self, path: str, since_ns: int, known: Known, now_s: float) -> bool:
         content = None
         try:
             status = os.stat(path)  # noqa: PTH116 - there may be hundreds
@@ -216,12 +219,11 @@ class Rotation:
                 if fingerprint.holds(content, content.size(status), before):
                     return False
                 self._table.replaced(key)  # the inode was used again
-            if self._may_grow(path, content, known, now_s):
-                self._folders.pop(os.path.dirname(path), None)  # noqa: PTH120 - asked again soon
-                return False
             size = content.size(status)
-            if known.is_about_to_be_read(content, size, path):
-                return False
+            if self._may_grow(path, content, known, now_s) or known.is_about_to_be_read(
+                content, size, path
+            ):
+                return None
             shared = known.read.furthest(content, size)
             return shared is None or not related(shared[0].path, path)
         except OSError:
