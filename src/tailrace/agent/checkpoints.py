@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import xxhash
 
+from tailrace.core import limits
 from tailrace.core.disk import sync_directory
 
 _MAGIC = b"TRC1"
@@ -74,7 +75,15 @@ class State(msgspec.Struct):
         if key.startswith(CURSOR_KEY):
             self.cursors[key] = mark
         elif not key.startswith(MEMORY_KEY):
+            before = self.files.get(key)
+            if before and (before.path != mark.path or before.offset > mark.offset):
+                self.remember(before)  # another file has the inode, or other content
             self.files[key] = mark
+
+    def remember(self, mark: Mark) -> None:
+        """Know a file that is not there any more, if it comes again."""
+        if mark.offset:
+            self.finished = [*self.finished, mark][-limits.FINISHED_FILES :]
 
 
 class Loaded(msgspec.Struct, frozen=True):

@@ -6,10 +6,9 @@ import os
 import resource
 
 from tailrace.agent.checkpoints import Mark, State
-from tailrace.agent.contents import Content, is_packed, open_content
+from tailrace.agent.contents import Content, open_content
 from tailrace.agent.discovery import key_of
 from tailrace.agent.tailed import TailedFile
-from tailrace.core import limits
 
 
 class FileTable:
@@ -95,8 +94,8 @@ class FileTable:
         self._state.files.pop(file.key, None)
 
     def finish(self, file: TailedFile) -> None:
-        """Forget a file that was read to its end and is gone, but know it if it comes packed."""
-        if file.mark.offset and not is_packed(file.place):
+        """Forget a file that was read to its end, but know it if it is there, or comes packed."""
+        if file.mark.offset:
             self.remember(file.mark)
         self.forget(file)
 
@@ -106,7 +105,7 @@ class FileTable:
 
     def remember(self, mark: Mark) -> None:
         """Know a file that is not there any more, if it comes again."""
-        self._state.finished = [*self._state.finished, mark][-limits.FINISHED_FILES :]
+        self._state.remember(mark)
 
     def drop(self, file: TailedFile) -> None:
         """Leave a file alone; its mark stays, for when it comes again."""

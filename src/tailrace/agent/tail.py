@@ -122,7 +122,7 @@ class Tail:
         """Raises OSError with the content still open."""
         mark = self._state.files.get(found.key, Mark(found.path))
         changed = not fingerprint.holds(found.content, found.size, mark)
-        gone = changed and not self._rotation.seek_rest(mark, found.input, now_s)
+        gone = changed and not self._seek_rest(mark, found.input, now_s)
         begun: Mark | None = mark
         if changed or not mark.offset:
             begun = self._beginning(found, known, changed, now_s)
@@ -140,6 +140,11 @@ class Tail:
             file.seen = (found.status.st_size, found.status.st_mtime_ns)
         self.table.add(file, found.content)
         return changed or begun.offset != mark.offset
+
+    def _seek_rest(self, mark: Mark, other: Files, now_s: float) -> bool:
+        """The inode may be that of a file of another input now."""
+        source = self._discovery.input_of(mark.path) or other
+        return self._rotation.seek_rest(mark, source, now_s)
 
     def _beginning(self, found: Found, known: Known, hole: bool, now_s: float) -> Mark | None:
         start = found.content.read_at(TEXT_BYTES, 0)
