@@ -9,11 +9,11 @@ from typing import Any
 
 from tailrace.agent.agent import recover
 from tailrace.agent.checkpoints import Checkpoints
-from tailrace.agent.feeders import journals
+from tailrace.agent.delivery.spool import Entry, Spool
+from tailrace.agent.feeds.feeders import journals
 from tailrace.agent.inputs import Files
 from tailrace.agent.reader import Reader
 from tailrace.agent.settings import AgentSettings
-from tailrace.agent.spool import Entry, Spool
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Frame, Lane
 from tailrace.core.metrics import Metrics

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tailrace.agent.intake import Intake
+from tailrace.agent.feeds.intake import Intake
 from tailrace.agent.source import Piece
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.agent.checkpoints import Mark
-from tailrace.agent.entries import Entry, Note
+from tailrace.agent.delivery.entries import Entry, Note
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Frame, Header, Lane
 from tailrace.wire import frames

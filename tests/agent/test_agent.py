@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fakes import FakeGateway
 
-from tailrace.agent import gateways
 from tailrace.agent.agent import Agent
+from tailrace.agent.delivery import gateways
 from tailrace.agent.inputs import Files
 from tailrace.agent.settings import AgentSettings
 from tailrace.core.clock import SystemClock

@@ -12,11 +12,11 @@ from fakes import FakeGateway
 from test_agent import settings, start
 
 from tailrace.agent import inputs
-from tailrace.agent.activity import Activity, named
-from tailrace.agent.announce import Announcer, encode
 from tailrace.agent.checkpoints import Mark
+from tailrace.agent.files.tailed import TailedFile
+from tailrace.agent.fleet.activity import Activity, named
+from tailrace.agent.fleet.announce import Announcer, encode
 from tailrace.agent.inputs import Files
-from tailrace.agent.tailed import TailedFile
 from tailrace.app import config as configuration
 from tailrace.core import limits
 from tailrace.core.fleet import Announcement, InputReport, Loss

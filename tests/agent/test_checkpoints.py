@@ -7,7 +7,7 @@ from spooled import entry
 
 from tailrace.agent.agent import recover
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
-from tailrace.agent.spool import Spool
+from tailrace.agent.delivery.spool import Spool
 from tailrace.core.clock import ManualClock
 from tailrace.core.metrics import Metrics
 

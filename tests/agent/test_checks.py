@@ -7,7 +7,7 @@ import pytest
 
 from tailrace.agent import checks
 from tailrace.agent.checkpoints import State
-from tailrace.agent.feeders import feeders
+from tailrace.agent.feeds.feeders import feeders
 from tailrace.agent.inputs import AnyInput, HostInput, PrometheusInput, RedisInput, RestInput
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tailrace.agent import connection
-from tailrace.agent.connection import Answer, Closed, Connection, NoAnswer
+from tailrace.agent.delivery import connection
+from tailrace.agent.delivery.connection import Answer, Closed, Connection, NoAnswer
 
 Talk = Callable[[socket.socket], None]
 

@@ -15,13 +15,13 @@ from spooled import SOURCE, entry
 from test_agent import settings
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.credentials import Tls, Token
-from tailrace.agent.gateways import Gateway, Gateways, targets
-from tailrace.agent.losses import Losses
-from tailrace.agent.pacing import Pace, Pacing
-from tailrace.agent.rejected import Rejected
-from tailrace.agent.ship import Later, Sender, Shipper
-from tailrace.agent.spool import Spool
+from tailrace.agent.delivery.credentials import Tls, Token
+from tailrace.agent.delivery.gateways import Gateway, Gateways, targets
+from tailrace.agent.delivery.losses import Losses
+from tailrace.agent.delivery.pacing import Pace, Pacing
+from tailrace.agent.delivery.rejected import Rejected
+from tailrace.agent.delivery.ship import Later, Sender, Shipper
+from tailrace.agent.delivery.spool import Spool
 from tailrace.core.clock import ManualClock, SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Lane

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from driving import Bench
 
-from tailrace.agent.events import events_of
+from tailrace.agent.files.events import events_of
 from tailrace.agent.inputs import Files
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Codec

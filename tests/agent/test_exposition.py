@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tailrace.agent.exposition import Exposition
+from tailrace.agent.fleet.exposition import Exposition
 from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
 

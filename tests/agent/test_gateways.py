@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from tailrace.agent import gateways as module
-from tailrace.agent.gateways import Gateway, Gateways, Target, region_of, targets
+from tailrace.agent.delivery import gateways as module
+from tailrace.agent.delivery.gateways import Gateway, Gateways, Target, region_of, targets
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import ConfigError
 

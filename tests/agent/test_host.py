@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.agent import host as module
-from tailrace.agent.host import Host
-from tailrace.agent.processes import Processes, parse
+from tailrace.agent.feeds import host as module
+from tailrace.agent.feeds.host import Host
+from tailrace.agent.feeds.processes import Processes, parse
 from tailrace.core.clock import ManualClock, SystemClock
 from tailrace.wire import samples
 from tailrace.wire.samples import Sample

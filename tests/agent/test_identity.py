@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.agent.identity import identity
+from tailrace.agent.fleet.identity import identity
 from tailrace.core import limits
 
 ID = "0123456789abcdef" * 4

@@ -13,9 +13,9 @@ import pytest
 from driving import Bench
 from journals import START_US, WrittenJournal, needed
 
-from tailrace.agent import journal as module
+from tailrace.agent.feeds import journal as module
+from tailrace.agent.feeds.journal import journal_available
 from tailrace.agent.inputs import JournalInput
-from tailrace.agent.journal import journal_available
 from tailrace.core import limits
 
 pytestmark = needed

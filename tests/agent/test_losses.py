@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tailrace.agent.losses import Loss, Losses
+from tailrace.agent.delivery.losses import Loss, Losses
 from tailrace.core import limits
 from tailrace.core.metrics import Metrics
 
@@ -67,7 +67,7 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         def fail(path: Path, data: bytes) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr("tailrace.agent.losses.write_whole", fail)
+        patch.setattr("tailrace.agent.delivery.losses.write_whole", fail)
         with pytest.raises(OSError, match="No space"):
             losses.add([loss(2)], "agent-x", 7)
     assert losses.dropped("agent-x") == 0

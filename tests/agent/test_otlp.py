@@ -22,9 +22,9 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from test_agent import settings, start
 
-from tailrace.agent import httpserver, otlp
+from tailrace.agent.feeds import httpserver, otlp
+from tailrace.agent.feeds.otlp import Otlp
 from tailrace.agent.inputs import OtlpInput
-from tailrace.agent.otlp import Otlp
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Codec

@@ -11,12 +11,12 @@ import pytest
 from fakes import FakeGateway
 from test_agent import settings
 
-from tailrace.agent import gateways
 from tailrace.agent.agent import Agent
-from tailrace.agent.entries import Entry, Note
+from tailrace.agent.delivery import gateways
+from tailrace.agent.delivery.entries import Entry, Note
+from tailrace.agent.delivery.losses import Loss
+from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.inputs import Files
-from tailrace.agent.losses import Loss
-from tailrace.agent.spool import WhenFull
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics

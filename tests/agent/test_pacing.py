@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tailrace.agent.pacing import DAY_S, Pace, Pacing, window
+from tailrace.agent.delivery.pacing import DAY_S, Pace, Pacing, window
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import ConfigError
 

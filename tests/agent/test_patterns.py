@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tailrace.agent import patterns
-from tailrace.agent.scanner import (
+from tailrace.agent.sampling import patterns
+from tailrace.agent.sampling.scanner import (
     KIND_BITS,
     Expression,
     Hyperscan,

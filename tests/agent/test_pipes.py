@@ -17,10 +17,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from test_agent import settings, start
 
-from tailrace.agent.command import Command
+from tailrace.agent.feeds.command import Command
+from tailrace.agent.feeds.intake import Intake
+from tailrace.agent.feeds.pipes import CUT_MARK, Lines, Pipes
 from tailrace.agent.inputs import CommandInput, StdinInput
-from tailrace.agent.intake import Intake
-from tailrace.agent.pipes import CUT_MARK, Lines, Pipes
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Codec
@@ -152,7 +152,7 @@ def test_a_command_that_is_stopped_may_say_goodbye() -> None:
 def test_a_child_of_the_command_that_holds_its_output_does_not_hold_us(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tailrace.agent.pipes.QUIET_S", 0.1)
+    monkeypatch.setattr("tailrace.agent.feeds.pipes.QUIET_S", 0.1)
     found, drain = command("sh", "-c", "sleep 60 & echo $!")
     assert drain.until(found.ended.is_set)
     drain.step()

@@ -20,11 +20,11 @@ import pytest
 from answering import Answering, unused_port
 
 from tailrace.agent.checkpoints import State
-from tailrace.agent.feeders import feeders
+from tailrace.agent.feeds.feeders import feeders
+from tailrace.agent.feeds.intake import Feeder
+from tailrace.agent.feeds.prometheus import Target
+from tailrace.agent.feeds.scheduled import Fetched
 from tailrace.agent.inputs import PrometheusInput
-from tailrace.agent.intake import Feeder
-from tailrace.agent.prometheus import Target
-from tailrace.agent.scheduled import Fetched
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.source import Piece
 from tailrace.core import limits

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.agent.checkpoints import Mark, State
-from tailrace.agent.feeders import feeders
+from tailrace.agent.feeds.feeders import feeders
+from tailrace.agent.feeds.redis import Redis, RedisError
+from tailrace.agent.feeds.slowlog import Entry, SlowLog, record
 from tailrace.agent.inputs import RedisInput
-from tailrace.agent.redis import Redis, RedisError
 from tailrace.agent.settings import AgentSettings
-from tailrace.agent.slowlog import Entry, SlowLog, record
 from tailrace.core.units import Seconds
 from tailrace.wire import records
 

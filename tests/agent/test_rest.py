@@ -11,9 +11,9 @@ from answering import Answering
 from fakes import FakeGateway
 
 from tailrace.agent.agent import Agent
+from tailrace.agent.feeds.intake import Batch
+from tailrace.agent.feeds.rest import Rest
 from tailrace.agent.inputs import RestInput
-from tailrace.agent.intake import Batch
-from tailrace.agent.rest import Rest
 from tailrace.agent.settings import AgentSettings
 from tailrace.core import limits
 from tailrace.core.clock import ManualClock, SystemClock

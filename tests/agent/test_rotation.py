@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.agent.checkpoints import Checkpoints
-from tailrace.agent.discovery import key_of
+from tailrace.agent.files.discovery import key_of
 from tailrace.agent.inputs import Files
 
 

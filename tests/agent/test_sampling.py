@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.agent import scanner
 from tailrace.agent.inputs import Files, Keep, OtlpInput
-from tailrace.agent.keeping import rows_of
-from tailrace.agent.sampling import Sampler, Split, sampler_of
+from tailrace.agent.sampling import scanner
+from tailrace.agent.sampling.keeping import rows_of
+from tailrace.agent.sampling.sampler import Sampler, Split, sampler_of
 from tailrace.core import limits, plain
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import CANONICAL, Codec, Hints

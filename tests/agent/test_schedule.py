@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from tailrace.agent.feeds.intake import Batch, Intake
+from tailrace.agent.feeds.schedule import SPREAD_S, Schedule, Ticks
+from tailrace.agent.feeds.scheduled import Fetched, Scheduled
 from tailrace.agent.inputs import HostInput
-from tailrace.agent.intake import Batch, Intake
-from tailrace.agent.schedule import SPREAD_S, Schedule, Ticks
-from tailrace.agent.scheduled import Fetched, Scheduled
 from tailrace.agent.settings import AgentSettings
 from tailrace.core.clock import ManualClock, SystemClock
 

@@ -9,8 +9,8 @@ from spooled import SOURCE, entry
 
 from tailrace.agent.agent import recover
 from tailrace.agent.checkpoints import Checkpoints, State
-from tailrace.agent.losses import Losses
-from tailrace.agent.spool import Bounds, Spool
+from tailrace.agent.delivery.losses import Losses
+from tailrace.agent.delivery.spool import Bounds, Spool
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics

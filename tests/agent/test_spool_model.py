@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from spooled import SOURCE, entry
 
-from tailrace.agent.entries import Entry, lane_of
-from tailrace.agent.losses import Losses
-from tailrace.agent.spool import Bounds, Spool
+from tailrace.agent.delivery.entries import Entry, lane_of
+from tailrace.agent.delivery.losses import Losses
+from tailrace.agent.delivery.spool import Bounds, Spool
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics

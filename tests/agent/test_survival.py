@@ -14,7 +14,7 @@ from fakes import FakeGateway
 from test_agent import settings, start
 
 from tailrace.agent import reader
-from tailrace.agent.tailed import CUT_MARK
+from tailrace.agent.files.tailed import CUT_MARK
 from tailrace.core import limits
 from tailrace.core.limits import GIB, MIB
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from feeding import Drain
 
-from tailrace.agent import streams
+from tailrace.agent.feeds import streams
+from tailrace.agent.feeds.syslog import Syslog
 from tailrace.agent.inputs import SyslogInput
-from tailrace.agent.syslog import Syslog
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
 
@@ -203,7 +203,7 @@ def test_a_full_intake_holds_tcp_senders_back_and_loses_nothing(serve: Serve) ->
 def test_a_full_intake_drops_datagrams_and_counts_every_one(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tailrace.agent.listening.RECEIVE_BYTES", 64 * limits.KIB)
+    monkeypatch.setattr("tailrace.agent.feeds.listening.RECEIVE_BYTES", 64 * limits.KIB)
     server, drain = serve(tcp="")
     number = 3 * limits.INTAKE_BYTES // 1000
     datagram(server, *(b"<14>" + b"x" * 1000 for _ in range(number)))
@@ -234,7 +234,7 @@ def test_connections_that_say_nothing_for_long_are_closed(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "IDLE_S", 0.05)
-    monkeypatch.setattr("tailrace.agent.syslog._EXPIRE_S", 0.1)
+    monkeypatch.setattr("tailrace.agent.feeds.syslog._EXPIRE_S", 0.1)
     server, drain = serve()
     with connect(server) as client:
         client.sendall(b"<14>unfinished")

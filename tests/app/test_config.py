@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.agent.gateways import Gateway
+from tailrace.agent.delivery.gateways import Gateway
 from tailrace.app import agent, config
 from tailrace.app.paths import covers
 from tailrace.core.errors import ConfigError

@@ -16,22 +16,22 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from tailrace.agent.activity import Activity
-from tailrace.agent.announce import Announcer, Poster
 from tailrace.agent.checkpoints import Checkpoints, State
-from tailrace.agent.condition import Condition
-from tailrace.agent.credentials import Tls, Token
-from tailrace.agent.entries import Note
-from tailrace.agent.feeders import feeders, journals
-from tailrace.agent.gateways import Gateways, Target, targets
-from tailrace.agent.intake import Feeder, Finite
-from tailrace.agent.losses import Loss, Losses
-from tailrace.agent.pacing import Pacing
+from tailrace.agent.delivery.credentials import Tls, Token
+from tailrace.agent.delivery.entries import Note
+from tailrace.agent.delivery.gateways import Gateways, Target, targets
+from tailrace.agent.delivery.losses import Loss, Losses
+from tailrace.agent.delivery.pacing import Pacing
+from tailrace.agent.delivery.rejected import Rejected
+from tailrace.agent.delivery.ship import Sender, Shipper
+from tailrace.agent.delivery.spool import Spool
+from tailrace.agent.feeds.feeders import feeders, journals
+from tailrace.agent.feeds.intake import Feeder, Finite
+from tailrace.agent.fleet.activity import Activity
+from tailrace.agent.fleet.announce import Announcer, Poster
+from tailrace.agent.fleet.condition import Condition
 from tailrace.agent.reader import Reader
-from tailrace.agent.rejected import Rejected
 from tailrace.agent.settings import AgentSettings
-from tailrace.agent.ship import Sender, Shipper
-from tailrace.agent.spool import Spool
 from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError

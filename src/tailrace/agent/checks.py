@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from tailrace.agent.events import events_of
+from tailrace.agent.feeds.secret import secret
+from tailrace.agent.files.events import events_of
 from tailrace.agent.inputs import (
     AnyInput,
     Files,
@@ -16,7 +17,6 @@ from tailrace.agent.inputs import (
     RedisInput,
     RestInput,
 )
-from tailrace.agent.secret import secret
 from tailrace.core.errors import ConfigError, QueryError
 from tailrace.core.units import Seconds
 from tailrace.wire.jsonpath import Path

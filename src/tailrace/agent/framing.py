@@ -10,10 +10,10 @@ import xxhash
 import zstandard
 
 from tailrace.agent.checkpoints import State
+from tailrace.agent.delivery.spool import Entry, Note
 from tailrace.agent.inputs import Input, LogInput
-from tailrace.agent.sampling import Sampler, Split, sampler_of
+from tailrace.agent.sampling.sampler import Sampler, Split, sampler_of
 from tailrace.agent.source import Buffer, Piece
-from tailrace.agent.spool import Entry, Note
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.errors import InputError

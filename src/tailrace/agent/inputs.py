@@ -35,7 +35,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Lines that are kept whatever the sampling says; any one condition is enough.
 
     `severity`: at or above. `patterns`: regular expressions. `slow`: a duration in the line at or
-    above. `errors`: an HTTP status from 500 on. What counts as these: agent/keeping.py.
+    above. `errors`: an HTTP status from 500 on. What counts as these: agent/sampling/keeping.py.
     """
 
     severity: Severity | None = "error"

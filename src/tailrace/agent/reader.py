@@ -12,14 +12,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from tailrace.agent.activity import Activity
 from tailrace.agent.checkpoints import Checkpoints, Mark, State
+from tailrace.agent.delivery.spool import Entry, Spool
+from tailrace.agent.files.tail import Tail
+from tailrace.agent.files.tailed import NotText, TailedFile, Truncated
+from tailrace.agent.fleet.activity import Activity
 from tailrace.agent.framing import Framed, Framer
 from tailrace.agent.settings import AgentSettings
 from tailrace.agent.source import Piece, Source
-from tailrace.agent.spool import Entry, Spool
-from tailrace.agent.tail import Tail
-from tailrace.agent.tailed import NotText, TailedFile, Truncated
 from tailrace.agent.wake import Wake
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tailrace.agent.gateways import Gateway
+from tailrace.agent.delivery.gateways import Gateway
+from tailrace.agent.delivery.pacing import Pace
+from tailrace.agent.delivery.spool import Bounds, WhenFull
 from tailrace.agent.inputs import AnyInput
-from tailrace.agent.pacing import Pace
-from tailrace.agent.spool import Bounds, WhenFull
 from tailrace.core import limits
 
 

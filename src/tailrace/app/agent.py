@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.gateways import targets
-from tailrace.agent.identity import identity
+from tailrace.agent.delivery.gateways import targets
+from tailrace.agent.fleet.identity import identity
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config as configuration
 from tailrace.app.config import AgentConfig, Config
@@ -19,7 +19,7 @@ from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
 
 if TYPE_CHECKING:
-    from tailrace.agent.exposition import Exposition
+    from tailrace.agent.fleet.exposition import Exposition
 
 _log = log.get("app")
 _LOOK_S = 0.2
@@ -113,7 +113,7 @@ def _exposition(config: Config, metrics: Metrics, agent: Agent) -> Exposition | 
     address = configuration.agent_address(config)
     if address is None:
         return None
-    from tailrace.agent.exposition import Exposition
+    from tailrace.agent.fleet.exposition import Exposition
 
     return Exposition(*address, metrics, lambda: agent.ready)
 

@@ -16,13 +16,14 @@ from typing import Any, Literal
 import msgspec
 import xxhash
 
-from tailrace.agent import checks, gateways, pacing
-from tailrace.agent.gateways import Gateway
+from tailrace.agent import checks
+from tailrace.agent.delivery import gateways, pacing
+from tailrace.agent.delivery.gateways import Gateway
+from tailrace.agent.delivery.pacing import Pace
+from tailrace.agent.delivery.spool import WhenFull
+from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
-from tailrace.agent.listening import check_listening
-from tailrace.agent.pacing import Pace
-from tailrace.agent.sampling import sampler_of
-from tailrace.agent.spool import WhenFull
+from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
 from tailrace.core.errors import ConfigError

@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tailrace.agent.command import Command
+from tailrace.agent.feeds.command import Command
 from tailrace.agent.inputs import CommandInput
 from tailrace.app.commands import common
 from tailrace.app.config import Config

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tailrace.agent.feeds.journal import journal_available
 from tailrace.agent.inputs import AnyInput, Files, HostInput, JournalInput
-from tailrace.agent.journal import journal_available
 from tailrace.app import config as configuration
 from tailrace.app.claims import claim_directory, claim_port
 from tailrace.app.commands import common

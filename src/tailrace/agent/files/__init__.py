@@ -1,0 +1,1 @@
+"""Files: found, followed through rotation, and read from where they were left."""

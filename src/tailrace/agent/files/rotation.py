@@ -1,0 +1,279 @@
+"""Where to begin a file: at its start, or where another one was left that it continues.
+
+A file that no longer holds what was read of it was truncated, or is another one with the same
+inode. What was not read of it may be in a copy, or in a compressed file: that one holds the bytes
+before the mark, and is read from there. A new file that holds what is being read of another one is
+a copy of it that is about to be needed: it waits until the other is truncated, or for a while.
+Between two looks several files may have come and gone under one name: they are looked for too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from tailrace.agent.checkpoints import Mark, State
+from tailrace.agent.files import fingerprint
+from tailrace.agent.files.contents import Content, Packed, is_packed, open_content
+from tailrace.agent.files.discovery import Discovery, excluded, key_of, related, relatives, rotated
+from tailrace.agent.files.events import events_of
+from tailrace.agent.files.fingerprint import Kin
+from tailrace.agent.files.table import FileTable
+from tailrace.agent.files.tailed import TailedFile
+from tailrace.agent.inputs import Files
+from tailrace.core import limits, log
+from tailrace.core.clock import Clock, SystemClock
+
+_log = log.get("agent")
+_TICK_NS = 100_000_000
+
+
+class Found(NamedTuple):
+    """A file that an input names and nobody tails, as `status` found it."""
+
+    path: str
+    key: str
+    input: Files
+    content: Content
+    status: os.stat_result
+
+    @property
+    def size(self) -> int:
+        return self.content.size(self.status)
+
+    @property
+    def changed_ns(self) -> int:
+        return self.status.st_mtime_ns
+
+
+class Known(NamedTuple):
+    """`read`: marks, with the file that is tailed from there. `unread`: ends of files that have
+    more than was read of them. `paths`: where files were first seen."""
+
+    read: Kin[TailedFile | None]
+    unread: Kin[None]
+    paths: frozenset[str]
+
+    def is_about_to_be_read(self, content: Content, size: int, path: str) -> bool:
+        """Whether the file holds all that another one has, which is read first."""
+        shared = self.unread.furthest(content, size)
+        return shared is not None and related(shared[0].path, path)
+
+
+NOTHING_KNOWN = Known(Kin(()), Kin(()), frozenset())
+
+
+class Rotation:
+    """One thread. `linger_s`: how long a copy waits for the original to be truncated."""
+
+    def __init__(
+        self, state: State, table: FileTable, discovery: Discovery, linger_s: float
+    ) -> None:
+        self._clock: Clock = SystemClock()  # the file system's
+        self._state = state
+        self._discovery = discovery
+        self._events = {id(source): events_of(source) for source in discovery.inputs}
+        self._folders: dict[str, int] = {}  # when a name in them changed last, in ns
+        self._table = table
+        self._linger_s = linger_s
+        self._copies: dict[str, float] = {}  # since when a file looks like a copy
+        # Sizes of compressed files and since when, as asked since this look and the one before.
+        self._packed: dict[str, tuple[int, float]] = {}
+        self._packed_before: dict[str, tuple[int, float]] = {}
+
+    def file(self, path: str, key: str, source: Files, mark: Mark, now_s: float) -> TailedFile:
+        """A file of an input, from `mark` on."""
+        return TailedFile(path, key, source, mark, now_s, self._events.get(id(source)))
+
+    def known(self) -> Known:
+        """What is known of the text of files that are tailed, and of others."""
+        files = self._table.files
+        tailed = [(m, file) for file in files.values() for m in (file.mark, *file.trail)]
+        lost = [mark for key, mark in self._state.files.items() if key not in files]
+        read = Kin([*tailed, *((mark, None) for mark in (*lost, *self._state.finished))])
+        unread = Kin((mark, None) for mark in map(_unread, files.values()))
+        marks = (*self._state.files.values(), *self._state.finished)
+        return Known(read, unread, frozenset(mark.path for mark in marks))
+
+    def beginning(self, found: Found, known: Known, at_end: bool, now_s: float) -> Mark | None:
+        """Where to begin a file that nobody knows; None when that is not decided yet.
+
+        Raises OSError.
+        """
+        if not at_end and self._may_grow(found.path, found.content, known, now_s):
+            return None
+        if known.is_about_to_be_read(found.content, found.size, found.path):
+            return None
+        shared = known.read.furthest(found.content, found.size)
+        if shared is not None and related(shared[0].path, found.path):
+            mark, other = shared
+            if other is not None and self._still_holds(other):
+                waited_s = now_s - self._copies.setdefault(found.key, now_s)
+                if is_packed(found.path) or waited_s < self._linger_s:
+                    return None
+            elif other is not None or is_packed(found.path) or _is_named_after(found.path, mark):
+                return mark
+        start = _last_line(found.content, found.size) if at_end else 0
+        # Under a known name others may have come and gone since what was read last.
+        since_ns = 0 if found.path in known.paths and not start else found.changed_ns
+        return fingerprint.mark_at(found.content, start, Mark(found.path), since_ns)
+
+    def _may_grow(self, path: str, content: Content, known: Known, now_s: float) -> bool:
+        """Whether it is still in the making: half a compressed file seems to be like no other.
+
+        Then what it is made of is there, it has hardly begun, or what is known reaches further.
+        """
+        if not isinstance(content, Packed):
+            return False
+        status = content.status()
+        key, size = key_of(status), status.st_size
+        before = self._packed.get(key) or self._packed_before.get(key)
+        self._packed[key] = before if before and before[0] == size else (size, now_s)
+        if now_s - self._packed[key][1] >= self._linger_s:
+            return False
+        return (
+            Path(path).with_suffix("").exists()
+            or content.hardly_begun
+            or known.read.reaches_beyond(content, content.size(status))
+        )
+
+    def _still_holds(self, file: TailedFile) -> bool:
+        content = file.content
+        try:
+            content = content or open_content(file.place)
+            return fingerprint.holds(content, content.size(content.status()), file.mark)
+        except OSError:
+            return False
+        finally:
+            if content is not None and content is not file.content:
+                content.close()
+
+    def seek_rest(self, mark: Mark, source: Files, now_s: float) -> bool:
+        """Find the file that holds what was read up to `mark`, and read on there."""
+        return mark.offset > 0 and any(
+            self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path))
+        )
+
+    def seek_missed(self, now_s: float) -> bool:
+        """Find files that came and went under a known name between two looks, and tail them.
+
+        They were written to after what was read last under that name, are called like it with
+        something behind, and hold nothing that is known. True when there are any.
+        """
+        changed = [folder for folder in self._table.folders if self._has_changed(folder)]
+        if not changed:
+            return False
+        newest: dict[str, int] = {}
+        for mark in (*self._state.files.values(), *self._state.finished):
+            newest[mark.path] = max(mark.changed_ns, newest.get(mark.path, 0))
+        since = {name: ns for name, ns in {**newest, **self._state.since}.items() if ns}
+        known = self.known()
+        waiting, found = dict[str, int](), False
+        for folder in changed:
+            for path, name in rotated(folder, since):
+                missed = self._is_missed(path, name, since[name], known, now_s)
+                if missed is None:
+                    self._folders.pop(folder, None)  # asked again soon
+                    waiting[name] = since[name]
+                elif missed:
+                    mark = Mark(name, changed_ns=since[name])
+                    source = self._discovery.input_of(name)
+                    found |= source is not None and self.resume(path, mark, source, now_s)
+        rest = {n: ns for n, ns in self._state.since.items() if os.path.dirname(n) not in changed}  # noqa: PTH120
+        before, self._state.since = self._state.since, {**rest, **waiting}
+        return found or before != self._state.since
+
+    def _has_changed(self, folder: str) -> bool:
+        """A name came or went since it was asked last."""
+        try:
+            now_ns = os.stat(folder).st_mtime_ns  # noqa: PTH116 - each second
+        except OSError:
+            now_ns = 0
+        before_ns, self._folders[folder] = self._folders.get(folder), now_ns
+        # Of two changes within a tick of the clock of the file system only one shows.
+        if abs(self._clock.wall_ns() - now_ns) < _TICK_NS:
+            del self._folders[folder]
+        return bool(now_ns) and now_ns != before_ns
+
+    def _is_missed(
+        self, path: str, name: str, since_ns: int, known: Known, now_s: float
+    ) -> bool | None:
+        """None when that is not decided yet."""
+        source = self._discovery.input_of(name)
+        if source is None or excluded(path, source):
+            return False
+        content = None
+        try:
+            status = os.stat(path)  # noqa: PTH116 - there may be hundreds
+            key = key_of(status)
+            if key in self._table.files or status.st_mtime_ns < since_ns:
+                return False
+            content = open_content(path)
+            before = self._state.files.get(key)
+            if before and before.offset:
+                if fingerprint.holds(content, content.size(status), before):
+                    return False
+                self._table.replaced(key)  # the inode was used again
+            size = content.size(status)
+            if self._may_grow(path, content, known, now_s) or known.is_about_to_be_read(
+                content, size, path
+            ):
+                return None
+            shared = known.read.furthest(content, size)
+            return shared is None or not related(shared[0].path, path)
+        except OSError:
+            return False
+        finally:
+            if content is not None:
+                content.close()
+
+    def resume(self, path: str, mark: Mark, source: Files, now_s: float) -> bool:
+        """Tail the file at `path` from `mark` on, if it is the one."""
+        content = None
+        try:
+            content = open_content(path)
+            status = content.status()
+            key = key_of(status)
+            fits = key not in self._table.files and stat.S_ISREG(status.st_mode)
+            if fits and fingerprint.holds(content, content.size(status), mark):
+                self._table.add(self.file(path, key, source, mark, now_s), content)
+                return True
+        except OSError as error:
+            _log.warning("rotated file not read", extra={"path": path, "why": str(error)})
+        if content is not None:
+            content.close()
+        return False
+
+    def forget_copies(self, present: Collection[str]) -> None:
+        """Remember only those that are still there, by their keys. Once in each look."""
+        self._packed_before, self._packed = self._packed, {}
+        self._copies = {k: since for k, since in self._copies.items() if k in present}
+
+
+def _is_named_after(path: str, mark: Mark) -> bool:
+    return path.startswith(mark.path) and path != mark.path
+
+
+def _unread(file: TailedFile) -> Mark:
+    """The mark at the end of an open file that has more than was read of it."""
+    if file.content is not None and not is_packed(file.place):
+        with contextlib.suppress(OSError):
+            size = file.content.size(file.content.status())
+            if not fingerprint.holds(file.content, size, file.mark) or size > file.mark.offset:
+                return fingerprint.mark_at(file.content, size, Mark(file.mark.path))
+    return Mark(file.mark.path)
+
+
+def _last_line(content: Content, size: int) -> int:
+    """The start of the last, unfinished line: its end is still to come."""
+    if size == sys.maxsize:
+        content.read_at(1, size - 1)  # to its end, wherever that is
+        size = content.size(content.status())
+    start = max(0, size - limits.LINE_BYTES)
+    newline = content.read_at(size - start, start).rfind(b"\n")
+    return start + newline + 1 if newline >= 0 else size

@@ -1,0 +1,121 @@
+"""The files that are tailed, by device and inode, and how many of them are open."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from tailrace.agent.checkpoints import Mark, State
+from tailrace.agent.files.contents import Content, open_content
+from tailrace.agent.files.discovery import key_of
+from tailrace.agent.files.tailed import TailedFile
+
+
+class FileTable:
+    """Keeps `state.files` in step with what is tailed. One thread.
+
+    `folders`: where files were first seen.
+    """
+
+    def __init__(self, state: State, open_files: int) -> None:
+        self._state = state
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # The other half is for the spool, connections and listeners.
+        self.open_files = max(1, min(open_files, allowed // 2))
+        self._open: dict[str, TailedFile] = {}  # the longest idle first
+        self.files: dict[str, TailedFile] = {}
+        marks = (*state.files.values(), *state.finished)
+        self.folders = {os.path.dirname(mark.path) for mark in marks}  # noqa: PTH120 - called often
+
+    def add(self, file: TailedFile, content: Content) -> None:
+        """Tail `file` from its mark on; it may be closed until it is its turn."""
+        before = self._state.files.get(file.key)
+        if before and before.offset and before != file.mark:
+            self.remember(before)  # another file had the inode
+        self._state.files[file.key] = file.mark
+        self.folders.add(os.path.dirname(file.mark.path))  # noqa: PTH120
+        self.files[file.key] = file
+        file.content = content
+        self._open[file.key] = file
+        if self.opened > self.open_files:
+            self.close(file)
+
+    @property
+    def opened(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def close(self, file: TailedFile) -> None:
+        """Let go of its descriptor."""
+        self._open.pop(file.key, None)
+        file.close()
+
+    def reopen(self, file: TailedFile) -> bool:
+        """Open a file that was closed; False when its turn has not come, or it moved.
+
+        Raises OSError.
+        """
+        if self.opened >= self.open_files and not self._close_idle():
+            return False
+        file.content = open_content(file.place)
+        self._open[file.key] = file
+        if key_of(file.content.status()) == file.key:
+            return True
+        self.close(file)
+        return False
+
+    def _close_idle(self) -> bool:
+        """Close the longest idle file that was read to its end and still has its name."""
+        for file in self._open.values():
+            if file.seen and file.left_s is None:
+                self.close(file)
+                return True
+        return False
+
+    def took(self, file: TailedFile, now_s: float) -> None:
+        """Something was read of it: it is the one to be closed last."""
+        file.taken_s = now_s
+        self._open[file.key] = self._open.pop(file.key, file)
+
+    def status(self, file: TailedFile) -> os.stat_result | None:
+        """Of the file, or None when it is not where it was."""
+        try:
+            if file.content is not None:
+                return file.content.status()
+            status = os.stat(file.place)  # noqa: PTH116 - called often
+        except OSError:
+            return None
+        return status if key_of(status) == file.key else None
+
+    def forget(self, file: TailedFile) -> None:
+        """Tail it no more, and remember nothing of it."""
+        self.close(file)
+        self.files.pop(file.key, None)
+        self._state.files.pop(file.key, None)
+
+    def finish(self, file: TailedFile) -> None:
+        """Forget a file that was read to its end, but know it if it is there, or comes packed."""
+        if file.mark.offset:
+            self.remember(file.mark)
+        self.forget(file)
+
+    def replaced(self, key: str) -> None:
+        """Something else is under the inode of a file that is not tailed."""
+        self.remember(self._state.files.pop(key))
+
+    def remember(self, mark: Mark) -> None:
+        """Know a file that is not there any more, if it comes again."""
+        self._state.remember(mark)
+
+    def drop(self, file: TailedFile) -> None:
+        """Leave a file alone; its mark stays, for when it comes again."""
+        self.close(file)
+        self.files.pop(file.key, None)
+        if file.mark.offset == 0:
+            self._state.files.pop(file.key, None)
+
+    def close_all(self) -> None:
+        """Close and drop every file."""
+        for file in self.files.values():
+            self.close(file)
+        self.files.clear()

@@ -1,0 +1,1 @@
+"""Who the machine is, and what the agent says of itself."""
