@@ -65,9 +65,6 @@ class Known(NamedTuple):
         return shared is not None and related(shared[0].path, path)
 
 
-NOTHING_KNOWN = Known(Kin(()), Kin(()), frozenset())
-
-
 class Rotation:
     """One thread. `linger_s`: how long a copy waits for the original to be truncated."""
 

@@ -15,7 +15,7 @@ from tailrace.agent.checkpoints import Mark, State
 from tailrace.agent.files import fingerprint
 from tailrace.agent.files.contents import Packed, is_packed, open_content
 from tailrace.agent.files.discovery import Discovery, key_at, key_of, place_of
-from tailrace.agent.files.rotation import NOTHING_KNOWN, Found, Known, Rotation
+from tailrace.agent.files.rotation import Found, Known, Rotation
 from tailrace.agent.files.table import FileTable
 from tailrace.agent.files.tailed import TEXT_BYTES, TailedFile
 from tailrace.agent.inputs import Files
@@ -86,21 +86,24 @@ class Tail:
         return tailed | self._discovery.folders
 
     def _admit_all(self, unknown: list[tuple[str, str, Files]], now_s: float) -> bool:
-        """Those that were read before come first: what they miss may be in the others."""
+        """Those that are what they were come first: what the others are is told by them."""
         durable = False
-        known: Known | None = None
-        for key, path, source in sorted(unknown, key=lambda one: one[0] not in self._state.files):
-            if key in self.files:
-                continue
-            if key in self._state.files:
-                durable |= self._admit(path, source, None, now_s)
-            else:
-                known = known or self._rotation.known()
+        for key, path, source in unknown:
+            if key in self._state.files and key not in self.files:
+                self._admit(path, source, None, now_s)
+        rest = [one for one in unknown if one[0] not in self.files]
+        known = self._rotation.known() if rest else None
+        # Of the rest those whose inode was known: what they were may be in the others.
+        for key, path, source in sorted(rest, key=lambda one: one[0] not in self._state.files):
+            if key not in self.files:
                 durable |= self._admit(path, source, known, now_s)
         return durable
 
     def _admit(self, path: str, source: Files, known: Known | None, now_s: float) -> bool:
-        """Begin to tail; True when it does not begin at its beginning."""
+        """Begin to tail; True when it does not begin at its beginning.
+
+        Without `known`, only a file that still holds what was read of it.
+        """
         content = None
         try:
             content = open_content(path)
@@ -111,20 +114,23 @@ class Tail:
                 if why:
                     self._skip(path, found.key, why, now_s)
                 else:
-                    return self._begin(found, known or NOTHING_KNOWN, now_s)
+                    return self._begin(found, known, now_s)
         except OSError as error:
             self._skip(path, key_at(path) or "", error.strerror or "cannot be read", now_s)
         if content is not None:
             content.close()
         return False
 
-    def _begin(self, found: Found, known: Known, now_s: float) -> bool:
+    def _begin(self, found: Found, known: Known | None, now_s: float) -> bool:
         """Raises OSError with the content still open."""
         mark = self._state.files.get(found.key, Mark(found.path))
         changed = not fingerprint.holds(found.content, found.size, mark)
+        if known is None and (changed or not mark.offset):
+            found.content.close()
+            return False
         gone = changed and not self._seek_rest(mark, found.input, now_s)
         begun: Mark | None = mark
-        if changed or not mark.offset:
+        if known is not None and (changed or not mark.offset):
             begun = self._beginning(found, known, changed, now_s)
         if begun is None:
             found.content.close()
