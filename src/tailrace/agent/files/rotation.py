@@ -15,7 +15,7 @@ import stat
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tailrace.agent.checkpoints import Mark, State
 from tailrace.agent.files import fingerprint
@@ -173,14 +173,13 @@ class Rotation:
         waiting, found = dict[str, int](), False
         for folder in changed:
             for path, name in rotated(folder, since):
-                missed = self._is_missed(path, name, since[name], known, now_s)
-                if missed is None:
+                begin = self._missed(path, name, since[name], known, now_s)
+                if begin == "wait":
                     self._folders.pop(folder, None)  # asked again soon
                     waiting[name] = since[name]
-                elif missed:
-                    mark = Mark(name, changed_ns=since[name])
+                elif begin is not None:
                     source = self._discovery.input_of(name)
-                    found |= source is not None and self.resume(path, mark, source, now_s)
+                    found |= source is not None and self.resume(path, begin, source, now_s)
         rest = {n: ns for n, ns in self._state.since.items() if os.path.dirname(n) not in changed}  # noqa: PTH120
         before, self._state.since = self._state.since, {**rest, **waiting}
         return found or before != self._state.since
@@ -197,34 +196,38 @@ class Rotation:
             del self._folders[folder]
         return bool(now_ns) and now_ns != before_ns
 
-    def _is_missed(
+    def _missed(
         self, path: str, name: str, since_ns: int, known: Known, now_s: float
-    ) -> bool | None:
-        """None when that is not decided yet."""
+    ) -> Mark | Literal["wait"] | None:
+        """Where to begin a file that was missed; None for one that was not."""
         source = self._discovery.input_of(name)
         if source is None or excluded(path, source):
-            return False
+            return None
         content = None
         try:
             status = os.stat(path)  # noqa: PTH116 - there may be hundreds
             key = key_of(status)
             if key in self._table.files or status.st_mtime_ns < since_ns:
-                return False
+                return None
             content = open_content(path)
             before = self._state.files.get(key)
             if before and before.offset:
                 if fingerprint.holds(content, content.size(status), before):
-                    return False
+                    return None
                 self._table.replaced(key)  # the inode was used again
             size = content.size(status)
             if self._may_grow(path, content, known, now_s) or known.is_about_to_be_read(
                 content, size, path
             ):
-                return None
+                return "wait"
             shared = known.read.furthest(content, size)
-            return shared is None or not related(shared[0].path, path)
+            if shared is None or not related(shared[0].path, path):
+                return Mark(name, changed_ns=since_ns)
+            mark, other = shared
+            # What is left of a file that is gone; of one that is there it is read there.
+            return mark if other is None and content.read_at(1, mark.offset) else None
         except OSError:
-            return False
+            return None
         finally:
             if content is not None:
                 content.close()
