@@ -17,15 +17,32 @@ TAIL_BYTES = 64
 T = TypeVar("T")
 
 
-def mark_at(
-    content: Content, offset: int, before: Mark, changed_ns: int = 0, cutting: bool = False
+def mark_at(content: Content, offset: int, path: str, changed_ns: int = 0) -> Mark:
+    """The mark at `offset` of a file that was first seen at `path`. Raises OSError."""
+    if not offset:
+        return Mark(path, changed_ns=changed_ns)
+    head = _hash(content, 0, min(HEAD_BYTES, offset))
+    return Mark(path, offset, head, _tail(content, offset), changed_ns=changed_ns)
+
+
+def mark_after(
+    content: Content, before: Mark, read: memoryview, changed_ns: int, cutting: bool
 ) -> Mark:
-    """The mark at `offset` of a file of which `before` is an earlier one. Raises OSError."""
+    """The mark after `read`, which is what the file has behind `before`. Raises OSError.
+
+    Of what was read, and not of the file, where it is enough: that may be truncated by now.
+    """
+    offset = before.offset + len(read)
     if not offset:
         return Mark(before.path, changed_ns=changed_ns)
-    known = before.offset >= HEAD_BYTES
-    head = before.head if known else _hash(content, 0, min(HEAD_BYTES, offset))
-    tail = _tail(content, offset)
+    head = before.head
+    if not before.offset:
+        head = xxhash.xxh3_64_intdigest(read[:HEAD_BYTES])
+    elif before.offset < HEAD_BYTES:
+        head = _hash(content, 0, min(HEAD_BYTES, offset))
+    whole = len(read) >= TAIL_BYTES or not before.offset
+    last = read[-TAIL_BYTES:]
+    tail = xxhash.xxh3_64_intdigest(last) if whole else _tail(content, offset)
     return Mark(before.path, offset, head, tail, cutting, changed_ns=changed_ns)
 
 

@@ -118,7 +118,7 @@ class Rotation:
         start = _last_line(found.content, found.size) if at_end else 0
         # Under a known name others may have come and gone since what was read last.
         since_ns = 0 if found.path in known.paths and not start else found.changed_ns
-        return fingerprint.mark_at(found.content, start, Mark(found.path), since_ns)
+        return fingerprint.mark_at(found.content, start, found.path, since_ns)
 
     def _may_grow(self, path: str, content: Content, known: Known, now_s: float) -> bool:
         """Whether it is still in the making: half a compressed file seems to be like no other.
@@ -265,7 +265,7 @@ def _unread(file: TailedFile) -> Mark:
         with contextlib.suppress(OSError):
             size = file.content.size(file.content.status())
             if not fingerprint.holds(file.content, size, file.mark) or size > file.mark.offset:
-                return fingerprint.mark_at(file.content, size, Mark(file.mark.path))
+                return fingerprint.mark_at(file.content, size, file.mark.path)
     return Mark(file.mark.path)
 
 

@@ -112,10 +112,11 @@ class TailedFile:
             size = min(size, 2 * limits.LINE_BYTES)  # a record is several times its line
         status = self.content.status()
         length = self.content.size(status)
-        if not fingerprint.holds(self.content, length, self.ahead):
-            raise Truncated
         start = self.ahead
-        self.content.fill(buffer, min(size, length - start.offset), start.offset)
+        self.content.fill(buffer, max(0, min(size, length - start.offset)), start.offset)
+        # Asked after it was filled: what is in the buffer is of the file that was read.
+        if not fingerprint.holds(self.content, length, start):
+            raise Truncated
         self._changed_ns = status.st_mtime_ns
         self.seen = (status.st_size, status.st_mtime_ns) if len(buffer) < size else None
         if self.hole and not start.offset and buffer[:1] == b"\0":
@@ -131,7 +132,7 @@ class TailedFile:
 
     def _over_hole(self, start: Mark, data: bytearray) -> Piece:
         self.seen = None
-        self.ahead = self._after(start, len(data) - len(data.lstrip(b"\0")))
+        self.ahead = self._after(start, data, len(data) - len(data.lstrip(b"\0")))
         return self._of(b"", 0, self.ahead)
 
     def _piece(self, start: Mark, data: bytearray, size: int, now_s: float) -> Piece | None:
@@ -142,7 +143,7 @@ class TailedFile:
             taken = newline + 1 if newline >= 0 else len(data)
             if newline >= 0:
                 self.seen = None
-            after = self._after(start, taken, cutting=newline < 0 and not whole)
+            after = self._after(start, data, taken, cutting=newline < 0 and not whole)
             return self._of(b"", 0, after) if taken or after != start else None
         newline = data.rfind(b"\n")
         if newline >= 0:
@@ -153,7 +154,7 @@ class TailedFile:
         if len(data) == size:
             head = bytes(data[: limits.LINE_BYTES])
             kept = head[: boundary(head, limits.LINE_BYTES - len(CUT_MARK))]
-            after = self._after(start, size, cutting=True)
+            after = self._after(start, data, size, cutting=True)
             return self._of(kept + CUT_MARK + b"\n", 1, after, line_length=1)
         if whole and data:
             return self._rows(start, bytes(data) + b"\n", len(data), 1)
@@ -180,7 +181,7 @@ class TailedFile:
         return self._rows(start, data, len(data), rows)
 
     def _rows(self, start: Mark, data: Buffer, taken: int, lines: int) -> Piece:
-        after = self._after(start, taken)
+        after = self._after(start, data, taken)
         if self._events is None:
             return self._of(data, lines, after)
         content = self._events.rows(bytes(data), lines)
@@ -197,11 +198,12 @@ class TailedFile:
             repaired=content.repaired,
         )
 
-    def _after(self, start: Mark, taken: int, cutting: bool = False) -> Mark:
+    def _after(self, start: Mark, data: Buffer, taken: int, cutting: bool = False) -> Mark:
+        """The mark after the first `taken` bytes of what was read from `start` on."""
         assert self.content is not None
-        return fingerprint.mark_at(
-            self.content, start.offset + taken, start, self._changed_ns, cutting
-        )
+        with memoryview(data) as view:  # no copy, and none is held when the buffer is filled again
+            read = view[:taken]
+            return fingerprint.mark_after(self.content, start, read, self._changed_ns, cutting)
 
     def close(self) -> None:
         """Let go of the descriptor."""
