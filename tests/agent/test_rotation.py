@@ -207,6 +207,29 @@ def test_links_lead_no_further_than_the_roots(tmp_path: Path, inside: bool) -> N
     assert settle(bench) == ([b"secret"] if inside else [])
 
 
+def test_what_a_file_held_between_it_was_found_and_read_is_read_from_the_copy(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.write(b"first\n")
+    bench.step()
+    bench.log.rename(bench.log.with_name("b"))
+    bench.write(b"never seen in its place\n")
+    look = bench.reader._tail.look
+
+    def rotated_behind(now_s: float) -> bool:
+        """It is found, and rotated before it is read."""
+        durable = look(now_s)
+        copytruncate(bench.log)
+        bench.write(b"what is read of it first\n")
+        monkeypatch.undo()
+        return durable
+
+    monkeypatch.setattr(bench.reader._tail, "look", rotated_behind)
+    bench.step()
+    expected = [b"first", b"never seen in its place", b"what is read of it first"]
+    assert sorted(settle(bench)) == expected
+
+
 def test_what_lies_beside_a_log_is_none_of_its_generations(tmp_path: Path) -> None:
     bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs" / "*.log")])])
     bench.write(b"one\n")

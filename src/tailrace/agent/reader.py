@@ -213,6 +213,9 @@ class Reader:
             self._tail.table.took(file, now_s)
         if file.seen is not None:
             file.ended_s = now_s
+        if not file.mark.offset and self._tail.missed_beside(file, now_s):
+            self._changed = True
+            self.save()
         self._keep(file, piece)
         return True
 

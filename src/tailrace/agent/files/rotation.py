@@ -156,13 +156,14 @@ class Rotation:
             self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path))
         )
 
-    def seek_missed(self, now_s: float) -> bool:
+    def seek_missed(self, now_s: float, folders: Collection[str] = ()) -> bool:
         """Find files that came and went under a known name between two looks, and tail them.
 
         They were written to after what was read last under that name, are called like it with
-        something behind, and hold nothing that is known. True when there are any.
+        something behind, and hold nothing that is known. True when there are any. `folders`: where
+        to look, if not in all.
         """
-        changed = [folder for folder in self._table.folders if self._has_changed(folder)]
+        changed = [f for f in folders or self._table.folders if self._has_changed(f)]
         if not changed:
             return False
         newest: dict[str, int] = {}

@@ -196,6 +196,12 @@ class Tail:
         self._state.files[file.key] = file.mark
         self._rotation.seek_missed(now_s)
 
+    def missed_beside(self, file: TailedFile, now_s: float) -> bool:
+        """To be asked when the first of a file was read: nobody can tell whether it held something
+        else when it was found. True when the state must be durable before that is kept."""
+        folder = os.path.dirname(file.mark.path)  # noqa: PTH120
+        return self._rotation.seek_missed(now_s, [folder])
+
     def _follow(self, file: TailedFile, places: list[str], now_s: float) -> None:
         """Notice that the file lost its name; let go of it when it is finished."""
         original = file.mark.path
