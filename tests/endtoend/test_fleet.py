@@ -154,4 +154,4 @@ def test_an_agent_serves_its_metrics_names_its_place_and_outlasts_hostile_words(
     for path in ("agents?state=asleep", "agents?limit=0", "losses?since=ever", "losses?limit=x"):
         assert server.get(f"/api/v1/{path}").status == 400
     assert server.get("/api/v1/losses?since=30d").json() == {"losses": [], "truncated": False}
-    assert agents.states() == {"red": "running"}
+    agents.until({"red": "running"})  # a busy machine may be late with one announcement
