@@ -73,6 +73,8 @@ class Scheduled:
         self._tell(fetched.failure)
         for batch in fetched.batches:
             if not self._put(batch):
+                extra = {"input": self._name, "rows": batch.rows}
+                _log.error("the agent stops; what was fetched is not kept", extra=extra)
                 return
             self._mark = batch.mark
         counts = {"late": missed, "failed": int(bool(fetched.failure))}
