@@ -17,6 +17,7 @@ from tailrace.agent.inputs import (
     RedisInput,
     RestInput,
 )
+from tailrace.core.address import host_port
 from tailrace.core.errors import ConfigError, QueryError
 from tailrace.core.units import Seconds
 from tailrace.wire.jsonpath import Path
@@ -94,11 +95,8 @@ def _redis(entry: RedisInput, key: str) -> None:
 
 
 def address(text: str, key: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT. Raises ConfigError."""
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65_536:
-        raise ConfigError(f'{key}: {text!r} is not HOST:PORT, such as "127.0.0.1:6379"')
-    return host.strip("[]"), int(port)
+    """Host and port of a server. Raises ConfigError."""
+    return host_port(text, key, "127.0.0.1:6379", least=1)
 
 
 def _request(entry: PrometheusInput | RestInput, key: str) -> None:

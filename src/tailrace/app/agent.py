@@ -87,14 +87,7 @@ def run_agent(config: Config) -> None:
     metrics = Metrics()
     agent = Agent(settings, SystemClock(), metrics)
     exposition = _exposition(config, metrics, agent)
-    stop = threading.Event()
-
-    def stopping(*_: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends it at once
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stopping)
+    stop = stop_on_signals()
     agent.start()
     _log.info("started", extra={"gateways": ", ".join(t.name for t in targets(settings.gateways))})
     until_ended(agent, stop)
@@ -116,6 +109,19 @@ def _exposition(config: Config, metrics: Metrics, agent: Agent) -> Exposition | 
     from tailrace.agent.fleet.exposition import Exposition
 
     return Exposition(*address, metrics, lambda: agent.ready)
+
+
+def stop_on_signals() -> threading.Event:
+    """Set by SIGINT or SIGTERM; a second Ctrl-C ends the process at once."""
+    stop = threading.Event()
+
+    def stopping(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stopping)
+    return stop
 
 
 def until_ended(agent: Agent, stop: threading.Event) -> None:

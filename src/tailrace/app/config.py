@@ -6,7 +6,6 @@ Every setting has a default; docs/configuration.md lists them and a test keeps t
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -26,10 +25,12 @@ from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, L
 from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
+from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds, Size
 
 _PREFIX = "TAILRACE_"
+_LISTEN = "127.0.0.1:7480"  # an example
 _HIDDEN = "(hidden)"
 
 
@@ -170,7 +171,7 @@ def _check(config: Config) -> None:
         settings = getattr(config, section)
         if settings.token and settings.token_file:
             raise ConfigError(f"{section}.token and {section}.token_file: set one of them")
-    if not _loopback(host) and not (config.server.token or config.server.token_file):
+    if not is_loopback(host) and not (config.server.token or config.server.token_file):
         raise ConfigError(
             f"server.listen: {host} is reachable from other machines, which requires "
             "server.token or server.token_file; without one use 127.0.0.1"
@@ -185,7 +186,7 @@ def _check_agent(agent: AgentConfig) -> None:
         raise ConfigError('agent.announce: from "100ms" to "1h", or "0s" for never')
     if len(agent.resource) > limits.MACHINE_ATTRIBUTES // 2:
         raise ConfigError(f"agent.resource: at most {limits.MACHINE_ATTRIBUTES // 2} identifiers")
-    if agent.listen and not _loopback(_host_port(agent.listen, "agent.listen")[0]):
+    if agent.listen and not is_loopback(host_port(agent.listen, "agent.listen", _LISTEN)[0]):
         raise ConfigError(
             f"agent.listen: {agent.listen} is reachable from other machines, and nobody is asked "
             "for a token there; use 127.0.0.1"
@@ -237,19 +238,12 @@ def _check_journals(inputs: Sequence[AnyInput]) -> None:
 
 def address(config: Config) -> tuple[str, int]:
     """Host and port of `server.listen`."""
-    return _host_port(config.server.listen, "server.listen")
-
-
-def _host_port(text: str, setting: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ConfigError(f'{setting}: {text!r} is not HOST:PORT, such as "127.0.0.1:7480"')
-    return host.strip("[]"), int(port)
+    return host_port(config.server.listen, "server.listen", _LISTEN)
 
 
 def agent_address(config: Config) -> tuple[str, int] | None:
     """Host and port of `agent.listen`; None when it is not served."""
-    return _host_port(config.agent.listen, "agent.listen") if config.agent.listen else None
+    return host_port(config.agent.listen, "agent.listen", _LISTEN) if config.agent.listen else None
 
 
 def url(config: Config) -> str:
@@ -260,13 +254,6 @@ def url(config: Config) -> str:
 def listening(host: str, port: int) -> str:
     """`HOST:PORT`, the way `server.listen` is written."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def token(settings: Server | AgentConfig, section: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from tailrace.core.errors import Busy, QueryError, TailraceError
+from tailrace.core.errors import Busy, QueryError
 from tailrace.query import loki
-from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, default_tenant, form_of
+from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, default_tenant
+from tailrace.query.endpoint import Handler, busy, routes_of
 from tailrace.query.evaluate import grid
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse, parse_log
@@ -18,8 +17,6 @@ from tailrace.query.plan import Grid
 from tailrace.query.service import LogRange, QueryService, timed
 from tailrace.query.tail import Tail
 from tailrace.query.times import SECOND_NS, default_step, parse_span
-
-Handler = Callable[[Asked], Awaitable[object]]
 
 
 def routes(service: QueryService, identify: Identify = default_tenant) -> list[BaseRoute]:
@@ -34,31 +31,10 @@ def routes(service: QueryService, identify: Identify = default_tenant) -> list[B
         "label/{name}/values": api.values,
         "series": api.series,
     }
-    found: list[BaseRoute] = [
-        Route(
-            f"/loki/api/v1/{path}", _endpoint(handler, service, identify), methods=["GET", "POST"]
-        )
-        for path, handler in answers.items()
-    ]
+    found = routes_of("/loki/api/v1", answers, service, identify, refusal)
     found.append(Route("/loki/api/v1/status/buildinfo", _build_info))
     found.append(WebSocketRoute("/loki/api/v1/tail", Tail(service, identify)))
     return found
-
-
-def _endpoint(
-    handler: Handler, service: QueryService, identify: Identify
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        tenant = identify(request)
-        try:
-            form = await form_of(request)
-            data = await handler(Asked(request, tenant, form, service.clock.wall_ns()))
-        except (TailraceError, TimeoutError) as error:
-            service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
-            return refusal(error)
-        return Response(loki.encode(data), media_type="application/json")
-
-    return endpoint
 
 
 def refusal(error: Exception) -> Response:
@@ -66,8 +42,7 @@ def refusal(error: Exception) -> Response:
     if isinstance(error, QueryError):
         return PlainTextResponse(f"{error}\n", 400)
     if isinstance(error, Busy):
-        status = 503 if error.overload else 429
-        headers = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+        status, headers = busy(error)
         return PlainTextResponse(f"{error}\n", status, headers)
     if isinstance(error, TimeoutError):
         message = "the query took too long and was stopped; narrow the time range or the selector\n"

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from tailrace.core.errors import Busy, QueryError, TailraceError
-from tailrace.query.asked import FORM_FIELDS, Asked, Identify, default_tenant, form_of
+from tailrace.core.errors import Busy, QueryError
+from tailrace.query.asked import FORM_FIELDS, Asked, Identify, default_tenant
+from tailrace.query.endpoint import Handler, busy, routes_of
 from tailrace.query.evaluate import grid
 from tailrace.query.labels import sanitise
-from tailrace.query.loki import encode, number, unix_seconds
+from tailrace.query.loki import number, unix_seconds
 from tailrace.query.plan import Grid
 from tailrace.query.promql import SUPPORTED, Query, parse, parse_selector
 from tailrace.query.samples import MS, Samples, Span, safe_name
 from tailrace.query.service import QueryService
 from tailrace.query.times import LAST_NS, SECOND_NS, parse_span
 from tailrace.query.vectors import Series
-
-Handler = Callable[[Asked], Awaitable[object]]
 
 
 def routes(service: QueryService, identify: Identify = default_tenant) -> list[BaseRoute]:
@@ -37,36 +34,18 @@ def routes(service: QueryService, identify: Identify = default_tenant) -> list[B
         "label/{name}/values": api.values,
         "metadata": api.metadata,
     }
-    return [
-        Route(f"/api/v1/{path}", _endpoint(handler, service, identify), methods=["GET", "POST"])
-        for path, handler in answers.items()
-    ]
-
-
-def _endpoint(
-    handler: Handler, service: QueryService, identify: Identify
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        tenant = identify(request)
-        try:
-            form = await form_of(request)
-            data = await handler(Asked(request, tenant, form, service.clock.wall_ns()))
-        except (TailraceError, TimeoutError) as error:
-            service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
-            return refusal(error)
-        return Response(encode(data), media_type="application/json")
-
-    return endpoint
+    return routes_of("/api/v1", answers, service, identify, refusal)
 
 
 def refusal(error: Exception) -> Response:
     """The answer to an error, in Prometheus' words for its kind."""
-    status, kind, message, headers = 500, "internal", f"the query failed: {error}", {}
+    status, kind, message = 500, "internal", f"the query failed: {error}"
+    headers: dict[str, str] = {}
     if isinstance(error, QueryError):
         status, kind, message = 400, "bad_data", str(error)
     elif isinstance(error, Busy):
-        status, kind, message = 503 if error.overload else 429, "unavailable", str(error)
-        headers = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+        kind, message = "unavailable", str(error)
+        status, headers = busy(error)
     elif isinstance(error, TimeoutError):
         message = "the query took too long and was stopped; narrow the time range or the selector"
         status, kind = 503, "timeout"

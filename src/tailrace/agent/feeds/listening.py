@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 
 from tailrace.agent.inputs import Input, OtlpInput, SyslogInput
+from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
 
 _BACKLOG = 128
@@ -28,15 +28,9 @@ def check_listening(source: Input, key: str) -> None:
 
 def loopback(address: str, key: str) -> tuple[str, int]:
     """Host and port of HOST:PORT. Raises ConfigError when other machines would reach it."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ConfigError(f'{key}: {address!r} is not HOST:PORT, such as "127.0.0.1:5514"')
-    if host == "localhost":
-        return "127.0.0.1", int(port)
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return host, int(port)
+    host, port = host_port(address, key, "127.0.0.1:5514")
+    if is_loopback(host):
+        return "127.0.0.1" if host == "localhost" else host, port
     raise ConfigError(
         f"{key}: {host} is reachable from other machines, and nobody is asked for a password here; "
         "use 127.0.0.1, or [::1]"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import threading
 from typing import Any
 
 from tailrace.agent.inputs import StdinInput
-from tailrace.app.agent import until_ended
+from tailrace.app.agent import stop_on_signals, until_ended
 from tailrace.app.commands import common
 from tailrace.app.once import finish, one_agent
 from tailrace.core import log
@@ -40,14 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = common.load_shipping(arguments)
     log.configure(config.server.log_level)
     source = StdinInput(service=arguments.service or "stdin", codec=arguments.codec)
-    stop = threading.Event()
-
-    def stopping(*_: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends it at once
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stopping)
+    stop = stop_on_signals()
     with one_agent(config, source, os.environ) as (agent, directory):
         agent.start()
         until_ended(agent, stop)
