@@ -8,9 +8,9 @@ import pytest
 from fakes import FakeGateway
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.delivery import gateways
 from tailrace.agent.inputs import Files
 from tailrace.agent.settings import AgentSettings
+from tailrace.core import backoff
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Codec
@@ -138,7 +138,7 @@ def test_the_next_gateway_is_tried_when_one_is_away(
 def test_a_wrong_token_is_tried_again_slowly(
     tmp_path: Path, log_file: Path, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateways, "SLOW_S", 0.05)
+    monkeypatch.setattr(backoff, "SLOW_S", 0.05)
     log_file.write_bytes(b"one\n")
     gateway.judge = lambda found: 401 if gateway.requests < 2 else 200
     agent, _ = start(settings(tmp_path, gateway.url))

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from tailrace.agent.delivery import gateways as module
 from tailrace.agent.delivery.gateways import Gateway, Gateways, Target, region_of, targets
+from tailrace.core import backoff
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import ConfigError
 
@@ -86,7 +86,7 @@ def test_the_first_round_has_no_backoff_and_the_next_has() -> None:
         wait(chosen, wait_s)
         chosen.failed(picked(chosen))
     assert max(waits) > 1
-    assert max(waits) <= module.LARGEST_BACKOFF_S
+    assert max(waits) <= backoff.LARGEST_BACKOFF_S
 
 
 def test_a_nearer_one_is_used_again_when_it_answered_a_probe() -> None:
@@ -158,7 +158,7 @@ def test_an_agent_that_is_throttled_asks_nobody_else() -> None:
     chosen.throttled(9999)
     target, wait_s = chosen.pick()
     assert target is None
-    assert wait_s >= module.LARGEST_RETRY_AFTER_S
+    assert wait_s >= backoff.LARGEST_RETRY_AFTER_S
 
 
 @pytest.mark.parametrize(

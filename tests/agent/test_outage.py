@@ -12,11 +12,11 @@ from fakes import FakeGateway
 from test_agent import settings
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.delivery import gateways
 from tailrace.agent.delivery.entries import Entry, Note
 from tailrace.agent.delivery.losses import Loss
 from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.inputs import Files
+from tailrace.core import backoff
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics
@@ -112,7 +112,7 @@ class Outage:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateways, "LARGEST_BACKOFF_S", 0.02)
+    monkeypatch.setattr(backoff, "LARGEST_BACKOFF_S", 0.02)
 
 
 def suffer(tmp_path: Path, gateway: FakeGateway, full: WhenFull, age_h: float) -> Outage:

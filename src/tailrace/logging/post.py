@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import codecs
 import http.client
-import random
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from tailrace.core.backoff import LARGEST_RETRY_AFTER_S, backoff_s, slow_s
 from tailrace.core.errors import ConfigError
 
 PATH = "/ingest/records"
 TIMEOUT_S = 10.0
-FIRST_BACKOFF_S = 0.2
-LARGEST_BACKOFF_S = 30.0
-LARGEST_RETRY_AFTER_S = 300.0
-# A credential or an address that is wrong is put right by a person.
-SLOW_S = 15.0
 _ANSWER_BYTES = 64 * 1024
 _NEVER = (400, 413, 415, 422)
 _SETTING = (301, 302, 303, 307, 308, 401, 403, 404, 405)
 _TOO_LARGE = 413
 
-_jitter = random.Random()
 # Every connection looks this codec up, and the first look-up imports it: a fork at that moment
 # would leave the child a module that is locked for ever.
 codecs.lookup("idna")
@@ -119,15 +113,13 @@ class Post:
                 "logging handler; records wait until it takes them"
             )
             self._failed(None)
-            raise Later(SLOW_S * _jitter.uniform(0.5, 1.5))
+            raise Later(slow_s())
         raise self._failed(answer.getheader("Retry-After"))
 
     def _failed(self, retry_after: str | None) -> Later:
-        """Full jitter, so that processes do not come back all at once."""
         self.close()
         self._failures += 1
-        ceiling_s = min(LARGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
-        wait_s = _jitter.uniform(0.0, ceiling_s)
+        wait_s = backoff_s(self._failures)
         if retry_after and retry_after.isascii() and retry_after.isdecimal():
             wait_s += min(float(retry_after[:9]), LARGEST_RETRY_AFTER_S)
         return Later(wait_s)

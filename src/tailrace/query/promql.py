@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_TERMS, QUERY_TEXT_BYTES
 from tailrace.query.logql.ast import Matcher
+from tailrace.query.logql.cursor import Cursor
 from tailrace.query.logql.duration import parse_duration
-from tailrace.query.logql.lexer import Kind, Token, place, quoted_string, raw_string
+from tailrace.query.logql.lexer import Kind, Token, place, scanned
 
 NAME = "__name__"
 LOOKBACK_MS = 300_000
@@ -77,63 +78,22 @@ def parse_selector(source: str) -> Query:
 def _tokens(source: str) -> list[Token]:
     if len(source.encode("utf-8", "replace")) > QUERY_TEXT_BYTES:
         raise QueryError(f"the query is longer than {QUERY_TEXT_BYTES} bytes (QUERY_TEXT_BYTES)", 0)
-    found: list[Token] = []
-    at = _skip(source, 0)
-    while at < len(source):
-        token, at = _token(source, at)
-        found.append(token)
-        at = _skip(source, at)
-    return [*found, Token("end", "", len(source))]
-
-
-def _skip(source: str, at: int) -> int:
-    space = _SKIP.match(source, at)
-    return space.end() if space else at
-
-
-def _token(source: str, at: int) -> tuple[Token, int]:
-    if source[at] == "`":
-        return raw_string(source, at)
-    if source[at] in "\"'":
-        return quoted_string(source, at)
-    for kind, pattern in _KINDS:
-        matched = pattern.match(source, at)
-        if matched:
-            return Token(kind, matched[0], at), matched.end()
-    raise QueryError(f"unexpected {source[at]!r} at {place(source, at)}", at)
+    return scanned(source, _SKIP, _KINDS, "\"'")
 
 
 def _names(matcher: Matcher) -> bool:
     return (matcher.name, matcher.op) == (NAME, "=")
 
 
-class _Parser:
+class _Parser(Cursor):
     def __init__(self, source: str) -> None:
-        self._source = source
-        self._tokens = _tokens(source)
-        self._at = 0
+        super().__init__(source, _tokens(source))
         self._quoted = False
-
-    @property
-    def _now(self) -> Token:
-        return self._tokens[self._at]
-
-    def _next(self) -> Token:
-        token = self._now
-        self._at = min(self._at + 1, len(self._tokens) - 1)
-        return token
-
-    def _is(self, *symbols: str) -> bool:
-        return self._now.kind == "symbol" and self._now.text in symbols
 
     def _calls(self, names: tuple[str, ...], *after: str) -> bool:
         """One of these names, which something else than its labels follows."""
-        follows = self._tokens[min(self._at + 1, len(self._tokens) - 1)].text
-        return self._now.kind == "name" and self._now.text in names and follows in after
-
-    def _fail(self, message: str, token: Token | None = None) -> QueryError:
-        position = (token or self._now).position
-        return QueryError(f"{message} at {place(self._source, position)}", position)
+        named = self._now.kind == "name" and self._now.text in names
+        return named and self._following.text in after
 
     def _expect(self, symbol: str) -> Token:
         if not self._is(symbol):

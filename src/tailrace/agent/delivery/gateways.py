@@ -13,7 +13,6 @@ regions. 429 is about this agent: it waits there.
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
@@ -21,16 +20,11 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 import xxhash
 
+from tailrace.core.backoff import LARGEST_RETRY_AFTER_S, backoff_s, jitter, slow_s
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
 
-FIRST_BACKOFF_S = 0.2
-LARGEST_BACKOFF_S = 30.0
-LARGEST_RETRY_AFTER_S = 300.0
-# A credential or an address that is wrong is put right by a person.
-SLOW_S = 15.0
 PROBE_S = (10.0, 30.0)
-_jitter = random.Random()
 _ZONE_LETTER = re.compile(r"(?<=[0-9])-?[a-z]$")
 _PATH = re.compile(r"[!-~]*")
 
@@ -140,11 +134,10 @@ class Gateways:
         now_s = self._clock.monotonic_s()
         target.failures += 1
         target.full = False
-        ceiling_s = min(LARGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(target.failures, 10))
-        wait_s = SLOW_S * _jitter.uniform(0.5, 1.5) if slow else _jitter.uniform(0.0, ceiling_s)
+        wait_s = slow_s() if slow else backoff_s(target.failures)
         target.closed_until_s = now_s + wait_s
         if self._probe_s <= now_s:
-            self._probe_s = now_s + _jitter.uniform(*PROBE_S)
+            self._probe_s = now_s + jitter.uniform(*PROBE_S)
 
     def full(self, target: Target, retry_after_s: float) -> None:
         """It has no room (503): an equal one may have."""
@@ -162,7 +155,7 @@ class Gateways:
         now_s = self._clock.monotonic_s()
         if now_s < self._probe_s:
             return None
-        self._probe_s = now_s + _jitter.uniform(*PROBE_S)
+        self._probe_s = now_s + jitter.uniform(*PROBE_S)
         serving = [place for place, target in enumerate(self.order) if not target.failures]
         away = self.order[: serving[0]] if serving else []
         found = min(away, key=lambda target: target.asked_s, default=None)
@@ -173,4 +166,4 @@ class Gateways:
 
 def _spread(retry_after_s: float) -> float:
     """So that agents do not come back all at once."""
-    return min(retry_after_s, LARGEST_RETRY_AFTER_S) + _jitter.uniform(0.0, 1.0)
+    return min(retry_after_s, LARGEST_RETRY_AFTER_S) + jitter.uniform(0.0, 1.0)

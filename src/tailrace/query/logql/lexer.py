@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+(?![A-Za-z0-9_.])")
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_.])")
 _SYMBOLS = re.compile(r"\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[{}()\[\],=|+\-*/%^<>@:!]")
+_KINDS: Sequence[tuple[Kind, re.Pattern[str]]] = (
+    ("name", _NAME),
+    ("duration", _DURATION),
+    ("number", _NUMBER),
+    ("symbol", _SYMBOLS),
+)
 _ESCAPE = re.compile(
     r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([abfnrtv\\\"']))"
 )
@@ -54,32 +61,38 @@ def place(source: str, position: int) -> str:
 
 def tokens(source: str) -> list[Token]:
     """All tokens, the last of kind "end". Raises QueryError at the first that is none."""
+    return scanned(source, _SKIP, _KINDS, '"')
+
+
+def scanned(
+    source: str,
+    skip: re.Pattern[str],
+    kinds: Sequence[tuple[Kind, re.Pattern[str]]],
+    quotes: str,
+) -> list[Token]:
+    """Like `tokens`, for another language: what is between tokens, their kinds in the order in
+    which they are tried, and what strings begin with besides a backtick."""
     found: list[Token] = []
-    at = _skip(source, 0)
+    at = _skipped(source, skip, 0)
     while at < len(source):
-        token, at = _token(source, at)
+        token, at = _token(source, at, kinds, quotes)
         found.append(token)
-        at = _skip(source, at)
-    found.append(Token("end", "", len(source)))
-    return found
+        at = _skipped(source, skip, at)
+    return [*found, Token("end", "", len(source))]
 
 
-def _skip(source: str, at: int) -> int:
-    space = _SKIP.match(source, at)
+def _skipped(source: str, skip: re.Pattern[str], at: int) -> int:
+    space = skip.match(source, at)
     return space.end() if space else at
 
 
-def _token(source: str, at: int) -> tuple[Token, int]:
+def _token(
+    source: str, at: int, kinds: Sequence[tuple[Kind, re.Pattern[str]]], quotes: str
+) -> tuple[Token, int]:
     if source[at] == "`":
         return raw_string(source, at)
-    if source[at] == '"':
+    if source[at] in quotes:
         return quoted_string(source, at)
-    kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-        ("name", _NAME),
-        ("duration", _DURATION),
-        ("number", _NUMBER),
-        ("symbol", _SYMBOLS),
-    )
     for kind, pattern in kinds:
         matched = pattern.match(source, at)
         if matched:

@@ -28,8 +28,9 @@ from tailrace.query.logql.ast import (
     Vector,
     VectorAggregation,
 )
+from tailrace.query.logql.cursor import Cursor
 from tailrace.query.logql.duration import parse_duration
-from tailrace.query.logql.lexer import Token, place, tokens
+from tailrace.query.logql.lexer import Token, tokens
 
 RANGE_FUNCTIONS = frozenset({"count_over_time", "rate", "bytes_rate", "bytes_over_time"})
 VECTOR_FUNCTIONS = frozenset({"sum", "min", "max", "avg", "count"})
@@ -58,32 +59,14 @@ def parse_log(source: str) -> LogQuery:
     return query
 
 
-class _Parser:
+class _Parser(Cursor):
     def __init__(self, source: str) -> None:
-        self._source = source
-        self._tokens = tokens(source)
-        self._at = 0
+        super().__init__(source, tokens(source))
         self._terms = 0
         self._depth = 0
 
-    @property
-    def _now(self) -> Token:
-        return self._tokens[self._at]
-
-    def _next(self) -> Token:
-        token = self._now
-        self._at = min(self._at + 1, len(self._tokens) - 1)
-        return token
-
-    def _is(self, *symbols: str) -> bool:
-        return self._now.kind == "symbol" and self._now.text in symbols
-
     def _word(self, *words: str) -> bool:
         return self._now.kind == "name" and self._now.text in words
-
-    def _fail(self, message: str, token: Token | None = None) -> QueryError:
-        position = (token or self._now).position
-        return QueryError(f"{message} at {place(self._source, position)}", position)
 
     def _expect(self, symbol: str, context: str) -> Token:
         if not self._is(symbol):
