@@ -14,18 +14,16 @@ from tailrace.core.frame import CANONICAL, Codec, Hints, Signal
 Buffer = bytes | bytearray
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """`rows` whole rows (maybe none), the mark after them, and what became of the others.
+class Rows(msgspec.Struct, frozen=True):
+    """`rows` whole rows (maybe none), and what became of the others.
 
-    `data` may be the buffer that was read into: it is valid until the next read. `checked` says
-    that it holds what its codec demands; otherwise it is text of any kind. `resource`: what the
-    source knows of where these rows came from. `repaired` counts by reason what was changed,
-    `dropped` what was left out.
+    `checked` says that `data` holds what its codec demands; otherwise it is text of any kind.
+    `resource`: what the source knows of where these rows came from. `repaired` counts by reason
+    what was changed, `dropped` what was left out.
     """
 
     data: Buffer
     rows: int
-    after: Mark
     codec: Codec = Codec.LINES
     signal: Signal = Signal.LOGS
     hints: Hints = CANONICAL
@@ -33,6 +31,15 @@ class Piece(msgspec.Struct, frozen=True):
     resource: Mapping[str, str] = {}
     repaired: Mapping[str, int] = {}
     dropped: Mapping[str, int] = {}
+
+
+class Piece(Rows, frozen=True, kw_only=True):
+    """`data` may be the buffer that was read into: it is valid until the next read.
+
+    `after`: the mark after these rows.
+    """
+
+    after: Mark
 
 
 class Source(Protocol):

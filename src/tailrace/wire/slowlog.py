@@ -8,20 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from tailrace.core import limits
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec
 from tailrace.wire.content import Content
-from tailrace.wire.lines import cut_line
+from tailrace.wire.fitting import fitted, short
 from tailrace.wire.multiline import JOIN, Joiner
 from tailrace.wire.statement import Dialect, normalised
 from tailrace.wire.text import repair_text
 
-_encoder = msgspec.json.Encoder()
-# Characters that fit whatever they are; a plan or a detail that is longer is measured.
-_SHORT = limits.LABEL_VALUE_BYTES // 4
 _NAME_CHARACTERS = 100
 _ATTRIBUTES = 100
 
@@ -64,11 +58,13 @@ class Records:
         if 0 < time_ns < 2**63:
             record["time"] = time_ns
         record["attributes"] = {
-            name[:_NAME_CHARACTERS]: self._short(value)
+            name[:_NAME_CHARACTERS]: (
+                short(value, self._repaired) if isinstance(value, str) else value
+            )
             for name, value in list(attributes.items())[:_ATTRIBUTES]
             if value is not None and value != ""
         }
-        self._rows.append(self._fitting(record, body))
+        self._rows.append(fitted(record, body, self._repaired))
 
     def content(self) -> Content:
         """All records. Raises InputError ("empty") when there is none."""
@@ -76,27 +72,3 @@ class Records:
             raise InputError("body holds no line", "empty")
         data = b"\n".join(self._rows) + b"\n"
         return Content(Codec.RECORDS, data, len(self._rows), repaired=self._repaired)
-
-    def _short(self, value: Any) -> Any:
-        if not isinstance(value, str) or len(value) <= _SHORT:
-            return value
-        data = value.encode()
-        if len(data) <= limits.LABEL_VALUE_BYTES:
-            return value
-        self._count("attributes")
-        return cut_line(data, limits.LABEL_VALUE_BYTES).decode()
-
-    def _fitting(self, record: dict[str, Any], body: str) -> bytes:
-        line = _encoder.encode({**record, "body": body})
-        if len(line) <= limits.LINE_BYTES:
-            return line
-        self._count("line_length")
-        data = body.encode()
-        room = min(len(data), limits.LINE_BYTES - len(_encoder.encode({**record, "body": ""})))
-        while len(line) > limits.LINE_BYTES:
-            line = _encoder.encode({**record, "body": cut_line(data, room).decode()})
-            room //= 2
-        return line
-
-    def _count(self, reason: str) -> None:
-        self._repaired[reason] = self._repaired.get(reason, 0) + 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tailrace.agent.feeds.intake import Batch, Intake
 from tailrace.core import limits
 from tailrace.core.frame import Codec
+from tailrace.wire.fitting import count
 
 BATCH_BYTES = 128 * limits.KIB
 DELAY_S = 0.1
@@ -41,7 +42,7 @@ class Gather:
         """Whole rows; the caller stops when a batch is due and cannot be put."""
         for reason, number in (repaired or {}).items():
             if number:
-                self._repaired[reason] = self._repaired.get(reason, 0) + number
+                count(self._repaired, reason, number)
         self._parts.append(data)
         self._bytes += len(data)
         self.rows += rows
@@ -50,7 +51,7 @@ class Gather:
     def drop(self, reason: str, number: int) -> None:
         """Count rows that were left out."""
         if number:
-            self._dropped[reason] = self._dropped.get(reason, 0) + number
+            count(self._dropped, reason, number)
             self._begin()
 
     def _begin(self) -> None:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
-
-import msgspec
 
 from tailrace.agent.checkpoints import MEMORY_KEY, Mark
 from tailrace.agent.inputs import Input
-from tailrace.agent.source import Piece
+from tailrace.agent.source import Piece, Rows
 from tailrace.core import limits
-from tailrace.core.frame import CANONICAL, Codec, Hints, Signal
+from tailrace.core.frame import Codec
+from tailrace.wire.fitting import count
 
 
 class Feeder(Protocol):
@@ -42,22 +41,13 @@ class Finite(Protocol):
     ended: threading.Event
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """Whole rows, each ending with a newline unless the codec says otherwise; see Piece. They fit
-    a frame.
+class Batch(Rows, frozen=True):
+    """Rows that fit a frame, each ending with a newline unless the codec says otherwise.
 
     `mark`: after these rows, for an input whose place is remembered.
     """
 
     data: bytes
-    rows: int
-    codec: Codec = Codec.LINES
-    signal: Signal = Signal.LOGS
-    hints: Hints = CANONICAL
-    checked: bool = False
-    resource: Mapping[str, str] = {}
-    repaired: Mapping[str, int] = {}
-    dropped: Mapping[str, int] = {}
     mark: Mark = Mark("")
 
 
@@ -210,12 +200,11 @@ def _piece(joined: list[Batch]) -> Piece:
     dropped: dict[str, int] = {}
     for batch in joined:
         for counts, more in ((repaired, batch.repaired), (dropped, batch.dropped)):
-            for reason, count in more.items():
-                counts[reason] = counts.get(reason, 0) + count
+            for reason, number in more.items():
+                count(counts, reason, number)
     return Piece(
         first.data if len(joined) == 1 else b"".join(batch.data for batch in joined),
         sum(batch.rows for batch in joined),
-        joined[-1].mark,
         first.codec,
         first.signal,
         first.hints,
@@ -223,4 +212,5 @@ def _piece(joined: list[Batch]) -> Piece:
         first.resource,
         repaired,
         dropped,
+        after=joined[-1].mark,
     )

@@ -200,11 +200,11 @@ class Journal:
         return Piece(
             found.data,
             found.rows,
-            self.ahead,
             Codec.RECORDS,
             checked=True,
             repaired=found.repaired,
             dropped=dropped,
+            after=self.ahead,
         )
 
     def commit(self, after: Mark) -> None:

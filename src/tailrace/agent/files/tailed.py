@@ -161,7 +161,9 @@ class TailedFile:
         return None
 
     def _of(self, data: Buffer, rows: int, after: Mark, **repaired: int) -> Piece:
-        return Piece(data, rows, after, self._codec, resource=self._resource, repaired=repaired)
+        return Piece(
+            data, rows, self._codec, resource=self._resource, repaired=repaired, after=after
+        )
 
     def _lines(self, start: Mark, data: Buffer, last: bool) -> Piece | None:
         """`last`: no line is waited for that may belong to these."""
@@ -190,12 +192,12 @@ class TailedFile:
         return Piece(
             content.data,
             content.rows,
-            after,
             content.codec,
             hints=content.hints,
             checked=self._events.checked,
             resource=self._resource,
             repaired=content.repaired,
+            after=after,
         )
 
     def _after(self, start: Mark, data: Buffer, taken: int, cutting: bool = False) -> Mark:
