@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from commanding import CONFIG, launch
 from fakes import FakeGateway, moody
 from journals import WrittenJournal, needed
 
 KILLS = [6, pytest.param(60, marks=pytest.mark.soak)]
 LINES_PER_KILL = 5_000
-COMMAND = Path(sys.executable).with_name("tailrace")
-CONFIG = """[agent]
-directory = "{home}/state"
-gateways = ["{gateway}"]
-poll_interval = "10ms"
-flush_interval = "10ms"
-
-[[agent.inputs]]
-{input}
-"""
-
-
-def launch(config: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [str(COMMAND), "agent", "--config", str(config)], stderr=subprocess.DEVNULL
-    )
 
 
 def write_and_rotate(path: Path, lines: int, done: threading.Event, chance: random.Random) -> None:

@@ -79,6 +79,7 @@ class Rotated(msgspec.Struct):
     path: Path
     end: int
     busy_until_s: float = 0.0
+    number: int = 1
 
 
 class App:
@@ -147,16 +148,17 @@ class App:
         if pack == "pack at once" and how != "write on":
             self._pack(rotated)
         elif pack == "pack later":
-            rotated.busy_until_s += now_s + self._chance.uniform(0.5, 4.0)
+            rotated.busy_until_s = max(rotated.busy_until_s, now_s) + self._chance.uniform(0.5, 4.0)
 
     def _name(self) -> Path:
         self._rotations += 1
         if not self._shifts:
             return self.path.with_name(f"{self.path.name}.{self._rotations}")
-        for number, old in zip(range(len(self._rotated), 0, -1), self._rotated, strict=True):
+        for old in self._rotated:  # from the oldest on: the next number is free
+            old.number += 1
             ending = old.path.suffix if old.path.suffix in (".gz", ".zst") else ""
             old.path = old.path.rename(
-                self.path.with_name(f"{self.path.name}.{number + 1}{ending}")
+                self.path.with_name(f"{self.path.name}.{old.number}{ending}")
             )
         return self.path.with_name(f"{self.path.name}.1")
 
@@ -225,8 +227,6 @@ class App:
                 self.history.append((time.time(), f"delete {rotated.path.name}", rotated.end))
                 rotated.path.unlink()
                 self._rotated.remove(rotated)
-                if self._shifts:
-                    break  # numbers are by place, and one is free now
 
     def story(self, wrong: Sequence[tuple[int, int]]) -> str:
         """What happened to the file around the first lines that are wrong."""
