@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fakes import DRIP, DROP, ENDLESS, NONSENSE, STALL, TAKE_AND_DROP, FakeGateway
-from test_crash import COMMAND
+from commanding import COMMAND
 from torture import App, Arrivals, Torturer, numbers_of, ranges
 
 from tailrace.core.frame import Frame, Lane
