@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fakes import DRIP, DROP, ENDLESS, NONSENSE, STALL, TAKE_AND_DROP, FakeGateway
 from commanding import COMMAND
+from fakes import DRIP, DROP, ENDLESS, NONSENSE, STALL, TAKE_AND_DROP, FakeGateway
 from torture import App, Arrivals, Torturer, numbers_of, ranges
 
 from tailrace.core.frame import Frame, Lane
