@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tailrace.core import limits
+from tailrace.core import access, limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Receipt
 from tailrace.core.errors import InputError, StoreError
@@ -57,14 +58,23 @@ class MemoryRegistry:
         return len(said.losses)
 
 
+def of_the_shop(app: ASGIApp) -> ASGIApp:
+    """`app`, asked by someone of the tenant "shop"."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, access.KEY: access.Principal("shop", frozenset())}, receive, send)
+
+    return asked
+
+
 Use = Callable[[httpx.AsyncClient, MemoryRegistry], Awaitable[None]]
 
 
 def run(use: Use, token: str = "") -> None:
     async def main() -> None:
         registry = MemoryRegistry()
-        door = Door(NoSink(), ManualClock(), Metrics(), tenant="shop")
-        app = RequireToken(Starlette(routes=routes(door, registry)), token)
+        door = Door(NoSink(), ManualClock(), Metrics())
+        app = RequireToken(of_the_shop(Starlette(routes=routes(door, registry))), token)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             await use(client, registry)

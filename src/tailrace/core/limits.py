@@ -34,6 +34,8 @@ DECODED_BYTES = 64 * MIB
 REPEATED_BYTES = 256 * MIB
 # Of a frame of samples it is sorted into the labels of each, which takes three copies.
 REPEATED_LABEL_BYTES = 64 * MIB
+# Of a sample that a client sends with the traces behind it: a few are asked for, ever.
+EXEMPLARS_PER_SAMPLE = 16
 # One segment is the unit of deletion and of a recovery scan.
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB

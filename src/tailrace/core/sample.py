@@ -14,6 +14,18 @@ _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS)]
 _Value = Annotated[str, msgspec.Meta(max_length=limits.LABEL_VALUE_BYTES)]
 
 
+class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A measurement that a sample counts, and the trace that it was made in."""
+
+    time: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    value: float | Literal["NaN", "+Inf", "-Inf"]
+    trace_id: str = ""
+    span_id: str = ""
+    attributes: Annotated[
+        dict[_Key, _Value], msgspec.Meta(max_length=limits.LABELS_PER_SERIES)
+    ] = {}
+
+
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One value of one series. The series is the name, the attributes and the frame's resource.
 
@@ -29,6 +41,7 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     attributes: Annotated[
         dict[_Key, _Value], msgspec.Meta(max_length=limits.LABELS_PER_SERIES)
     ] = {}
+    exemplars: Annotated[list[Exemplar], msgspec.Meta(max_length=limits.EXEMPLARS_PER_SAMPLE)] = []
 
 
 decoder = msgspec.json.Decoder(Sample)

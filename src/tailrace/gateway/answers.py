@@ -20,6 +20,11 @@ Form = Callable[[Request, int, str, str], Response]
 _log = get("gateway")
 
 
+def media_type(request: Request) -> str:
+    """Of the request's body, in lower case and without parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
 def json_answer(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 

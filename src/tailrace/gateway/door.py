@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from tailrace.core import limits
+from tailrace.core.access import principal_of
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Sink
 from tailrace.core.errors import Busy, InputError, Poison, TailraceError
@@ -45,7 +46,6 @@ class Door:
         clock: Clock,
         metrics: Metrics,
         *,
-        tenant: str = "default",
         ready: Callable[[], bool] = lambda: True,
         body_compressed_bytes: int = limits.BODY_COMPRESSED_BYTES,
         body_bytes: int = limits.BODY_BYTES,
@@ -54,7 +54,6 @@ class Door:
     ) -> None:
         self.clock = clock
         self.metrics = metrics
-        self.tenant = tenant
         self.ready = ready
         self.bodies = BodyReader(
             ByteBudget(bodies_in_flight_bytes), body_compressed_bytes, read_deadline_s
@@ -69,9 +68,25 @@ class Door:
         """`body` before its Content-Encoding."""
         return encoding.expand(body, request.headers.get("content-encoding", ""), self._body_bytes)
 
+    async def take(self, request: Request, decode: Callable[[bytes], Iterable[Content]]) -> int:
+        """Rows of a request's body that are durable now: what most routes do.
+
+        `decode` gets the body before its Content-Encoding and may run in a thread. Raises
+        InputError and Busy.
+        """
+        tenant = principal_of(request.scope).tenant
+        async with self.bodies.read(request) as body:
+
+            def frames() -> list[Frame]:
+                found = decode(self.expand(request, body))
+                return [frame for content in found for frame in self.frames(content, tenant)]
+
+            return await self.submit(await self.work(body, request, frames))
+
     def frames(
         self,
         content: Content,
+        tenant: str,
         identify: Callable[[int], Identity] | None = None,
         compressed: bytes = b"",
     ) -> list[Frame]:
@@ -81,7 +96,7 @@ class Door:
         own = self._numbering
         return frames_of(
             content,
-            self.tenant,
+            tenant,
             self.clock.wall_ns(),
             identify or (lambda index: own.next()),
             compressed,

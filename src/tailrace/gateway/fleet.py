@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.core import limits
+from tailrace.core.access import principal_of
 from tailrace.core.contracts import Registry
 from tailrace.core.errors import Busy, InputError, StoreError
 from tailrace.core.fleet import Announcement, Confirmed
@@ -38,7 +39,7 @@ class Announcements:
             encoded = request.headers.get("content-encoding", "")
             said = decode(encoding.expand(body, encoded, limits.ANNOUNCEMENT_BYTES))
         try:
-            confirmed = await self._registry.announce(door.tenant, said)
+            confirmed = await self._registry.announce(principal_of(request.scope).tenant, said)
         except StoreError as error:
             _log.error("an announcement cannot be kept", extra={"why": str(error)})
             raise Busy("announcements cannot be kept just now; try again", 15.0) from None

@@ -39,6 +39,7 @@ def frames_of(
             bytes=facts.bytes,
             checksum=facts.checksum,
             received_ns=received_ns,
+            signal=content.signal,
             codec=content.codec,
             hints=content.hints,
             resource=content.resource,

@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.core import limits
+from tailrace.core.access import principal_of
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Frame
 from tailrace.gateway import numbering
-from tailrace.gateway.answers import json_answer
+from tailrace.gateway.answers import json_answer, json_form
 from tailrace.gateway.door import Door
 from tailrace.gateway.relayed import relayed
+from tailrace.gateway.way import Way
 from tailrace.wire import frames, hints, lines, records
 from tailrace.wire.content import Content
 
@@ -41,12 +43,13 @@ async def post_records(door: Door, request: Request) -> Response:
 async def post_frames(door: Door, request: Request) -> Response:
     """The agent's frames, all or none. The tenant is the credential's, whatever they say."""
     _parameters(request, ())
+    tenant = principal_of(request.scope).tenant
     async with door.bodies.read(request) as body:
         now = door.clock.wall_ns()
 
         def take() -> list[Frame]:
             found = frames.decode(door.expand(request, body))
-            stamped = [_stamped(frame, door.tenant, now) for frame in found]
+            stamped = [_stamped(frame, tenant, now) for frame in found]
             return [piece for frame in stamped for piece in relayed(frame, door.metrics)]
 
         taken = await door.work(body, request, take)
@@ -56,6 +59,7 @@ async def post_frames(door: Door, request: Request) -> Response:
 
 async def _post(door: Door, request: Request, decode: Callable[[bytes], Content]) -> Response:
     identify = _identify(request)
+    tenant = principal_of(request.scope).tenant
     zstd = request.headers.get("content-encoding", "").strip().lower() == "zstd"
     async with door.bodies.read(request) as body:
 
@@ -63,7 +67,7 @@ async def _post(door: Door, request: Request, decode: Callable[[bytes], Content]
             data = door.expand(request, body)
             content = decode(data)
             same = zstd and content.data is data
-            return content, door.frames(content, identify, body if same else b"")
+            return content, door.frames(content, tenant, identify, body if same else b"")
 
         content, found = await door.work(body, request, take)
         repaired = content.repaired
@@ -112,3 +116,10 @@ def _resource(parameters: dict[str, str]) -> dict[str, str]:
                 "parameter",
             )
     return {name: value for name, value in found.items() if value}
+
+
+WAYS = (
+    Way("lines", ("/ingest/lines",), post_lines, json_form),
+    Way("records", ("/ingest/records",), post_records, json_form),
+    Way("frames", ("/ingest/frames",), post_frames, json_form),
+)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -12,31 +9,30 @@ from starlette.routing import BaseRoute, Route
 from tailrace.core.contracts import Registry
 from tailrace.core.fleet import PATH
 from tailrace.gateway import ingest, loki, otlp
-from tailrace.gateway.answers import Form, answered, json_form, text_form
+from tailrace.gateway.answers import json_form
 from tailrace.gateway.door import Door
 from tailrace.gateway.fleet import Announcements
+from tailrace.gateway.way import Way
 
-_Take = Callable[[Door, Request], Awaitable[Response]]
+# By the name of the protocol, as a door of its own is configured.
+WAYS: dict[str, tuple[Way, ...]] = {
+    "tailrace": ingest.WAYS,
+    "loki": loki.WAYS,
+    "otlp": otlp.WAYS,
+}
 
 
-def routes(door: Door, registry: Registry | None = None) -> list[BaseRoute]:
+def routes(
+    door: Door, registry: Registry | None = None, protocols: tuple[str, ...] = tuple(WAYS)
+) -> list[BaseRoute]:
     """Routes that feed `door`; success is answered only after its sink accepted.
 
     Agents are heard when there is a `registry`.
     """
-    posts: list[tuple[str, _Take, Form, str]] = [
-        ("/ingest/lines", ingest.post_lines, json_form, "lines"),
-        ("/ingest/records", ingest.post_records, json_form, "records"),
-        ("/ingest/frames", ingest.post_frames, json_form, "frames"),
-        ("/loki/api/v1/push", loki.push, text_form, "loki"),
-        ("/v1/logs", otlp.post_logs, otlp.status_form, "otlp"),
-    ]
+    ways = [way for name in protocols for way in WAYS[name]]
     if registry:
-        posts.append((PATH, Announcements(registry).post, json_form, "announce"))
-    found: list[BaseRoute] = [
-        Route(path, answered(door, partial(take, door), form, kind), methods=["POST"])
-        for path, take, form, kind in posts
-    ]
+        ways.append(Way("announce", (PATH,), Announcements(registry).post, json_form))
+    found: list[BaseRoute] = [route for way in ways for route in way.routes(door)]
 
     async def ready(request: Request) -> Response:
         if door.ready():

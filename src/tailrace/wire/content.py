@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from tailrace.core.frame import CANONICAL, Codec, Hints
+from tailrace.core.frame import CANONICAL, Codec, Hints, Signal
 
 
 class Content(msgspec.Struct):
     """`rows` rows of `data` (lines or NDJSON, uncompressed), read with `hints`.
+
+    Rows of spans are as core.span.Span, of metrics as core.sample.Sample.
 
     `resource` holds identifiers that belong to every row. `repaired` counts by reason what was
     changed on the way in: "nul", "utf8", "line_length", "blank", "attributes". Nothing else was
@@ -21,3 +23,4 @@ class Content(msgspec.Struct):
     hints: Hints = CANONICAL
     resource: dict[str, str] = {}
     repaired: dict[str, int] = {}
+    signal: Signal = Signal.LOGS
