@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from doors import of_tenant
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tailrace.core import access, limits
+from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Receipt
 from tailrace.core.errors import InputError, StoreError
@@ -58,15 +58,6 @@ class MemoryRegistry:
         return len(said.losses)
 
 
-def of_the_shop(app: ASGIApp) -> ASGIApp:
-    """`app`, asked by someone of the tenant "shop"."""
-
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, access.KEY: access.Principal("shop", frozenset())}, receive, send)
-
-    return asked
-
-
 Use = Callable[[httpx.AsyncClient, MemoryRegistry], Awaitable[None]]
 
 
@@ -74,7 +65,7 @@ def run(use: Use, token: str = "") -> None:
     async def main() -> None:
         registry = MemoryRegistry()
         door = Door(NoSink(), ManualClock(), Metrics())
-        app = RequireToken(of_the_shop(Starlette(routes=routes(door, registry))), token)
+        app = RequireToken(of_tenant("shop", Starlette(routes=routes(door, registry))), token)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             await use(client, registry)

@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import cramjam
 import httpx
 import msgspec
 import pytest
+from doors import MemorySink, run
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
-from starlette.applications import Starlette
 
 from tailrace.core import limits
-from tailrace.core.clock import ManualClock
-from tailrace.core.contracts import Receipt
 from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.core.frame import Codec, Frame, Header
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe, expand
-from tailrace.gateway.auth import RequireToken
-from tailrace.gateway.door import Door
-from tailrace.gateway.routes import routes
 from tailrace.wire import frames, otlpwalk
 
 PUSH = b'{"streams":[{"stream":{"app":"a"},"values":[["1790000000000000000","x"]]}]}'
@@ -39,44 +34,6 @@ POSTS: list[tuple[str, bytes, dict[str, str]]] = [
     ("/loki/api/v1/push", PUSH, JSON),
     ("/v1/logs", OTLP, JSON),
 ]
-
-
-class MemorySink:
-    """Keeps frames, or fails as told."""
-
-    def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        self.failure: Exception | None = None
-
-    async def accept(self, frames: Sequence[Frame]) -> Receipt:
-        if self.failure:
-            raise self.failure
-        self.frames += frames
-        return Receipt(len(frames), sum(frame.header.rows for frame in frames))
-
-    async def close(self, deadline_s: float) -> None: ...
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(expand(f.payload, limits.FRAME_BYTES) for f in self.frames)
-
-
-Use = Callable[[httpx.AsyncClient, MemorySink, Metrics], Awaitable[None]]
-
-
-def run(use: Use, *, token: str = "", **options: Any) -> None:
-    """Run `use` with a client of a fresh gateway."""
-
-    async def main() -> None:
-        sink, metrics = MemorySink(), Metrics()
-        door = Door(sink, ManualClock(), metrics, **options)
-        app = RequireToken(Starlette(routes=routes(door)), token)
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            await use(client, sink, metrics)
-        door.close()
-
-    asyncio.run(main())
 
 
 def test_lines_are_stored_and_counted() -> None:

@@ -8,8 +8,7 @@ as string or number, lowerCamelCase).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ import msgspec
 from tailrace.core.errors import InputError
 from tailrace.wire.content import Content
 from tailrace.wire.density import check_density
+from tailrace.wire.flat import flat, text, texts
 from tailrace.wire.rows import Rows, encode_resource
 
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -118,15 +118,13 @@ def decode_json(data: bytes) -> Content | None:
 def _content(request: Any, value: _AsPython, as_hex: _AsHex) -> Content | None:
     rows = Rows()
     for group in request.resource_logs:
-        resource = {
-            key: _text(item) for key, item in _flat(group.resource.attributes, value).items()
-        }
+        resource = texts(_pairs(group.resource.attributes, value))
         service = resource.get("service.name", "")
         encoded = encode_resource(resource)
         for scope in group.scope_logs:
             name = scope.scope.name
             for record in scope.log_records:
-                attributes = _flat(record.attributes, value)
+                attributes = flat(_pairs(record.attributes, value))
                 if name:
                     attributes["otel.scope.name"] = name
                 if record.event_name:
@@ -138,7 +136,7 @@ def _content(request: Any, value: _AsPython, as_hex: _AsHex) -> Content | None:
                     "span_id": as_hex(record.span_id),
                 }
                 time_ns = int(record.time_unix_nano) or int(record.observed_time_unix_nano)
-                rows.add(time_ns, _text(value(record.body)), encoded, attributes, fields)
+                rows.add(time_ns, text(value(record.body)), encoded, attributes, fields)
     return None if rows.empty else rows.content()
 
 
@@ -146,35 +144,8 @@ def _severity(number: int) -> str:
     return _LEVELS[(number - 1) // 4] if 1 <= number <= 24 else ""
 
 
-def _flat(pairs: Iterable[Any], value: _AsPython) -> dict[str, Any]:
-    """Attributes by dotted name; objects are flattened, arrays are JSON text."""
-    flat: dict[str, Any] = {}
-    for pair in pairs:
-        _put(flat, pair.key, value(pair.value))
-    return flat
-
-
-def _put(flat: dict[str, Any], name: str, item: Any) -> None:
-    if isinstance(item, dict) and item:
-        for key, inner in item.items():
-            _put(flat, f"{name}.{key}", inner)
-    elif isinstance(item, (dict, list)) or item is None or _is_odd(item):
-        flat[name] = _text(item)
-    else:
-        flat[name] = item
-
-
-def _is_odd(item: Any) -> bool:
-    return isinstance(item, float) and not math.isfinite(item)
-
-
-def _text(item: Any) -> str:
-    """Strings as they are, nothing as "", anything else as JSON text."""
-    if isinstance(item, str):
-        return item
-    if item is None:
-        return ""
-    return str(item) if _is_odd(item) else msgspec.json.encode(item).decode()
+def _pairs(pairs: Iterable[Any], value: _AsPython) -> Iterator[tuple[str, Any]]:
+    return ((pair.key, value(pair.value)) for pair in pairs)
 
 
 def _protobuf_value(value: Any) -> Any:
