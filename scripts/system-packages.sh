@@ -12,11 +12,13 @@ command -v mariadb >/dev/null || missing+=(mariadb-client-core)
 command -v faketime >/dev/null || missing+=(faketime)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v rsyslogd >/dev/null || missing+=(rsyslog)
+command -v prometheus >/dev/null || missing+=(prometheus)
+command -v syslog-ng >/dev/null || missing+=(syslog-ng-core)
 command -v logger >/dev/null || missing+=(bsdutils)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 else
     echo "not installed: ${missing[*]}; tests that need it will be skipped." >&2
     echo "install with: sudo apt-get install ${missing[*]}" >&2
