@@ -12,14 +12,25 @@ command -v mariadb >/dev/null || missing+=(mariadb-client-core)
 command -v faketime >/dev/null || missing+=(faketime)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v rsyslogd >/dev/null || missing+=(rsyslog)
-command -v prometheus >/dev/null || missing+=(prometheus)
-command -v syslog-ng >/dev/null || missing+=(syslog-ng-core)
 command -v logger >/dev/null || missing+=(bsdutils)
-[ ${#missing[@]} -eq 0 ] && exit 0
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+root() { [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
+if [ ${#missing[@]} -gt 0 ] && root; then
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-else
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+elif [ ${#missing[@]} -gt 0 ]; then
     echo "not installed: ${missing[*]}; tests that need it will be skipped." >&2
     echo "install with: sudo apt-get install ${missing[*]}" >&2
 fi
+# Only unpacked, for the tests: syslog-ng cannot be installed beside rsyslog, and Prometheus would
+# start its service.
+unpacked=$(cd "$(dirname "$0")/.." && pwd)/.venv/debian
+[ -e "$unpacked/.ready" ] && exit 0
+mkdir -p "$unpacked"
+cd "$unpacked"
+unpack() {
+    apt-get download -qq prometheus syslog-ng-core libivykis0 libnet1 libpcre3 libwrap0 &&
+        for package in ./*.deb; do dpkg -x "$package" .; done && rm -f ./*.deb && touch .ready
+}
+# Without root apt warns that it cannot change its user for the download.
+unpack 2>/dev/null || { root && apt-get update -qq && unpack; } ||
+    echo "prometheus and syslog-ng could not be fetched by apt-get; tests with them are skipped." >&2
