@@ -37,7 +37,7 @@ _HEADS = 8_192
 # Characters that JSON needs no escape for: a head with any other is read by itself.
 _WORD = r"[!#-\[\]-~]"
 _PROGRAM = r"[!#-9;=?-Z^-~]{1,64}(?:\[[!#-\[^-~]{1,64}\]:?|:)"
-# PRIORITY and version; second, fraction and zone; the rest before the text; the text. Then any line.
+# Priority, version; second, fraction, zone; what else is before the text; the text. Or any line.
 _USUAL = re.compile(
     rf"""
     (<\d{{1,3}}>(1\ )?)
