@@ -77,6 +77,10 @@ class Datagrams:
 
     def _prepare(self) -> None:
         self._names = bytearray(_SLOTS * _NAME_BYTES)
+        self._slots = [
+            self._view[start : start + _SLOT_BYTES]
+            for start in range(0, len(self._data), _SLOT_BYTES)
+        ]
         data = ctypes.addressof(ctypes.c_char.from_buffer(self._data))
         names = ctypes.addressof(ctypes.c_char.from_buffer(self._names))
         self._vectors = (_Vector * _SLOTS)()
@@ -102,13 +106,14 @@ class Datagrams:
             if code in _WOULD_WAIT:
                 return {}
             raise OSError(code, "datagrams cannot be received")
+        sizes = self._sizes[:number].tolist()
+        messages = [slot[:size].tobytes() for slot, size in zip(self._slots, sizes, strict=False)]
+        names = self._names
+        if names[: number * _NAME_BYTES] == names[:_NAME_BYTES] * number:
+            return {self._peer(0): messages}
         found: dict[str, list[bytes]] = {}
-        first, last = self._address.start, self._address.stop
-        for index, size in enumerate(self._sizes[:number].tolist()):
-            name = index * _NAME_BYTES
-            peer = self._peer(bytes(self._names[name + first : name + last]))
-            start = index * _SLOT_BYTES
-            found.setdefault(peer, []).append(bytes(self._view[start : start + size]))
+        for index, message in enumerate(messages):
+            found.setdefault(self._peer(index), []).append(message)
         return found
 
     def _one(self) -> dict[str, list[bytes]]:
@@ -120,7 +125,10 @@ class Datagrams:
             raise
         return {str(address[0]): [bytes(self._view[:size])]}
 
-    def _peer(self, address: bytes) -> str:
+    def _peer(self, index: int) -> str:
+        """The address of the sender of one of the datagrams."""
+        start = index * _NAME_BYTES
+        address = bytes(self._names[start + self._address.start : start + self._address.stop])
         known = self._peers.get(address)
         if known is None:
             if len(self._peers) >= 4 * _SLOTS:
