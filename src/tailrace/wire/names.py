@@ -5,40 +5,36 @@ The names are those of core/names.py, so a record comes out alike from every doo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from tailrace.core import names
-from tailrace.wire.flat import flat, text
+from tailrace.wire.flat import flat, is_flat, text
+from tailrace.wire.rows import Record
 from tailrace.wire.times import time_ns
 
-# name -> (field, place in its list)
-_FIELDS: dict[str, tuple[str, int]] = {
-    name: (field, place)
-    for field, listed in {
-        "time": names.TIME,
-        "body": names.BODY,
-        "severity": names.SEVERITY,
-        "service": names.SERVICE,
-        "host": names.HOST,
-        "trace_id": names.TRACE_ID,
-        "span_id": names.SPAN_ID,
-    }.items()
-    for place, name in enumerate(listed)
-}
+_FIELDS = (
+    names.TIME,
+    names.BODY,
+    names.SEVERITY,
+    names.SERVICE,
+    names.HOST,
+    names.TRACE_ID,
+    names.SPAN_ID,
+)
 
 
 class Named(msgspec.Struct, gc=False):
     """`time_ns` is 0 when the record has no time that can be read; then it stays an attribute.
 
-    `body` is None when no name of one is there. The other fields are texts, "" when missing;
-    trace and span ids in lower case. `attributes` is everything else, flattened.
+    `body` is the whole record as JSON when no name of one is there. The other fields are texts, ""
+    when missing; trace and span ids in lower case. `attributes` is everything else, flattened.
     """
 
     time_ns: int
-    body: str | None
+    body: str
     severity: str
     service: str
     host: str
@@ -46,15 +42,18 @@ class Named(msgspec.Struct, gc=False):
     span_id: str
     attributes: dict[str, Any]
 
-    @property
-    def fields(self) -> dict[str, str]:
-        """What `Rows.add` takes as such."""
-        return {
-            "severity": self.severity,
-            "service": self.service,
-            "trace_id": self.trace_id,
-            "span_id": self.span_id,
-        }
+    def record(self, resource: msgspec.Raw) -> Record:
+        """For `Rows.put`."""
+        return Record(
+            self.body,
+            resource,
+            self.time_ns,
+            self.severity,
+            self.service,
+            self.trace_id,
+            self.span_id,
+            self.attributes,
+        )
 
     @property
     def resource(self) -> dict[str, str]:
@@ -63,28 +62,31 @@ class Named(msgspec.Struct, gc=False):
         return {name: value for name, value in found.items() if value}
 
 
-def named(record: Mapping[str, Any]) -> Named:
-    """The fields of a record by their common names; nested ones by the rule of wire/flat.py."""
-    attributes = flat(record.items())
-    found: dict[str, tuple[int, str]] = {}
-    for name in attributes.keys() & _FIELDS.keys():
-        field, place = _FIELDS[name]
-        if field not in found or place < found[field][0]:
-            found[field] = (place, name)
-    moment = time_ns(attributes[found["time"][1]]) if "time" in found else 0
+def named(record: dict[str, Any]) -> Named:
+    """The fields of a record by their common names; nested ones by the rule of wire/flat.py.
+
+    The record is used up: what is left of it may become the attributes.
+    """
+    attributes = record if is_flat(record) else flat(record.items())
+    time, body, severity, service, host, trace_id, span_id = _places(tuple(attributes))
+    message = "" if body else text(record)
+    moment = time_ns(attributes[time]) if time else 0
     if moment:
-        del attributes[found["time"][1]]
-
-    def taken(field: str) -> str:
-        return text(attributes.pop(found[field][1])) if field in found else ""
-
+        del attributes[time]
+    pop = attributes.pop
     return Named(
         moment,
-        taken("body") if "body" in found else None,
-        taken("severity"),
-        taken("service"),
-        taken("host"),
-        taken("trace_id").lower(),
-        taken("span_id").lower(),
+        text(pop(body)) if body else message,
+        text(pop(severity)) if severity else "",
+        text(pop(service)) if service else "",
+        text(pop(host)) if host else "",
+        text(pop(trace_id)).lower() if trace_id else "",
+        text(pop(span_id)).lower() if span_id else "",
         attributes,
     )
+
+
+@lru_cache(maxsize=1024)
+def _places(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The name of each field among these keys, "" where there is none; records come alike."""
+    return tuple(next((name for name in listed if name in keys), "") for listed in _FIELDS)

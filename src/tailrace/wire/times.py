@@ -12,6 +12,7 @@ _LATEST_NS = 9_000_000_000_000_000_000
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)? ?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
 )
+_SCALES = {3: 1_000_000, 6: 1_000, 9: 1}
 _NUMBER = re.compile(r"\d{1,19}(?:\.\d{1,12})?", re.ASCII)
 
 
@@ -22,6 +23,16 @@ def time_ns(value: object) -> int:
     A text without a zone is UTC.
     """
     if type(value) is str:
+        digits = value[20:-1]
+        if (
+            value[19:20] == "."
+            and value[-1] == "Z"
+            and digits.isdecimal()
+            and len(digits) in _SCALES
+        ):
+            # What most loggers write, at half the price.
+            second = _second(value[:19], "Z")
+            return second and second + int(digits) * _SCALES[len(digits)]
         found = _ISO.fullmatch(value)
         if found is None:
             return _of_number(_number(value))
