@@ -20,6 +20,9 @@ FRAMES_PER_BODY = 256
 LINE_BYTES = 256 * KIB
 # A record has as many attributes as a person can name; more is a key made from data.
 ATTRIBUTES_PER_RECORD = 512
+# A nested value becomes attributes down to here, as deep as Elasticsearch goes: every level repeats
+# the names above it, so without a bound a few bytes of braces become megabytes.
+NESTED_DEPTH = 20
 RESOURCE_ATTRIBUTES = 64
 LABEL_VALUE_BYTES = 4 * KIB
 # Labels of one series of a metric; more is data in labels.
@@ -30,6 +33,11 @@ EXPANSION_RATIO = 1_000
 MEMBERS_PER_BODY = 4_096
 # Decoded Loki and OTLP rows repeat their labels; a few bytes in must not become gigabytes.
 DECODED_BYTES = 64 * MIB
+# Actions of one Elasticsearch bulk request: each is answered with an item of its own.
+BULK_ACTIONS = 200_000
+# A document is held as objects, ten times its size, until it is a record. Ids as in Elasticsearch.
+DOCUMENT_BYTES = 4 * MIB
+DOCUMENT_ID_CHARS = 512
 # A frame's resource is repeated for each of its rows while the engine decodes them.
 REPEATED_BYTES = 256 * MIB
 # Of a frame of samples it is sorted into the labels of each, which takes three copies.
