@@ -109,6 +109,8 @@ SOCKET_CONNECTIONS = 1_000
 UNFINISHED_BYTES = 32 * MIB
 # Messages of senders that nobody answers, held for the sink; then nothing more is read.
 MESSAGES_WAITING_BYTES = 32 * MIB
+# Large messages of Fluent Forward that are being read, over all connections: more wait their turn.
+FORWARD_HELD_BYTES = 64 * MIB
 # Datagrams that wait in the kernel meanwhile: at 100,000 a second a third of a second.
 DATAGRAMS_WAITING_BYTES = 32 * MIB
 # Descriptors the agent holds open; more files than that are read in turns.
@@ -181,5 +183,6 @@ assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
 assert APP_RESOURCE_BYTES < LINE_BYTES
 assert MACHINE_ATTRIBUTES < RESOURCE_ATTRIBUTES
 assert ANNOUNCED_LOSSES < LOSS_RECORDS
+assert BODY_COMPRESSED_BYTES <= FORWARD_HELD_BYTES
 assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
