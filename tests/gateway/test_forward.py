@@ -21,6 +21,7 @@ from tailrace.core import limits
 from tailrace.core.errors import Busy, Poison
 from tailrace.gateway.listening import forward
 from tailrace.gateway.listening.forward import Forward, Keys
+from tailrace.gateway.listening.networks import Networks
 
 SECOND = 1_790_000_000
 Use = Callable[[Heard], Awaitable[None]]
@@ -224,6 +225,15 @@ def test_connections_are_bounded_and_idle_ones_are_closed(monkeypatch: pytest.Mo
             assert await client.told() is None
 
     run(idle)
+
+
+def test_a_sender_of_another_network_is_refused() -> None:
+    async def use(heard: Heard) -> None:
+        async with connected(heard) as client:
+            assert await client.told() is None
+        assert heard.rejected("network") == 1
+
+    run(use, networks=Networks(["10.0.0.0/8"]))
 
 
 def _hex(*parts: bytes) -> str:

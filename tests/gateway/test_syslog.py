@@ -18,17 +18,18 @@ from tailrace.core import limits
 from tailrace.core.errors import Busy, ConfigError
 from tailrace.gateway.door import Door
 from tailrace.gateway.listening import datagrams, syslogtcp
+from tailrace.gateway.listening.networks import Networks
 from tailrace.gateway.listening.syslogtcp import SyslogStreams
 from tailrace.gateway.listening.syslogudp import SyslogDatagrams
 
 Use = Callable[[Heard], Awaitable[None]]
 
 
-def udp(use: Use, **options: int) -> Heard:
+def udp(use: Use, **options: Any) -> Heard:
     return hear(lambda door: SyslogDatagrams(door, "default", LOCAL, 0, **options), use)
 
 
-def tcp(use: Use, tls: ssl.SSLContext | None = None, **options: int) -> Heard:
+def tcp(use: Use, tls: ssl.SSLContext | None = None, **options: Any) -> Heard:
     return hear(lambda door: SyslogStreams(door, "default", LOCAL, 0, tls, **options), use)
 
 
@@ -252,6 +253,38 @@ def test_hostile_senders_stop_nothing() -> None:
             await heard.until(lambda: "fine" in heard.bodies)
 
     tcp(use)
+
+
+@pytest.mark.parametrize(
+    ("networks", "peer", "admitted"),
+    [
+        ([], "anything", True),
+        (["10.0.0.0/8", "fd00::/8"], "10.1.2.3", True),
+        (["10.0.0.0/8", "fd00::/8"], "::ffff:10.1.2.3", True),
+        (["10.0.0.0/8", "fd00::/8"], "fd00::1%eth0", True),
+        (["10.0.0.0/8", "fd00::/8"], "11.1.2.3", False),
+        (["10.0.0.0/8"], "", False),
+    ],
+)
+def test_a_peer_is_of_a_network_or_it_is_not(
+    networks: list[str], peer: str, admitted: bool
+) -> None:
+    assert Networks(networks).admits(peer) is admitted
+
+
+@pytest.mark.parametrize("kind", ["udp", "tcp"])
+def test_senders_of_other_networks_are_refused_and_counted(kind: str) -> None:
+    elsewhere = Networks(["10.0.0.0/8"])
+
+    async def use(heard: Heard) -> None:
+        if kind == "udp":
+            send(heard, b"<14>x")
+        else:
+            async with connected(heard) as (reader, _):
+                assert await closed(reader)
+        await heard.until(lambda: heard.rejected("network") == 1)
+
+    assert (udp if kind == "udp" else tcp)(use, networks=elsewhere).rows == 0
 
 
 @needs_openssl

@@ -96,6 +96,19 @@ def test_one_event_with_everything_lands_in_the_columns_of_any_door() -> None:
     }  # fmt: skip
 
 
+def test_fluent_bits_metadata_is_kept_and_its_marks_of_groups_are_no_records() -> None:
+    marks = [[[msgspec.msgpack.Ext(0, b"\xff\xff\xff" + end + bytes(4)), {}], {"scope": {}}]
+             for end in (b"\xff", b"\xfe")]  # fmt: skip
+    entry = [[event_time(5), {"otlp": {"severity_number": 9}}], {"log": "one"}]
+    repaired: dict[str, int] = {}
+    (found,) = rows(pack(["t", b"".join(map(pack, [marks[0], entry, marks[1]]))]), repaired)
+    assert found["attributes"]["otlp.severity_number"] == 9
+    assert found["time"] == SECOND * 10**9 + 5
+    assert repaired == {"group": 2}
+    (again,) = rows(pack(["t", *entry, {"chunk": "id"}]))
+    assert again == found
+
+
 @pytest.mark.parametrize(
     ("moment", "expected"),
     [

@@ -1,12 +1,15 @@
 """Fluent Forward: messages of Fluentd, Fluent Bit and fluent-logger to canonical records.
 
-    message = [tag, time, record, option?]
+    message = [tag, when, record, option?]
             | [tag, [entry, ...], option?]
             | [tag, entries one after the other as text or binary, option?], perhaps compressed
             | nil, which says nothing
-    entry   = [time, record] | [[time, metadata], record]
+    entry   = [when, record]
+    when    = time | [time, metadata], which is what Fluent Bit sends from 5.0.5 on
     time    = seconds, or an EventTime of seconds and nanoseconds
     option  = {"chunk": an id to acknowledge, "compressed": "gzip" or "zstd", ...}
+
+Fluent Bit marks groups of entries by entries of the times -1 and -2, which are no records.
 
 Source: https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1.5
 """
@@ -35,6 +38,8 @@ _PIECE_BYTES = 512 * limits.KIB
 # No entry that is longer makes a record.
 ENTRY_BYTES = limits.MIB
 _NIL = b"\xc0"
+# The times -2 and -1 as an EventTime has them, whose seconds have no sign.
+_GROUP_NS = (2**32 - 2) * 1_000_000_000
 _PLAIN = frozenset({str, int, bool, float})
 
 
@@ -62,7 +67,9 @@ def read(message: bytes, limit_bytes: int = limits.BODY_BYTES) -> Chunk | None:
     start, end = spans[1]
     packed = msgpack.content(message, start, end)
     first = msgpack.inside(message, start)
-    is_event = packed is None and first is None
+    # What is first in an array of entries is an array too.
+    is_when = first is not None and first < end and msgpack.inside(message, first) is None
+    is_event = packed is None and (first is None or is_when)
     if is_event and len(spans) < 3:
         raise InputError("a message with a time has no record", "msgpack")
     option = _option(message, spans[3 if is_event else 2 :])
@@ -77,7 +84,8 @@ def decode(chunk: Chunk, rows: Rows, peer: str, repaired: dict[str, int]) -> Non
     """Adds the records of a message to `rows`, with the sender's address as an attribute.
 
     `repaired` counts what was changed: "utf8", "attributes" (left out), and what is no record and
-    was left out: "malformed", "oversize". Raises InputError ("msgpack") and TooLarge ("expanded").
+    was left out: "malformed", "oversize", "group". Raises InputError ("msgpack") and TooLarge
+    ("expanded").
     """
     for entries in _pieces(chunk.entries, repaired):
         for entry in msgpack.decode(entries, repaired):
@@ -87,6 +95,8 @@ def decode(chunk: Chunk, rows: Rows, peer: str, repaired: dict[str, int]) -> Non
                 parts = None
             if parts is None:
                 count(repaired, "malformed")
+            elif parts[0] >= _GROUP_NS:
+                count(repaired, "group")
             else:
                 _add(rows, chunk.tag, peer, *parts, repaired)
 

@@ -26,6 +26,7 @@ from tailrace.core.log import get
 from tailrace.gateway import numbering
 from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.door import READ_DEADLINE_S, Door
+from tailrace.gateway.listening.networks import EVERYONE, Networks
 from tailrace.gateway.listening.sockets import bound
 from tailrace.gateway.listening.syslogtcp import BACKLOG, HANDSHAKE_S, IDLE_S
 from tailrace.wire import forward
@@ -54,7 +55,8 @@ class Keys(msgspec.Struct, frozen=True):
 class Forward:
     """Listens at `host` and `port` (0: any) for `tenant`; `address` is known after `start`.
 
-    Without `keys` nobody is asked for anything but what `tls` asks for.
+    Without `keys` nobody is asked for anything but what `tls` asks for. Connections from outside
+    `networks` are refused and counted.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Forward:
         port: int,
         tls: ssl.SSLContext | None = None,
         keys: Keys | None = None,
+        networks: Networks = EVERYONE,
         connections: int = limits.SOCKET_CONNECTIONS,
     ) -> None:
         self.address: tuple[str, int] = (host, port)
@@ -72,6 +75,7 @@ class Forward:
         self._tenant = tenant
         self._tls = tls
         self._keys = keys
+        self._networks = networks
         self._limit = connections
         self._budget = ByteBudget(limits.FORWARD_HELD_BYTES, READ_DEADLINE_S)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-forward")
@@ -115,6 +119,8 @@ class Forward:
         assert task is not None
         sender = _Sender(reader, writer)
         try:
+            if not self._networks.admits(sender.peer):
+                raise InputError("it is of no network that may send", "network")
             if len(self._open) >= self._limit:
                 raise InputError("too many connections", "connections")
             self._open[task] = sender

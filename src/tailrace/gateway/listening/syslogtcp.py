@@ -16,6 +16,7 @@ from tailrace.core import limits
 from tailrace.core.log import get
 from tailrace.gateway.door import Door
 from tailrace.gateway.listening.batches import Batches
+from tailrace.gateway.listening.networks import EVERYONE, Networks
 from tailrace.gateway.listening.sockets import bound
 from tailrace.gateway.listening.syslogudp import decode
 from tailrace.wire.syslogframing import Messages
@@ -36,7 +37,7 @@ class SyslogStreams:
     """Listens at `host` and `port` (0: any) for `tenant`; `address` is known after `start`.
 
     With `tls` every connection begins with its handshake; a context that asks for certificates
-    makes it mutual.
+    makes it mutual. Connections from outside `networks` are refused and counted.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class SyslogStreams:
         host: str,
         port: int,
         tls: ssl.SSLContext | None = None,
+        networks: Networks = EVERYONE,
         connections: int = limits.SOCKET_CONNECTIONS,
         limit_bytes: int = limits.MESSAGES_WAITING_BYTES,
     ) -> None:
@@ -53,6 +55,7 @@ class SyslogStreams:
         self.metrics = door.metrics
         self.batches = Batches(door, tenant, decode, "syslog", self._resume, limit_bytes)
         self._tls = tls
+        self._networks = networks
         self._limit = connections
         self._open: set[_Connection] = set()
         self._unfinished_bytes = 0
@@ -91,7 +94,10 @@ class SyslogStreams:
         await self.batches.close(deadline_s / 2)
 
     def opened(self, connection: _Connection) -> bool:
-        """Whether there is a place for it."""
+        """Whether it may send, and there is a place for it."""
+        if not self._networks.admits(connection.peer):
+            self.metrics.add("tailrace_ingest_rejected_total", 1, "network")
+            return False
         if len(self._open) >= self._limit and not self._spare():
             self.metrics.add("tailrace_ingest_rejected_total", 1, "connections")
             _log.warning("syslog connection refused", extra={"connections": self._limit})

@@ -17,6 +17,7 @@ from tailrace.core.log import get
 from tailrace.gateway.door import Door
 from tailrace.gateway.listening.batches import Batches
 from tailrace.gateway.listening.datagrams import Datagrams
+from tailrace.gateway.listening.networks import EVERYONE, Networks
 from tailrace.gateway.listening.sockets import bound
 from tailrace.wire import syslog
 from tailrace.wire.content import Content
@@ -29,7 +30,10 @@ _log = get("gateway")
 
 
 class SyslogDatagrams:
-    """Listens at `host` and `port` (0: any) for `tenant`; `address` is known after `start`."""
+    """Listens at `host` and `port` (0: any) for `tenant`; `address` is known after `start`.
+
+    Datagrams from outside `networks` are left out and counted.
+    """
 
     def __init__(
         self,
@@ -37,10 +41,12 @@ class SyslogDatagrams:
         tenant: str,
         host: str,
         port: int,
+        networks: Networks = EVERYONE,
         limit_bytes: int = limits.MESSAGES_WAITING_BYTES,
     ) -> None:
         self.address: tuple[str, int] = (host, port)
         self._metrics = door.metrics
+        self._networks = networks
         self._batches = Batches(
             door, tenant, decode, "syslog", partial(self._reading, True), limit_bytes
         )
@@ -94,7 +100,10 @@ class SyslogDatagrams:
     def _receive(self) -> int:
         found = self._datagrams.receive()
         for peer, messages in found.items():
-            self._batches.add(peer, messages)
+            if self._networks.admits(peer):
+                self._batches.add(peer, messages)
+            else:
+                self._metrics.add("tailrace_ingest_rejected_total", len(messages), "network")
         return len(found)
 
     async def _count(self) -> None:
