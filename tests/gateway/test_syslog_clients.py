@@ -30,13 +30,17 @@ from listeners import (
 from tailrace.gateway.listening.syslogtcp import SyslogStreams
 from tailrace.gateway.listening.syslogudp import SyslogDatagrams
 
-RSYSLOG_MODULES = Path("/usr/lib/x86_64-linux-gnu/rsyslog")
+RSYSLOG_MODULES = [
+    Path("/usr/lib/x86_64-linux-gnu/rsyslog"),
+    UNPACKED / "usr/lib/x86_64-linux-gnu/rsyslog",
+]
 needs_rsyslog = pytest.mark.skipif(
     shutil.which("rsyslogd") is None,
     reason="rsyslogd is not installed: see scripts/system-packages.sh",
 )
 needs_rsyslog_tls = pytest.mark.skipif(
-    not (RSYSLOG_MODULES / "lmnsd_gtls.so").exists(), reason="rsyslog-gnutls is not installed"
+    not any((folder / "lmnsd_gtls.so").exists() for folder in RSYSLOG_MODULES),
+    reason="rsyslog-gnutls is not unpacked: see scripts/system-packages.sh",
 )
 needs_logger = pytest.mark.skipif(
     shutil.which("logger") is None, reason="logger is not installed: see scripts/system-packages.sh"
@@ -100,8 +104,9 @@ def test_rsyslogd_forwards(tmp_path: Path, how: str) -> None:
     async def use(heard: Heard) -> None:
         config = tmp_path / "rsyslog.conf"
         config.write_text(RSYSLOG.format(home=tmp_path, port=heard.address[1], action=action))
-        words = ["rsyslogd", "-n", "-f", str(config), "-i", str(tmp_path / "pid")]
-        async with running(*words):
+        words = ["-n", "-f", str(config), "-i", str(tmp_path / "pid")]
+        modules = ":".join(map(str, RSYSLOG_MODULES))
+        async with running("rsyslogd", f"-M{modules}", *words):
             # rsyslogd's own messages, of its start, are forwarded as well.
             await heard.until(lambda: len(mine(heard)) >= len(LINES), 20.0)
 
