@@ -78,7 +78,7 @@ def test_datagrams_become_records_with_their_senders_address() -> None:
 @pytest.mark.parametrize("many", [True, False], ids=["recvmmsg", "recvfrom"])
 def test_a_burst_of_datagrams_arrives_whole(monkeypatch: pytest.MonkeyPatch, many: bool) -> None:
     if not many:
-        monkeypatch.setattr(datagrams.ctypes, "CDLL", lambda *args, **options: None)
+        monkeypatch.setattr(datagrams.ctypes, "PyDLL", lambda *args, **options: None)
     number = 3_000
 
     async def use(heard: Heard) -> None:

@@ -1,7 +1,8 @@
 """Datagrams out of a socket, hundreds with one call of the kernel where it can (Linux).
 
-One call for each datagram gives up the interpreter's lock each time, and gets it back only after
-another thread's turn: beside a thread that decodes, a few hundred datagrams a second remain.
+A call for each datagram gives up the interpreter's lock each time, and gets it back only after
+another thread's turn: beside a thread that decodes, a few hundred datagrams a second remain. So
+there are few calls, and as they never wait they keep the lock.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Datagrams:
         self._v6 = source.family == socket.AF_INET6
         self._address = slice(8, 24) if self._v6 else slice(4, 8)
         self._peers: dict[bytes, str] = {}
-        self._call: Any = getattr(ctypes.CDLL(None, use_errno=True), "recvmmsg", None)
+        self._call: Any = getattr(ctypes.PyDLL(None, use_errno=True), "recvmmsg", None)
         self._data = bytearray(_SLOTS * _SLOT_BYTES if self._call else _SLOT_BYTES)
         self._view = memoryview(self._data)
         if self._call:
