@@ -164,6 +164,9 @@ class Batches:
         except InputError as error:
             _log.error("messages cannot be kept", extra={"why": error.reason})
             self._lost(number, "poison")
+        except Exception as error:
+            _log.error("messages cannot be handed over", exc_info=error)
+            self._lost(number, "malformed")
         self._held -= number
         self._held_bytes -= size
         self._places.release()

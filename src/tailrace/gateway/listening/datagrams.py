@@ -13,6 +13,8 @@ import socket
 import struct
 from typing import Any
 
+from tailrace.gateway.listening.networks import plain
+
 _SLOTS = 256
 _SLOT_BYTES = 65_536  # no datagram is longer
 _NAME_BYTES = 28  # sockaddr_in6
@@ -124,7 +126,7 @@ class Datagrams:
             if error.errno in _WOULD_WAIT:
                 return {}
             raise
-        return {str(address[0]): [bytes(self._view[:size])]}
+        return {plain(str(address[0])): [bytes(self._view[:size])]}
 
     def _peer(self, index: int) -> str:
         """The address of the sender of one of the datagrams."""
@@ -135,6 +137,6 @@ class Datagrams:
             if len(self._peers) >= 4 * _SLOTS:
                 self._peers.clear()
             family = socket.AF_INET6 if self._v6 else socket.AF_INET
-            known = socket.inet_ntop(family, address).removeprefix("::ffff:")
+            known = plain(socket.inet_ntop(family, address))
             self._peers[address] = known
         return known

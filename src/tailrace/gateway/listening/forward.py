@@ -26,7 +26,7 @@ from tailrace.core.log import get
 from tailrace.gateway import numbering
 from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.door import READ_DEADLINE_S, Door
-from tailrace.gateway.listening.networks import EVERYONE, Networks
+from tailrace.gateway.listening.networks import EVERYONE, Networks, peer_of
 from tailrace.gateway.listening.sockets import bound
 from tailrace.gateway.listening.syslogtcp import BACKLOG, HANDSHAKE_S, IDLE_S
 from tailrace.wire import forward
@@ -181,10 +181,10 @@ class Forward:
             return
         self._door.metrics.add("tailrace_ingest_requests_total", len(messages), "forward")
         sender.is_busy = True
+        sender.unasked = len(messages)  # until it is known better
         loop = asyncio.get_running_loop()
         decode = partial(self._frames, messages, sender.peer)
-        frames, chunks = await loop.run_in_executor(self._thread, decode)
-        sender.unasked = sum(frame.header.rows for frame in frames) if len(chunks) == 0 else 0
+        frames, chunks, sender.unasked = await loop.run_in_executor(self._thread, decode)
         await self._submit(frames, patient=len(chunks) < len(messages))
         sender.unasked = 0
         for chunk in chunks:
@@ -192,8 +192,9 @@ class Forward:
         await _within(READ_DEADLINE_S, sender.writer.drain(), "slow")
         sender.is_busy = False
 
-    def _frames(self, messages: Sequence[bytes], peer: str) -> tuple[list[Frame], list[str]]:
-        """Frames of messages, and the ids to acknowledge. Those without one go together."""
+    def _frames(self, messages: Sequence[bytes], peer: str) -> tuple[list[Frame], list[str], int]:
+        """Frames of messages, the ids to acknowledge, and the rows of those without one, which go
+        together."""
         frames: list[Frame] = []
         chunks: list[str] = []
         rows, repaired = Rows(), dict[str, int]()
@@ -211,9 +212,10 @@ class Forward:
             for content in forward.content(own, own_repaired):
                 frames += self._door.frames(content, self._tenant, identify)
             chunks.append(chunk.chunk)
-        for content in forward.content(rows, repaired):
+        unasked = forward.content(rows, repaired)
+        for content in unasked:
             frames += self._door.frames(content, self._tenant)
-        return frames, chunks
+        return frames, chunks, sum(content.rows for content in unasked)
 
     async def _submit(self, frames: Sequence[Frame], patient: bool) -> None:
         """Until the sink takes them; at most PATIENCE_S where the sender would send again."""
@@ -244,7 +246,7 @@ class _Sender:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self.peer = str((writer.get_extra_info("peername") or ("",))[0])
+        self.peer = peer_of(writer)
         self.is_busy = False
         self.unasked = 0
 

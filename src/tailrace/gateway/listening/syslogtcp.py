@@ -16,7 +16,7 @@ from tailrace.core import limits
 from tailrace.core.log import get
 from tailrace.gateway.door import Door
 from tailrace.gateway.listening.batches import Batches
-from tailrace.gateway.listening.networks import EVERYONE, Networks
+from tailrace.gateway.listening.networks import EVERYONE, Networks, peer_of
 from tailrace.gateway.listening.sockets import bound
 from tailrace.gateway.listening.syslogudp import decode
 from tailrace.wire.syslogframing import Messages
@@ -165,7 +165,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.peer = str((transport.get_extra_info("peername") or ("",))[0])
+        self.peer = peer_of(transport)
         self._is_open = self._listener.opened(self)
         if not self._is_open:
             self._transport.abort()
