@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tailrace.core import limits
 from tailrace.core.contracts import Delivery, Position, Recorded
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Frame, Signal
@@ -286,6 +287,21 @@ def test_spans_of_many_days_in_one_frame_are_stored(place: In) -> None:
         old = traced(*(span(day * 86_400 * 10**9) for day in range(1, 301)))
         await place.hot.insert([old])
         assert await place.hot.stored([old.header]) == {old.header.key: 300}
+
+    place(body)
+
+
+def test_the_largest_resource_that_a_frame_may_repeat_fits_into_the_engine(place: In) -> None:
+    async def body(place: Place) -> None:
+        resource = {f"label.{n}": "x" * 4000 for n in range(32)}
+        size = sum(len(key) + len(value) for key, value in resource.items())
+        rows = limits.REPEATED_LABEL_BYTES // size
+        sent = [
+            traced(*[span(resource={"k": "v"})] * rows, seq=n, resource=resource) for n in range(4)
+        ]
+        await place.hot.insert(sent)
+        found = await place.hot.stored([one.header for one in sent])
+        assert list(found.values()) == [rows] * 4
 
     place(body)
 

@@ -32,7 +32,7 @@ MEMBERS_PER_BODY = 4_096
 DECODED_BYTES = 64 * MIB
 # A frame's resource is repeated for each of its rows while the engine decodes them.
 REPEATED_BYTES = 256 * MIB
-# Of a frame of samples it is sorted into the labels of each, which takes three copies.
+# Of a frame of samples or spans it is merged with what each says of itself: three copies.
 REPEATED_LABEL_BYTES = 64 * MIB
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
 EXEMPLARS_PER_SAMPLE = 16

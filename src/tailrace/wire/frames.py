@@ -28,7 +28,7 @@ _LENGTHS = struct.Struct(">II")
 _SOURCE_CHARACTERS = 200
 REPEATED_BYTES = {
     Signal.LOGS: limits.REPEATED_BYTES,
-    Signal.SPANS: limits.REPEATED_BYTES,
+    Signal.SPANS: limits.REPEATED_LABEL_BYTES,
     Signal.METRICS: limits.REPEATED_LABEL_BYTES,
 }
 # What refuses a row that is none, of a signal whose rows have one form.
