@@ -78,6 +78,10 @@ def plain(one: Exemplar) -> Exemplar:
         (b'{"time":1,"name":"a","value":1,"labels":{}}', "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{"a":1}}', "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{"":"a"}}', "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1}]}', "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1,"value":1,"x":1}]}', "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[%s]}'
+         % b",".join([b'{"time":1,"value":1}'] * (limits.EXEMPLARS_PER_SAMPLE + 1)), "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{"a":"%s"}}'
          % (b"x" * (limits.LABEL_VALUE_BYTES + 1)), "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{%s}}'

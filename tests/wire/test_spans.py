@@ -88,6 +88,7 @@ def test_a_span_may_be_as_large_as_the_limits_say() -> None:
         with_(b'"parent_span_id":"xyz"'), with_(b'"events":{}'), with_(b'"events":[1]'),
         with_(b'"events":[{"time":-1}]'), with_(b'"events":[{"attributes":{"a":null}}]'),
         with_(b'"links":[{"trace_id":"zz"}]'),
+        with_(b'"events":[{"when":1}]'), with_(b'"links":[{"span":"c3"}]'),
         with_(b'"attributes":{%s}' % named(limits.ATTRIBUTES_PER_RECORD + 1)),
         with_(b'"resource":{%s}' % named(limits.RESOURCE_ATTRIBUTES + 1)),
         with_(b'"events":[{"attributes":{%s}}]' % named(limits.ATTRIBUTES_PER_RECORD + 1)),

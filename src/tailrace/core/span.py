@@ -21,7 +21,7 @@ Kind = Literal["", "internal", "server", "client", "producer", "consumer"]
 Status = Literal["", "ok", "error"]
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Something that happened at `time` (UTC nanoseconds) within a span."""
 
     time: _Nanos = 0
@@ -29,7 +29,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     attributes: _Attributes = {}
 
 
-class Link(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Another span that this one has to do with."""
 
     trace_id: _MaybeTraceId = ""
