@@ -80,6 +80,8 @@ def plain(one: Exemplar) -> Exemplar:
         (b'{"time":1,"name":"a","value":1,"attributes":{"":"a"}}', "field"),
         (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1}]}', "field"),
         (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1,"value":1,"x":1}]}', "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1,"value":1,"trace_id":"%s"}]}'
+         % (b"x" * 256), "field"),
         (b'{"time":1,"name":"a","value":1,"exemplars":[%s]}'
          % b",".join([b'{"time":1,"value":1}'] * (limits.EXEMPLARS_PER_SAMPLE + 1)), "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{"a":"%s"}}'

@@ -72,8 +72,8 @@ QUERIES_IN_FLIGHT = 4
 QUERY_WAIT_S = 5.0
 # Spans of one trace in an answer; the earliest are given, and the answer says that there are more.
 TRACE_SPANS = 10_000
-# The same as the engine holds them, before they become JSON.
-TRACE_BYTES = 64 * MIB
+# The same as the engine holds them: they take many times that as objects and JSON.
+TRACE_BYTES = 16 * MIB
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
 # New rows a follower is sent in one message; the rest are counted as dropped.
