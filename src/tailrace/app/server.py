@@ -35,6 +35,7 @@ from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.passthrough import PassThrough
 from tailrace.query.http import routes as query_routes
+from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.queue.files import OsFileSystem
@@ -175,6 +176,7 @@ class Runtime:
             *gateway_routes(door, self._fleet),
             *query_routes(queries),
             *prometheus_routes(queries),
+            *jaeger_routes(queries),
             *governance_routes(self._fleet, self._clock),
             Route("/metrics", self._render_metrics),
             *ui_routes(),

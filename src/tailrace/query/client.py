@@ -1,4 +1,4 @@
-"""A client of the Loki and Prometheus APIs, from the standard library and msgspec alone."""
+"""A client of the Loki, Prometheus and Jaeger APIs, from the standard library and msgspec alone."""
 
 from __future__ import annotations
 
@@ -133,6 +133,12 @@ def metadata(url: str, token: str = "") -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def trace(url: str, trace_id: str, token: str = "") -> dict[str, Any]:
+    """One trace, as query/traces.py shapes it. Raises QueryError when no span has this id."""
+    found: dict[str, Any] = _ask(url, f"api/traces/{trace_id}", None, token)["data"][0]
+    return found
+
+
 def lines(streams: list[dict[str, Any]]) -> list[Line]:
     """The lines of an answer or of a tail message, as sent."""
     return [
@@ -169,11 +175,16 @@ def _headers(token: str) -> dict[str, str]:
 
 
 def _post(url: str, path: str, form: dict[str, Any], token: str) -> Any:
+    return _ask(url, path, urllib.parse.urlencode(form).encode(), token)
+
+
+def _ask(url: str, path: str, form: bytes | None, token: str) -> Any:
+    """The answer to a form, or to a GET without one."""
     if not url.startswith(("http://", "https://")):
         raise StoreError(f"--url {url} is no http:// or https:// address")
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
         f"{url.rstrip('/')}/{path}",
-        data=urllib.parse.urlencode(form).encode(),
+        data=form,
         headers=_headers(token),
     )
     try:
@@ -188,9 +199,19 @@ def _post(url: str, path: str, form: dict[str, Any], token: str) -> Any:
         raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None
 
 
+class _Message(msgspec.Struct):
+    msg: str = ""
+
+
+class _Refused(msgspec.Struct):
+    error: str = ""
+    errors: list[_Message] | None = None
+
+
 def _said(body: bytes) -> str:
-    """The words of an error: Loki's are text, Prometheus' stand in JSON."""
+    """The words of an error: Loki's are text, Prometheus' and Jaeger's stand in JSON."""
     try:
-        return msgspec.json.decode(body, type=dict[str, str])["error"]
-    except (msgspec.MsgspecError, KeyError):
+        refused = msgspec.json.decode(body, type=_Refused)
+    except msgspec.MsgspecError:
         return body.decode("utf-8", "replace").strip()
+    return refused.error or "; ".join(one.msg for one in refused.errors or ())
