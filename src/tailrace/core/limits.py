@@ -31,7 +31,7 @@ MEMBERS_PER_BODY = 4_096
 # Decoded Loki and OTLP rows repeat their labels; a few bytes in must not become gigabytes.
 DECODED_BYTES = 64 * MIB
 # A frame's resource is repeated for each of its rows while the engine decodes them.
-REPEATED_BYTES = 256 * MIB
+REPEATED_BYTES = 128 * MIB
 # Of a frame of samples or spans it is merged with what each says of itself: three copies.
 REPEATED_LABEL_BYTES = 64 * MIB
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
