@@ -10,7 +10,7 @@ from importlib import import_module
 from tailrace import __version__
 from tailrace.core.errors import ConfigError, TailraceError
 
-COMMANDS = ("up", "agent", "run", "ship", "agents", "query", "tail", "metrics", "config")
+COMMANDS = ("up", "agent", "run", "ship", "agents", "query", "tail", "metrics", "token", "config")
 
 
 def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

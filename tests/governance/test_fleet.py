@@ -209,6 +209,7 @@ def test_losses_are_listed_from_a_time_on_the_newest_first(server: Server) -> No
         since = server.clock.wall_ns() - 21 * 10**9
         found = await fleet.losses("default", since, 9)
         assert [loss["first_seq"] for loss in found] == [3, 2]
+        assert msgspec.json.decode(msgspec.json.encode(found)) == found
         assert len(await fleet.losses("default", 0, 2)) == 2
 
     server.run(use)

@@ -72,7 +72,8 @@ def since(tenant: str, since_ns: int, limit: int, connection: Connection) -> lis
     order = (_c.received_ns.desc(), _c.source, _c.epoch, _c.first_seq)
     heard = and_(_c.tenant == tenant, _c.received_ns >= since_ns)
     found = connection.execute(select(*_LISTED).where(heard).order_by(*order).limit(limit))
-    return [dict(row) for row in found.mappings()]
+    names = [str(column.name) for column in _LISTED]
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def rows_by_source(connection: Connection, tenant: str) -> dict[str, int]:
