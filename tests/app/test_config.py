@@ -81,6 +81,7 @@ def test_no_file_is_needed() -> None:
         ("[[agent.inputs]]\ntype = 'syslog'\nudp = ''\ntcp = ''", ["inputs[0]", "udp", "tcp"]),
         ("[[agent.inputs]]\ntype = 'otlp'\nlisten = ':4318'", ["inputs[0].listen", "HOST:PORT"]),
         ("[[agent.inputs]]\ntype = 'command'", ["inputs[0].command"]),
+        ("[server]\ntoken = ' '", ["server.token"]),
         ("[server]\ntls_key = 'a'", ["server.tls_key", "server.tls_cert"]),
         ("[server]\ntls_client_ca = 'a'", ["server.tls_client_ca", "server.tls_cert"]),
         ("[server]\nauth = 'none'", ["server.auth", "none"]),

@@ -34,10 +34,12 @@ class Access:
         self.own = secrets.token_urlsafe(32)
         own = Principal(_TENANT, frozenset({Scope.INGEST}), "own agent")
         agent = StaticToken(self.own, own)
-        members: list[Authority] = [agent, self._tokens]
+        members: list[Authority] = [agent]
         if self._static:
             everything = Principal(_TENANT, frozenset(Scope), "server.token")
             members.append(StaticToken(self._static, everything))
+        # Last, for it may not be able to tell; the others always are.
+        members.append(self._tokens)
         self.entrance = Entrance(Authorities(*members), metrics, self._required)
         self.own_entrance = Entrance(agent, metrics)
 

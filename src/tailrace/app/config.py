@@ -177,6 +177,8 @@ def _check(config: Config) -> None:
         settings = getattr(config, section)
         if settings.token and settings.token_file:
             raise ConfigError(f"{section}.token and {section}.token_file: set one of them")
+    if config.server.token != config.server.token.strip():
+        raise ConfigError("server.token: no client can send the spaces around it; leave them out")
     _check_tls(config.server)
     _check_agent(config.agent)
     _check_delivery(config.agent)
