@@ -16,6 +16,7 @@ from tailrace.governance.schema import CHANGES, TOKENS
 
 _c = TOKENS.c
 _SUBJECT = "tokens"
+_SCOPES = {str(scope): scope for scope in Scope}
 State = Literal["active", "expired", "revoked"]
 
 
@@ -105,6 +106,6 @@ def _changed(connection: Connection) -> None:
 
 def _token(row: Row[*tuple[object, ...]]) -> Token:
     # A word of a newer tailrace gives nothing here.
-    scopes = [Scope(word) for word in row.scopes.split() if word in set(Scope)]
+    scopes = [_SCOPES[word] for word in row.scopes.split() if word in _SCOPES]
     times = (row.created_ns, row.expires_ns, row.revoked_ns, row.used_ns)
     return Token(row.id, row.name, row.tenant, scopes, *times)
