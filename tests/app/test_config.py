@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.agent.delivery.gateways import Gateway
 from tailrace.app import agent, config
 from tailrace.app.paths import covers
 from tailrace.core.errors import ConfigError
+from tailrace.ship.gateways import Gateway
 
 
 def load(tmp_path: Path, text: str, **environment: str) -> config.Config:
@@ -203,7 +203,8 @@ def test_what_a_person_says_of_the_machine_goes_before_what_is_found(
 )
 def test_a_token_is_required_as_documented(tmp_path: Path, text: str, required: bool) -> None:
     found = load(tmp_path, f"[server]\n{text}")
-    assert config.requires_token(found.server) is required
+    host, _ = config.address(found)
+    assert config.requires_token(found.server, host) is required
 
 
 def test_the_servers_own_address_follows_its_tls(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ class MemorySink:
 Use = Callable[[httpx.AsyncClient, MemorySink, Metrics], Awaitable[None]]
 
 
-def of_tenant(tenant: str, app: ASGIApp) -> ASGIApp:
-    """`app`, asked by someone of this tenant who may send."""
-    principal = access.Principal(tenant, frozenset({access.Scope.INGEST}))
+def of_tenant(tenant: str, app: ASGIApp, *more: access.Scope) -> ASGIApp:
+    """`app`, asked by someone of this tenant who may send, and do `more`."""
+    principal = access.Principal(tenant, frozenset({access.Scope.INGEST, *more}))
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, access.KEY: principal}, receive, send)
@@ -60,13 +60,16 @@ def behind(token: str, app: ASGIApp) -> ASGIApp:
     return Authenticate(app, Entrance(known, Metrics()))
 
 
-def run(use: Use, *, token: str = "", tenant: str = "default", **options: Any) -> None:
+def run(
+    use: Use, *, token: str = "", tenant: str = "default", relays: bool = False, **options: Any
+) -> None:
     """Run `use` with a client of a fresh gateway; `options` are the door's."""
 
     async def main() -> None:
         sink, metrics = MemorySink(), Metrics()
+        scopes = [access.Scope.RELAY] if relays else []
         door = Door(sink, ManualClock(), metrics, **options)
-        app = behind(token, of_tenant(tenant, Starlette(routes=routes(door))))
+        app = behind(token, of_tenant(tenant, Starlette(routes=routes(door)), *scopes))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             await use(client, sink, metrics)

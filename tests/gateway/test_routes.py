@@ -12,12 +12,12 @@ import cramjam
 import httpx
 import msgspec
 import pytest
-from doors import MemorySink, run
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
 
+from doors import MemorySink, run
 from tailrace.core import limits
 from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.core.frame import Codec, Frame, Header
@@ -113,6 +113,25 @@ def test_frames_take_the_tenant_of_the_credential() -> None:
         assert (await client.post("/ingest/frames", content=b"x")).status_code == 400
 
     run(use, tenant="mine")
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"), [("other", "other"), ("../x", "mine"), ("", "mine"), ("a\nb", "mine")]
+)
+def test_a_gateway_that_relays_names_the_tenant(named: str, kept: str) -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        facts = msgspec.structs.asdict(describe(b"x\n"))
+        header = Header(
+            tenant=named, source="agent", epoch=7, seq=8, received_ns=5, codec=Codec.LINES, **facts
+        )
+        body = frames.encode([Frame(header, compress(b"x\n"))])
+        answer = await client.post("/ingest/frames", content=body)
+        if answer.status_code == 200:
+            assert sink.frames[0].header.tenant == kept
+        else:
+            assert (answer.status_code, kept) == (400, "mine")
+
+    run(use, tenant="mine", relays=True)
 
 
 def relayed_frame(data: bytes, **changes: Any) -> bytes:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.delivery.gateways import targets
 from tailrace.agent.fleet.identity import identity
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config as configuration
@@ -19,6 +18,7 @@ from tailrace.core import limits, log
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
+from tailrace.ship.gateways import targets
 
 if TYPE_CHECKING:
     from tailrace.agent.fleet.exposition import Exposition

@@ -16,8 +16,7 @@ import msgspec
 import xxhash
 
 from tailrace.agent import checks
-from tailrace.agent.delivery import gateways, pacing
-from tailrace.agent.delivery.gateways import Gateway
+from tailrace.agent.delivery import pacing
 from tailrace.agent.delivery.pacing import Pace
 from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
@@ -28,6 +27,8 @@ from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds, Size
+from tailrace.ship import gateways
+from tailrace.ship.gateways import Gateway
 
 _PREFIX = "TAILRACE_"
 _LISTEN = "127.0.0.1:7480"  # an example
@@ -191,9 +192,8 @@ def _check_tls(server: Server) -> None:
             raise ConfigError(f"server.{key}: there is no TLS without server.tls_cert; set it too")
 
 
-def requires_token(server: Server) -> bool:
-    """Whether nobody is let in without a token."""
-    host, _ = host_port(server.listen, "server.listen", _LISTEN)
+def requires_token(server: Server, host: str) -> bool:
+    """Whether nobody is let in without a token by a listener on `host`."""
     said = server.auth == "required" or server.token or server.token_file
     return bool(said) or not is_loopback(host)
 

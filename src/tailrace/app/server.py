@@ -73,7 +73,9 @@ class Runtime:
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._control = Control(data / "control")
-        self._access = Access(config, self._control, self._clock, self._metrics)
+        self._access = Access(config.server, self._control, self._clock, self._metrics)
+        host, _ = configuration.address(config)
+        self._entrance = self._access.entrance(f"server.listen {config.server.listen}", host)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
         self._stop = asyncio.Event()
@@ -162,7 +164,7 @@ class Runtime:
     async def _serve(self) -> Own:
         """Let everyone in who may; gives where the agent in this process is taken in."""
         application = self._application()
-        entered = Authenticate(application, self._access.entrance)
+        entered = Authenticate(application, self._entrance)
         context = self._tls.context if self._tls else None
         self._served.append(await serve(entered, self._listener, context))
         url = configuration.url(self._config)
@@ -177,7 +179,7 @@ class Runtime:
     def _application(self) -> Starlette:
         door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
         queries = QueryService(self._engine, self._metrics, self._clock)
-        guarded = self._access.entrance.guarded
+        guarded = self._entrance.guarded
         routes: list[BaseRoute] = [
             *gateway_routes(door, self._fleet),
             *guarded(query_routes(queries), Scope.QUERY, text_form),

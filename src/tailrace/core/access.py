@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tailrace.core.errors import Forbidden
+from tailrace.core.frame import check_tenant
 
 # Of every token that is made here: a text that begins so was meant to be one.
 PREFIX = "tr_"
@@ -36,8 +37,8 @@ class Principal(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-# Everyone, where no authentication is configured.
-ANYONE = Principal("default", frozenset(Scope))
+# Everyone, where no authentication is configured: there is one tenant then.
+ANYONE = Principal("default", frozenset(Scope) - {Scope.RELAY})
 
 
 class Authority(Protocol):
@@ -80,6 +81,12 @@ def allow(principal: Principal, scope: Scope) -> None:
     """Raises Forbidden when `principal` may not do this."""
     if scope not in principal.scopes:
         raise Forbidden(f'this token may not do that: it needs the scope "{scope}"', "scope")
+
+
+def tenant_of(scope: Mapping[str, Any], named: str) -> str:
+    """The tenant of an ASGI scope: what is `named` by one who may, else the credential's."""
+    principal = principal_of(scope)
+    return named if Scope.RELAY in principal.scopes and check_tenant(named) else principal.tenant
 
 
 def principal_of(scope: Mapping[str, Any]) -> Principal:

@@ -18,7 +18,7 @@ FORM_FIELDS = 64
 Identify = Callable[[HTTPConnection], str]
 
 
-def tenant_of(connection: HTTPConnection) -> str:
+def credential_tenant(connection: HTTPConnection) -> str:
     """The tenant of a connection's credential, never one that it names itself."""
     return principal_of(connection.scope).tenant
 

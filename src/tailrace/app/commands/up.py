@@ -129,7 +129,8 @@ def _greet(config: Config) -> None:
 
 
 def _admission(config: Config, command: str) -> list[str]:
-    if not configuration.requires_token(config.server):
+    host, _ = configuration.address(config)
+    if not configuration.requires_token(config.server, host):
         return []
     return [f"  tokens    everyone needs one: {command} token create --scope query --name me"]
 
