@@ -13,6 +13,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from elasticsearch import AuthenticationException, Elasticsearch, UnsupportedProductError
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from running import Server
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -154,6 +159,29 @@ def test_nobody_enters_without_and_readiness_is_open(started: tuple[Server, Toke
         assert status(server, secret) == 401
     for path in ("/ready", "/health"):
         assert status(server, "", path=path) == 200
+
+
+def test_stock_clients_prove_themselves_in_their_own_way(
+    started: tuple[Server, Tokens], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, tokens = started
+    secret = tokens.create("clients", "ingest", "query")
+    within(server, REVOKED_S, secret, 200)
+    address = f"http://127.0.0.1:{server.port}"
+    headers = f"authorization=Bearer%20{secret}"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+    provider = LoggerProvider()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter()))
+    provider.get_logger("test").emit(LogRecord(body="from the SDK"))
+    provider.shutdown()
+    server.until(lambda: found(server, secret) == ["from the SDK"], "stored")
+    for key in ((secret[:15], secret), secret):
+        with Elasticsearch(address, api_key=key) as known, pytest.raises(UnsupportedProductError):
+            known.perform_request("GET", "/loki/api/v1/labels")  # let in, to no Elasticsearch
+    stranger = Elasticsearch(address, basic_auth=("elastic", "changeme"))
+    with stranger, pytest.raises(AuthenticationException):
+        stranger.perform_request("GET", "/loki/api/v1/labels")
 
 
 def test_no_secret_is_in_a_log_or_in_the_data(started: tuple[Server, Tokens]) -> None:

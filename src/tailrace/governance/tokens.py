@@ -102,6 +102,8 @@ class Tokens:
                 partial(tokentable.active, now_ns=self._clock.wall_ns())
             )
             self._known = {token.id: _known(token, digest) for token, digest in found}
+            if self._changes >= 0:
+                _log.info("tokens have changed", extra={"active": len(self._known)})
             self._changes = changes
         self._read_s = self._clock.monotonic_s()
 
