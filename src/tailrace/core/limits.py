@@ -129,6 +129,13 @@ AGENTS_PER_TENANT = 10_000
 AGENT_MEMORY_S = 30 * 86_400.0
 # Ranges of frames that agents lost, of one tenant: neighbours are one range, so this is years.
 LOSSES_PER_TENANT = 100_000
+# Tokens that are remembered, all held in memory: one for each team and service, not each sender.
+TOKENS = 10_000
+# How long one that has ended is still listed.
+TOKEN_MEMORY_S = 365 * 86_400.0
+# How long the known ones stand while the control store cannot be read: long enough for a person to
+# come, short enough that a revoked token does not live on unnoticed.
+TOKENS_KEPT_S = 900.0
 # A list of agents is held whole before it is sent.
 FLEET_ANSWER_BYTES = 16 * MIB
 # Patterns, severities and trace ids are looked for in so much of a line: a stack fits, and no line

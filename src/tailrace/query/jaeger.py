@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.query import traces
-from tailrace.query.asked import Asked, Identify, default_tenant
+from tailrace.query.asked import Asked, Identify, credential_tenant
 from tailrace.query.endpoint import busy, routes_of
 from tailrace.query.engine import TOO_LARGE
 from tailrace.query.service import QueryService
@@ -21,9 +21,8 @@ class UnknownTrace(QueryError):  # noqa: N818 - reads as the condition it report
     """No span has this trace id."""
 
 
-def routes(service: QueryService, identify: Identify = default_tenant) -> list[BaseRoute]:
-    """The routes under /api. `identify` gives the tenant of a request's credential, or raises
-    starlette's HTTPException."""
+def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """The routes under /api. `identify` gives the tenant of a request."""
     answers = {"traces/{trace_id}": _Api(service).trace}
     return routes_of("/api", answers, service, identify, refusal, encode)
 

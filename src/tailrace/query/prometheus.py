@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tailrace.core.errors import Busy, QueryError
-from tailrace.query.asked import FORM_FIELDS, Asked, Identify, default_tenant
+from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Handler, busy, routes_of
 from tailrace.query.evaluate import grid
 from tailrace.query.exemplars import exemplars
@@ -23,9 +23,8 @@ from tailrace.query.times import LAST_NS, SECOND_NS, parse_span
 from tailrace.query.vectors import Series
 
 
-def routes(service: QueryService, identify: Identify = default_tenant) -> list[BaseRoute]:
-    """The routes under /api/v1. `identify` gives the tenant of a request's credential, or raises
-    starlette's HTTPException."""
+def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """The routes under /api/v1. `identify` gives the tenant of a request."""
     api = _Api(Samples(service))
     answers: dict[str, Handler] = {
         "query": api.query,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from tailrace.app.commands.query import DEFAULT_URL, complain, read_token, write
+from tailrace.app.commands import asking
+from tailrace.app.commands.asking import Asking
+from tailrace.app.commands.query import complain, write
 from tailrace.core.errors import QueryError
 from tailrace.query import client, terminal, traces, tree
 
@@ -20,8 +21,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text by default"
     )
-    parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
-    parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
+    asking.add_arguments(parser)
     parser.set_defaults(func=run)
 
 
@@ -29,15 +29,15 @@ def run(args: argparse.Namespace) -> int:
     """0 done, 1 the query failed or no span has this id, 2 the command line is wrong."""
     try:
         traces.spellings(args.trace_id)
-        token = read_token(args.token_file)
+        server = asking.asking(args)
     except (QueryError, OSError) as error:
         return complain(str(error), 2)
-    return write(_pieces(args, token))
+    return write(_pieces(args, server))
 
 
-def _pieces(args: argparse.Namespace, token: str) -> Iterator[str]:
+def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
-    found = client.trace(args.url, args.trace_id, token)
+    found = client.trace(server.url, args.trace_id, server.token, server.tls)
     if args.format == "json":
         yield terminal.json_text(found) + "\n"
     else:
