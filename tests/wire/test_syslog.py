@@ -175,6 +175,15 @@ def test_hostile_structured_data_takes_no_time() -> None:
     assert time.process_time() - before < 2.0
 
 
+def test_hostile_heads_of_a_whole_batch_take_no_time() -> None:
+    before = time.process_time()
+    for start in (b"<14>Mar  2 11:14:15 ", b"<14>1 2026-03-02T10:14:15Z ", b"<14>", b""):
+        for piece in (b"a", b"a.", b"a:", b"a[", b"[", b"a ", b"- ", b"<1", b'"', b"\x01", b"\\"):
+            message = start + piece * (syslog._USUAL_BYTES // len(piece) // 4)
+            syslog.decode([message[: syslog._USUAL_BYTES]] * 50, NOW)
+    assert time.process_time() - before < 4.0
+
+
 _word = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
 _name = st.text(
     st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='="]'),

@@ -40,6 +40,7 @@ ENTRY_BYTES = limits.MIB
 _NIL = b"\xc0"
 # The times -2 and -1 as an EventTime has them, whose seconds have no sign.
 _GROUP_NS = (2**32 - 2) * 1_000_000_000
+_TEXT = frozenset({str})
 _PLAIN = frozenset({str, int, bool, float})
 
 
@@ -234,7 +235,9 @@ def _resource(service: str, host: str) -> msgspec.Raw:
 
 
 def _plain(value: dict[Any, Any]) -> dict[str, Any]:
-    """A record as JSON could hold it."""
+    """A record as JSON could hold it; the same object when it is that already."""
+    if _TEXT.issuperset(map(type, value)) and _PLAIN.issuperset(map(type, value.values())):
+        return value
     return {
         key if type(key) is str else _text(key): inner
         if type(inner) in _PLAIN

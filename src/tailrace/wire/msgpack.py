@@ -46,8 +46,8 @@ def _sizes() -> list[int]:
 
 
 _SIZES = _sizes()
-# Objects inside one, by its first byte, where that says so.
-_CHILDREN = [0] * 0x80 + [2 * n for n in range(16)] + list(range(16)) + [0] * 0x60
+# By how many more objects are to come after the first byte of one, where that says so.
+_CHILDREN = [-1] * 0x80 + [2 * n - 1 for n in range(16)] + [n - 1 for n in range(16)] + [-1] * 0x60
 # Bytes of the length that follows.
 _WIDTHS = {
     0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4,
@@ -68,13 +68,14 @@ def skip(data: bytes | bytearray, position: int, pending: int, limit_bytes: int)
     that claim to be longer than `limit_bytes`.
     """
     end = len(data)
+    sizes, children = _SIZES, _CHILDREN
     while pending and position < end:
         byte = data[position]
-        if size := _SIZES[byte]:
+        if size := sizes[byte]:
             if position + size > end:
                 break
             position += size
-            pending += _CHILDREN[byte] - 1
+            pending += children[byte]
             continue
         width = _WIDTHS.get(byte)
         if width is None:
@@ -179,7 +180,7 @@ def _readable(data: bytes, repaired: dict[str, int]) -> bytes:
     position = kept = 0
     while position < len(data):
         byte = data[position]
-        if _CHILDREN[byte] or byte in _CONTAINERS:
+        if _CHILDREN[byte] >= 0 or byte in _CONTAINERS:
             position += 1 + _WIDTHS.get(byte, 0)
             continue
         end = end_of(data, position)
