@@ -90,6 +90,12 @@ class Queue(Sink, Protocol):
         ...
 
 
+class Pressure(Protocol):
+    """How full what lies behind the door is: 0 empty, 1 no room. Must not block."""
+
+    def pressure(self) -> float: ...
+
+
 class Registry(Protocol):
     """Who remembers the agents.
 

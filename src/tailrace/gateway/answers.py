@@ -57,7 +57,7 @@ def answered(door: Door, handler: Handler, form: Form, kind: str) -> Handler:
 
 
 def _busy(door: Door, form: Form, request: Request, error: Busy) -> Response:
-    door.metrics.add("tailrace_ingest_rejected_total", 1, "busy")
-    answer = form(request, 503 if error.overload else 429, str(error), "busy")
+    door.metrics.add("tailrace_ingest_rejected_total", 1, error.reason)
+    answer = form(request, 503 if error.overload else 429, str(error), error.reason)
     answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return answer
