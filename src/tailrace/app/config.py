@@ -23,6 +23,7 @@ from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
+from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
@@ -109,6 +110,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     store: StoreSettings = msgspec.field(default_factory=StoreSettings)
     archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
     agent: AgentConfig = msgspec.field(default_factory=AgentConfig)
+    limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -176,6 +178,7 @@ def _check(config: Config) -> None:
             f"server.listen: {host} is reachable from other machines, which requires "
             "server.token or server.token_file; without one use 127.0.0.1"
         )
+    quotas(config.limits)
     _check_agent(config.agent)
     _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)

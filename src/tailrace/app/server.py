@@ -23,13 +23,16 @@ from tailrace.agent.agent import Agent
 from tailrace.app import config as configuration
 from tailrace.app.agent import agent_settings, archive
 from tailrace.app.config import Config
+from tailrace.app.limiting import Limiting
 from tailrace.core import log, process
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.auth import RequireToken
 from tailrace.gateway.door import Door
+from tailrace.gateway.httpserver import protocol
 from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.gateway.usage import routes as usage_routes
 from tailrace.governance.control import Control
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
@@ -80,6 +83,9 @@ class Runtime:
         self._queue = self._build_queue(data / "queue")
         self._control = Control(data / "control")
         self._fleet = Fleet(self._control, self._clock, self._metrics)
+        self._limiting = Limiting(
+            config.limits, self._clock, self._metrics, self._queue, data / "limits.json"
+        )
         self._archive = Archive(self._engine, archive(config, data))
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -110,6 +116,7 @@ class Runtime:
         await self._engine.open()
         await self._queue.open()
         await self._archive.open()
+        await self._limiting.open()
         writer, archiver = self._start_lanes()
         http, serving = await self._serve()
         self._start_agent()
@@ -155,7 +162,7 @@ class Runtime:
         http = _HttpServer(
             uvicorn.Config(
                 self._application(),
-                http="httptools",
+                http=protocol(self._limiting.connections),  # type: ignore[arg-type]
                 ws="websockets-sansio",
                 log_config=None,
                 access_log=False,
@@ -169,10 +176,17 @@ class Runtime:
         return http, serving
 
     def _application(self) -> ASGIApp:
-        door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
+        door = Door(
+            PassThrough(self._queue),
+            self._clock,
+            self._metrics,
+            ready=self._queue.ready,
+            admission=self._limiting.admission,
+        )
         queries = QueryService(self._engine, self._metrics, self._clock)
         routes: list[BaseRoute] = [
             *gateway_routes(door, self._fleet),
+            *usage_routes(door.admission),
             *query_routes(queries),
             *prometheus_routes(queries),
             *governance_routes(self._fleet, self._clock),
@@ -215,6 +229,7 @@ class Runtime:
         if late:
             _log.warning("not all was stored in time; it is kept in the queue")
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._limiting.close()
         await self._queue.close(5.0)
         await self._engine.close()
         await self._control.close()
