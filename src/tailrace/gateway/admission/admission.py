@@ -167,15 +167,18 @@ class Admission:
             del self._tenants[name]
 
     def _close(self, tenant: Tenant, excess: Excess, load: Load, now_s: float) -> NoReturn:
-        if excess.reason not in ("services", "label_sets"):
-            tenant.close(excess, now_s)
-        elif (limit := tenant.most_distinct(excess.reason, load)) is not None:
+        """Refuse, and what is like it before it is read."""
+        limit = tenant.most_distinct(excess.reason, load)
+        if limit is not None:
             self._count(tenant, excess.reason, load)
             raise TooLarge(
                 f"body holds more distinct {excess.reason} than the {limit} that this tenant may "
                 "send in an hour; put data into lines, not into labels",
                 excess.reason,
             )
+        # Other requests may bring nothing new, or may be diverted.
+        if excess.reason not in ("services", "label_sets") and tenant.quota.over == "refuse":
+            tenant.close(excess, now_s)
         self._refuse(tenant, excess, load)
 
     def _refuse(self, tenant: Tenant, excess: Excess, load: Load) -> NoReturn:

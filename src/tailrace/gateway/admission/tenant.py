@@ -79,8 +79,8 @@ class Tenant:
 
     def most_distinct(self, reason: Reason, load: Load) -> int | None:
         """The limit of what is counted, when `load` alone passes it and so can never come in."""
-        limit = self._limit(reason)
-        return limit if len(self._hashes(load)[reason]) > limit else None
+        hashes = self._hashes(load).get(reason, ())
+        return self._limit(reason) if hashes and len(hashes) > self._limit(reason) else None
 
     def usage(self, now_s: float, now_ns: int) -> dict[str, Any]:
         """What is left and what is counted, by the names of the limits."""
