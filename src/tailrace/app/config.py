@@ -157,6 +157,8 @@ def _override(raw: dict[str, Any], name: str, value: str) -> None:
             parsed = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{name}: not a valid TOML value: {error}") from None
+    if kinds[key] is int and value.isascii() and value.isdigit():
+        parsed = int(value)
     raw.setdefault(section, {})[key] = parsed
 
 

@@ -99,27 +99,28 @@ def quotas(config: LimitsConfig) -> Quotas:
 
 
 def _quota(config: LimitsConfig, key: str) -> Quota:
+    """Plain numbers: a size that remembers its text cannot be encoded."""
     _check(config, key)
     named = {name: _rate(service) for name, service in config.services.items()}
     return Quota(
-        rate=Rate(config.bytes_per_second, config.rows_per_second),
-        burst_s=config.burst,
-        bytes_per_day=config.bytes_per_day,
+        rate=Rate(int(config.bytes_per_second), config.rows_per_second),
+        burst_s=float(config.burst),
+        bytes_per_day=int(config.bytes_per_day),
         requests=config.requests,
         services_per_hour=config.services_per_hour,
         label_sets_per_hour=config.label_sets_per_hour,
         labels=config.labels,
         attributes=config.attributes,
-        line_bytes=config.line,
-        body_bytes=config.body,
-        service=Rate(config.service_bytes_per_second, config.service_rows_per_second),
+        line_bytes=int(config.line),
+        body_bytes=int(config.body),
+        service=Rate(int(config.service_bytes_per_second), config.service_rows_per_second),
         services=named,
         over=config.over,
     )
 
 
 def _rate(service: ServiceLimits) -> Rate:
-    return Rate(service.bytes_per_second, service.rows_per_second)
+    return Rate(int(service.bytes_per_second), service.rows_per_second)
 
 
 def _check(config: LimitsConfig, key: str) -> None:

@@ -37,6 +37,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._table = connections
         self._peer = ""
         self._refused = False
+        # Heads that have ended, and bytes of the one that has not.
+        self._heads = 0
         self._in_head = True
         self._head_bytes = 0
         # Of a body: bytes received, and those of them that were data.
@@ -60,9 +62,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        heads = self._heads
         was_in_head = self._in_head
         super().data_received(data)
-        if self._in_head and was_in_head:
+        if was_in_head and self._in_head and heads == self._heads:
             self._head_bytes += len(data)
             if self._head_bytes > limits.HEAD_BYTES:
                 self._refuse_head()
@@ -70,6 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._received += len(data)
             if self._received > _FRAMING_RATIO * self._data + _FRAMING_BYTES + len(data):
                 self._table.closed("framing")
+                self._refused = True
                 self.drop()
 
     def on_message_begin(self) -> None:
@@ -85,9 +89,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._heads += 1
         self._wait("")
         # The parser has the whole head of one read, which may be larger than all reads before.
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > limits.HEAD_BYTES:
             self._refuse_head()
             return
@@ -105,27 +110,34 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head = True
         self._head_bytes = 0
-        if self.cycle is not None and self.cycle.response_complete:
-            self._wait("idle")
+        self._settle()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # An answer that came before its body has ended: the rest is read, but not for ever.
-        self._wait("idle" if self._in_head else "unread")
+        self._settle()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._wait("write")
+        self._settle()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        done = self.cycle is None or self.cycle.response_complete
-        self._wait("idle" if done and self._in_head else "")
+        self._settle()
 
     def drop(self) -> None:
         """End it, without waiting for what is still to be written."""
         if self.transport is not None:
             self.transport.abort()
+
+    def _settle(self) -> None:
+        """What it waits for now, outside of a head."""
+        if self.flow.write_paused:
+            self._wait("write")
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self._wait("")
+        else:
+            # An answer may come before its body has ended: the rest is read, but not for ever.
+            self._wait("idle" if self._in_head else "unread")
 
     def _wait(self, what: Wait) -> None:
         self.waits = what

@@ -16,7 +16,7 @@ from tailrace.gateway.admission.refusals import Reason
 
 _log = get("gateway")
 # The queue is asked at most this often.
-_LOOK_S = 0.1
+_LOOK_S = 0.02
 # Senders come back when some of the queue may have drained; the more is shed, the sooner it is.
 _RETRY_S = {1: 30.0, 2: 10.0, 3: 5.0}
 
