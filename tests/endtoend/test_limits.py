@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from running import Server, Start
 
-from tailrace.core.frame import Frame, Header, Lane, Signal
+from tailrace.core.frame import Codec, Frame, Header, Lane, Signal
 from tailrace.core.payload import compress, describe
 from tailrace.wire import frames
 

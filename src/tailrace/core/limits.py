@@ -14,6 +14,9 @@ BODIES_IN_FLIGHT_BYTES = 96 * MIB
 # Of those, kept for whoever holds none while several tenants send: a slow one may hold the rest for
 # as long as a body may take.
 BODIES_RESERVED_BYTES = 24 * MIB
+# Of one tenant, decoded and kept at the same time while others send too: what comes next waits
+# about as long as this takes.
+TURN_BYTES = 2 * MIB
 # How long a tenant that was here counts as one that may come back any moment.
 TENANT_ACTIVE_S = 10.0
 # Tenants whose rates and counts are held in memory, and services of each: the ones that were here

@@ -8,15 +8,26 @@ from contextlib import asynccontextmanager, nullcontext
 
 from starlette.requests import ClientDisconnect, Request
 
+from tailrace.core import limits
 from tailrace.core.access import principal_of
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.gateway.admission.admission import Admission
 from tailrace.gateway.budget import ByteBudget
 
+# What has arrived is worth more patience than what has not.
+_TURN_S = 60.0
+# Small requests at the same time: enough to share the sync of a group.
+_REQUESTS_IN_TURN = 64
+
 
 class BodyReader:
     """Reads bodies of at most `limit_bytes` in `deadline_s`, all together within `budget`, from
-    tenants that `admission` lets in, if there is one."""
+    tenants that `admission` lets in, if there is one.
+
+    A body that has arrived waits for its turn to be decoded and kept: while several tenants send,
+    TURN_BYTES of each are at that at the same time, so that the others' wait is short however much
+    one sends. It holds no turn while it arrives: a slow link must not keep its tenant's others out.
+    """
 
     def __init__(
         self,
@@ -29,10 +40,12 @@ class BodyReader:
         self._limit_bytes = limit_bytes
         self._deadline_s = deadline_s
         self._admission = admission
+        total = limits.BODIES_IN_FLIGHT_BYTES
+        self._turns = ByteBudget(total, _TURN_S, reserve=total - limits.TURN_BYTES)
 
     @asynccontextmanager
     async def hold(self, tenant: str, size_bytes: int) -> AsyncIterator[None]:
-        """What every request does while it is held, whichever way it came. Raises Busy."""
+        """What every request does from before it is read, whichever way it comes. Raises Busy."""
         entered = self._admission.enter(tenant) if self._admission else nullcontext()
         with entered:
             async with self._budget.hold(size_bytes, tenant):
@@ -60,7 +73,15 @@ class BodyReader:
                 ) from error
             except ClientDisconnect as error:
                 raise InputError("client left before the body ended", "disconnect") from error
-            yield body
+            async with self.turn(tenant, len(body)):
+                yield body
+
+    @asynccontextmanager
+    async def turn(self, tenant: str, size_bytes: int) -> AsyncIterator[None]:
+        """Of this tenant, to have so many bytes decoded and kept. Raises Busy."""
+        share = max(size_bytes, limits.TURN_BYTES // _REQUESTS_IN_TURN)
+        async with self._turns.hold(share, tenant):
+            yield
 
     def _claim(self, request: Request, limit_bytes: int) -> int:
         """Bytes to hold: what the sender announces, or the most it may send."""
