@@ -247,9 +247,10 @@ class SegmentLog:
             raise self._busy("full", f"the queue holds {self._queue_bytes} bytes", BUSY_FULL_S)
 
     async def _commit_groups(self) -> None:
+        if self._pending_bytes < GROUP_BYTES and self._accepting:
+            await asyncio.sleep(self._group_commit_s)
+        # What came while one group was written has had the time to gather.
         while self._pending:
-            if self._pending_bytes < GROUP_BYTES and self._accepting:
-                await asyncio.sleep(self._group_commit_s)
             await self._commit_group(self._take())
 
     def _take(self) -> list[_Batch]:
