@@ -11,6 +11,13 @@ BODY_COMPRESSED_BYTES = 16 * MIB
 BODY_BYTES = 32 * MIB
 # Bodies held at the same time, over all connections: more wait their turn.
 BODIES_IN_FLIGHT_BYTES = 96 * MIB
+# One message over gRPC, before compression: twice what servers take unless told otherwise.
+GRPC_MESSAGE_BYTES = 8 * MIB
+# Messages that are being read at the same time, at their largest; others wait unread.
+GRPC_READING_BYTES = 64 * MIB
+# Calls of one connection at the same time, and the headers of each.
+GRPC_STREAMS = 100
+GRPC_METADATA_BYTES = 16 * KIB
 # A frame is the unit of a retry, of a checksum and of one read by the engine.
 FRAME_BYTES = 4 * MIB
 FRAME_ROWS = 100_000
@@ -36,6 +43,14 @@ REPEATED_BYTES = 256 * MIB
 REPEATED_LABEL_BYTES = 64 * MIB
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
 EXEMPLARS_PER_SAMPLE = 16
+# Characters of what an exemplar says beside its trace: OpenMetrics allows 128.
+EXEMPLAR_CHARACTERS = 1_024
+# Each bucket of a histogram is a series. Exponential ones are made coarser until they fit.
+BUCKETS_PER_POINT = 320
+# A data point as it was sent: a histogram of that many buckets with all its labels fits.
+POINT_BYTES = 512 * KIB
+# Events, and links, of one span; SDKs send 128 at most unless told otherwise.
+SPAN_PARTS = 1_024
 # One segment is the unit of deletion and of a recovery scan.
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB
@@ -156,6 +171,8 @@ APP_DEPTH = 8
 APP_RESOURCE_BYTES = 16 * KIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
+assert GRPC_MESSAGE_BYTES <= GRPC_READING_BYTES
+assert GRPC_MESSAGE_BYTES <= BODY_BYTES
 assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
 assert PATTERN_BYTES <= LINE_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES

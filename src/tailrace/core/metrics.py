@@ -31,6 +31,7 @@ Name = Literal[
     "tailrace_ingest_bytes_total",
     "tailrace_ingest_rejected_total",
     "tailrace_ingest_repaired_total",
+    "tailrace_ingest_left_out_total",
     "tailrace_queue_bytes",
     "tailrace_queue_frames_total",
     "tailrace_queue_syncs_total",

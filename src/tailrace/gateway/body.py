@@ -39,6 +39,12 @@ class BodyReader:
                 raise InputError("client left before the body ended", "disconnect") from error
             yield body
 
+    @asynccontextmanager
+    async def hold(self, size_bytes: int) -> AsyncIterator[None]:
+        """Count bytes that came another way against the budget. Raises Busy."""
+        async with self._budget.hold(size_bytes):
+            yield
+
     def _claim(self, request: Request) -> int:
         """Bytes to hold: what the sender announces, or the most it may send."""
         text = request.headers.get("content-length")

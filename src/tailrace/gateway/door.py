@@ -21,8 +21,8 @@ from tailrace.gateway.body import BodyReader
 from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity, Numbering
-from tailrace.wire import encoding
 from tailrace.wire.content import Content
+from tailrace.wire.encoding import expand
 
 READ_DEADLINE_S = 30.0
 # Below these sizes a thread costs more than the work; compressed bytes may grow much.
@@ -66,7 +66,7 @@ class Door:
 
     def expand(self, request: Request, body: bytes) -> bytes:
         """`body` before its Content-Encoding."""
-        return encoding.expand(body, request.headers.get("content-encoding", ""), self._body_bytes)
+        return expand(body, request.headers.get("content-encoding", ""), self._body_bytes)
 
     async def take(self, request: Request, decode: Callable[[bytes], Iterable[Content]]) -> int:
         """Rows of a request's body that are durable now: what most routes do.
@@ -75,13 +75,25 @@ class Door:
         InputError and Busy.
         """
         tenant = principal_of(request.scope).tenant
+        encoding = request.headers.get("content-encoding", "")
         async with self.bodies.read(request) as body:
+            return await self._take(body, encoding, tenant, decode)
 
-            def frames() -> list[Frame]:
-                found = decode(self.expand(request, body))
-                return [frame for content in found for frame in self.frames(content, tenant)]
+    async def take_bytes(
+        self, body: bytes, tenant: str, decode: Callable[[bytes], Iterable[Content]]
+    ) -> int:
+        """The same for bytes that came another way than by HTTP, and are not encoded."""
+        async with self.bodies.hold(len(body)):
+            return await self._take(body, "", tenant, decode)
 
-            return await self.submit(await self.work(body, request, frames))
+    async def _take(
+        self, body: bytes, encoding: str, tenant: str, decode: Callable[[bytes], Iterable[Content]]
+    ) -> int:
+        def frames() -> list[Frame]:
+            found = decode(expand(body, encoding, self._body_bytes))
+            return [frame for content in found for frame in self.frames(content, tenant)]
+
+        return await self.submit(await self._run(body, encoding, frames))
 
     def frames(
         self,
@@ -104,7 +116,10 @@ class Door:
 
     async def work(self, body: bytes, request: Request, task: Callable[[], _T]) -> _T:
         """Run `task`, which expands and checks `body`: here when it is small, else in a thread."""
-        encoded = request.headers.get("content-encoding", "identity") != "identity"
+        return await self._run(body, request.headers.get("content-encoding", ""), task)
+
+    async def _run(self, body: bytes, encoding: str, task: Callable[[], _T]) -> _T:
+        encoded = encoding not in ("", "identity")
         if len(body) <= (_INLINE_COMPRESSED_BYTES if encoded else _INLINE_BYTES):
             return _guarded(task)
         loop = asyncio.get_running_loop()

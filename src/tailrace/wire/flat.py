@@ -13,13 +13,17 @@ from typing import Any
 
 import msgspec
 
+from tailrace.core import limits
+from tailrace.core.errors import TooLarge
+
 _encoder = msgspec.json.Encoder()
 
 
 def flat(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Attributes by dotted name; texts, numbers and booleans as they are, anything else as text.
 
-    A name that comes twice has its last value.
+    A name that comes twice has its last value. Raises TooLarge ("attributes") for objects with
+    more parts than ATTRIBUTES_PER_RECORD, or with names beyond LABEL_VALUE_BYTES.
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
@@ -47,11 +51,27 @@ def text(value: Any) -> str:
 def _put(found: dict[str, Any], name: str, value: Any) -> None:
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            _put(found, f"{name}.{key}", inner)
+            _put(found, _joined(name, key), inner)
+        if len(found) > limits.ATTRIBUTES_PER_RECORD:
+            raise TooLarge(
+                f"has more than {limits.ATTRIBUTES_PER_RECORD} attributes; put data into values, "
+                "not into keys",
+                "attributes",
+            )
     elif isinstance(value, (Mapping, list)) or value is None or _is_odd(value):
         found[name] = text(value)
     else:
         found[name] = value
+
+
+def _joined(name: str, key: str) -> str:
+    """Bounded, because a name is repeated for each of its parts."""
+    if len(name) + len(key) >= limits.LABEL_VALUE_BYTES:
+        raise TooLarge(
+            f"the name of a nested attribute is longer than {limits.LABEL_VALUE_BYTES} characters",
+            "attributes",
+        )
+    return f"{name}.{key}"
 
 
 def _is_odd(value: Any) -> bool:
