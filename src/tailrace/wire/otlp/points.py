@@ -16,8 +16,8 @@ import msgspec
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
+from tailrace.core.sample import NAME_CHARACTERS, Sample
 from tailrace.core.sample import Exemplar as KeptExemplar
-from tailrace.core.sample import Sample
 from tailrace.wire.fitting import count
 from tailrace.wire.otlp.buckets import Buckets, explicit, exponential
 from tailrace.wire.otlp.form import TIMES_END, Form, first, texts
@@ -204,13 +204,23 @@ def _exemplars(form: Form, point: Any) -> list[tuple[float, KeptExemplar]]:
             count(form.repaired, "exemplar")
             continue
         attributes = texts(form, sent.filtered_attributes)
-        if sum(map(len, attributes)) + sum(map(len, attributes.values())) > _MOST:
+        if not _small(attributes):
             count(form.repaired, "exemplar")
             attributes = {}
         trace_id, span_id = form.identifier(sent.trace_id, 16), form.identifier(sent.span_id, 8)
         kept = KeptExemplar(time_ns, _finite(value), trace_id, span_id, attributes)
         found.append((value, kept))
     return found
+
+
+def _small(attributes: Labels) -> bool:
+    """Whether an exemplar may have these."""
+    characters = sum(map(len, attributes)) + sum(map(len, attributes.values()))
+    return (
+        characters <= limits.EXEMPLAR_CHARACTERS
+        and len(attributes) <= limits.LABELS_PER_SERIES
+        and all(0 < len(name) <= NAME_CHARACTERS for name in attributes)
+    )
 
 
 def _by_bucket(
@@ -222,6 +232,3 @@ def _by_bucket(
         place = min(bisect_left(bounds, value), len(bounds) - 1)
         found.setdefault(place, []).append(exemplar)
     return found
-
-
-_MOST = limits.EXEMPLAR_CHARACTERS
