@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tailrace.core import limits
@@ -11,6 +11,7 @@ from tailrace.wire import flat
 
 # An id that was sent but is none.
 BAD_ID = "id"
+_BATCH = 64
 # How OpenTelemetry calls the count of attributes that a client left out.
 DROPPED = "otel.dropped_attributes_count"
 # A time, as nanoseconds, is before this.
@@ -38,8 +39,12 @@ class Form(Protocol):
 
     def text(self, raw: Any) -> str: ...
 
-    def identifier(self, raw: Any, size_bytes: int) -> str:
-        """An id as lower-case hex; "" for none, and for zeros or another size, which count."""
+    def trace_id(self, raw: Any) -> str:
+        """Lower-case hex; "" for none, for zeros, and for another size, which is counted."""
+        ...
+
+    def span_id(self, raw: Any) -> str:
+        """The same."""
         ...
 
     def value(self, raw: Any) -> Any:
@@ -75,6 +80,19 @@ def texts(form: Form, raw: Any) -> dict[str, str]:
         name: value if type(value) is str else flat.text(value)
         for name, value in form.attributes(raw).items()
     }
+
+
+def batches(raws: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Unopened messages, some at a time: a list of all might take many times their bytes."""
+    for start in range(0, len(raws), _BATCH):
+        yield raws[start : start + _BATCH]
+
+
+def opened(form: Form, message: str, raws: Sequence[Any]) -> Iterator[Any]:
+    """Each of these messages."""
+    opener = form.opener(message)
+    for some in batches(raws):
+        yield from map(opener, some)
 
 
 def check_count(number: int) -> None:

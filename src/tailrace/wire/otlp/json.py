@@ -90,7 +90,13 @@ class JsonForm:
     def text(self, raw: str) -> str:
         return raw
 
-    def identifier(self, raw: str, size_bytes: int) -> str:
+    def trace_id(self, raw: str) -> str:
+        return self._id(raw, 16)
+
+    def span_id(self, raw: str) -> str:
+        return self._id(raw, 8)
+
+    def _id(self, raw: str, size_bytes: int) -> str:
         if len(raw) == 2 * size_bytes and _is_hex(raw) and raw.strip("0"):
             return raw.lower()
         if raw.strip("0"):

@@ -39,6 +39,21 @@ class Kept:
         self._refused: InputError | None = None
         self._reasons: dict[str, int] = {}
 
+    def add_many(self, rows: Sequence[msgspec.Struct], what: str) -> None:
+        """Rows of one kind, of which those that are too long are left out. Raises TooLarge
+        ("expanded") like `add`."""
+        data = _encoder.encode_lines(rows)
+        if len(data) > LINE_BYTES:  # one of them may be too long
+            for row in rows:
+                try:
+                    self.add(row)
+                except TooLarge as error:
+                    self.reject(error, what)
+            return
+        self._out += data
+        self._rows += len(rows)
+        self._check_size()
+
     def add(self, row: msgspec.Struct) -> None:
         """Raises TooLarge: "line_length" when the row is too long, and then it is not there,
         "expanded" when all rows together pass DECODED_BYTES."""
@@ -51,13 +66,8 @@ class Kept:
             raise TooLarge(
                 f"longer than {LINE_BYTES} bytes with its attributes; shorten them", "line_length"
             )
-        if len(out) > limits.DECODED_BYTES:
-            raise TooLarge(
-                f"body decodes to more than {limits.DECODED_BYTES} bytes, resources repeated for "
-                "each row; send smaller batches",
-                "expanded",
-            )
         self._rows += 1
+        self._check_size()
 
     def add_all(self, rows: Sequence[msgspec.Struct]) -> None:
         """The rows of one data point, all or none; raises like `add`."""
@@ -71,15 +81,26 @@ class Kept:
             raise
         self._beyond += max(0, len(rows) - 1)
 
-    def reject(self, error: InputError, what: str, number: int = 1) -> None:
-        """Leave out `number` of `what`. Raises `error` when it is about the whole body."""
+    def reject(self, error: InputError, what: str, number: int = 1, before: int = 0) -> None:
+        """Leave out `number` of `what`, where `before` rows are yet to be added.
+
+        Raises `error` when it is about the whole body.
+        """
         if error.reason == "expanded":
             raise error
         if self._refused is None and number:
             kind = type(error)
-            place = self._rows - self._beyond + sum(self._reasons.values()) + 1
+            place = before + self._rows - self._beyond + sum(self._reasons.values()) + 1
             self._refused = kind(f"{what} {place}: {error}", error.reason)
         self._reasons[error.reason] = self._reasons.get(error.reason, 0) + number
+
+    def _check_size(self) -> None:
+        if len(self._out) > limits.DECODED_BYTES:
+            raise TooLarge(
+                f"body decodes to more than {limits.DECODED_BYTES} bytes, resources repeated for "
+                "each row; send smaller batches",
+                "expanded",
+            )
 
     def export(self, repaired: Mapping[str, int]) -> Export:
         """All of it. Raises the first row's error when no row could be kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from tailrace.wire.otlp.form import (
     DROPPED,
     TIMES_END,
     Form,
+    batches,
+    check_count,
     number_of,
     refused,
     resource_of,
@@ -114,42 +117,55 @@ def _group(form: Form, group: Any, kept: Kept) -> None:
 
 
 def _scope(form: Form, scope: Any, service: str, resource: msgspec.Raw, kept: Kept) -> None:
-    """The loop that all records of all logs go through."""
     try:
         common = scope_attributes(form, scope.scope)
     except TooLarge as error:
         kept.reject(error, "scope", len(scope.log_records))
         return
-    attributes_of, identifier, value_of, add = (
-        form.attributes,
-        form.identifier,
-        form.value,
-        kept.add,
-    )
-    severity_of = _Severities(form)
-    for record in map(form.opener("LogRecord"), scope.log_records[:]):
+    severities, opened = _Severities(form), form.opener("LogRecord")
+    for some in batches(scope.log_records):
+        _records(form, map(opened, some), (service, resource), common, severities, kept)
+
+
+def _records(
+    form: Form,
+    records: Iterable[Any],
+    origin: tuple[str, msgspec.Raw],
+    common: dict[str, str],
+    severities: _Severities,
+    kept: Kept,
+) -> None:
+    """The loop that every record goes through."""
+    service, resource = origin
+    attributes_of, value_of = form.attributes, form.value
+    trace_id, span_id = form.trace_id, form.span_id
+    rows: list[_Row] = []
+    for record in records:
         try:
             attributes = attributes_of(record.attributes)
             if common:
                 attributes.update(common)
-            severity = severity_of[record.severity_text, record.severity_number]
-            body = value_of(record.body)
-            if type(body) is not str:
-                body = flat.text(body)
-            if len(body) > _SHORT or "\0" in body:
-                body = _fitting(body, form.repaired)
             if record.event_name:
                 attributes["event.name"] = form.text(record.event_name)
             if record.dropped_attributes_count:
                 attributes[DROPPED] = record.dropped_attributes_count
-            time_ns = record.time_unix_nano or record.observed_time_unix_nano
-            add(_Row(
-                body, time_ns if 0 < time_ns < TIMES_END else 0, severity, service,
-                identifier(record.trace_id, 16), identifier(record.span_id, 8),
-                attributes, resource,
-            ))  # fmt: skip
+            if len(attributes) > limits.ATTRIBUTES_PER_RECORD:
+                check_count(len(attributes))
         except TooLarge as error:
-            kept.reject(error, "record")
+            kept.reject(error, "record", before=len(rows))
+            continue
+        body = value_of(record.body)
+        if type(body) is not str:
+            body = flat.text(body)
+        if len(body) > _SHORT or "\0" in body:
+            body = _fitting(body, form.repaired)
+        time_ns = record.time_unix_nano or record.observed_time_unix_nano
+        rows.append(_Row(
+            body, time_ns if 0 < time_ns < TIMES_END else 0,
+            severities[record.severity_text, record.severity_number], service,
+            trace_id(record.trace_id), span_id(record.span_id), attributes, resource,
+        ))  # fmt: skip
+    kept.add_many(rows, "record")
 
 
 class _Severities(dict[tuple[Any, Any], str]):

@@ -7,6 +7,7 @@ of the scope. How points become samples is in points.py and buckets.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -15,7 +16,16 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Signal
 from tailrace.core.sample import NAME_CHARACTERS, Sample, labels_of
-from tailrace.wire.otlp.form import TIMES_END, Form, first, number_of, refused, resource_of, texts
+from tailrace.wire.otlp.form import (
+    TIMES_END,
+    Form,
+    batches,
+    first,
+    number_of,
+    refused,
+    resource_of,
+    texts,
+)
 from tailrace.wire.otlp.json import JsonForm, Message, Resource, Scope
 from tailrace.wire.otlp.kept import Export, Kept
 from tailrace.wire.otlp.points import MESSAGES, SAMPLES, Series
@@ -116,21 +126,21 @@ def _metric(
         kept.reject(error, "data point", len(data.data_points))
         return
     series = Series(name, unit, _goes_up(kind, data))
-    opened = form.opener(message)
-    for raw in data.data_points[:]:
+    opener = form.opener(message)
+    for raw in chain.from_iterable(batches(data.data_points)):
         try:
-            kept.add_all(list(_samples(form, series, common, raw, opened, samples)))
+            kept.add_all(list(_samples(form, series, common, raw, opener, samples)))
         except InputError as error:
             kept.reject(error, "data point")
 
 
 def _samples(
-    form: Form, series: Series, common: Mapping[str, str], raw: Any, opened: Any, samples: Any
+    form: Form, series: Series, common: Mapping[str, str], raw: Any, opener: Any, samples: Any
 ) -> Iterator[Sample]:
     """Raises InputError ("time", "field") and TooLarge."""
     if len(memoryview(raw)) > limits.POINT_BYTES:
         raise TooLarge(f"is longer than {limits.POINT_BYTES} bytes", "line_length")
-    point = opened(raw)
+    point = opener(raw)
     if point.flags & _NO_VALUE:
         return iter(())
     if not 0 < point.time_unix_nano < TIMES_END:

@@ -20,7 +20,7 @@ from tailrace.core.sample import NAME_CHARACTERS, Sample
 from tailrace.core.sample import Exemplar as KeptExemplar
 from tailrace.wire.fitting import count
 from tailrace.wire.otlp.buckets import Buckets, explicit, exponential
-from tailrace.wire.otlp.form import TIMES_END, Form, first, texts
+from tailrace.wire.otlp.form import TIMES_END, Form, first, opened, texts
 from tailrace.wire.otlp.json import Count, Int32, Int64, Message, Pair
 
 Finite = float | Literal["NaN", "+Inf", "-Inf"]
@@ -198,7 +198,7 @@ def _value(form: Form, point: Any) -> float | None:
 def _exemplars(form: Form, point: Any) -> list[tuple[float, KeptExemplar]]:
     """Those that have a value and a time, with their values; the last are the newest."""
     found: list[tuple[float, KeptExemplar]] = []
-    for sent in map(form.opener("Exemplar"), point.exemplars[:]):
+    for sent in opened(form, "Exemplar", point.exemplars):
         value, time_ns = _value(form, sent), sent.time_unix_nano
         if value is None or not 0 <= time_ns < TIMES_END:
             count(form.repaired, "exemplar")
@@ -207,7 +207,7 @@ def _exemplars(form: Form, point: Any) -> list[tuple[float, KeptExemplar]]:
         if not _small(attributes):
             count(form.repaired, "exemplar")
             attributes = {}
-        trace_id, span_id = form.identifier(sent.trace_id, 16), form.identifier(sent.span_id, 8)
+        trace_id, span_id = form.trace_id(sent.trace_id), form.span_id(sent.span_id)
         kept = KeptExemplar(time_ns, _finite(value), trace_id, span_id, attributes)
         found.append((value, kept))
     return found

@@ -47,6 +47,7 @@ _REQUESTS = {
     "traces": "collector.trace.v1.ExportTraceServiceRequest",
 }
 _NUMBERS = ("int_value", "double_value", "bool_value")
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 # Pairs of one request that are remembered: enough for what repeats, and little memory.
 _PAIRS = 4_096
 # A smaller body cannot do harm, and the check costs.
@@ -91,9 +92,17 @@ class ProtobufForm:
             self.repaired["utf8"] = self.repaired.get("utf8", 0) + broken
             return found
 
-    def identifier(self, raw: bytes, size_bytes: int) -> str:
-        if len(raw) == size_bytes and raw.strip(b"\0"):
+    def trace_id(self, raw: bytes) -> str:
+        if len(raw) == 16 and raw != _NO_TRACE:
             return raw.hex()
+        return self._no_id(raw)
+
+    def span_id(self, raw: bytes) -> str:
+        if len(raw) == 8 and raw != _NO_SPAN:
+            return raw.hex()
+        return self._no_id(raw)
+
+    def _no_id(self, raw: bytes) -> str:
         if raw.strip(b"\0"):
             self.repaired[BAD_ID] = self.repaired.get(BAD_ID, 0) + 1
         return ""

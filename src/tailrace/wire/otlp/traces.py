@@ -14,7 +14,9 @@ from tailrace.wire.otlp.form import (
     DROPPED,
     TIMES_END,
     Form,
+    check_count,
     number_of,
+    opened,
     refused,
     resource_of,
     scope_attributes,
@@ -122,7 +124,7 @@ def _scope(form: Form, scope: Any, resource: dict[str, str], kept: Kept) -> None
     except TooLarge as error:
         kept.reject(error, "scope", len(scope.spans))
         return
-    for sent in map(form.opener("Span"), scope.spans[:]):
+    for sent in opened(form, "Span", scope.spans):
         try:
             kept.add(_span(form, sent, resource, named, common))
         except InputError as error:
@@ -133,7 +135,7 @@ def _span(
     form: Form, sent: Any, resource: dict[str, str], scope: tuple[str, str], common: dict[str, str]
 ) -> span.Span:
     """Raises InputError ("id", "time") and TooLarge."""
-    trace_id, span_id = form.identifier(sent.trace_id, 16), form.identifier(sent.span_id, 8)
+    trace_id, span_id = form.trace_id(sent.trace_id), form.span_id(sent.span_id)
     if not (trace_id and span_id):
         raise InputError("has no trace id of 16 bytes or no span id of 8", "id")
     time_ns, end_ns = sent.start_time_unix_nano, sent.end_time_unix_nano
@@ -145,13 +147,14 @@ def _span(
     status = number_of(sent.status.code, _STATUS_NAMES)
     attributes = {**texts(form, sent.attributes), **common}
     _count_dropped(attributes, sent, ("attributes", "events", "links"))
+    check_count(len(attributes))
     return span.Span(
         time=time_ns,
         name=form.text(sent.name),
         trace_id=trace_id,
         span_id=span_id,
         duration=max(0, end_ns - time_ns),
-        parent_span_id=form.identifier(sent.parent_span_id, 8),
+        parent_span_id=form.span_id(sent.parent_span_id),
         trace_state=form.text(sent.trace_state),
         kind=_KINDS[kind] if 0 <= kind < len(_KINDS) else "",
         service=resource.get("service.name", ""),
@@ -161,8 +164,8 @@ def _span(
         scope_version=scope[1],
         attributes=attributes,
         resource=resource,
-        events=[_event(form, event) for event in map(form.opener("Event"), sent.events[:])],
-        links=[_link(form, link) for link in map(form.opener("Link"), sent.links[:])],
+        events=[_event(form, event) for event in opened(form, "Event", sent.events)],
+        links=[_link(form, link) for link in opened(form, "Link", sent.links)],
     )
 
 
@@ -184,8 +187,8 @@ def _link(form: Form, sent: Any) -> span.Link:
     attributes = texts(form, sent.attributes)
     _count_dropped(attributes, sent, ("attributes",))
     return span.Link(
-        form.identifier(sent.trace_id, 16),
-        form.identifier(sent.span_id, 8),
+        form.trace_id(sent.trace_id),
+        form.span_id(sent.span_id),
         form.text(sent.trace_state),
         attributes,
     )
