@@ -12,41 +12,31 @@ from doors import MemorySink
 from starlette.applications import Starlette
 
 from tailrace.core import limits
-from tailrace.core.access import Principal
+from tailrace.core.access import Principal, Scope
 from tailrace.core.clock import ManualClock
-from tailrace.core.errors import InputError
 from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
+from tailrace.gateway.auth import Entrance
 from tailrace.gateway.door import Door
 from tailrace.gateway.grpc import GrpcDoor
 from tailrace.gateway.routes import routes
 
 
-class Refused(InputError):
-    """As an authority refuses."""
+class Tokens:
+    """An authority that knows two tokens, one of which is not for sending."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__("a token is required", "token")
-        self.status = status  # type: ignore[misc]
-
-
-def authorise(value: str | None) -> Principal:
-    """ "Bearer NAME" is of the tenant NAME; nobody is the default tenant."""
-    if value is None:
-        return Principal("default", frozenset())
-    scheme, _, name = value.partition(" ")
-    if scheme != "Bearer":
-        raise Refused(401)
-    if name == "stranger":
-        raise Refused(403)
-    return Principal(name, frozenset())
+    def principal(self, secret: str) -> Principal | None:
+        scopes = {"acme": Scope.INGEST, "reader": Scope.QUERY}
+        return Principal(secret, frozenset({scopes[secret]})) if secret in scopes else None
 
 
 class Served:
-    """Runs in a thread of its own, from `__enter__` to `__exit__`."""
+    """Runs in a thread of its own, from `__enter__` to `__exit__`. Where a token is `required`, it
+    is over gRPC."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, required: bool = False, **options: Any) -> None:
+        self._required = required
         self.sink, self.metrics = MemorySink(), Metrics()
         self.url = self.address = ""
         self._options = options
@@ -75,7 +65,8 @@ class Served:
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         door = Door(self.sink, ManualClock(), self.metrics, **self._options)
-        grpc_door = GrpcDoor(door, authorise, self._options.get("read_deadline_s", 30.0))
+        entrance = Entrance(Tokens(), self.metrics, required=self._required)
+        grpc_door = GrpcDoor(door, entrance.authorise, self._options.get("read_deadline_s", 30.0))
         port = await grpc_door.start("127.0.0.1:0")
         self.address = f"127.0.0.1:{port}"
         config = uvicorn.Config(Starlette(routes=routes(door)), port=0, log_level="error")

@@ -90,13 +90,17 @@ def test_records_that_cannot_be_kept_are_counted_in_the_answer(served: Served) -
     assert [row["body"] for row in served.rows(Signal.LOGS)] == ["fine"]
 
 
-def test_a_call_without_a_credential_is_refused_before_its_message(served: Served) -> None:
-    code, details, _ = refusal(served, request("x"), token="Basic x")
-    assert (code, details) == (grpc.StatusCode.UNAUTHENTICATED, "a token is required")
-    code, _, status = refusal(served, request("x"), token="Bearer stranger")
-    assert (code, status.code) == (grpc.StatusCode.PERMISSION_DENIED, 7)
-    assert not served.sink.frames
-    assert served.metrics.get("tailrace_ingest_rejected_total", "token") == 2
+def test_who_may_not_send_is_refused_before_the_message() -> None:
+    with Served(required=True) as served:
+        for token in ("", "Bearer nobody", "Basic x"):
+            code, details, status = refusal(served, request("x"), token=token)
+            assert (code, status.code) == (grpc.StatusCode.UNAUTHENTICATED, 16)
+            assert "nobody" not in details
+        code, _, status = refusal(served, request("x"), token="Bearer reader")
+        assert (code, status.code) == (grpc.StatusCode.PERMISSION_DENIED, 7)
+        call(served, request("x"), token="Bearer acme")
+        assert [frame.header.tenant for frame in served.sink.frames] == ["acme"]
+        assert served.metrics.get("tailrace_ingest_rejected_total", "token") == 3
 
 
 def test_malformed_messages_are_refused_for_good(served: Served) -> None:

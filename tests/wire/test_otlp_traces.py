@@ -73,7 +73,7 @@ def test_spans_that_cannot_be_kept_are_left_out_and_counted() -> None:
     unnamed.span_id = b""
     zeros.trace_id = bytes(16)
     late.start_time_unix_nano = 2**63
-    for _ in range(limits.SPAN_PARTS + 1):
+    for _ in range(limits.EVENTS_PER_SPAN + 1):
         busy.events.add()
     export = traces.decode_protobuf(found.SerializeToString())
     assert export.content is not None

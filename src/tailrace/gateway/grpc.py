@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 
 from tailrace.core import limits
-from tailrace.core.access import Principal
+from tailrace.core.access import Principal, Scope, allow
 from tailrace.core.errors import Busy, InputError
 from tailrace.core.log import get
 from tailrace.gateway.budget import ByteBudget
@@ -23,7 +23,7 @@ from tailrace.gateway.door import READ_DEADLINE_S, Door
 from tailrace.gateway.otlp import PROTOBUF, Reading
 from tailrace.wire.otlp import answers
 
-# The value of the metadata `authorization`, or None, to who that is; raises InputError.
+# Entrance.authorise, or its like: who the value of the metadata `authorization` stands for.
 Authorise = Callable[[str | None], Principal]
 Handler = Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]
 
@@ -101,6 +101,7 @@ class GrpcDoor:
 
     async def _export(self, signal: str, messages: AsyncIterator[bytes], context: Any) -> bytes:
         principal = self._authorise(_authorization(context))
+        allow(principal, Scope.INGEST)
         async with self._reading.hold(limits.GRPC_MESSAGE_BYTES):
             message = await self._message(messages)
         reading = Reading(PROTOBUF[signal], self._door.metrics)

@@ -31,6 +31,8 @@ _KIND_NAMES = {f"SPAN_KIND_{kind.upper()}": place for place, kind in enumerate(_
 _STATUSES: tuple[span.Status, ...] = ("", "ok", "error")
 _STATUS_NAMES = {f"STATUS_CODE_{name.upper()}": n for n, name in enumerate(_STATUSES) if name}
 
+_PARTS = {"events": limits.EVENTS_PER_SPAN, "links": limits.LINKS_PER_SPAN}
+
 
 class Event(Message, frozen=True):
     time_unix_nano: int = 0
@@ -118,8 +120,8 @@ def _group(form: Form, group: Any, kept: Kept) -> None:
 
 
 def _scope(form: Form, scope: Any, resource: dict[str, str], kept: Kept) -> None:
-    named = (form.text(scope.scope.name), form.text(scope.scope.version))
     try:
+        named = (_name(form, scope.scope.name), _name(form, scope.scope.version))
         common = scope_attributes(form, scope.scope, named=False)
     except TooLarge as error:
         kept.reject(error, "scope", len(scope.spans))
@@ -150,12 +152,12 @@ def _span(
     check_count(len(attributes))
     return span.Span(
         time=time_ns,
-        name=form.text(sent.name),
+        name=_name(form, sent.name),
         trace_id=trace_id,
         span_id=span_id,
         duration=max(0, end_ns - time_ns),
         parent_span_id=form.span_id(sent.parent_span_id),
-        trace_state=form.text(sent.trace_state),
+        trace_state=_name(form, sent.trace_state),
         kind=_KINDS[kind] if 0 <= kind < len(_KINDS) else "",
         service=resource.get("service.name", ""),
         status=_STATUSES[status] if 0 <= status < len(_STATUSES) else "",
@@ -170,17 +172,24 @@ def _span(
 
 
 def _check_parts(sent: Any) -> None:
-    for field in ("events", "links"):
+    for field, most in _PARTS.items():
         number = len(getattr(sent, field))
-        if number > limits.SPAN_PARTS:
-            raise TooLarge(f"has {number} {field}, more than {limits.SPAN_PARTS}", "attributes")
+        if number > most:
+            raise TooLarge(f"has {number} {field}, more than {most}", "attributes")
+
+
+def _name(form: Form, raw: Any) -> str:
+    name = form.text(raw)
+    if len(name) > limits.LABEL_VALUE_BYTES:
+        raise TooLarge(f"has a name beyond {limits.LABEL_VALUE_BYTES} characters", "field")
+    return name
 
 
 def _event(form: Form, sent: Any) -> span.Event:
     time_ns = sent.time_unix_nano
     attributes = texts(form, sent.attributes)
     _count_dropped(attributes, sent, ("attributes",))
-    return span.Event(time_ns if 0 < time_ns < TIMES_END else 0, form.text(sent.name), attributes)
+    return span.Event(time_ns if 0 < time_ns < TIMES_END else 0, _name(form, sent.name), attributes)
 
 
 def _link(form: Form, sent: Any) -> span.Link:
@@ -189,7 +198,7 @@ def _link(form: Form, sent: Any) -> span.Link:
     return span.Link(
         form.trace_id(sent.trace_id),
         form.span_id(sent.span_id),
-        form.text(sent.trace_state),
+        _name(form, sent.trace_state),
         attributes,
     )
 
