@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -91,6 +92,27 @@ def test_attributes_are_read_alike_however_they_are_written() -> None:
             setattr(any_value, "int_value" if isinstance(value, int) else "string_value", value)
             expected[name] = value
     assert first(found)["attributes"] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("int_value", [n * s for n in (0, 1, 127, 128, 300, 2**31, 2**56, 2**62, 2**63 - 1)
+                    for s in (1, -1)]),
+     ("double_value", [0.0, -0.0, 1.5, 1e300, 5e-324, math.inf, -math.inf, math.nan]),
+     ("bool_value", [True, False])],
+)  # fmt: skip
+def test_numbers_are_read_alike_whether_their_key_is_known_or_not(
+    kind: str, values: list[Any]
+) -> None:
+    found, (record,) = request("x")
+    for value in values:
+        known = record.attributes.add(key="known").value
+        setattr(known, kind, value)
+        setattr(record.attributes.add(key=f"n{value}").value, kind, value)
+        odd = kind == "double_value" and not math.isfinite(value)
+        expected = str(value) if odd else value
+        attributes = first(found)["attributes"]
+        assert (attributes["known"], attributes[f"n{value}"]) == (expected, expected)
 
 
 def test_an_attribute_that_comes_twice_has_its_last_value() -> None:

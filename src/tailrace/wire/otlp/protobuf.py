@@ -8,7 +8,9 @@ are read once; and records, which are opened one at a time.
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -52,13 +54,13 @@ _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _PAIRS = 4_096
 # A smaller body cannot do harm, and the check costs.
 _SPARSE_BYTES = 1 << 20
-# Tags: the key and the value of a KeyValue; the text of an AnyValue, and its integer.
-_KEY, _VALUE, _TEXT, _INT = 0x0A, 0x12, 0x0A, 0x18
+# Tags: the key and the value of a KeyValue; in an AnyValue, a text, an integer and a double.
+_KEY, _VALUE, _TEXT, _INTEGER, _DOUBLE = 0x0A, 0x12, 0x0A, 0x18, 0x21
 # Lengths below this take one byte.
 _SHORT = 0x80
-# What stands before a text, by the size of the whole value; before an integer of one byte.
-_TEXTS = [bytes((_VALUE, max(0, size - 2), _TEXT, max(0, size - 4))) for size in range(_SHORT)]
-_INTEGER = bytes((_VALUE, 2, _INT))
+# The value's tag and length, by the size of the two and the value.
+_VALUES_OF = [bytes((_VALUE, max(0, size - 2))) for size in range(_SHORT)]
+_double = struct.Struct("<d").unpack_from
 
 
 class ProtobufForm:
@@ -157,8 +159,9 @@ class ProtobufForm:
 class _Pairs(dict[bytes, tuple[str, Any]]):
     """Attributes by their bytes. `nested` when one of them is an object, which must be flattened.
 
-    Nearly every attribute is (key tag, length, key, value tag, length, text tag, length, text), or
-    the same with an integer, and lengths of one byte. Those are read here, once their key is known.
+    Nearly every attribute is (key tag, length, key, value tag, length, value) with lengths of one
+    byte, and its value is (text tag, length, text), or a number behind its tag. Those are read
+    here, once their key is known; all others by the library.
     """
 
     def __init__(self, form: ProtobufForm) -> None:
@@ -171,12 +174,16 @@ class _Pairs(dict[bytes, tuple[str, Any]]):
         end = raw[1] + 2 if len(raw) > 1 else 0
         name = self._names.get(raw[:end])
         size = len(raw) - end
-        if name is not None and 4 <= size < _SHORT and raw[end : end + 4] == _TEXTS[size]:
-            pair: tuple[str, Any] = (name, self._form.text(raw[end + 4 :]))
-        elif name is not None and size == 4 and raw[end : end + 3] == _INTEGER and raw[-1] < 0x80:
-            pair = (name, raw[-1])
-        else:
-            pair = self._read(raw, end)
+        value: Any = None
+        if name is not None and 4 <= size < _SHORT and raw[end : end + 2] == _VALUES_OF[size]:
+            kind = raw[end + 2]
+            if kind == _TEXT and raw[end + 3] == size - 4:
+                value = self._form.text(raw[end + 4 :])
+            elif kind == _DOUBLE and size == 11:
+                (value,) = _double(raw, end + 3)
+            elif kind == _INTEGER:
+                value = _integer(raw[end + 3 :])
+        pair = self._read(raw, end) if name is None or value is None else (name, _scalar(value))
         if len(self) < _PAIRS:
             self[raw] = pair
         return pair
@@ -188,12 +195,28 @@ class _Pairs(dict[bytes, tuple[str, Any]]):
         if isinstance(value, dict) and value:
             self.nested = True
             return name, value
-        return name, value if type(value) in (str, int, bool) else _scalar(value)
+        return name, _scalar(value)
 
 
 def _scalar(value: Any) -> Any:
     """What flattening makes of a value that is no object with parts."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or (kind is float and isfinite(value)):
+        return value
     return flat([("", value)])[""]
+
+
+def _integer(raw: bytes) -> int | None:
+    """Of a number in the encoding of protobuf that takes all these bytes, else None."""
+    last = len(raw) - 1
+    if last > 8:  # it may be negative
+        return None
+    number = 0
+    for place, byte in enumerate(raw):
+        if (byte < 0x80) != (place == last):
+            return None
+        number |= (byte & 0x7F) << 7 * place
+    return number
 
 
 def _classes() -> dict[str, Any]:
