@@ -34,6 +34,13 @@ DECODED_BYTES = 64 * MIB
 REPEATED_BYTES = 256 * MIB
 # Of a frame of samples it is sorted into the labels of each, which takes three copies.
 REPEATED_LABEL_BYTES = 64 * MIB
+# Of remote write, the series that a gateway knows again without reading them: some 60,000.
+KNOWN_SERIES_BYTES = 64 * MIB
+# Parts of one remote write that are refused or passed over one by one while the others are taken:
+# each costs microseconds, so beyond it the whole body is refused.
+ODD_PARTS_PER_BODY = 100_000
+# Different texts of one remote write 2.0: each is an object while the body is read.
+SYMBOLS_PER_BODY = 250_000
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
 EXEMPLARS_PER_SAMPLE = 16
 # One segment is the unit of deletion and of a recovery scan.
