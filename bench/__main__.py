@@ -1,7 +1,7 @@
 """`python -m bench [PART]`: measure, compare, print.
 
-PART is ingest, latency, queries or agent, all four when none is named (`usual`); backlog, which
-takes as long as they do; or `all`.
+PART is ingest, latency, queries, agent or doors, all five when none is named (`usual`); backlog,
+which takes as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -20,12 +20,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import agent, backlog, data, ingest, latency, queries
+from bench import agent, backlog, data, doors, ingest, latency, queries
 from bench.data import Data
 from bench.figures import Figure, table
 from bench.server import Server
 
-PARTS = ("ingest", "latency", "queries", "agent", "backlog")
+PARTS = ("ingest", "latency", "queries", "agent", "doors", "backlog")
 # What runs when nothing is named.
 USUAL = PARTS[:-1]
 BACKLOG_ROWS = 200_000
@@ -99,6 +99,8 @@ def _measure(
     scratch.mkdir(parents=True, exist_ok=True)
     if part == "agent":
         return agent.measure(scratch, options.agent_mb, options.seconds)
+    if part == "doors":
+        return doors.measure(scratch, options.seconds)
     with Server(scratch / "server") as server:
         if part == "latency":
             return latency.measure(server, options.seconds)

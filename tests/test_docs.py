@@ -80,7 +80,8 @@ def test_every_key_that_inputs_share_is_described_and_no_other() -> None:
 
 
 def test_every_line_of_the_own_log_that_is_explained_is_written() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "src/tailrace/agent").rglob("*.py"))
+    rooms = [ROOT / "src/tailrace" / room for room in ("agent", "ship")]
+    sources = "".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
     found = described("agent.md", "When something is wrong")
     assert len(found) > 10
     for name in found:

@@ -15,17 +15,18 @@ from spooled import SOURCE, entry
 from test_agent import settings
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.delivery.credentials import Tls, Token
-from tailrace.agent.delivery.gateways import Gateway, Gateways, targets
 from tailrace.agent.delivery.losses import Losses
 from tailrace.agent.delivery.pacing import Pace, Pacing
 from tailrace.agent.delivery.rejected import Rejected
-from tailrace.agent.delivery.ship import Later, Sender, Shipper
+from tailrace.agent.delivery.shipper import Shipper
 from tailrace.agent.delivery.spool import Spool
 from tailrace.core.clock import ManualClock, SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Lane
 from tailrace.core.metrics import Metrics
+from tailrace.ship.credentials import Tls, Token
+from tailrace.ship.gateways import Gateway, Gateways, targets
+from tailrace.ship.sender import Later, Sender
 
 
 @pytest.fixture

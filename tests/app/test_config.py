@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.agent.delivery.gateways import Gateway
 from tailrace.app import agent, config
 from tailrace.app.paths import covers
 from tailrace.core.errors import ConfigError
+from tailrace.ship.gateways import Gateway
 
 
 def load(tmp_path: Path, text: str, **environment: str) -> config.Config:

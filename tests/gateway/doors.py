@@ -44,22 +44,26 @@ class MemorySink:
 Use = Callable[[httpx.AsyncClient, MemorySink, Metrics], Awaitable[None]]
 
 
-def of_tenant(tenant: str, app: ASGIApp) -> ASGIApp:
+def of_tenant(tenant: str, app: ASGIApp, *scopes: access.Scope) -> ASGIApp:
     """`app`, asked by someone of this tenant."""
+    principal = access.Principal(tenant, frozenset(scopes))
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, access.KEY: access.Principal(tenant, frozenset())}, receive, send)
+        await app({**scope, access.KEY: principal}, receive, send)
 
     return asked
 
 
-def run(use: Use, *, token: str = "", tenant: str = "default", **options: Any) -> None:
+def run(
+    use: Use, *, token: str = "", tenant: str = "default", relays: bool = False, **options: Any
+) -> None:
     """Run `use` with a client of a fresh gateway; `options` are the door's."""
 
     async def main() -> None:
         sink, metrics = MemorySink(), Metrics()
+        scopes = [access.Scope.RELAY] if relays else []
         door = Door(sink, ManualClock(), metrics, **options)
-        app = RequireToken(of_tenant(tenant, Starlette(routes=routes(door))), token)
+        app = RequireToken(of_tenant(tenant, Starlette(routes=routes(door)), *scopes), token)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             await use(client, sink, metrics)

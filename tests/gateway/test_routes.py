@@ -115,6 +115,25 @@ def test_frames_take_the_tenant_of_the_credential() -> None:
     run(use, tenant="mine")
 
 
+@pytest.mark.parametrize(
+    ("named", "kept"), [("other", "other"), ("../x", "mine"), ("", "mine"), ("a\nb", "mine")]
+)
+def test_a_gateway_that_relays_names_the_tenant(named: str, kept: str) -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        facts = msgspec.structs.asdict(describe(b"x\n"))
+        header = Header(
+            tenant=named, source="agent", epoch=7, seq=8, received_ns=5, codec=Codec.LINES, **facts
+        )
+        body = frames.encode([Frame(header, compress(b"x\n"))])
+        answer = await client.post("/ingest/frames", content=body)
+        if answer.status_code == 200:
+            assert sink.frames[0].header.tenant == kept
+        else:
+            assert (answer.status_code, kept) == (400, "mine")
+
+    run(use, tenant="mine", relays=True)
+
+
 def relayed_frame(data: bytes, **changes: Any) -> bytes:
     """A body of one frame that holds an OTLP request."""
     facts = msgspec.structs.asdict(describe(data, otlpwalk.count(data)))

@@ -17,13 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tailrace.agent.checkpoints import Checkpoints, State
-from tailrace.agent.delivery.credentials import Tls, Token
 from tailrace.agent.delivery.entries import Note
-from tailrace.agent.delivery.gateways import Gateways, Target, targets
 from tailrace.agent.delivery.losses import Loss, Losses
 from tailrace.agent.delivery.pacing import Pacing
 from tailrace.agent.delivery.rejected import Rejected
-from tailrace.agent.delivery.ship import Sender, Shipper
+from tailrace.agent.delivery.shipper import Shipper
 from tailrace.agent.delivery.spool import Spool
 from tailrace.agent.feeds.feeders import feeders, journals
 from tailrace.agent.feeds.intake import Feeder, Finite
@@ -36,6 +34,9 @@ from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
+from tailrace.ship.credentials import Tls, Token
+from tailrace.ship.gateways import Gateways, Target, targets
+from tailrace.ship.sender import Sender
 
 _log = log.get("agent")
 # A gateway that is not there must not hold up the end.

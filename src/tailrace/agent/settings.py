@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tailrace.agent.delivery.gateways import Gateway
 from tailrace.agent.delivery.pacing import Pace
 from tailrace.agent.delivery.spool import Bounds, WhenFull
 from tailrace.agent.inputs import AnyInput
 from tailrace.core import limits
+from tailrace.ship.gateways import Gateway
 
 
 class AgentSettings(msgspec.Struct, frozen=True):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.agent.agent import Agent
-from tailrace.agent.delivery.gateways import targets
 from tailrace.agent.fleet.identity import identity
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config as configuration
@@ -17,6 +16,7 @@ from tailrace.core import limits, log
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
+from tailrace.ship.gateways import targets
 
 if TYPE_CHECKING:
     from tailrace.agent.fleet.exposition import Exposition

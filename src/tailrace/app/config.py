@@ -16,8 +16,7 @@ import msgspec
 import xxhash
 
 from tailrace.agent import checks
-from tailrace.agent.delivery import gateways, pacing
-from tailrace.agent.delivery.gateways import Gateway
+from tailrace.agent.delivery import pacing
 from tailrace.agent.delivery.pacing import Pace
 from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
@@ -28,6 +27,8 @@ from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds, Size
+from tailrace.ship import gateways
+from tailrace.ship.gateways import Gateway
 
 _PREFIX = "TAILRACE_"
 _LISTEN = "127.0.0.1:7480"  # an example

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tailrace.core.frame import check_tenant
+
 # Where the door of a process leaves the principal of a connection, in its ASGI scope.
 KEY = "tailrace.principal"
 
@@ -31,14 +33,20 @@ class Principal(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-# Everyone, where no authentication is configured.
-ANYONE = Principal("default", frozenset(Scope))
+# Everyone, where no authentication is configured: there is one tenant then.
+ANYONE = Principal("default", frozenset(Scope) - {Scope.RELAY})
 
 
 class Authority(Protocol):
     """Who knows the tokens. `principal` must not block: it is asked for every request."""
 
     def principal(self, secret: str) -> Principal | None: ...
+
+
+def tenant_of(scope: Mapping[str, Any], named: str) -> str:
+    """The tenant of an ASGI scope: what is `named` by one who may, else the credential's."""
+    principal = principal_of(scope)
+    return named if Scope.RELAY in principal.scopes and check_tenant(named) else principal.tenant
 
 
 def principal_of(scope: Mapping[str, Any]) -> Principal:

@@ -16,6 +16,8 @@ from tailrace.core import limits
 
 TEXT_CHARACTERS = 200
 PATH = "/agents/announce"
+# Whose agent it is, from a gateway that may send in the name of any tenant.
+TENANT_HEADER = "Tailrace-Tenant"
 
 Text = Annotated[str, Meta(max_length=TEXT_CHARACTERS)]
 Name = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS)]

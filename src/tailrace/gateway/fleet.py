@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.core import limits
-from tailrace.core.access import principal_of
+from tailrace.core.access import tenant_of
 from tailrace.core.contracts import Registry
 from tailrace.core.errors import Busy, InputError, StoreError
-from tailrace.core.fleet import Announcement, Confirmed
+from tailrace.core.fleet import TENANT_HEADER, Announcement, Confirmed
 from tailrace.core.log import get
 from tailrace.gateway.answers import json_answer
 from tailrace.gateway.body import BodyReader
@@ -38,8 +38,9 @@ class Announcements:
         async with self._bodies.read(request) as body:
             encoded = request.headers.get("content-encoding", "")
             said = decode(encoding.expand(body, encoded, limits.ANNOUNCEMENT_BYTES))
+        tenant = tenant_of(request.scope, request.headers.get(TENANT_HEADER, ""))
         try:
-            confirmed = await self._registry.announce(principal_of(request.scope).tenant, said)
+            confirmed = await self._registry.announce(tenant, said)
         except StoreError as error:
             _log.error("an announcement cannot be kept", extra={"why": str(error)})
             raise Busy("announcements cannot be kept just now; try again", 15.0) from None

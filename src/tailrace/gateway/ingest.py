@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.core import limits
-from tailrace.core.access import principal_of
+from tailrace.core.access import principal_of, tenant_of
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Frame
 from tailrace.gateway import numbering
@@ -41,15 +42,15 @@ async def post_records(door: Door, request: Request) -> Response:
 
 
 async def post_frames(door: Door, request: Request) -> Response:
-    """The agent's frames, all or none. The tenant is the credential's, whatever they say."""
+    """The agent's frames, all or none. The tenant is the credential's, whatever they say, but for
+    a gateway that relays."""
     _parameters(request, ())
-    tenant = principal_of(request.scope).tenant
     async with door.bodies.read(request) as body:
         now = door.clock.wall_ns()
 
         def take() -> list[Frame]:
             found = frames.decode(door.expand(request, body))
-            stamped = [_stamped(frame, tenant, now) for frame in found]
+            stamped = [_stamped(frame, request.scope, now) for frame in found]
             return [piece for frame in stamped for piece in relayed(frame, door.metrics)]
 
         taken = await door.work(body, request, take)
@@ -85,12 +86,12 @@ def _identify(request: Request) -> Callable[[int], numbering.Identity] | None:
     return partial(numbering.of_key, key)
 
 
-def _stamped(frame: Frame, tenant: str, now_ns: int) -> Frame:
+def _stamped(frame: Frame, scope: Mapping[str, Any], now_ns: int) -> Frame:
     """The agent's ingest time stands unless it is missing or in the future."""
     received_ns = frame.header.received_ns
     header = msgspec.structs.replace(
         frame.header,
-        tenant=tenant,
+        tenant=tenant_of(scope, frame.header.tenant),
         received_ns=received_ns if 0 < received_ns <= now_ns else now_ns,
     )
     return Frame(header, frame.payload)

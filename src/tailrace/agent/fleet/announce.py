@@ -14,12 +14,12 @@ from typing import Protocol
 
 import msgspec
 
-from tailrace.agent.delivery.connection import Connection
-from tailrace.agent.delivery.credentials import Tls, Token
-from tailrace.agent.delivery.gateways import Target
 from tailrace.core import limits, log
 from tailrace.core.fleet import PATH, Announcement, Confirmed
 from tailrace.core.metrics import Metrics
+from tailrace.ship.connection import Connection
+from tailrace.ship.credentials import Tls, Token
+from tailrace.ship.gateways import Target
 
 _log = log.get("agent")
 _jitter = random.Random()

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tailrace.agent.delivery import connection
-from tailrace.agent.delivery.connection import Answer, Closed, Connection, NoAnswer
+from tailrace.ship import connection
+from tailrace.ship.connection import Answer, Closed, Connection, NoAnswer
 
 Talk = Callable[[socket.socket], None]
 

@@ -18,15 +18,16 @@ _State = tuple[int, int, int]
 class Token:
     """The value of the Authorization header, of a token or of the file it is in."""
 
-    def __init__(self, token: str, path: str = "") -> None:
-        """Raises ConfigError when the token cannot be sent, or its file cannot be read."""
+    def __init__(self, token: str, path: str = "", section: str = "agent") -> None:
+        """`section` of the configuration is named by errors: ConfigError when the token cannot be
+        sent, or its file cannot be read."""
         self._path = path
         self._seen = _state(path)
         try:
             self._header = _header(_read(path) if path else token)
         except (OSError, ValueError) as error:
             name = "token_file" if path else "token"
-            raise ConfigError(f"agent.{name}: {_why(error)}") from None
+            raise ConfigError(f"{section}.{name}: {_why(error)}") from None
 
     def header(self) -> str:
         """Empty without a token. A file that is gone or holds none leaves the last one in force."""
@@ -47,8 +48,9 @@ class Tls:
     """Verifying TLS. `ca`: certificates to trust instead of the system's; `cert` and `key`: what
     the agent proves itself with. ssl is imported at the first use, for it is large."""
 
-    def __init__(self, ca: str = "", cert: str = "", key: str = "") -> None:
+    def __init__(self, ca: str = "", cert: str = "", key: str = "", section: str = "agent") -> None:
         self._ca, self._cert, self._key = ca, cert, key
+        self._section = section
         self._context: ssl.SSLContext | None = None
         self._seen: list[_State] = []
 
@@ -62,7 +64,7 @@ class Tls:
             except OSError as error:
                 why = _why(error)
                 if self._context is None:
-                    raise ConfigError(f"agent.tls_ca, tls_cert, tls_key: {why}") from None
+                    raise ConfigError(f"{self._section}.tls_ca, tls_cert, tls_key: {why}") from None
                 _log.error("new certificates cannot be used; the last are kept: %s", why)
         return self._context
 

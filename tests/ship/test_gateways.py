@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from tailrace.agent.delivery.gateways import Gateway, Gateways, Target, region_of, targets
 from tailrace.core import backoff
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import ConfigError
+from tailrace.ship.gateways import Gateway, Gateways, Target, region_of, targets
 
 A = Gateway("http://a:1", "eu-west-1a")
 B = Gateway("http://b:1", "eu-west-1b")

@@ -58,27 +58,27 @@ class Target:
         self.asked_s = 0.0
 
 
-def targets(gateways: Sequence[str | Gateway]) -> list[Target]:
-    """Raises ConfigError."""
+def targets(gateways: Sequence[str | Gateway], key: str = "agent.gateways") -> list[Target]:
+    """Raises ConfigError that names `key`."""
     if not gateways:
-        raise ConfigError("agent.gateways: name at least one gateway")
-    return [_target(g if isinstance(g, Gateway) else Gateway(g)) for g in gateways]
+        raise ConfigError(f"{key}: name at least one gateway")
+    return [_target(g if isinstance(g, Gateway) else Gateway(g), key) for g in gateways]
 
 
-def _target(gateway: Gateway) -> Target:
+def _target(gateway: Gateway, key: str) -> Target:
     try:
         url = urlsplit(gateway.url)
         port = url.port
     except ValueError:
-        raise ConfigError(f"agent.gateways: {gateway.url!r} is not a URL") from None
+        raise ConfigError(f"{key}: {gateway.url!r} is not a URL") from None
     if "@" in url.netloc:
-        raise ConfigError("agent.gateways: a URL holds no user and password; see agent.token_file")
+        raise ConfigError(f"{key}: a URL holds no user and password; there is token_file")
     host = url.hostname or ""
     named = host.isascii() and host.isprintable() and not host.startswith(".") and port != 0
     if url.scheme not in ("http", "https") or not host or not named:
-        raise ConfigError(f"agent.gateways: {gateway.url!r} is not an http or https URL")
+        raise ConfigError(f"{key}: {gateway.url!r} is not an http or https URL")
     if not _PATH.fullmatch(url.path) or url.query or url.fragment:
-        raise ConfigError(f"agent.gateways: {gateway.url!r}: a base URL ends with its path")
+        raise ConfigError(f"{key}: {gateway.url!r}: a base URL ends with its path")
     return Target(gateway, url)
 
 

@@ -1,0 +1,54 @@
+"""The doors before a durable queue, and nothing behind it: what an acknowledgement costs.
+
+    python -m bench.doorserver DIRECTORY
+
+Prints the port of its HTTP doors, then serves. `GET /rows` answers the rows that are durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from tailrace.core.clock import SystemClock
+from tailrace.core.metrics import Metrics
+from tailrace.gateway.door import Door
+from tailrace.gateway.routes import routes
+from tailrace.guard.passthrough import PassThrough
+from tailrace.queue.files import OsFileSystem
+from tailrace.queue.log import SegmentLog
+
+
+async def serve(directory: Path) -> None:
+    """Until the process is told to end."""
+    clock, metrics = SystemClock(), Metrics()
+    queue = SegmentLog(directory, OsFileSystem(), clock, metrics, frozenset({"nobody"}))
+    await queue.open()
+    door = Door(PassThrough(queue), clock, metrics, ready=queue.ready)
+
+    async def rows(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(int(metrics.get("tailrace_ingest_rows_total"))))
+
+    application = Starlette(routes=[*routes(door), Route("/rows", rows)])
+    config = uvicorn.Config(
+        application, port=0, http="httptools", access_log=False, log_level="warning"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    await serving
+    await queue.close(5.0)
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Path(sys.argv[1])))
