@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from doors import of_tenant
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from doors import of_tenant
 from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Receipt

@@ -12,12 +12,12 @@ import cramjam
 import httpx
 import msgspec
 import pytest
-from doors import MemorySink, run
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
 
+from doors import MemorySink, run
 from tailrace.core import limits
 from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.core.frame import Codec, Frame, Header

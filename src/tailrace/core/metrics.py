@@ -30,6 +30,7 @@ Name = Literal[
     "tailrace_ingest_rows_total",
     "tailrace_ingest_bytes_total",
     "tailrace_ingest_rejected_total",
+    "tailrace_ingest_refused_total",
     "tailrace_ingest_repaired_total",
     "tailrace_queue_bytes",
     "tailrace_queue_frames_total",

@@ -22,6 +22,7 @@ from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity, Numbering
 from tailrace.wire import encoding
+from tailrace.wire import snappy as raw_snappy
 from tailrace.wire.content import Content
 
 READ_DEADLINE_S = 30.0
@@ -64,21 +65,33 @@ class Door:
         # Two threads bound the memory of expanded bodies, however many connections there are.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="gateway")
 
-    def expand(self, request: Request, body: bytes) -> bytes:
-        """`body` before its Content-Encoding."""
-        return encoding.expand(body, request.headers.get("content-encoding", ""), self._body_bytes)
+    def expand(self, request: Request, body: bytes, snappy: bool = False) -> bytes:
+        """`body` before its Content-Encoding.
 
-    async def take(self, request: Request, decode: Callable[[bytes], Iterable[Content]]) -> int:
+        A raw block of snappy is known where `snappy` says that the protocol may send one; there it
+        is what a body is that has no Content-Encoding.
+        """
+        name = request.headers.get("content-encoding", "").strip().lower()
+        if snappy and name in ("", "snappy"):
+            return raw_snappy.expand(body, self._body_bytes)
+        return encoding.expand(body, name, self._body_bytes)
+
+    async def take(
+        self,
+        request: Request,
+        decode: Callable[[bytes], Iterable[Content]],
+        snappy: bool = False,
+    ) -> int:
         """Rows of a request's body that are durable now: what most routes do.
 
-        `decode` gets the body before its Content-Encoding and may run in a thread. Raises
-        InputError and Busy.
+        `decode` gets the body as `expand` gives it and may run in a thread. Raises InputError and
+        Busy.
         """
         tenant = principal_of(request.scope).tenant
         async with self.bodies.read(request) as body:
 
             def frames() -> list[Frame]:
-                found = decode(self.expand(request, body))
+                found = decode(self.expand(request, body, snappy))
                 return [frame for content in found for frame in self.frames(content, tenant)]
 
             return await self.submit(await self.work(body, request, frames))

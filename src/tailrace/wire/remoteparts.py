@@ -89,9 +89,7 @@ class Parts:
         while some := [(one[1] or ZERO) + one[2] for one in islice(found, WINDOW)]:
             self.lines.add(head, some)
 
-    def exemplar(
-        self, head: bytes, labels: Mapping[str, str], value: float, time_ms: int
-    ) -> None:
+    def exemplar(self, head: bytes, labels: Mapping[str, str], value: float, time_ms: int) -> None:
         """One exemplar of the series with this head. Raises Refused."""
         series.check(labels)
         if not 0 <= time_ms < 2**63 // _MS:

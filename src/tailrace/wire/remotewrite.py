@@ -35,8 +35,9 @@ from tailrace.wire.series import Refused
 
 _SERIES = _LABEL = 0x0A
 _SAMPLE, _EXEMPLAR, _HISTOGRAM = 0x12, 0x1A, 0x22
-# Of a sample what a series has in common: tags and lengths up to its value, or to its time.
-_BEFORE_VALUE, _BEFORE_TIME = 3, 2
+# The forms of the one sample of a known series: its length, what is the same each time, and what
+# stands for a value that is left out.
+_FORMS = ((SAMPLE_BYTES, b"\x12\x10\t", b""), (ZERO_SAMPLE_BYTES, b"\x12\x07", ZERO))
 # A series beyond this is walked, not parsed: as objects it would take many times its size.
 _SHORT_BYTES = 64 * limits.KIB
 # The name is a label here.
@@ -109,14 +110,14 @@ class _Reader:
     def _find(self, data: bytes, position: int, inner: int, stop: int) -> Known | None:
         """A series with one sample, in the usual form, behind its labels."""
         assert self._known is not None
-        for sample, before, pad in (
-            (SAMPLE_BYTES, _BEFORE_VALUE, b""),
-            (ZERO_SAMPLE_BYTES, _BEFORE_TIME, ZERO),
-        ):
+        for sample, common, pad in _FORMS:
             place = stop - sample
+            before = len(common)
             if found := self._known.find(data[position : place + before]):
                 return found
-            if place < inner or place - inner > _SHORT_BYTES or not usual(data, place, stop):
+            if not (0 <= place - inner <= _SHORT_BYTES and data.startswith(common, place)):
+                continue
+            if not usual(data, place, stop):
                 continue
             labels = parsed(_messages["Labels"], data[inner:place])
             if not (labels.samples or labels.others):

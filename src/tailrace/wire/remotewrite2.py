@@ -81,9 +81,7 @@ def _decoded(text: bytes) -> str | None:
 class _Series:
     """One TimeSeries between two places of `data`."""
 
-    def __init__(
-        self, data: bytes, start: int, stop: int, symbols: Sequence[str | None]
-    ) -> None:
+    def __init__(self, data: bytes, start: int, stop: int, symbols: Sequence[str | None]) -> None:
         self._data = data
         self._span = (start, stop)
         self._symbols = symbols
