@@ -38,7 +38,7 @@ REPEATED_LABEL_BYTES = 64 * MIB
 KNOWN_SERIES_BYTES = 64 * MIB
 # Parts of one remote write that are refused or passed over one by one while the others are taken:
 # each costs microseconds, so beyond it the whole body is refused.
-ODD_PARTS_PER_BODY = 100_000
+ODD_PARTS_PER_BODY = 20_000
 # Different texts of one remote write 2.0: each is an object while the body is read.
 SYMBOLS_PER_BODY = 250_000
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
