@@ -158,11 +158,14 @@ class _Usual:
                 raise _Unusual
             size, position = self._size(position + 1)
             stop = position + size
-            if stop > len(data) or data[position] != _LABELS:
+            if not position < stop <= len(data) or data[position] != _LABELS:
                 raise _Unusual
             size, position = self._size(position + 1)
-            labels = data[position : position + size].decode(errors="replace")
-            self._read_entries(position + size, stop, Stream(label_strings.parse(labels)))
+            start, position = position, position + size
+            if position > stop:
+                raise _Unusual
+            stream = Stream(label_strings.parse(data[start:position].decode(errors="replace")))
+            self._read_entries(position, stop, stream)
             position = stop
         return self._entries.content()
 
