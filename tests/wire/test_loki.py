@@ -110,6 +110,25 @@ def test_the_usual_form_is_read_directly_and_others_are_not() -> None:
         assert rows(loki.decode_protobuf(data))
 
 
+@pytest.mark.parametrize("nanos", [0, 1, 127, 128, 2**14, 2**21, 2**28, 10**9, 2**31 - 1, -1])
+@pytest.mark.parametrize("seconds", [0, 1, 2**28, 2**31, 2**33, 2**34, 2**35 - 1, 2**35, -1])
+def test_every_time_is_read_as_a_library_reads_it(seconds: int, nanos: int) -> None:
+    request = push([({"app": "a"}, [(NOW, "x", {})])])
+    stamp = request.streams[0].entries[0].timestamp
+    stamp.seconds, stamp.nanos = seconds, nanos
+    data = request.SerializeToString()
+    assert answer(loki.decode_protobuf, data) == answer(loki._decode_any, data)
+
+
+@pytest.mark.parametrize("last", [0x07, 0x08, 0x0F, 0x10, 0x7F])
+def test_nanoseconds_beyond_31_bits_are_read_as_a_library_reads_them(last: int) -> None:
+    usual = push([({"app": "a"}, [(NOW // 10**9 * 10**9 + 2**28, "x", {})])]).SerializeToString()
+    assert usual.count(b"\x80\x80\x80\x80\x01\x12") == 1
+    odd = bytes([last]) + b"\x12"
+    data = usual.replace(b"\x80\x80\x80\x80\x01\x12", b"\x80\x80\x80\x80" + odd)
+    assert answer(loki.decode_protobuf, data) == answer(loki._decode_any, data)
+
+
 def test_fields_that_a_push_has_beside_entries_are_passed_over() -> None:
     stream = push([({"app": "a"}, [(NOW, "x", {})])]).streams[0].SerializeToString()
     data = stream + b"\x18\x96\x01"  # the hash that Promtail may send

@@ -32,9 +32,11 @@ _SECONDS, _NANOS = 0x08, 0x10
 # Seconds take five bytes from 1978 to 2128; with tags and the length of the timestamp:
 _STAMP_BYTES = 9
 _PAIR_BYTES = 6
+_SECONDS_MOST = 2**63 // 10**9 - 4
 # Names with lengths of their values that are remembered while a body is read.
 _PAIRS = 4_096
-# Bits of a varint that say "more follows", by its length.
+# Bits of a varint that say "more follows", by its length; a fifth byte has three bits of 31.
+_MORE_BITS = 0xF880808080
 _MORE = (0, 0, 0x80, 0x8080, 0x808080, 0x80808080)
 _messages = classes(
     "loki",
@@ -199,7 +201,7 @@ class _Usual:
             base_ns, place = stamps.get(stamp) or self._stamp(stamp)
             position += _STAMP_BYTES
             nanos = number(data[position : position + place], "little")
-            if nanos & 0x8080808080 != _MORE[place]:
+            if nanos & _MORE_BITS != _MORE[place]:
                 raise _Unusual
             position += place
             if data[position] != _LINE:
@@ -220,14 +222,9 @@ class _Usual:
             except UnicodeDecodeError:
                 lines.append(_repaired(data[start:position], entries))
             # Seven bits of each byte.
-            times.append(
-                base_ns
-                + (nanos & 0x7F)
-                + (nanos >> 1 & 0x3F80)
-                + (nanos >> 2 & 0x1FC000)
-                + (nanos >> 3 & 0xFE00000)
-                + (nanos >> 4 & 0xF0000000)
-            )
+            low = (nanos & 0x7F) + (nanos >> 1 & 0x3F80) + (nanos >> 2 & 0x1FC000)
+            high = (nanos >> 3 & 0xFE00000) + (nanos >> 4 & 0x70000000)
+            times.append(base_ns + low + high)
             if position == end:
                 starts.append(stream.start)
                 ends.append(stream.end)
@@ -256,6 +253,8 @@ class _Usual:
         if not usual:
             raise _Unusual
         seconds = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(stamp[3:8]))
+        if not 0 < seconds < _SECONDS_MOST:
+            raise _Unusual
         found = self._stamps[stamp] = (seconds * 1_000_000_000, stamp[1] + 2 - _STAMP_BYTES)
         return found
 
