@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.wire import remotewrite
+from tailrace.wire.fields import fields
 from tailrace.wire.knownseries import KnownSeries
 from tailrace.wire.remoteparts import Written
 
@@ -62,6 +63,24 @@ def test_a_series_that_is_known_reads_like_one_that_is_not(sent: list[Any]) -> N
     for one in [*sent, *sent]:
         data = encoded(one)
         assert rows(read(remotewrite.decode(data, known))) == rows(read(decode(data)))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 199), st.integers(1, 120)), min_size=2, max_size=8),
+    st.dictionaries(st.integers(0, 199), st.sampled_from([0.0, 1.5, STALE]), max_size=6),
+)
+def test_runs_of_known_series_may_start_anywhere_and_change(
+    cuts: list[tuple[int, int]], values: dict[int, float]
+) -> None:
+    known = KnownSeries()
+    labels = [{**NAME, "n": str(n)} for n in range(200)]
+    for turn, (first, count) in enumerate([(0, 200), (0, 200), *cuts]):
+        some = range(first, min(first + count, 200))
+        numbers = {n: values.get(n, 1.0) if turn % 2 else float(n % 3) for n in some}
+        sent = [(labels[n], [(numbers[n], TIME_MS + turn)]) for n in some]
+        assert rows(read(remotewrite.decode(encoded(sent), known))) == sorted(
+            row(labels[n], numbers[n], TIME_MS + turn) for n in some
+        )
 
 
 def reference(data: bytes) -> tuple[list[str], int]:
@@ -125,13 +144,15 @@ def test_malformed_bytes_are_refused_or_read_as_a_library_reads_them(
 
 
 def test_every_beginning_of_a_request_is_refused_or_whole() -> None:
-    whole = encoded([({**NAME, "n": str(n)}, [(float(n + 1), TIME_MS)]) for n in range(4)])
+    whole = encoded([({**NAME, "n": str(n)}, [(float(n + 1), TIME_MS)]) for n in range(40)])
     known = KnownSeries()
     remotewrite.decode(whole, known)
-    ends = {0, *(len(whole) * n // 4 for n in range(1, 5))}
+    ends = [0]
+    for _, _, end in fields(whole, 0, len(whole)):
+        ends.append(end)
     for end in range(len(whole) + 1):
         if end in ends:
-            assert len(read(remotewrite.decode(whole[:end], known))) == 4 * end // len(whole)
+            assert len(read(remotewrite.decode(whole[:end], known))) == ends.index(end)
         else:
             with pytest.raises(InputError):
                 remotewrite.decode(whole[:end], known)
@@ -234,7 +255,7 @@ def test_a_body_whose_labels_repeat_too_often_is_refused_within_memory() -> None
     "part",
     [
         b"\x0a\x00", b"\x1a\x00", b"\x28\x01", b"\x0a\x02\x12\x00", b"\x0a\x02\x22\x00",
-        b"\x0a\x04\x0a\x02\x0a\x00",
+        b"\x0a\x04\x0a\x02\x0a\x00", b"\x0a\x0f\x0a\x0d\x0a\x08__name__\x12\x01a",
     ],
     ids=bytes.hex,
 )  # fmt: skip
@@ -269,7 +290,7 @@ def test_ever_new_series_do_not_grow_what_is_remembered_beyond_its_limit() -> No
 
 
 def test_series_that_do_not_fit_leave_the_known_ones_and_later_take_their_place() -> None:
-    known = KnownSeries(5_000)
+    known = KnownSeries(15_000)
     old, new = ([({**NAME, "n": f"{k}{n}"}, [(1.0, TIME_MS)]) for n in range(50)] for k in "on")
     remotewrite.decode(encoded(old), known)
     held = len(known)

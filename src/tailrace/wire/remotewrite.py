@@ -19,7 +19,7 @@ from typing import Any
 from tailrace.core import limits
 from tailrace.wire import series
 from tailrace.wire.fields import field, fields, malformed
-from tailrace.wire.knownseries import Known, KnownSeries
+from tailrace.wire.knownseries import RUN, Known, KnownSeries, Run
 from tailrace.wire.messages import classes
 from tailrace.wire.remoteparts import (
     SAMPLE_BYTES,
@@ -74,20 +74,35 @@ class _Reader:
         starts, end = data.startswith, len(data)
         position = 0
         last = Known(b"", 0, b"", b"")
+        walked: list[Known] = []
         while position < end:
+            if len(heads) > WINDOW - RUN:
+                lines.settle()
             entry = last.next
             if entry is None or not starts(entry.bytes_, position):
                 position, entry = self._other(data, position, end)
                 if entry is None:
+                    walked.clear()
                     continue
                 last.next = entry
+            if run := entry.run:
+                walked.clear()
+                if found := run.tails(data, position):
+                    heads += run.heads
+                    tails += found
+                    position += run.size
+                    last = run.last
+                    continue
+                entry.run = None
             start = position + entry.size
             position = start + entry.tail
             heads.append(entry.head)
             tails.append(entry.pad + data[start:position])
             last = entry
-            if len(heads) >= WINDOW and position <= end:
-                lines.settle()
+            walked.append(entry)
+            if len(walked) == RUN:
+                walked[0].run = Run(walked)
+                walked.clear()
         if position > end:
             raise malformed()
         return self._parts.written()
@@ -141,6 +156,8 @@ class _Reader:
             labels.append(parsed(_messages["Label"], data[inner:end]))
             place = end
         head = _head(labels)
+        if place == stop:
+            self._parts.odd()
         if self._known is not None and usual(data, place, stop):
             self._parts.usual_samples(head, data, place, stop)
             return

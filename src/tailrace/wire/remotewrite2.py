@@ -33,6 +33,9 @@ _KINDS = {_COUNTER: "counter", _GAUGE: "gauge"}
 # Name and value of each label, the metric's name included.
 _MOST_REFS = 2 * (limits.LABELS_PER_SERIES + 1)
 
+# More series, each with a sample, pass DECODED_BYTES; so nothing is lost by not reading them.
+_MOST_FIELDS = limits.DECODED_BYTES // 64
+
 _messages = classes(
     "remote_write_2",
     {
@@ -60,7 +63,9 @@ def decode(data: bytes) -> Written:
 def _symbols(data: bytes) -> list[str | None]:
     """Texts by reference, None where one is not valid UTF-8."""
     found: list[str | None] = []
-    for tag, inner, stop in fields(data, 0, len(data)):
+    for place, (tag, inner, stop) in enumerate(fields(data, 0, len(data))):
+        if place == _MOST_FIELDS:
+            raise TooLarge(f"body holds more than {_MOST_FIELDS} series; send fewer", "density")
         if tag == _SYMBOL:
             if len(found) == limits.SYMBOLS_PER_BODY:
                 raise TooLarge(
@@ -91,14 +96,18 @@ class _Series:
         data = self._data
         head = self._head()
         exemplars: list[bytes] = []
+        empty = True
         for tag, inner, stop in fields(data, *self._span):
             if tag == _SAMPLE:
+                empty = False
                 parts.sample(head, data[inner:stop])
             elif tag == _EXEMPLAR:
                 exemplars.append(data[inner:stop])
                 parts.odd()
             elif tag == _HISTOGRAM:
                 parts.refuse("histogram")
+        if empty:
+            parts.odd()
         for exemplar in exemplars:
             self._exemplar(parts, head, exemplar)
 
