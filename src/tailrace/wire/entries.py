@@ -24,15 +24,13 @@ _SERVICE = ("service_name", "service", "app", "job")
 _SEVERITY = ("level", "detected_level", "severity")
 # Records are made for so many bytes of entries at a time, each with what it costs as objects.
 _WINDOW_BYTES = 4 * limits.MIB
-ENTRY_BYTES = limits.KIB
+_ENTRY_BYTES = limits.KIB
 # Lines below it surely fit, whatever their characters are.
 _SHORT = limits.LINE_BYTES // 4
 _LEVELS = frozenset(_SEVERITY)
 _SPECIAL = frozenset(("trace_id", "span_id", *_SEVERITY))
 _RECORD_BYTES = 3 * limits.LINE_BYTES
-_BODY = b',"body":'
-# A time and what stands around it and the body.
-_BETWEEN_BYTES = 32
+_BODY, _ATTRIBUTES = b',"body":', b',"attributes":'
 
 _encoder = msgspec.json.Encoder()
 
@@ -40,7 +38,7 @@ _encoder = msgspec.json.Encoder()
 class Stream:
     """What the records of one stream start and end with. Raises TooLarge ("resource")."""
 
-    __slots__ = ("bare", "end", "start")
+    __slots__ = ("bare", "cost", "end", "start")
 
     def __init__(self, labels: Mapping[str, str]) -> None:
         service = {"service": _first(_SERVICE, labels)}
@@ -48,19 +46,21 @@ class Stream:
         self.bare = _start(service)
         self.start = _start({"severity": _first(_SEVERITY, labels), **service})
         self.end = b',"resource":%b}\n' % bytes(encode_resource(labels))
+        self.cost = _ENTRY_BYTES + len(self.start) + len(self.end)
 
     def around(self, metadata: Mapping[str, str]) -> tuple[bytes, bytes]:
         """Start and end of a record that has metadata of its own."""
         if _SPECIAL.isdisjoint(metadata):
-            return self.start, b',"attributes":%b%b' % (_encoder.encode(metadata), self.end)
+            return self.start, _ATTRIBUTES + _encoder.encode(metadata) + self.end
         severity = "" if _LEVELS.isdisjoint(metadata) else _first(_SEVERITY, metadata)
-        found: dict[str, object] = {"severity": severity} if severity else {}
+        found: dict[str, object] = {"attributes": metadata}
+        if severity:
+            found["severity"] = severity
         if trace_id := metadata.get("trace_id"):
             found["trace_id"] = trace_id
         if span_id := metadata.get("span_id"):
             found["span_id"] = span_id
-        found["attributes"] = metadata
-        end = b",%b%b" % (_encoder.encode(found)[1:-1], self.end)
+        end = b"," + _encoder.encode(found)[1:-1] + self.end
         return (self.bare if severity else self.start), end
 
 
@@ -68,7 +68,8 @@ class Entries:
     """Collects entries within the limits; `content` ends it.
 
     `times`, `lines`, `starts` and `ends` go together, place by place. Whoever adds to them takes
-    the size of an entry and ENTRY_BYTES from `room`, and calls `settle` when there is none.
+    the size of an entry and the `cost` of its stream from `room`, and calls `settle` when there is
+    none: then the records that wait are a few times as large as their entries at most.
     A time of 0 is none. Lines beyond LINE_BYTES are cut with a mark, NUL in them becomes U+FFFD.
     """
 
@@ -85,20 +86,20 @@ class Entries:
 
     def add(self, stream: Stream, time_ns: int, line: str, metadata: Mapping[str, str]) -> None:
         """One entry; a time outside (0, 2**63) is none. Raises what `around` and `settle` raise."""
-        start, end = self.around(stream, metadata) if metadata else (stream.start, stream.end)
-        self.times.append(time_ns if 0 < time_ns < 2**63 else 0)
         self.lines.append(line)
+        self.times.append(time_ns if 0 < time_ns < 2**63 else 0)
+        start, end = self.around(stream, metadata) if metadata else (stream.start, stream.end)
         self.starts.append(start)
         self.ends.append(end)
-        self.room -= len(line) + ENTRY_BYTES
+        self.room -= len(line) + stream.cost
         if self.room < 0:
             self.settle()
 
     def around(self, stream: Stream, metadata: Mapping[str, str]) -> tuple[bytes, bytes]:
-        """Start and end of the next record. Raises TooLarge ("attributes")."""
+        """Start and end of the record of the newest line. Raises TooLarge ("attributes")."""
         if len(metadata) > limits.ATTRIBUTES_PER_RECORD:
             raise TooLarge(
-                f"record {self._rows + len(self.lines) + 1}: has {len(metadata)} attributes, "
+                f"record {self._rows + len(self.lines)}: has {len(metadata)} attributes, "
                 f"more than {limits.ATTRIBUTES_PER_RECORD}; put data into values, not into keys",
                 "attributes",
             )
@@ -109,10 +110,19 @@ class Entries:
         if not self.lines:
             return
         texts = self._texts()
-        self._check(texts)
         times = _encoder.encode(self.times)[1:-1].split(b",")
         parts = zip(self.starts, times, repeat(_BODY), texts, self.ends, strict=False)
-        self._parts.append(b"".join(chain.from_iterable(parts)))
+        records = b"".join(chain.from_iterable(parts))
+        if len(records) > _RECORD_BYTES:
+            self._check(texts)
+        self._bytes += len(records)
+        if self._bytes > limits.DECODED_BYTES:
+            raise TooLarge(
+                f"body decodes to more than {limits.DECODED_BYTES} bytes, labels repeated for each "
+                "row; send smaller batches",
+                "expanded",
+            )
+        self._parts.append(records)
         self._rows += len(texts)
         for waiting in (self.times, self.lines, self.starts, self.ends):
             waiting.clear()
@@ -149,23 +159,17 @@ class Entries:
         return cut_line(data).decode()
 
     def _check(self, texts: list[bytes]) -> None:
+        """Raises TooLarge ("line_length") for a record that is too long."""
         longest = sum(max(map(len, parts)) for parts in (self.starts, texts, self.ends))
-        if longest > _RECORD_BYTES:
-            for place, parts in enumerate(zip(self.starts, texts, self.ends, strict=True)):
-                if sum(map(len, parts)) > _RECORD_BYTES:
-                    raise TooLarge(
-                        f"record {self._rows + place + 1}: longer than {_RECORD_BYTES} bytes with "
-                        "its attributes; shorten them",
-                        "line_length",
-                    )
-        self._bytes += sum(map(len, chain(self.starts, texts, self.ends)))
-        self._bytes += _BETWEEN_BYTES * len(texts)
-        if self._bytes > limits.DECODED_BYTES:
-            raise TooLarge(
-                f"body decodes to more than {limits.DECODED_BYTES} bytes, labels repeated for each "
-                "row; send smaller batches",
-                "expanded",
-            )
+        if longest <= _RECORD_BYTES:
+            return
+        for place, parts in enumerate(zip(self.starts, texts, self.ends, strict=True)):
+            if sum(map(len, parts)) > _RECORD_BYTES:
+                raise TooLarge(
+                    f"record {self._rows + place + 1}: longer than {_RECORD_BYTES} bytes with "
+                    "its attributes; shorten them",
+                    "line_length",
+                )
 
 
 def _start(fields: Mapping[str, str]) -> bytes:

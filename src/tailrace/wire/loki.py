@@ -21,7 +21,7 @@ from tailrace.core.errors import InputError
 from tailrace.wire import labels as label_strings
 from tailrace.wire.content import Content
 from tailrace.wire.density import check_density
-from tailrace.wire.entries import ENTRY_BYTES, Entries, Stream
+from tailrace.wire.entries import Entries, Stream
 from tailrace.wire.messages import classes
 from tailrace.wire.text import repair_text
 
@@ -180,11 +180,11 @@ class _Usual:
         return size | byte << shift, position + 1
 
     def _read_entries(self, position: int, stop: int, stream: Stream) -> None:
-        """Called for every stream, and turns for every entry: what is written out here twice is
-        half of what it costs."""
+        """It turns for every entry: what is written out twice here is half of what it costs."""
         data, entries = self._data, self._entries
         times, lines, starts, ends = entries.times, entries.lines, entries.starts, entries.ends
-        stamps, number, room = self._stamps, int.from_bytes, entries.room
+        stamps, number = self._stamps, int.from_bytes
+        room, cost = entries.room, stream.cost
         while position < stop:
             if data[position] != _ENTRY:
                 raise _Unusual
@@ -234,7 +234,7 @@ class _Usual:
                 starts.append(before)
                 ends.append(after)
                 position = end
-            room -= size + ENTRY_BYTES
+            room -= cost + end - start
             if room < 0:
                 entries.settle()
                 room = entries.room
