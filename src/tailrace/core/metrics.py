@@ -34,6 +34,8 @@ Name = Literal[
     "tailrace_ingest_rejected_total",
     "tailrace_ingest_refused_total",
     "tailrace_ingest_repaired_total",
+    "tailrace_ingest_dropped_total",
+    "tailrace_ingest_connections",
     "tailrace_queue_bytes",
     "tailrace_queue_frames_total",
     "tailrace_queue_syncs_total",
