@@ -39,6 +39,8 @@ Name = Literal[
     "tailrace_overload_level",
     "tailrace_connections",
     "tailrace_connections_closed_total",
+    "tailrace_ingest_dropped_total",
+    "tailrace_ingest_connections",
     "tailrace_queue_bytes",
     "tailrace_queue_frames_total",
     "tailrace_queue_syncs_total",
