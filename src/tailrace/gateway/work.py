@@ -55,6 +55,9 @@ class Work:
                 # The turn lasts as long as the thread is at it.
                 await asyncio.wait([running])
                 raise
+            finally:
+                # A failure would hold this frame, which holds the failure, and with it the body.
+                del running
 
     async def _on_the_loop(self, tenant: str, task: Callable[[], _T]) -> _T:
         await self._loop_turns.take(1, tenant)
