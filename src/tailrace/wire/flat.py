@@ -15,7 +15,8 @@ import msgspec
 
 from tailrace.core import limits
 
-_PLAIN = frozenset({str, int, bool})
+# Types whose values stay as they are.
+PLAIN = frozenset({str, int, bool})
 _encoder = msgspec.json.Encoder()
 
 
@@ -26,18 +27,21 @@ def flat(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             found[name] = value
         elif type(value) is dict and value:
             _put(found, name, value, limits.NESTED_DEPTH)
         else:
-            found[name] = _single(value)
+            found[name] = single(value)
     return found
 
 
-def is_flat(record: dict[str, Any]) -> bool:
-    """Whether `flat` would give back the same."""
-    return _PLAIN.issuperset(map(type, record.values()))
+def add(found: dict[str, Any], name: str, value: Any, depth: int = 0) -> None:
+    """Put one value among attributes; `depth` is how many objects it is in already."""
+    if type(value) is dict and value and depth < limits.NESTED_DEPTH:
+        _put(found, name, value, limits.NESTED_DEPTH - depth)
+    else:
+        found[name] = single(value)
 
 
 def texts(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
@@ -57,15 +61,16 @@ def text(value: Any) -> str:
 def _put(found: dict[str, Any], prefix: str, value: dict[str, Any], depth: int) -> None:
     for key, inner in value.items():
         name = f"{prefix}.{key}"
-        if type(inner) in _PLAIN:
+        if type(inner) in PLAIN:
             found[name] = inner
         elif type(inner) is dict and inner and depth > 1:
             _put(found, name, inner, depth - 1)
         else:
-            found[name] = _single(inner)
+            found[name] = single(inner)
 
 
-def _single(value: Any) -> Any:
+def single(value: Any) -> Any:
+    """A value that is not taken apart."""
     odd = isinstance(value, (dict, list)) or value is None or _is_odd(value)
     return text(value) if odd else value
 
