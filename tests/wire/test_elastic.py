@@ -48,7 +48,7 @@ ROW = {
     "trace_id": "ab" * 16,
     "span_id": "cd" * 8,
     "attributes": {
-        "elastic.index": "logs-shop-default", "http.status": 200, "user.roles": '["a"]',
+        "elasticsearch.index": "logs-shop-default", "http.status": 200, "user.roles": '["a"]',
     },
     "resource": {"service.name": "shop", "host.name": "h1"},
 }  # fmt: skip
@@ -95,8 +95,11 @@ def test_actions_are_answered_in_order_and_one_failure_leaves_the_rest() -> None
         "document_parsing_exception", "document_parsing_exception", "invalid_index_name_exception",
     ]  # fmt: skip
     assert [row["body"] for row in rows(found)] == ["one", "two"]
-    assert rows(found)[0]["attributes"] == {"elastic.index": "a", "elastic.id": "1"}
-    assert rows(found)[1]["attributes"] == {"elastic.index": "logs-x-y"}
+    assert rows(found)[0]["attributes"] == {
+        "elasticsearch.index": "a",
+        "elasticsearch.document_id": "1",
+    }
+    assert rows(found)[1]["attributes"] == {"elasticsearch.index": "logs-x-y"}
 
 
 @pytest.mark.parametrize(

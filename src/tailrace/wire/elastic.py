@@ -23,7 +23,7 @@ from tailrace.wire.rows import Rows
 from tailrace.wire.text import repair_text
 
 # What the documents of an action become.
-INDEX, ID = "elastic.index", "elastic.id"
+INDEX, ID = "elasticsearch.index", "elasticsearch.document_id"
 _ARGUMENT = "illegal_argument_exception"
 _CREATED, _REFUSED = 201, 400
 _FORBIDDEN = frozenset('\\/*?"<>| ,#:')
