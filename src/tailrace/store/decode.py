@@ -237,20 +237,25 @@ def _foreign_parts(hints: Hints) -> dict[str, str]:
 
 
 def _foreign_time(raw: str, hints: Hints) -> str:
-    """The time of a record; NULL when it has none that can be read."""
-    factors = {"s": "1e9", "ms": "1e6", "us": "1e3", "ns": "1"}
-    number = f"toFloat64OrZero({raw})"
-    if hints.time_unit == "ns":
-        # A float holds 53 bits; nanoseconds need 61.
-        nanos = f"ifNull(toInt64OrNull({raw}), 0)"
-    elif hints.time_unit in factors:
-        nanos = f"toInt64({number} * {factors[hints.time_unit]})"
-    else:
-        nanos = (
-            f"multiIf({number} < 1e11, toInt64({number} * 1e9), {number} < 1e14, "
-            f"toInt64({number} * 1e6), {number} < 1e17, toInt64({number} * 1e3), "
-            f"ifNull(toInt64OrNull({raw}), 0))"
-        )
+    """The time of a record; NULL when it has none that can be read.
+
+    A float holds 53 bits and nanoseconds need 61: integers are read as such, and of a fraction the
+    microseconds.
+    """
+    micros = {"s": "1000000", "ms": "1000", "us": "1"}
+    number, whole = f"toFloat64OrZero({raw})", f"toInt64OrNull({raw})"
+    factor = micros.get(
+        hints.time_unit, f"multiIf({number} < 1e11, 1000000, {number} < 1e14, 1000, 1)"
+    )
+    scaled = (
+        f"if({number} * {factor} < 9e15, "
+        f"ifNull({whole} * {factor}, toInt64(round({number} * {factor}))) * 1000, 0)"
+    )
+    nanos = f"ifNull({whole}, 0)"
+    if hints.time_unit in micros:
+        nanos = scaled
+    elif hints.time_unit != "ns":
+        nanos = f"if({number} < 1e17, {scaled}, {nanos})"
     sane = f"({nanos}) > 0 AND ({nanos}) < 9000000000000000000"
     return f"if({sane}, fromUnixTimestamp64Nano({nanos}, 'UTC'), {_parsed(raw)})"
 

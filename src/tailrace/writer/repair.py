@@ -21,7 +21,8 @@ _Values = dict[str, msgspec.Raw]
 _object = msgspec.json.Decoder(_Values)
 _UINT64 = 1 << 64
 _TEXTS = ("severity", "body", "service", "trace_id", "span_id")
-_UNIT_NS = {"s": 1e9, "ms": 1e6, "us": 1e3}
+_MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_LATEST_MICROS = 9e15
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -126,10 +127,15 @@ def _time_ns(text: str, unit: str) -> int:
     """Nanoseconds, or 0 for a time that is none; units as in `Hints`, `auto` by size."""
     try:
         number = float(text)
-        if unit not in (*_UNIT_NS, "ns"):
+        if unit not in (*_MICROS, "ns"):
             sizes = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))
             unit = next((name for size, name in sizes if number < size), "ns")
-        return int(number * _UNIT_NS[unit]) if unit in _UNIT_NS else int(text)
+        if unit not in _MICROS:
+            return int(text)
+        if number * _MICROS[unit] >= _LATEST_MICROS:
+            return 0
+        whole = text.removeprefix("-").isdecimal()
+        return (int(text) * _MICROS[unit] if whole else round(number * _MICROS[unit])) * 1000
     except (ValueError, OverflowError):
         pass
     try:
