@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from doors import MemorySink, run
 from serving import served
 
-from doors import MemorySink, run
 from tailrace.core.errors import Busy
 from tailrace.core.frame import Codec, Signal
 from tailrace.core.metrics import Metrics
@@ -110,6 +110,29 @@ def test_a_server_that_cannot_take_it_says_when() -> None:
         assert odd.status_code == 415
 
     run(use, body_compressed_bytes=1_000)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "code"),
+    [
+        ("", 401, 2),
+        ("Digest x", 401, 3),
+        ("Splunk wrong", 403, 4),
+        ("Basic eDp3cm9uZw==", 403, 4),
+        ("Splunk right", 200, 0),
+        ("Basic eDpyaWdodA==", 200, 0),
+    ],
+)
+def test_who_has_no_token_is_told_in_splunks_words(
+    authorization: str, status: int, code: int
+) -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        headers = {"Authorization": authorization} if authorization else {}
+        answer = await client.post("/services/collector/event", content=EVENT, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert (await client.get("/services/collector/health")).status_code == 200
+
+    run(use, token="right")
 
 
 def test_acknowledgements_are_of_what_is_durable() -> None:

@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from tailrace.gateway.answers import answered
 from tailrace.gateway.door import Door
 from tailrace.gateway.elastic import BULK, error_form, said
 from tailrace.gateway.way import Way
@@ -133,8 +132,11 @@ class _Special(Way, frozen=True):
     route: type[Route] = Route
 
     def routes(self, door: Door) -> list[Route]:
-        answer = answered(door, lambda request: self.take(door, request), self.form, self.kind)
-        return [self.route(path, answer, methods=list(self.methods)) for path in self.paths]
+        methods = list(self.methods)
+        return [
+            self.route(usual.path, usual.endpoint, methods=methods)
+            for usual in super().routes(door)
+        ]
 
 
 _KIND = "elastic_setup"
@@ -153,12 +155,12 @@ _NODES = ("/_nodes", "/_nodes/{what}", "/_nodes/{which}/{what}")
 
 WAYS = (
     BULK,
-    _Special(_KIND, ("/",), _constant(_ROOT), error_form, _READ, _Root),
+    _Special(_KIND, ("/",), _constant(_ROOT), error_form, _READ, route=_Root),
     Way(_KIND, ("/_license",), _constant({"license": _LICENSE}), error_form, _READ),
     Way(_KIND, ("/_xpack",), _constant(_XPACK), error_form, _READ),
     Way(_KIND, ("/_cluster/health",), _constant(_HEALTH), error_form, _READ),
     Way(_KIND, ("/_cluster/settings",), setup, error_form, (*_READ, "PUT")),
     Way(_KIND, _NODES, nodes, error_form, _READ),
     Way(_KIND, _KEPT, setup, error_form, (*_READ, "PUT", "POST")),
-    _Special(_KIND, ("/{index}",), setup, error_form, ("HEAD", "PUT"), _Index),
+    _Special(_KIND, ("/{index}",), setup, error_form, ("HEAD", "PUT"), route=_Index),
 )

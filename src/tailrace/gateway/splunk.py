@@ -16,7 +16,7 @@ from tailrace.gateway.way import Take, Way
 from tailrace.wire import splunk
 from tailrace.wire.splunk import ORIGIN, TEXTS, Refused
 
-_BASE = "/services/collector"
+BASE = "/services/collector"
 
 
 class Acknowledgements:
@@ -109,11 +109,23 @@ async def health(door: Door, request: Request) -> Response:
 def error_form(request: Request, status: int, message: str, reason: str) -> Response:
     """Splunk's text and code; `detail` is for people."""
     refused: Refused | None = getattr(request.state, "refused", None)
+    if status in (401, 403):
+        return _stranger(request, status, message)
     if refused is None:
         code = splunk.BUSY if status in (429, 503) else splunk.BAD_DATA
         return _said(code, status, detail=message)
     number = {} if refused.event is None else {"invalid-event-number": refused.event}
     return _said(refused.code, status, **number, detail=message)
+
+
+def _stranger(request: Request, status: int, message: str) -> Response:
+    """No token, one in a form that is not understood, or one that is not known or not for this."""
+    scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
+    if status == 401 and not scheme:
+        return _said(splunk.NO_TOKEN, 401, detail=message)
+    if scheme in ("splunk", "basic", "bearer"):
+        return _said(splunk.BAD_TOKEN, 403, detail=message)
+    return _said(splunk.BAD_AUTHORIZATION, 401, detail=message)
 
 
 def _said(code: int, status: int = 200, **more: Any) -> Response:
@@ -144,13 +156,13 @@ def _origin(request: Request) -> dict[str, str]:
 
 
 def _paths(name: str) -> tuple[str, ...]:
-    return (f"{_BASE}/{name}", f"{_BASE}/{name}/1.0")
+    return (f"{BASE}/{name}", f"{BASE}/{name}/1.0")
 
 
 _SENT = ("POST", "OPTIONS")
 WAYS = (
-    Way("splunk", (_BASE, *_paths("event")), post_events, error_form, _SENT),
+    Way("splunk", (BASE, *_paths("event")), post_events, error_form, _SENT),
     Way("splunk", _paths("raw"), post_raw, error_form, _SENT),
-    Way("splunk_ack", (f"{_BASE}/ack",), post_acks, error_form),
+    Way("splunk_ack", (f"{BASE}/ack",), post_acks, error_form),
     Way("splunk_health", _paths("health"), health, error_form, ("GET",)),
 )
