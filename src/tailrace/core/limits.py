@@ -118,6 +118,16 @@ RELAY_BODY_BYTES = 6 * MIB
 RELAY_JSON_BYTES = MIB
 # Connections of one listener; each may hold a line.
 LISTENER_CONNECTIONS = 64
+# Of one listener of the gateway, which has memory for more; each may hold an unfinished message.
+SOCKET_CONNECTIONS = 1_000
+# Unfinished messages of all connections of one listener; beyond it the longest is ended.
+UNFINISHED_BYTES = 32 * MIB
+# Messages of senders that nobody answers, held for the sink; then nothing more is read.
+MESSAGES_WAITING_BYTES = 32 * MIB
+# Large messages of Fluent Forward that are being read, over all connections: more wait their turn.
+FORWARD_HELD_BYTES = 64 * MIB
+# Datagrams that wait in the kernel meanwhile: at 100,000 a second a third of a second.
+DATAGRAMS_WAITING_BYTES = 32 * MIB
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
 # Folders whose changes wake the agent; what happens in others is seen a moment later.
@@ -195,5 +205,7 @@ assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
 assert APP_RESOURCE_BYTES < LINE_BYTES
 assert MACHINE_ATTRIBUTES < RESOURCE_ATTRIBUTES
 assert ANNOUNCED_LOSSES < LOSS_RECORDS
+assert BODY_COMPRESSED_BYTES <= FORWARD_HELD_BYTES
+assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
 assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
