@@ -71,13 +71,15 @@ class Front:
         except BaseException:
             await self._control.close()
             raise
-        await self._limiting.open()
         self._watching.append(asyncio.create_task(self._access.run()))
         if self._tls:
             self._watching.append(asyncio.create_task(self._tls.run()))
 
     async def serve(self, application: Starlette, listener: socket.socket) -> Own:
-        """Let everyone in who may; gives where the agent in this process is taken in."""
+        """Let everyone in who may, once the sink is open; gives where the agent in this process is
+        taken in."""
+        await self._limiting.open()
+        await self._doors.open()
         connections = self._limiting.connections
         entered = Authenticate(application, self.entrance)
         context = self._tls.context if self._tls else None
@@ -89,7 +91,6 @@ class Front:
             entered = Authenticate(application, self._access.own_entrance)
             self._served.append(await serve(entered, own, connections))
             url = f"http://{configuration.listening(*own.getsockname())}"
-        await self._doors.open()
         return Own(url, self._access.own)
 
     @property

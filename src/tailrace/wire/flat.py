@@ -2,7 +2,8 @@
 
 An object becomes its parts, named with a dot between: {"a": {"b": 1}} is "a.b". An array stays one
 value, its JSON text; so does an empty object, one inside NESTED_DEPTH others, and one whose parts
-would have names beyond LABEL_VALUE_BYTES. Nothing is an empty text, and a number that JSON cannot say is its name ("nan", "inf").
+would have names beyond LABEL_VALUE_BYTES. Nothing is an empty text, and a number that JSON cannot
+say is its name ("nan", "inf").
 """
 
 from __future__ import annotations
