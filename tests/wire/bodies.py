@@ -1,0 +1,170 @@
+"""Valid bodies of every protocol: small, with every kind of field that its decoder looks at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import cramjam
+import msgspec
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from tailrace.core.frame import Codec, Frame, Header, Signal
+from tailrace.core.payload import compress, describe
+from tailrace.core.sample import Exemplar, Sample
+from tailrace.wire import frames, loki, samples
+
+NOW = 1_790_000_000_000_000_001
+TRACE, SPAN = "ab" * 16, "cd" * 8
+
+LINES = (
+    f"2026-09-21T14:13:20Z ERROR trace_id={TRACE} refused\n\n plain £\n".encode(),
+    b"no newline at its end",
+)
+RECORDS = (
+    json.dumps(
+        {
+            "time": NOW, "severity": "INFO", "body": "paid", "service": "shop",
+            "trace_id": TRACE, "span_id": SPAN,
+            "attributes": {"user": "u1", "n": 1.5, "ok": True, "none": None, "list": [1, {}]},
+            "resource": {"host.name": "h1"},
+        }
+    ).encode() + b'\n{"body":"second"}\n',
+    b'{"ts":"2026-09-21T14:13:20Z","msg":"foreign","deep":{"a":[1,{"b":null}]}}\n{"ts":5}',
+    b'[{"body":"of an array","time":1},\n {"body":"two"}]',
+)  # fmt: skip
+SYSLOG = (
+    b"<165>1 2026-10-11T22:14:15.003Z mymachine evntslog 7 ID47 "
+    b'[exampleSDID@32473 iut="3" eventSource="App\\"]"] \xef\xbb\xbfan event\n'
+    b"<34>Oct 11 22:14:15 mymachine su[12]: 'su root' failed\nno priority\n",
+)
+JOURNAL = (
+    b'{"__CURSOR":"c1","__REALTIME_TIMESTAMP":"1790000000000001","MESSAGE":"hi","PRIORITY":"3"}\n'
+    b'{"__CURSOR":"c2","__REALTIME_TIMESTAMP":"1790000000000002","MESSAGE":[104,255],'
+    b'"_PID":"12","UNIT":["a",[98,99]],"EMPTY":null}\n',
+)
+MYSQL = (
+    b"# Time: 2026-11-24T18:31:54.123456Z\n"
+    b"# User@Host: app[app] @ web1.example.com [192.0.2.7]  Id:     8\n"
+    b"# Query_time: 1.500000  Lock_time: 0.000002 Rows_sent: 2  Rows_examined: 1000\n"
+    b"use `shop``s`;\nSET timestamp=1795545112;\n"
+    b"SELECT *\n  FROM orders WHERE note = \"a;\" AND id IN (1, 2);\n"
+    b"# administrator command: Quit;\n2026-11-24T18:31:56.000000Z 0 [Warning] [Server] a word\n",
+)  # fmt: skip
+POSTGRESQL = (
+    b"2026-11-24 18:31:53.072 UTC [42] app@shop LOG:  duration: 1.234 ms  statement: select *\n"
+    b"\t  from orders where id in (1, 2)\n"
+    b"2026-11-24 18:31:54.072 UTC [42] app@shop ERROR:  relation \"missing\" does not exist\n"
+    b"2026-11-24 18:31:54.072 UTC [42] app@shop STATEMENT:  select 'x' from missing\n",
+)  # fmt: skip
+EXPOSITION = (
+    b"# HELP http_requests What was asked\n# TYPE http_requests counter\n"
+    b'http_requests_total{code="200",path="a\\"b"} 1027 1790000000000\n'
+    b"# TYPE size histogram\n"
+    b'size_bucket{le="+Inf"} 3\nsize_sum NaN\nsize_count 3\nup 1\n',
+)
+OPENMETRICS = (
+    b'# TYPE a counter\n# UNIT a seconds\na_total{x="y"} 5 1790000000.5 # {trace_id="ab"} 0.5\n'
+    b"# TYPE b gauge\nb -1e3\n# EOF\n",
+)
+LABELS = (b'{app="shop", level="warn", odd="a\\"b\\\\c\\nd"}',)
+
+
+def _loki_json() -> bytes:
+    values: list[list[Any]] = [
+        [str(NOW), "one", {"trace_id": TRACE, "user": "u"}],
+        [str(NOW), "two"],
+    ]
+    return json.dumps({"streams": [{"stream": {"app": "shop"}, "values": values}]}).encode()
+
+
+def _loki_protobuf() -> bytes:
+    push = loki._PushRequest()
+    stream = push.streams.add(labels=b'{app="shop", level="warn"}')
+    for line in (b"one", b"t\xffo"):
+        entry = stream.entries.add(line=line)
+        entry.timestamp.seconds, entry.timestamp.nanos = divmod(NOW, 10**9)
+    stream.entries[0].structured_metadata.add(name=b"trace_id", value=TRACE.encode())
+    return bytes(push.SerializeToString())
+
+
+def snappy(data: bytes) -> bytes:
+    """A raw block."""
+    return bytes(cramjam.snappy.compress_raw(data))
+
+
+LOKI_JSON = (_loki_json(),)
+# Before its compression.
+LOKI_PROTOBUF = (_loki_protobuf(),)
+
+_NESTED = {"kvlistValue": {"values": [
+    {"key": "ids", "value": {"arrayValue": {"values": [{"intValue": "7"}, {}]}}}]}}  # fmt: skip
+_OTLP: dict[str, Any] = {"resourceLogs": [{
+    "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+    "scopeLogs": [{"scope": {"name": "lib"}, "logRecords": [
+        {"timeUnixNano": str(NOW), "severityNumber": 17, "severityText": "Error",
+         "traceId": TRACE.upper(), "spanId": SPAN, "eventName": "e", "body": _NESTED,
+         "attributes": [{"key": "user", "value": _NESTED},
+                        {"key": "ok", "value": {"boolValue": True}},
+                        {"key": "share", "value": {"doubleValue": "NaN"}},
+                        {"key": "raw", "value": {"bytesValue": "AAE="}}]},
+        {"observedTimeUnixNano": NOW, "body": {"stringValue": "plain"}},
+    ]}],
+}]}  # fmt: skip
+
+
+def _otlp_protobuf() -> bytes:
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope = group.scope_logs.add()
+    scope.scope.name = "lib"
+    record = scope.log_records.add(time_unix_nano=NOW, severity_number=17, event_name="e")
+    record.trace_id, record.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    record.body.kvlist_value.values.add(key="a").value.int_value = -5
+    user = record.attributes.add(key="user").value.kvlist_value.values.add(key="ids")
+    user.value.array_value.values.add().double_value = float("nan")
+    record.attributes.add(key="raw").value.bytes_value = b"\x00\xff"
+    return bytes(request.SerializeToString())
+
+
+OTLP_JSON = (json.dumps(_OTLP).encode(),)
+OTLP_PROTOBUF = (_otlp_protobuf(),)
+SAMPLES = (
+    samples.encode(
+        [
+            Sample(NOW, "system.cpu.time", 12.5, "counter", "s", {"cpu": "0"}),
+            Sample(NOW, "size_bucket", float("inf"), attributes={"le": "+Inf"},
+                   exemplars=[Exemplar(NOW, 0.5, TRACE, SPAN, {"user": "u"})]),
+        ]
+    ),
+)  # fmt: skip
+
+
+def frame(data: bytes, signal: Signal, codec: Codec, rows: int | None = None) -> bytes:
+    """A body of one frame whose header is right for `data`, whatever `data` is."""
+    facts = describe(data, rows)
+    header = Header(
+        tenant="default", source="agent-1", epoch=1, seq=2, rows=facts.rows, bytes=facts.bytes,
+        checksum=facts.checksum, received_ns=NOW, signal=signal, codec=codec,
+        resource={"host.name": "h1"},
+    )  # fmt: skip
+    return frames.encode([Frame(header, compress(data))])
+
+
+FRAMES = (
+    frame(LINES[0], Signal.LOGS, Codec.LINES) + frame(RECORDS[0], Signal.LOGS, Codec.RECORDS)[4:],
+    frame(SAMPLES[0], Signal.METRICS, Codec.RECORDS),
+    frame(OTLP_PROTOBUF[0], Signal.LOGS, Codec.OTLP, 1),
+)
+ANNOUNCEMENT = (
+    msgspec.json.encode(
+        {
+            "source": "agent-1", "version": "0.1.0", "host": "web-1", "pid": 7, "started_ns": NOW,
+            "interval_s": 15.0, "inputs": [{"type": "files", "named": "/var/log/*.log"}],
+            "dropped": {"spool_full": 3},
+            "losses": [{"source": "agent-1", "epoch": 1, "first_seq": 2, "last_seq": 3, "rows": 9,
+                        "bytes": 99, "reason": "spool_full", "at_ns": NOW}],
+        }
+    ),
+)  # fmt: skip
