@@ -9,7 +9,7 @@ import cramjam
 import msgspec
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from tailrace.core.frame import Codec, Frame, Header, Signal
+from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints, Signal
 from tailrace.core.payload import compress, describe
 from tailrace.core.sample import Exemplar, Sample
 from tailrace.wire import frames, loki, samples
@@ -141,21 +141,29 @@ SAMPLES = (
 )  # fmt: skip
 
 
-def frame(data: bytes, signal: Signal, codec: Codec, rows: int | None = None) -> bytes:
+def frame(
+    data: bytes,
+    signal: Signal,
+    codec: Codec,
+    rows: int | None = None,
+    hints: Hints = CANONICAL,
+) -> bytes:
     """A body of one frame whose header is right for `data`, whatever `data` is."""
     facts = describe(data, rows)
     header = Header(
         tenant="default", source="agent-1", epoch=1, seq=2, rows=facts.rows, bytes=facts.bytes,
         checksum=facts.checksum, received_ns=NOW, signal=signal, codec=codec,
-        resource={"host.name": "h1"},
+        hints=hints, resource={"host.name": "h1"},
     )  # fmt: skip
     return frames.encode([Frame(header, compress(data))])
 
 
+FOREIGN = Hints("ts", "lvl", "msg", "app", "tid", "sid", "auto", foreign=True)
 FRAMES = (
     frame(LINES[0], Signal.LOGS, Codec.LINES) + frame(RECORDS[0], Signal.LOGS, Codec.RECORDS)[4:],
     frame(SAMPLES[0], Signal.METRICS, Codec.RECORDS),
     frame(OTLP_PROTOBUF[0], Signal.LOGS, Codec.OTLP, 1),
+    frame(b'{"ts":5}\n', Signal.LOGS, Codec.RECORDS, hints=FOREIGN),
 )
 ANNOUNCEMENT = (
     msgspec.json.encode(

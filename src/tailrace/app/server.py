@@ -23,6 +23,7 @@ from tailrace.agent.agent import Agent
 from tailrace.app import config as configuration
 from tailrace.app.agent import agent_settings, archive
 from tailrace.app.config import Config
+from tailrace.app.websocket import WebSocketProtocol
 from tailrace.core import log, process
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
@@ -156,7 +157,7 @@ class Runtime:
             uvicorn.Config(
                 self._application(),
                 http="httptools",
-                ws="websockets-sansio",
+                ws=WebSocketProtocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -1,0 +1,266 @@
+"""docs/openapi.json against the real command: whatever is sent is answered as documented.
+
+schemathesis makes the requests: what the description allows, and what it does not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bodies
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from mutations import mutated
+from running import Server, Start
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from tailrace.core.payload import compress
+
+DESCRIPTION = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    unsupported_method,
+    allow_header_conformance,
+]
+# What is a websocket has no methods.
+WEBSOCKET_CHECKS = [check for check in CHECKS if check is not unsupported_method]
+ANSWER_S = 30.0
+TAIL = "/loki/api/v1/tail"
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
+SNAPPY = tuple(map(bodies.snappy, bodies.LOKI_PROTOBUF))
+
+# path and media type -> bodies that it takes
+BODIES: dict[tuple[str, str], tuple[bytes, ...]] = {
+    ("/ingest/lines", "text/plain"): bodies.LINES,
+    ("/ingest/records", "application/x-ndjson"): bodies.RECORDS,
+    ("/ingest/frames", "application/x-tailrace-frames"): bodies.FRAMES,
+    ("/loki/api/v1/push", JSON): bodies.LOKI_JSON,
+    ("/loki/api/v1/push", PROTOBUF): SNAPPY,
+    ("/v1/logs", JSON): bodies.OTLP_JSON,
+    ("/v1/logs", PROTOBUF): bodies.OTLP_PROTOBUF,
+    ("/otlp/v1/logs", JSON): bodies.OTLP_JSON,
+    ("/otlp/v1/logs", PROTOBUF): bodies.OTLP_PROTOBUF,
+    ("/agents/announce", JSON): bodies.ANNOUNCEMENT,
+}
+ALL_BODIES = tuple(body for several in BODIES.values() for body in several)
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "identity": bytes,
+    "gzip": gzip.compress,
+    "zstd": compress,
+}
+LOGQL = [
+    '{service_name="shop"}', '{service_name=~".+"} |= "a" != "b" |~ "c.*" !~ "d"',
+    'sum by (level) (count_over_time({service_name=~".+"}[5m]))', "vector(1)+vector(1)",
+    'rate({app="shop", host_name!="x"} |= `"` [1m] offset 1h)', '{service_name=~"(a+)+$"}',
+    'max without (host_name) (bytes_rate({level=~"(?i)error"}[90s]))', '{a="\\u0000"}', "{}",
+    'topk(3, rate({a="b"}[1m]))', '{a="b"} | json', '{a=~"["}', "(" * 500, '{a="' + "x" * 9000,
+]  # fmt: skip
+PROMQL = [
+    "system_cpu_time", 'system_cpu_time{cpu="0", host_name=~"h.*"}', "1+1", "1e308 + 1e308",
+    '{"system.cpu.time", "host.name"="h1"}', "sum by (cpu) (rate(system_cpu_time[5m]))",
+    "increase(size_bucket[1h])", 'count(system_cpu_time{le=""})', '{__name__=~".*"}', "{}",
+    "up @ 5", "up[5m:1m]", '{a="b" or c="d"}', '{a=~"["}', '{"\\x00"="\\ud800"}', "(" * 500,
+]  # fmt: skip
+
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+for _media_type in ("application/x-tailrace-frames", PROTOBUF):
+    schemathesis.openapi.media_type(_media_type, st.sampled_from(ALL_BODIES) | st.binary())
+schemathesis.openapi.format("logql", st.sampled_from(LOGQL))
+schemathesis.openapi.format("promql", st.sampled_from(PROMQL))
+
+
+def quick(examples: int) -> settings:
+    """The same requests at every run. Shrinking would take longer than reading a request."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def described_operations() -> dict[str, Any]:
+    """Each operation of the description by method and path."""
+    paths = json.loads(DESCRIPTION.read_text())["paths"]
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+
+
+class Api:
+    """The server, and how often each operation was answered with what."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.schema = schemathesis.openapi.from_path(DESCRIPTION)
+        self.answers: Counter[tuple[str, int]] = Counter()
+        self._session = requests.Session()
+
+    def ask(self, case: schemathesis.Case, **sent: Any) -> int:
+        """The status of an answer, which is as it is documented; `sent` replaces parts of it."""
+        base_url = f"http://127.0.0.1:{self.server.port}"
+        if case.path == TAIL and case.method == "GET":
+            answer = case.call(base_url, headers=UPGRADE, timeout=ANSWER_S)
+        else:
+            answer = case.call(base_url, self._session, timeout=ANSWER_S, **sent)
+        if answer.status_code != 101:
+            case.validate_response(answer, checks=WEBSOCKET_CHECKS if case.path == TAIL else CHECKS)
+        self.answers[case.operation.label, answer.status_code] += 1
+        return int(answer.status_code)
+
+    def post(self, path: str, media_type: str, encoding: str, body: bytes) -> int:
+        headers = {"Content-Encoding": encoding, "Content-Type": media_type}
+        return self.ask(self.schema[path]["POST"].Case(), data=body, headers=headers)
+
+    def close(self) -> None:
+        self._session.close()
+        self.server.kill()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    server = Server(tmp_path_factory.mktemp("api"))
+    server.start()
+    found = Api(server)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize(("path", "media_type"), BODIES)
+@pytest.mark.parametrize("encoding", PACKED)
+def test_a_valid_body_is_taken(api: Api, path: str, media_type: str, encoding: str) -> None:
+    for body in BODIES[path, media_type]:
+        status = api.post(path, media_type, encoding, PACKED[encoding](body))
+        assert status in (200, 204), body
+
+
+def ask_anything(api: Api, label: str, asked: settings) -> None:
+    """What the description allows, and what it does not."""
+    method, path = label.split()
+    operation = api.schema[path][method]
+    cases = operation.get_strategies_from_examples()
+    cases += [operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode]
+
+    @asked
+    @given(st.one_of(cases))
+    def run(case: schemathesis.Case) -> None:
+        api.ask(case)
+
+    run()
+
+
+@pytest.mark.parametrize("label", described_operations())
+def test_any_request_is_answered_as_documented(api: Api, label: str) -> None:
+    ask_anything(api, label, quick(8))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("label", described_operations())
+def test_many_requests_are_answered_as_documented(api: Api, label: str) -> None:
+    ask_anything(api, label, settings(quick(400), derandomize=False))
+
+
+@pytest.mark.soak
+def test_every_bound_of_every_parameter_is_answered_as_documented(api: Api) -> None:
+    """The bounds are tried one by one, some 2,000 requests, by schemathesis' own command."""
+    url = f"http://127.0.0.1:{api.server.port}"
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", str(DESCRIPTION),
+               "--url", url, "--phases", "coverage", "--exclude-path", TAIL, "--no-color",
+               "--checks", ",".join(check.__name__ for check in CHECKS)]  # fmt: skip
+    found = subprocess.run(command, capture_output=True, text=True, cwd=api.server.home)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def break_bodies(api: Api, path: str, media_type: str, asked: settings) -> None:
+    """A broken body, within and around its compression."""
+    sound = mutated(BODIES[path, media_type], ALL_BODIES)
+
+    @asked
+    @given(sound, st.sampled_from([*PACKED, "x-gzip", "br", "gzip, zstd", ""]), st.data())
+    def run(body: bytes, encoding: str, data: st.DataObject) -> None:
+        packed = PACKED[data.draw(st.sampled_from(list(PACKED)))](body)
+        if data.draw(st.booleans()):
+            packed = data.draw(mutated([packed], ALL_BODIES))
+        api.post(
+            path, data.draw(st.sampled_from([media_type, JSON, "text/odd; q=x"])), encoding, packed
+        )
+
+    run()
+
+
+@pytest.mark.parametrize(("path", "media_type"), BODIES)
+def test_a_broken_body_is_answered_as_documented(api: Api, path: str, media_type: str) -> None:
+    break_bodies(api, path, media_type, quick(25))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("path", "media_type"), BODIES)
+def test_many_broken_bodies_are_answered_as_documented(
+    api: Api, path: str, media_type: str
+) -> None:
+    break_bodies(api, path, media_type, settings(quick(3000), derandomize=False))
+
+
+def test_another_method_is_refused_with_those_that_are_not(api: Api) -> None:
+    for path, described in json.loads(DESCRIPTION.read_text())["paths"].items():
+        for method in {"get", "post", "put", "delete", "patch"} - set(described):
+            answer = api.server.request(method.upper(), path)
+            if path != TAIL:
+                assert answer.status == 405, (method, path)
+                allowed = {name.strip().lower() for name in answer.headers["allow"].split(",")}
+                assert allowed - {"head"} == set(described)
+
+
+def test_every_operation_was_answered_with_success(api: Api) -> None:
+    assert set(described_operations()) == {
+        label for label, status in api.answers if status in (101, 200, 204)
+    }
+
+
+def test_the_process_lives_and_its_log_tells_of_no_failure(api: Api) -> None:
+    assert api.server.get("/health").status == 200
+    assert api.server.stop() == 0
+    log = (api.server.home / "server.log").read_text().splitlines()
+    assert [line for line in log if "Traceback" in line] == []
+
+
+def test_without_the_token_nobody_is_answered(start: Start) -> None:
+    server = start(TAILRACE_SERVER__TOKEN="a-token")
+    wrong = ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic eDp5"})
+    for label, operation in described_operations().items():
+        method, path = label.split()
+        for headers in wrong:
+            answer = server.request(method, path, headers=headers)
+            assert (answer.status == 401) != (operation.get("security") == []), label
