@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import agent, backlog, data, doors, ingest, latency, queries
+from bench import agent, backlog, data, entrance, ingest, latency, queries
 from bench.data import Data
 from bench.figures import Figure, table
 from bench.server import Server
@@ -100,7 +100,7 @@ def _measure(
     if part == "agent":
         return agent.measure(scratch, options.agent_mb, options.seconds)
     if part == "doors":
-        return doors.measure(scratch, options.seconds)
+        return entrance.measure(scratch, options.seconds)
     with Server(scratch / "server") as server:
         if part == "latency":
             return latency.measure(server, options.seconds)

@@ -10,7 +10,9 @@ from importlib import import_module
 from tailrace import __version__
 from tailrace.core.errors import ConfigError, TailraceError
 
-COMMANDS = ("up", "agent", "run", "ship", "agents", "query", "tail", "metrics", "config")
+COMMANDS = (
+    "up", "agent", "run", "ship", "agents", "query", "tail", "metrics", "trace", "token", "config",
+)  # fmt: skip
 
 
 def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

@@ -423,3 +423,27 @@ def test_a_file_that_is_compressed_straight_from_its_name_is_not_read_again(benc
     pack_slowly(bench, bench.log)
     bench.write(b"next\n")
     assert settle(bench) == [*lines, b"next"]
+
+
+@pytest.mark.parametrize("pack", [pack_gz, pack_zst])
+def test_a_copy_that_is_read_on_in_while_it_is_compressed_is_not_read_again(
+    bench: Bench, pack: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = b"".join(b"line %d of what was read\n" % number for number in range(30))
+    bench.write(read)
+    bench.step()
+    bench.write(b"not read before the rotation\n")
+    copy = copytruncate(bench.log)
+    bench.write(b"another text, and as long as what was there before it\n" * 20)
+    look = bench.reader._tail.look
+
+    def looked(now_s: float) -> bool:
+        monkeypatch.undo()
+        found = look(now_s)  # the copy is found, and read on in where its original was left
+        pack(copy)
+        return found
+
+    monkeypatch.setattr(bench.reader._tail, "look", looked)
+    lines = settle(bench)
+    assert lines.count(b"not read before the rotation") == 1
+    assert len(lines) == 30 + 1 + 20

@@ -33,7 +33,7 @@ def row(source: str, state: str, **fields: Any) -> dict[str, Any]:
 
 def asked(monkeypatch: pytest.MonkeyPatch, listed: list[dict[str, Any]], *arguments: str) -> int:
     body = msgspec.json.encode({"agents": listed, "counts": {"silent": 1}, "truncated": False})
-    monkeypatch.setattr(agents, "_ask", lambda url, state, token: body)
+    monkeypatch.setattr(agents, "_ask", lambda server, state: body)
     return main(["agents", *arguments])
 
 
@@ -87,6 +87,6 @@ def test_what_is_wrong_is_one_line(
 def test_another_kind_of_server_is_told_from_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(agents, "_ask", lambda url, state, token: b"<html>")
+    monkeypatch.setattr(agents, "_ask", lambda server, state: b"<html>")
     assert main(["agents"]) == 1
     assert "does not answer as a tailrace server" in capsys.readouterr().err

@@ -81,7 +81,10 @@ def test_no_file_is_needed() -> None:
         ("[[agent.inputs]]\ntype = 'syslog'\nudp = ''\ntcp = ''", ["inputs[0]", "udp", "tcp"]),
         ("[[agent.inputs]]\ntype = 'otlp'\nlisten = ':4318'", ["inputs[0].listen", "HOST:PORT"]),
         ("[[agent.inputs]]\ntype = 'command'", ["inputs[0].command"]),
-        ("[server]\nlisten = '0.0.0.0:7480'", ["server.listen", "server.token"]),
+        ("[server]\ntoken = ' '", ["server.token"]),
+        ("[server]\ntls_key = 'a'", ["server.tls_key", "server.tls_cert"]),
+        ("[server]\ntls_client_ca = 'a'", ["server.tls_client_ca", "server.tls_cert"]),
+        ("[server]\nauth = 'none'", ["server.auth", "none"]),
         ("[server]\ntoken = 'a'\ntoken_file = 'b'", ["server.token_file"]),
         ("[queue]\nmax_size = '8 gigs'", ["queue.max_size", "GiB"]),
         ("[archive]\nstep = '5MiB'", ["archive.step", "ms"]),
@@ -182,6 +185,30 @@ def test_what_a_person_says_of_the_machine_goes_before_what_is_found(
         "team": "said",
         "host.name": "h",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "required"),
+    [
+        ("", False),
+        ("listen = '[::1]:1'", False),
+        ("listen = 'localhost:1'\ntls_cert = 'a'", False),
+        ("listen = '0.0.0.0:1'", True),
+        ("listen = '[::]:1'", True),
+        ("listen = 'logs.example.com:1'", True),
+        ("auth = 'required'", True),
+        ("token = 'a'", True),
+        ("token_file = 'a'", True),
+    ],
+)
+def test_a_token_is_required_as_documented(tmp_path: Path, text: str, required: bool) -> None:
+    found = load(tmp_path, f"[server]\n{text}")
+    host, _ = config.address(found)
+    assert config.requires_token(found.server, host) is required
+
+
+def test_the_servers_own_address_follows_its_tls(tmp_path: Path) -> None:
+    assert config.url(load(tmp_path, "[server]\ntls_cert = 'a'")) == "https://127.0.0.1:7480"
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -43,13 +44,18 @@ def free_port() -> int:
 
 
 class Server:
-    """Not started yet. Its data is `home`/data, its log `home`/server.log."""
+    """Not started yet. Its data is `home`/data, its log `home`/server.log.
+
+    `tls` is what requests verify it and prove themselves with; `headers` go with each of them.
+    """
 
     def __init__(self, home: Path, **environment: str) -> None:
         self.port = free_port()
         self.home = home
         self.data = home / "data"
         self._log = home / "server.log"
+        self.tls: ssl.SSLContext | None = None
+        self.headers: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
             **os.environ,
@@ -109,7 +115,8 @@ class Server:
     ) -> Answer:
         """One request on its own connection. `content_type` stands for `Content-Type`."""
         names = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        names = {**self.headers, **names}
+        connection = self.connection()
         try:
             # A server that has heard enough answers before the body is sent.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -120,6 +127,12 @@ class Server:
             return Answer(0)
         finally:
             connection.close()
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A new one, not opened yet."""
+        if self.tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.tls)
 
     def counts(self, services: str = ".+") -> dict[str, int]:
         """Rows stored by service, for the services that match; at most QUERY_SERIES of them."""

@@ -21,7 +21,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mutations import mutated
-from running import Server, Start
+from running import Server
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
@@ -181,6 +181,14 @@ def ask_anything(api: Api, label: str, asked: settings) -> None:
     run()
 
 
+def test_what_was_sent_is_found(api: Api) -> None:
+    found = api.server.get
+    api.server.until(lambda: found(f"/api/traces/{bodies.TRACE}").status == 200, "a trace")
+    api.server.until(lambda: "shop" in api.server.counts(), "a line")
+    metric = "/api/v1/query_range?query=system_cpu_time&step=15&start=1790000000&end=1790000060"
+    api.server.until(lambda: found(metric).json()["data"]["result"] != [], "a sample")
+
+
 @pytest.mark.parametrize("label", described_operations())
 def test_any_request_is_answered_as_documented(api: Api, label: str) -> None:
     ask_anything(api, label, quick(8))
@@ -256,11 +264,33 @@ def test_the_process_lives_and_its_log_tells_of_no_failure(api: Api) -> None:
     assert [line for line in log if "Traceback" in line] == []
 
 
-def test_without_the_token_nobody_is_answered(start: Start) -> None:
-    server = start(TAILRACE_SERVER__TOKEN="a-token")
-    wrong = ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic eDp5"})
+def token(server: Server, scope: str) -> str:
+    command = [str(Path(sys.executable).with_name("tailrace")), "token", "create", "--name", "x"]
+    command += ["--tenant", "one", "--scope", scope]
+    done = subprocess.run(command, env=server.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
+    """A server that asks everyone, and a token for each scope."""
+    server = Server(tmp_path, TAILRACE_SERVER__AUTH="required")
+    tokens = {scope: token(server, scope) for scope in ("ingest", "query", "admin")}
+    server.start()
+    yield server, tokens
+    server.kill()
+
+
+def test_a_token_opens_what_the_description_says(guarded: tuple[Server, dict[str, str]]) -> None:
+    server, tokens = guarded
     for label, operation in described_operations().items():
         method, path = label.split()
-        for headers in wrong:
+        named = {name for way in operation["security"] for names in way.values() for name in names}
+        for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic eDp5"}):
             answer = server.request(method, path, headers=headers)
-            assert (answer.status == 401) != (operation.get("security") == []), label
+            assert (answer.status == 401) == bool(named), label
+        for scope, secret in tokens.items():
+            answer = server.request(method, path, headers={"Authorization": f"Bearer {secret}"})
+            refused = bool(named) and scope not in named and path != TAIL
+            assert (answer.status == 403) == refused, (label, scope)

@@ -16,7 +16,7 @@ from tailrace.core.contracts import Receipt
 from tailrace.core.frame import Frame
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
-from tailrace.gateway.auth import RequireToken
+from tailrace.gateway.auth import Authenticate, Entrance
 from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes
 
@@ -44,14 +44,20 @@ class MemorySink:
 Use = Callable[[httpx.AsyncClient, MemorySink, Metrics], Awaitable[None]]
 
 
-def of_tenant(tenant: str, app: ASGIApp, *scopes: access.Scope) -> ASGIApp:
-    """`app`, asked by someone of this tenant."""
-    principal = access.Principal(tenant, frozenset(scopes))
+def of_tenant(tenant: str, app: ASGIApp, *more: access.Scope) -> ASGIApp:
+    """`app`, asked by someone of this tenant who may send, and do `more`."""
+    principal = access.Principal(tenant, frozenset({access.Scope.INGEST, *more}))
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, access.KEY: principal}, receive, send)
 
     return asked
+
+
+def behind(token: str, app: ASGIApp) -> ASGIApp:
+    """`app`, for those who have this token; for all when it is empty."""
+    known = access.StaticToken(token, access.ANYONE) if token else None
+    return Authenticate(app, Entrance(known, Metrics()))
 
 
 def run(
@@ -63,7 +69,7 @@ def run(
         sink, metrics = MemorySink(), Metrics()
         scopes = [access.Scope.RELAY] if relays else []
         door = Door(sink, ManualClock(), metrics, **options)
-        app = RequireToken(of_tenant(tenant, Starlette(routes=routes(door)), *scopes), token)
+        app = behind(token, of_tenant(tenant, Starlette(routes=routes(door)), *scopes))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             await use(client, sink, metrics)

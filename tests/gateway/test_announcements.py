@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from doors import of_tenant
+from doors import behind, of_tenant
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -22,7 +22,6 @@ from tailrace.core.errors import InputError, StoreError
 from tailrace.core.fleet import PATH, Announcement
 from tailrace.core.frame import Frame
 from tailrace.core.metrics import Metrics
-from tailrace.gateway.auth import RequireToken
 from tailrace.gateway.door import Door
 from tailrace.gateway.fleet import decode
 from tailrace.gateway.routes import routes
@@ -65,7 +64,7 @@ def run(use: Use, token: str = "") -> None:
     async def main() -> None:
         registry = MemoryRegistry()
         door = Door(NoSink(), ManualClock(), Metrics())
-        app = RequireToken(of_tenant("shop", Starlette(routes=routes(door, registry))), token)
+        app = behind(token, of_tenant("shop", Starlette(routes=routes(door, registry))))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             await use(client, registry)

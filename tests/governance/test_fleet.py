@@ -16,8 +16,10 @@ from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 from tailrace.core.fleet import Announcement, Loss
 from tailrace.core.metrics import Metrics
-from tailrace.governance.control import NAME, Control
+from tailrace.governance.control import Control
+from tailrace.governance.database import NAME
 from tailrace.governance.fleet import STATES, Agents, Fleet
+from tailrace.governance.schema import LOSSES
 
 LOSS = Loss("a", 1, 10, 19, 100, 1_000, "spool_full", 5)
 Use = Callable[[Fleet], Awaitable[None]]
@@ -207,6 +209,7 @@ def test_losses_are_listed_from_a_time_on_the_newest_first(server: Server) -> No
         since = server.clock.wall_ns() - 21 * 10**9
         found = await fleet.losses("default", since, 9)
         assert [loss["first_seq"] for loss in found] == [3, 2]
+        assert msgspec.json.decode(msgspec.json.encode(found)) == found
         assert len(await fleet.losses("default", 0, 2)) == 2
 
     server.run(use)
@@ -290,7 +293,7 @@ def test_a_file_of_a_newer_tailrace_is_refused_and_left_alone(server: Server) ->
 
 def test_what_cannot_be_kept_is_an_error_and_changes_nothing(server: Server) -> None:
     async def use(fleet: Fleet) -> None:
-        await fleet._control.run(lambda connection: connection.execute("DROP TABLE losses"))
+        await fleet._control.run(LOSSES.drop)
         with pytest.raises(StoreError, match="losses"):
             await fleet.announce("default", said(losses=[LOSS]))
         assert fleet._heard == {}

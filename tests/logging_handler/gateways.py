@@ -13,13 +13,13 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tailrace.core import limits
+from tailrace.core import access, limits
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import Receipt
 from tailrace.core.frame import Frame
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
-from tailrace.gateway.auth import RequireToken
+from tailrace.gateway.auth import Authenticate, Entrance
 from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes
 
@@ -53,6 +53,11 @@ class MemorySink:
     async def close(self, deadline_s: float) -> None: ...
 
 
+def _behind(token: str, app: ASGIApp) -> ASGIApp:
+    known = access.StaticToken(token, access.ANYONE) if token else None
+    return Authenticate(app, Entrance(known, Metrics()))
+
+
 class Gateway:
     """Started at once. `keys` are the Idempotency-Keys in the order of their requests."""
 
@@ -62,7 +67,7 @@ class Gateway:
         self.paths: list[str] = []
         self.metrics = Metrics()
         self._door = Door(self.sink, SystemClock(), self.metrics, **options)
-        self._app: ASGIApp = RequireToken(Starlette(routes=routes(self._door)), token)
+        self._app: ASGIApp = _behind(token, Starlette(routes=routes(self._door)))
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", port))

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tailrace.store import schema, sql
+from tailrace.core.frame import Header
+from tailrace.core.payload import compress
+from tailrace.store import samples, schema, spans, sql
 from tailrace.store.engine import store_error
 from tailrace.store.samples import parting
+from tailrace.wire import samples as wire_samples
+from tailrace.wire import spans as wire_spans
+from tailrace.wire.samples import Sample
+from tailrace.wire.spans import Span
 
 Points = tuple[str, dict[str, str], list[tuple[float, Any]]]
 SECOND = 1_000_000_000
@@ -70,9 +78,24 @@ class ChdbEngine:
                 f"INSERT INTO arriving_samples WITH {known}, "
                 f"arrayJoin(arrayZip({times}, CAST({values}, 'Array(Float64)'))) AS point "
                 "SELECT t, n, sipHash64(t, n, labels), fromUnixTimestamp64Milli(point.1, 'UTC'), "
-                f"point.2, now64(9), 'source', 1, 1, '{kind}', '{unit}', labels"
+                f"point.2, now64(9), 'source', 1, 1, '{kind}', '{unit}', labels, []"
             )
         for statement in parting("samples"):
+            self.client.command(statement)
+
+    def load_spans(self, tenant: str, found: Sequence[Span]) -> None:
+        """Stores spans as the store does."""
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "1.zst").write_bytes(compress(wire_spans.encode(found)))
+            self.client.command(spans.statement(Path(folder), [_header(tenant)], "spans"))
+
+    def load_exemplars(self, tenant: str, found: Sequence[Sample]) -> None:
+        """Stores samples with their exemplars as the store does."""
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "1.zst").write_bytes(compress(wire_samples.encode(found)))
+            into = "arriving_samples"
+            self.client.command(samples.statement(Path(folder), [_header(tenant)], into))
+        for statement in parting("samples", "exemplars"):
             self.client.command(statement)
 
     def load(self, tenant: str, rows: list[dict[str, Any]]) -> None:
@@ -83,6 +106,13 @@ class ChdbEngine:
             "fromUnixTimestamp64Nano(IngestTime) AS IngestTime) FROM staging"
         )
         self.client.command("TRUNCATE TABLE staging")
+
+
+def _header(tenant: str) -> Header:
+    return Header(
+        tenant=tenant, source="s", epoch=1, seq=1, rows=1, bytes=1, checksum=1,
+        received_ns=BASE_S * SECOND,
+    )  # fmt: skip
 
 
 def _row(tenant: str, row: dict[str, Any]) -> list[Any]:
@@ -97,8 +127,9 @@ def _row(tenant: str, row: dict[str, Any]) -> list[Any]:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
     path = str(tmp_path_factory.mktemp("chdb"))
     client = clickhouse_connect.get_client(interface="chdb", path=path)
-    for statement in (schema.LOGS_DDL, *schema.METRICS_DDL):
-        client.command(statement)
+    for _, statements in schema.MIGRATIONS:
+        for statement in statements:
+            client.command(statement)
     columns = ", ".join(column.split(" CODEC", 1)[0] for column in schema.LOGS_COLUMNS)
     numbers = columns.replace("DateTime64(9, 'UTC')", "Int64")
     client.command(f"CREATE TABLE staging ({numbers}) ENGINE = Memory")

@@ -14,6 +14,7 @@ from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.query.prometheus import routes
 from tailrace.query.service import QueryService
+from tailrace.wire.samples import Exemplar, Sample
 
 from .conftest import BASE_S, SECOND
 
@@ -84,6 +85,48 @@ def test_grafanas_health_check(engine: Any, tenant: str) -> None:
     assert data["result"] == [{"metric": {}, "values": [[0, "2"], [1, "2"]]}]
 
 
+def test_exemplars_of_a_series_with_the_traces_behind_them(engine: Any) -> None:
+    name = engine.tenant()
+    slow = Exemplar(BASE_S * SECOND - 500_000_000, 0.75, "a1" * 16, "b2" * 8, {"user": "u1"})
+    again = Exemplar(BASE_S * SECOND + 1_250_000_000, 2.5, "c3" * 16)
+    sent = [
+        # What is reported again and again until there is another one is one exemplar.
+        Sample((BASE_S + second) * SECOND, "latency.bucket", second, "counter", "",
+               {"le": "+Inf", "host.name": "h"}, exemplars)
+        for second, exemplars in ((0, [slow]), (30, [slow, again]), (60, []))
+    ]  # fmt: skip
+    engine.load_exemplars(name, sent)
+    engine.load_exemplars(engine.tenant(), sent)
+
+    def data(**params: Any) -> Any:
+        answer = ask(engine, name, "query_exemplars", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    labels = {"__name__": "latency_bucket", "le": "+Inf", "host_name": "h"}
+    first = {"labels": {"trace_id": "a1" * 16, "span_id": "b2" * 8, "user": "u1"},
+             "value": "0.75", "timestamp": BASE_S - 0.5}  # fmt: skip
+    second = {"labels": {"trace_id": "c3" * 16}, "value": "2.5", "timestamp": BASE_S + 1.25}
+    assert data(query="latency_bucket") == [{"seriesLabels": labels, "exemplars": [first, second]}]
+    rate = 'sum by (le) (rate(latency_bucket{le="+Inf"}[5m]))'
+    assert data(query=rate, start=BASE_S - 10, end=BASE_S - 0.1) == [
+        {"seriesLabels": labels, "exemplars": [first]}
+    ]
+    assert data(query="latency_bucket", start=BASE_S + 2) == []
+    assert data(query='latency_bucket{le="1"}') == data(query="nothing") == data(query="1+1") == []
+
+
+def test_of_too_many_exemplars_the_newest_are_given(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrace.core.limits.QUERY_EXEMPLARS", 2)
+    name = engine.tenant()
+    exemplars = [Exemplar((BASE_S + n) * SECOND, float(n)) for n in range(5)]
+    engine.load_exemplars(name, [Sample(BASE_S * SECOND, "m", 1.0, exemplars=exemplars)])
+    [one] = ask(engine, name, "query_exemplars", params={"query": "m"}).json()["data"]
+    assert [found["value"] for found in one["exemplars"]] == ["3", "4"]
+
+
 def test_series_labels_values_and_metadata(engine: Any, tenant: str) -> None:
     def data(path: str, **params: Any) -> Any:
         named = {name.replace("match", "match[]"): value for name, value in params.items()}
@@ -129,6 +172,9 @@ def test_series_labels_values_and_metadata(engine: Any, tenant: str) -> None:
         ("query_range", {"query": "up", "start": "1", "end": "2", "step": "0"}, "step"),
         ("query_range", {"query": "up", "start": "1", "end": "2", "step": "0.0001"}, "millisecond"),
         ("query_range", {"query": "up", "start": "0", "end": "99999", "step": "1"}, "QUERY_STEPS"),
+        ("query_exemplars", {}, "query is missing"),
+        ("query_exemplars", {"query": "up * 2"}, "supported are selectors"),
+        ("query_exemplars", {"query": "up", "start": "noon"}, "start"),
         ("series", {}, "match[]"),
         ("series", {"match[]": "rate(up[5m])"}, "no function here"),
         ("labels", {"limit": "many"}, "limit"),

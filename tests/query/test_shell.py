@@ -19,11 +19,14 @@ from starlette.applications import Starlette
 from tailrace.app.commands import metrics as metrics_command
 from tailrace.app.commands import query as query_command
 from tailrace.app.commands import tail as tail_command
+from tailrace.app.commands import trace as trace_command
 from tailrace.core.errors import QueryError
 from tailrace.query import client, table, terminal
 from tailrace.query.http import routes
+from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
+from tailrace.wire.spans import Span
 
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
@@ -43,8 +46,17 @@ def server(engine: Any) -> Iterator[str]:
         ("system.cpu", {"cpu": str(n), "host.name": "h"}, [(60 * i, i * n) for i in range(60)])
         for n in range(2)
     ], "counter", "s")  # fmt: skip
+    engine.load_spans("shell", [
+        Span(BASE, "GET /cart", "0a" * 16, "a1", 120_000_000, kind="server", service="web"),
+        Span(BASE + 3_000_000, "charge", "0a" * 16, "b2", 80_200_000, "a1", service="cart",
+             status="error", status_message="card \x1b[2J declined"),
+        Span(BASE + 4_000_000, "pay", "0a" * 16, "c3", 999, "b2", status="ok", service="bank"),
+        Span(BASE + 5_000_000, "mail", "0a" * 16, "d4", 1_500_000_000, "e5", service="mail"),
+    ])  # fmt: skip
     service = QueryService(engine)
-    found = [*routes(service, shell), *prometheus_routes(service, shell)]
+    found = [
+        *routes(service, shell), *prometheus_routes(service, shell), *jaeger_routes(service, shell)
+    ]  # fmt: skip
     app = Starlette(routes=found)
     config = uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio")
     running = uvicorn.Server(config)
@@ -79,6 +91,7 @@ def run(*args: str) -> int:
     query_command.add_parser(subparsers)
     tail_command.add_parser(subparsers)
     metrics_command.add_parser(subparsers)
+    trace_command.add_parser(subparsers)
     parsed = parser.parse_args(args)
     code: int = parsed.func(parsed)
     return code
@@ -172,6 +185,27 @@ def test_colour_needs_a_terminal_and_no_objection() -> None:
 def test_words_become_a_needle() -> None:
     assert client.logql('say "hi"') == '{service_name=~".+"} |= "say \\"hi\\""'
     assert client.logql('{a="b"}') == '{a="b"}'
+
+
+def test_a_trace_is_a_tree(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("trace", "a" + "0a" * 15, "--url", server) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"trace {'0a' * 16}: 4 spans, 4 services, 1.50s from 2026-01-01T00:00:00.000Z",
+        "   offset  duration",
+        "        0   120.0ms         web: GET /cart",
+        "    3.0ms    80.2ms  error    cart: charge  card \\x1b[2J declined",
+        "    4.0ms         0  ok         bank: pay",
+        "    5.0ms     1.50s         mail: mail  (its parent e5 is not here)",
+    ]
+
+
+def test_a_trace_as_json_and_what_is_wrong(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("trace", "0A" * 16, "--format", "json", "--url", server) == 0
+    assert capsys.readouterr().out.startswith('{"traceID":"0a0a')
+    assert run("trace", "ff", "--url", server) == 1
+    assert capsys.readouterr().err == "tailrace: trace not found (404)\n"
+    assert run("trace", "no-id", "--url", server) == 2
+    assert run("trace", "ff", "--url", "http://127.0.0.1:1") == 1
 
 
 HOUR = ["--since", "1h", "--until", "2026-01-01T01:00:00Z"]

@@ -11,6 +11,10 @@ import pytest
 from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
 
+TABLES = (
+    "logs", "bulk_rows", "spans", "bulk_spans", "samples", "bulk_samples", "series", "exemplars",
+    "frames",
+)  # fmt: skip
 Body = Callable[[LogTable, Engine], Awaitable[None]]
 Use = Callable[[Body], None]
 
@@ -25,7 +29,7 @@ def use(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Use]:
 
         async def whole(body: Body) -> None:
             table = LogTable(engine, "logs", "hot", Path(directory))
-            for name in ("logs", "bulk_rows", "samples", "bulk_samples", "series", "frames"):
+            for name in TABLES:
                 await engine.write(f"TRUNCATE TABLE {name}")
             await body(table, engine)
 

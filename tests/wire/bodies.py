@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints, Signal
 from tailrace.core.payload import compress, describe
 from tailrace.core.sample import Exemplar, Sample
-from tailrace.wire import frames, loki, samples
+from tailrace.core.span import Event, Link, Span
+from tailrace.wire import frames, loki, samples, spans
 
 NOW = 1_790_000_000_000_000_001
 TRACE, SPAN = "ab" * 16, "cd" * 8
@@ -141,6 +142,17 @@ SAMPLES = (
 )  # fmt: skip
 
 
+SPANS = (
+    spans.encode(
+        [
+            Span(NOW, "GET /cart", TRACE, SPAN, 1_500_000, kind="server", service="web",
+                 status="error", attributes={"http.route": "/cart"}, resource={"host.name": "h1"},
+                 events=[Event(NOW, "exception", {"k": "v"})], links=[Link(TRACE, SPAN)]),
+        ]
+    ),
+)  # fmt: skip
+
+
 def frame(
     data: bytes,
     signal: Signal,
@@ -162,6 +174,7 @@ FOREIGN = Hints("ts", "lvl", "msg", "app", "tid", "sid", "auto", foreign=True)
 FRAMES = (
     frame(LINES[0], Signal.LOGS, Codec.LINES) + frame(RECORDS[0], Signal.LOGS, Codec.RECORDS)[4:],
     frame(SAMPLES[0], Signal.METRICS, Codec.RECORDS),
+    frame(SPANS[0], Signal.SPANS, Codec.RECORDS),
     frame(OTLP_PROTOBUF[0], Signal.LOGS, Codec.OTLP, 1),
     frame(b'{"ts":5}\n', Signal.LOGS, Codec.RECORDS, hints=FOREIGN),
 )

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import tailrace.wire
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec, Signal
-from tailrace.core.span import decoder as span_decoder
 from tailrace.wire import (
     exposition,
     frames,
@@ -30,6 +29,7 @@ from tailrace.wire import (
     postgresql,
     records,
     samples,
+    spans,
     syslog,
     syslogframing,
 )
@@ -93,6 +93,7 @@ DECODERS = (
     Decoder(
         "frames of samples", frames.decode, _framed(Signal.METRICS, Codec.RECORDS), bodies.SAMPLES
     ),
+    Decoder("frames of spans", frames.decode, _framed(Signal.SPANS, Codec.RECORDS), bodies.SPANS),
     Decoder(
         "frames of otlp",
         frames.decode,
@@ -145,7 +146,7 @@ def check(content: Content) -> None:
     if content.signal is Signal.METRICS:
         samples.check(content.data)
     elif content.signal is Signal.SPANS:
-        span_decoder.decode_lines(content.data)
+        spans.check(content.data)
     elif content.codec is Codec.RECORDS and content.rows:
         assert records.check(content.data, content.hints) == content.hints
     msgspec.json.encode(content.resource)

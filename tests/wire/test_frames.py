@@ -83,12 +83,29 @@ def test_samples_in_frames_are_checked_and_the_bad_line_is_named() -> None:
     assert caught.value.reason == "field"
 
 
+SPAN = b'{"time":1,"name":"GET","trace_id":"a1","span_id":"b2"}\n'
+
+
+def test_spans_in_frames_are_checked_and_the_bad_line_is_named() -> None:
+    good = frame(SPAN * 3, codec=Codec.RECORDS, signal=Signal.SPANS)
+    assert frames.decode(frames.encode([good])) == [good]
+    bad = frame(SPAN + SAMPLE, codec=Codec.RECORDS, signal=Signal.SPANS)
+    with pytest.raises(InputError, match="frame 2: line 2: is no span") as caught:
+        frames.decode(frames.encode([good, bad]))
+    assert caught.value.reason == "field"
+    long = SPAN[:-2] + b',"status_message":"%s"}\n' % (b"x" * limits.SPAN_BYTES)
+    with pytest.raises(TooLarge, match="frame 1: line 2: ") as caught:
+        frames.decode(frames.encode([frame(SPAN + long, codec=Codec.RECORDS, signal=Signal.SPANS)]))
+    assert (caught.value.status, caught.value.reason) == (413, "line_length")
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"signal": Signal.METRICS, "codec": Codec.LINES},
         {"signal": Signal.METRICS, "codec": Codec.OTLP},
-        {"signal": Signal.SPANS, "codec": Codec.RECORDS},
+        {"signal": Signal.SPANS, "codec": Codec.LINES},
+        {"signal": Signal.SPANS, "codec": Codec.OTLP},
         {"signal": Signal.METRICS, "codec": Codec.RECORDS, "rows": limits.FRAME_ROWS,
          "resource": {"k": "x" * 700}},
     ],

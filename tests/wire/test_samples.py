@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tailrace.core import limits, sample
 from tailrace.core.errors import InputError
 from tailrace.wire import samples
-from tailrace.wire.samples import Sample
+from tailrace.wire.samples import Exemplar, Sample
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 SAMPLES = st.builds(
@@ -21,6 +22,14 @@ SAMPLES = st.builds(
     value=st.floats(),
     kind=st.sampled_from(["gauge", "counter"]),
     unit=TEXT,
+    attributes=st.dictionaries(TEXT, TEXT, max_size=4),
+)
+EXEMPLARS = st.builds(
+    Exemplar,
+    time=st.integers(0, 2**63 - 1),
+    value=st.floats(),
+    trace_id=TEXT,
+    span_id=TEXT,
     attributes=st.dictionaries(TEXT, TEXT, max_size=4),
 )
 GOOD = b'{"time":1,"name":"a","value":1}\n'
@@ -37,6 +46,18 @@ def test_samples_round_trip(sent: list[Sample]) -> None:
         assert (found.unit, found.attributes) == (was.unit, was.attributes)
         value, expected = float(found.value), float(was.value)
         assert value == expected or (math.isnan(value) and math.isnan(expected))
+
+
+@given(st.floats(), st.lists(EXEMPLARS, max_size=4))
+def test_exemplars_round_trip(value: float, sent: list[Exemplar]) -> None:
+    data = samples.encode([Sample(1, "m", value, exemplars=sent)])
+    samples.check(data)
+    found = sample.decode(data).exemplars
+    assert [repr(plain(one)) for one in found] == [repr(plain(one)) for one in sent]
+
+
+def plain(one: Exemplar) -> Exemplar:
+    return msgspec.structs.replace(one, value=float(one.value))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +78,12 @@ def test_samples_round_trip(sent: list[Sample]) -> None:
         (b'{"time":1,"name":"a","value":1,"labels":{}}', "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{"a":1}}', "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{"":"a"}}', "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1}]}', "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1,"value":1,"x":1}]}', "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[{"time":1,"value":1,"trace_id":"%s"}]}'
+         % (b"x" * 256), "field"),
+        (b'{"time":1,"name":"a","value":1,"exemplars":[%s]}'
+         % b",".join([b'{"time":1,"value":1}'] * (limits.EXEMPLARS_PER_SAMPLE + 1)), "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{"a":"%s"}}'
          % (b"x" * (limits.LABEL_VALUE_BYTES + 1)), "field"),
         (b'{"time":1,"name":"a","value":1,"attributes":{%s}}'

@@ -18,8 +18,9 @@ from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe
 from tailrace.queue.dead import letters
 from tailrace.queue.log import SegmentLog
-from tailrace.wire import samples
+from tailrace.wire import samples, spans
 from tailrace.wire.samples import Sample
+from tailrace.wire.spans import Span
 from tailrace.writer.archiver import Archiver
 from tailrace.writer.writer import Writer
 
@@ -29,11 +30,18 @@ from .simulation import LoopClock, SimulatedLoop
 
 Kind = Literal[
     "records", "lines", "short", "long", "garbled", "unreadable", "refused",
-    "samples", "twice", "spoilt",
+    "samples", "twice", "spoilt", "spans", "spans twice", "spoilt spans",
 ]  # fmt: skip
-METRICS = ("samples", "twice", "spoilt")
+SIGNALS = {
+    **dict.fromkeys(("samples", "twice", "spoilt"), Signal.METRICS),
+    **dict.fromkeys(("spans", "spans twice", "spoilt spans"), Signal.SPANS),
+}
 # Why a frame of such a kind is a dead letter.
-LOST = {"unreadable": "unreadable: zstd", "spoilt": "unreadable: field"}
+LOST = {
+    "unreadable": "unreadable: zstd",
+    "spoilt": "unreadable: field",
+    "spoilt spans": "unreadable: field",
+}
 STEP_WAIT_S = 2.0
 CALM_S = 600.0
 
@@ -48,14 +56,18 @@ def frame(seq: int, lane: Lane = Lane.BOTH, rows: int = 2, kind: Kind = "records
     `short`, `long`: the engine reads one row less or more than the header says. `garbled`: the
     engine stops at its last row. `unreadable`: no zstd at all. `refused`: the engine takes it in
     no form, as it did with more than 100 days in one frame. `samples` are metrics; `twice` has a
-    key twice, which the engine refuses; of `spoilt` the last line is no sample.
+    key twice, which the engine refuses; of `spoilt` the last line is no sample. So are those of
+    spans.
     """
     lines = [msgspec.json.encode({"body": body}) for body in bodies(seq, rows)]
-    if kind in METRICS:
+    signal = SIGNALS.get(kind, Signal.LOGS)
+    if signal is Signal.METRICS:
         lines = [samples.encode([Sample(1, body, 0.5)])[:-1] for body in bodies(seq, rows)]
-    if kind == "twice":
+    if signal is Signal.SPANS:
+        lines = [spans.encode([Span(1, body, "a", "b")])[:-1] for body in bodies(seq, rows)]
+    if kind in ("twice", "spans twice"):
         lines[-1] = lines[-1].replace(b"{", b'{"name":"other",', 1)
-    if kind == "spoilt":
+    if kind in ("spoilt", "spoilt spans"):
         lines[-1] = b'{"time":1}'
     if kind == "lines":
         lines = [body.encode() for body in bodies(seq, rows)]
@@ -76,7 +88,7 @@ def frame(seq: int, lane: Lane = Lane.BOTH, rows: int = 2, kind: Kind = "records
         checksum=describe(data).checksum,
         received_ns=1_800_000_000_000_000_000 + seq,
         lane=lane,
-        signal=Signal.METRICS if kind in METRICS else Signal.LOGS,
+        signal=signal,
         codec=Codec.LINES if kind == "lines" else Codec.RECORDS,
         hints=CANONICAL,
     )

@@ -181,8 +181,8 @@ def decoded(frame: Frame) -> list[Row | StoreError]:
     for line in data.split(b"\n"):
         if not line:
             continue
-        if header.signal is Signal.METRICS:
-            rows += _sample(header, line)
+        if header.signal is not Signal.LOGS:
+            rows += _named(header, line)
             continue
         if header.codec is Codec.LINES:
             rows.append(Row(header.key, header.received_ns, line.decode(), False))
@@ -198,8 +198,8 @@ def decoded(frame: Frame) -> list[Row | StoreError]:
     return rows
 
 
-def _sample(header: Header, line: bytes) -> list[Row | StoreError]:
-    """The row of a line that the engine reads; one that it does not is left out."""
+def _named(header: Header, line: bytes) -> list[Row | StoreError]:
+    """The row of a sample or a span that the engine reads; one that it does not is left out."""
     record = msgspec.json.decode(line, type=dict)
     if line.count(b'"name"') != 1:
         return []

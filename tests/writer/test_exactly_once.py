@@ -53,7 +53,7 @@ class FramesAgainstAList(RuleBasedStateMachine):
         for lane in lanes:
             # See test_archiver: and test_writer: frames that hold the writer or the archive up.
             odd = kind in ("long", "refused") or (
-                kind not in ("records", "lines", "samples") and lane is Lane.BULK
+                kind not in ("records", "lines", "samples", "spans") and lane is Lane.BULK
             )
             seq = len(self.kinds)
             self.kinds[seq] = "records" if odd else kind

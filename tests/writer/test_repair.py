@@ -123,6 +123,23 @@ def test_a_line_of_metrics_that_is_no_sample_makes_its_frame_unreadable(line: by
         readable(sent(good + b"\n" + line + b"\n", 2, signal=Signal.METRICS))
 
 
+def test_spans_come_out_as_they_were_meant() -> None:
+    line = (
+        b'{"time":1,"name":"a","name":"b","trace_id":"a1","span_id":"b2","duration":5,'
+        b'"events":[{"name":"x","name":"y"}]}'
+    )
+    assert repaired(line + b"\n", signal=Signal.SPANS) == [
+        b'{"time":1,"name":"b","trace_id":"a1","span_id":"b2","duration":5,"events":[{"name":"y"}]}'
+    ]
+
+
+@pytest.mark.parametrize("line", [b"{}", b"text", b'{"time":1,"name":"a","value":1}', b"\xff"])
+def test_a_line_of_spans_that_is_no_span_makes_its_frame_unreadable(line: bytes) -> None:
+    good = b'{"time":1,"name":"a","trace_id":"a1","span_id":"b2"}'
+    with pytest.raises(InputError):
+        readable(sent(good + b"\n" + line + b"\n", 2, signal=Signal.SPANS))
+
+
 def test_the_identity_stays() -> None:
     odd = sent(b"text\n", resource={"host.name": "h"}, weight=20)
     header = readable(odd).header

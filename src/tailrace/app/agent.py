@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tailrace.agent.agent import Agent
 from tailrace.agent.fleet.identity import identity
 from tailrace.agent.settings import AgentSettings
@@ -26,16 +28,25 @@ _LOOK_S = 0.2
 _FINISH_S = 10.0
 
 
-def agent_settings(config: Config, data: Path) -> AgentSettings:
-    """Settings for an agent beside a server: without gateways, it sends to that server."""
+class Own(msgspec.Struct, frozen=True):
+    """Where the server of the same process takes what its agent sends, and the token for it."""
+
+    url: str
+    token: str
+
+
+def agent_settings(config: Config, data: Path, own: Own | None = None) -> AgentSettings:
+    """Settings for an agent. Without gateways it sends to `own`, or else to the server that the
+    configuration describes."""
     agent = config.agent
     token = configuration.token(agent, "agent")
     if not agent.gateways:
-        token = configuration.token(config.server, "server")
+        own = own or Own(configuration.url(config), configuration.token(config.server, "server"))
+        token = own.token
     return AgentSettings(
         inputs=agent.inputs,
         directory=str(Path(agent.directory) if agent.directory else data / "agent"),
-        gateways=agent.gateways or [configuration.url(config)],
+        gateways=agent.gateways or ([own.url] if own else []),
         token=token,
         token_file=agent.token_file if agent.gateways else "",
         tls_ca=agent.tls_ca,

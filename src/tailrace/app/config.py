@@ -36,12 +36,18 @@ _HIDDEN = "(hidden)"
 
 
 class Server(msgspec.Struct, forbid_unknown_fields=True):
-    """`listen`: address of the one HTTP port. `token` or `token_file`: who may use it."""
+    """`listen`: address of the one HTTP port. `token` or `token_file`: who may use it, beside those
+    that have a token of the control store. `auth`: whether everyone needs one; "auto" is not on
+    loopback, unless one is set here. `tls_*`: PEM files, see app/tls.py."""
 
     listen: str = "127.0.0.1:7480"
     data_dir: str = "tailrace-data"
     token: str = ""
     token_file: str = ""
+    auth: Literal["auto", "required"] = "auto"
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -167,19 +173,29 @@ def _plain(message: str) -> str:
 
 
 def _check(config: Config) -> None:
-    host, _port = address(config)
+    address(config)
     for section in ("server", "agent"):
         settings = getattr(config, section)
         if settings.token and settings.token_file:
             raise ConfigError(f"{section}.token and {section}.token_file: set one of them")
-    if not is_loopback(host) and not (config.server.token or config.server.token_file):
-        raise ConfigError(
-            f"server.listen: {host} is reachable from other machines, which requires "
-            "server.token or server.token_file; without one use 127.0.0.1"
-        )
+    if config.server.token != config.server.token.strip():
+        raise ConfigError("server.token: no client can send the spaces around it; leave them out")
+    _check_tls(config.server)
     _check_agent(config.agent)
     _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)
+
+
+def _check_tls(server: Server) -> None:
+    for key in ("tls_key", "tls_client_ca"):
+        if getattr(server, key) and not server.tls_cert:
+            raise ConfigError(f"server.{key}: there is no TLS without server.tls_cert; set it too")
+
+
+def requires_token(server: Server, host: str) -> bool:
+    """Whether nobody is let in without a token by a listener on `host`."""
+    said = server.auth == "required" or server.token or server.token_file
+    return bool(said) or not is_loopback(host)
 
 
 def _check_agent(agent: AgentConfig) -> None:
@@ -249,7 +265,8 @@ def agent_address(config: Config) -> tuple[str, int] | None:
 
 def url(config: Config) -> str:
     """The server's own base URL."""
-    return f"http://{listening(*address(config))}"
+    scheme = "https" if config.server.tls_cert else "http"
+    return f"{scheme}://{listening(*address(config))}"
 
 
 def listening(host: str, port: int) -> str:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
 
 from tailrace import __version__
 from tailrace.agent.agent import Agent
 from tailrace.app import config as configuration
-from tailrace.app.agent import agent_settings, archive
+from tailrace.app.access import Access
+from tailrace.app.agent import Own, agent_settings, archive
+from tailrace.app.claims import claim_port
 from tailrace.app.config import Config
-from tailrace.app.websocket import WebSocketProtocol
+from tailrace.app.serving import Served, serve
+from tailrace.app.tls import server_tls
 from tailrace.core import log, process
+from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
-from tailrace.gateway.auth import RequireToken
+from tailrace.gateway.answers import text_form
+from tailrace.gateway.auth import Authenticate
 from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes as gateway_routes
 from tailrace.governance.control import Control
@@ -36,6 +37,7 @@ from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.passthrough import PassThrough
 from tailrace.query.http import routes as query_routes
+from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.queue.files import OsFileSystem
@@ -51,15 +53,6 @@ from tailrace.writer.writer import Writer
 _log = log.get("app")
 DRAIN_S = 30.0
 INTERRUPTED = 130
-IDLE_CONNECTION_S = 75
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the runtime decides the order of the stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Runtime:
@@ -74,16 +67,22 @@ class Runtime:
         self._started = started
         self._metrics = Metrics()
         self._clock = SystemClock()
+        self._tls = server_tls(config.server)
         data = Path(config.server.data_dir).resolve()
         self._data = data
         self._scratch = Scratch(data)
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._control = Control(data / "control")
+        self._access = Access(config.server, self._control, self._clock, self._metrics)
+        host, _ = configuration.address(config)
+        self._entrance = self._access.entrance(f"server.listen {config.server.listen}", host)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._served: list[Served] = []
+        self._watching: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
 
     def _build_queue(self, directory: Path) -> SegmentLog:
@@ -105,21 +104,33 @@ class Runtime:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        await self._admit()
         await asyncio.to_thread(self._scratch.open)
-        await self._control.open()
         await self._fleet.open()
         await self._engine.open()
         await self._queue.open()
         await self._archive.open()
         writer, archiver = self._start_lanes()
-        http, serving = await self._serve()
-        self._start_agent()
+        self._start_agent(await self._serve())
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
         self._started()
         stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({stopped, serving, *self._tasks}, return_when="FIRST_COMPLETED")
+        ends = {stopped, *(one.task for one in self._served), *self._watching, *self._tasks}
+        await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
-        await self._drain(http, serving, writer, archiver)
+        await self._drain(writer, archiver)
+
+    async def _admit(self) -> None:
+        """Know who may come in before anything else is begun."""
+        await self._control.open()
+        try:
+            await self._access.open()
+        except BaseException:
+            await self._control.close()
+            raise
+        self._watching.append(asyncio.create_task(self._access.run()))
+        if self._tls:
+            self._watching.append(asyncio.create_task(self._tls.run()))
 
     def _interrupted(self) -> None:
         if self._stop.is_set():
@@ -151,63 +162,55 @@ class Runtime:
         self._tasks = [asyncio.create_task(writer.run()), asyncio.create_task(archiver.run())]
         return writer, archiver
 
-    async def _serve(self) -> tuple[_HttpServer, asyncio.Task[None]]:
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        http = _HttpServer(
-            uvicorn.Config(
-                self._application(),
-                http="httptools",
-                ws=WebSocketProtocol,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=IDLE_CONNECTION_S,
-            )
-        )
-        serving = asyncio.create_task(http.serve([self._listener]))
-        while not (http.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event
-            await asyncio.sleep(0.01)
-        return http, serving
+    async def _serve(self) -> Own:
+        """Let everyone in who may; gives where the agent in this process is taken in."""
+        application = self._application()
+        entered = Authenticate(application, self._entrance)
+        context = self._tls.context if self._tls else None
+        self._served.append(await serve(entered, self._listener, context))
+        url = configuration.url(self._config)
+        if self._tls:
+            # The agent can neither be sure of the certificate's name nor show one of its own.
+            listener = claim_port("127.0.0.1", 0)
+            entered = Authenticate(application, self._access.own_entrance)
+            self._served.append(await serve(entered, listener))
+            url = f"http://{configuration.listening(*listener.getsockname())}"
+        return Own(url, self._access.own)
 
-    def _application(self) -> ASGIApp:
+    def _application(self) -> Starlette:
         door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
         queries = QueryService(self._engine, self._metrics, self._clock)
+        guarded = self._entrance.guarded
         routes: list[BaseRoute] = [
             *gateway_routes(door, self._fleet),
-            *query_routes(queries),
-            *prometheus_routes(queries),
-            *governance_routes(self._fleet, self._clock),
-            Route("/metrics", self._render_metrics),
+            *guarded(query_routes(queries), Scope.QUERY, text_form),
+            *guarded(prometheus_routes(queries), Scope.QUERY),
+            *guarded(jaeger_routes(queries), Scope.QUERY),
+            *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
+            *guarded([Route("/metrics", self._render_metrics)], Scope.ADMIN),
             *ui_routes(),
         ]
-        application: ASGIApp = Starlette(routes=routes)
-        token = configuration.token(self._config.server, "server")
-        return RequireToken(application, token) if token else application
+        return Starlette(routes=routes)
 
     async def _render_metrics(self, _request: Request) -> PlainTextResponse:
         process.measure(self._metrics)
         self._fleet.measure()
         return PlainTextResponse(self._metrics.render(), media_type="text/plain; version=0.0.4")
 
-    def _start_agent(self) -> None:
+    def _start_agent(self, own: Own) -> None:
         if self._config.agent.inputs:
-            settings = agent_settings(self._config, self._data)
+            settings = agent_settings(self._config, self._data, own)
             self._agent = Agent(settings, self._clock, self._metrics)
             self._agent.start()
 
-    async def _drain(
-        self,
-        http: _HttpServer,
-        serving: asyncio.Task[None],
-        writer: Writer,
-        archiver: Archiver,
-    ) -> None:
+    async def _drain(self, writer: Writer, archiver: Archiver) -> None:
         """What was read is sent, what was accepted is stored; the rest waits on disk."""
         _log.info("stopping: what was accepted is being stored; Ctrl-C again ends it at once")
         if self._agent:
             await asyncio.to_thread(self._agent.stop, 5.0)
-        http.should_exit = True
-        await asyncio.wait({serving}, timeout=10)
+        for one in self._served:
+            one.stop()
+        await asyncio.wait({one.task for one in self._served}, timeout=10)
         writer.stop()
         archiver.stop()
         _done, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
@@ -215,9 +218,12 @@ class Runtime:
             task.cancel()
         if late:
             _log.warning("not all was stored in time; it is kept in the queue")
-        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task in self._watching:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, *self._watching, return_exceptions=True)
         await self._queue.close(5.0)
         await self._engine.close()
+        await self._access.close()
         await self._control.close()
         await asyncio.to_thread(self._scratch.close)
         for result in results:

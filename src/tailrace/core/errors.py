@@ -3,8 +3,10 @@
 TailraceError
 ├── ConfigError        a setting is wrong; names the key
 ├── InputError         the sender's bytes are wrong; names the field, the limit, what to do (4xx)
-│   ├── TooLarge       a size or count limit was passed (413)
-│   └── Unsupported    an encoding or media type we do not speak (415)
+│   ├── TooLarge        a size or count limit was passed (413)
+│   ├── Unsupported     an encoding or media type we do not speak (415)
+│   ├── Unauthenticated a credential that lets nobody in, or none (401)
+│   └── Forbidden       the credential is known, and may not do this (403)
 ├── QueryError         a query is wrong; names the place in its text (400)
 ├── Busy               try again later; nothing was accepted (429 or 503 with Retry-After)
 ├── Poison             this frame can never be processed; it goes to the dead letters
@@ -47,6 +49,18 @@ class Unsupported(InputError):  # noqa: N818
     """An encoding or media type we do not speak."""
 
     status = 415
+
+
+class Unauthenticated(InputError):  # noqa: N818
+    """No credential, or one that lets nobody in; the message never says which part was wrong."""
+
+    status = 401
+
+
+class Forbidden(InputError):  # noqa: N818
+    """The credential is known, but has not the scope."""
+
+    status = 403
 
 
 class QueryError(TailraceError):

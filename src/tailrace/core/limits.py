@@ -31,11 +31,16 @@ MEMBERS_PER_BODY = 4_096
 # Decoded Loki and OTLP rows repeat their labels; a few bytes in must not become gigabytes.
 DECODED_BYTES = 64 * MIB
 # A frame's resource is repeated for each of its rows while the engine decodes them.
-REPEATED_BYTES = 256 * MIB
-# Of a frame of samples it is sorted into the labels of each, which takes three copies.
+REPEATED_BYTES = 128 * MIB
+# Of a frame of samples or spans it is merged with what each says of itself: three copies.
 REPEATED_LABEL_BYTES = 64 * MIB
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
 EXEMPLARS_PER_SAMPLE = 16
+# Events and links of one span; instrumentation stops at 128 of each unless told otherwise.
+EVENTS_PER_SPAN = 1_024
+LINKS_PER_SPAN = 1_024
+# One span as JSON, with its events: what a record may take with its attributes.
+SPAN_BYTES = 768 * KIB
 # One segment is the unit of deletion and of a recovery scan.
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB
@@ -65,6 +70,12 @@ QUERY_TERMS = 64
 # Queries that run at the same time; more wait, then get 429.
 QUERIES_IN_FLIGHT = 4
 QUERY_WAIT_S = 5.0
+# Spans of one trace in an answer; the earliest are given, and the answer says that there are more.
+TRACE_SPANS = 10_000
+# The same as the engine holds them: they take many times that as objects and JSON.
+TRACE_BYTES = 16 * MIB
+# Exemplars are points in a picture: the newest of them are enough.
+QUERY_EXEMPLARS = 5_000
 # New rows a follower is sent in one message; the rest are counted as dropped.
 TAIL_ROWS = 2_000
 QUERY_TEXT_BYTES = 64 * KIB
@@ -118,6 +129,13 @@ AGENTS_PER_TENANT = 10_000
 AGENT_MEMORY_S = 30 * 86_400.0
 # Ranges of frames that agents lost, of one tenant: neighbours are one range, so this is years.
 LOSSES_PER_TENANT = 100_000
+# Tokens that are remembered, all held in memory: one for each team and service, not each sender.
+TOKENS = 10_000
+# How long one that has ended is still listed.
+TOKEN_MEMORY_S = 365 * 86_400.0
+# How long the known ones stand while the control store cannot be read: long enough for a person to
+# come, short enough that a revoked token does not live on unnoticed.
+TOKENS_KEPT_S = 900.0
 # A list of agents is held whole before it is sent.
 FLEET_ANSWER_BYTES = 16 * MIB
 # Patterns, severities and trace ids are looked for in so much of a line: a stack fits, and no line
@@ -165,4 +183,5 @@ assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
 assert APP_RESOURCE_BYTES < LINE_BYTES
 assert MACHINE_ATTRIBUTES < RESOURCE_ATTRIBUTES
 assert ANNOUNCED_LOSSES < LOSS_RECORDS
+assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES

@@ -11,16 +11,19 @@ from tailrace.core.errors import InputError
 
 NAME_CHARACTERS = 255
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS)]
+_Id = Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS)]
 _Value = Annotated[str, msgspec.Meta(max_length=limits.LABEL_VALUE_BYTES)]
 
 
-class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Exemplar(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
     """A measurement that a sample counts, and the trace that it was made in."""
 
     time: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     value: float | Literal["NaN", "+Inf", "-Inf"]
-    trace_id: str = ""
-    span_id: str = ""
+    trace_id: _Id = ""
+    span_id: _Id = ""
     attributes: Annotated[
         dict[_Key, _Value], msgspec.Meta(max_length=limits.LABELS_PER_SERIES)
     ] = {}

@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from tailrace.core.access import Scope, allow, principal_of
 from tailrace.core.errors import Busy, InputError
 from tailrace.core.log import get
 from tailrace.gateway.door import Door
@@ -37,12 +38,14 @@ def text_form(request: Request, status: int, message: str, reason: str) -> Respo
     return PlainTextResponse(message, status)
 
 
-def answered(door: Door, handler: Handler, form: Form, kind: str) -> Handler:
-    """`handler` with every error turned into an answer and counted; `kind` labels the requests."""
+def answered(door: Door, handler: Handler, form: Form, kind: str, needed: Scope) -> Handler:
+    """`handler`, for principals with the scope `needed`, with every error turned into an answer and
+    counted; `kind` labels the requests."""
 
     async def answer(request: Request) -> Response:
         door.metrics.add("tailrace_ingest_requests_total", 1, kind)
         try:
+            allow(principal_of(request.scope), needed)
             return await handler(request)
         except InputError as error:
             door.metrics.add("tailrace_ingest_rejected_total", 1, error.reason)
@@ -58,6 +61,11 @@ def answered(door: Door, handler: Handler, form: Form, kind: str) -> Handler:
 
 def _busy(door: Door, form: Form, request: Request, error: Busy) -> Response:
     door.metrics.add("tailrace_ingest_rejected_total", 1, "busy")
+    return busy_answer(form, request, error)
+
+
+def busy_answer(form: Form, request: Request, error: Busy) -> Response:
+    """429 or 503 with Retry-After."""
     answer = form(request, 503 if error.overload else 429, str(error), "busy")
     answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return answer

@@ -7,12 +7,12 @@ did not run counts for nobody, so a restart makes no agent silent.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from functools import partial
 from typing import Any, get_args
 
 import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
@@ -20,6 +20,7 @@ from tailrace.core.fleet import Announcement, State
 from tailrace.core.metrics import Metrics
 from tailrace.governance import losses
 from tailrace.governance.control import Control
+from tailrace.governance.schema import AGENTS
 
 _log = log.get("governance")
 LATE_INTERVALS = 1.5
@@ -28,6 +29,7 @@ SWEEP_S = 3600.0
 STATES: tuple[State, ...] = get_args(State)
 # Words of the agent's code; any other is counted as "other", so that no sender makes labels.
 REASONS = ("spool_full", "spool_age", "refused")
+_c = AGENTS.c
 _Key = tuple[str, str]  # tenant, source
 
 
@@ -76,7 +78,7 @@ class Fleet:
 
     async def open(self) -> None:
         """Remember who is known. Raises StoreError."""
-        rows = await self._control.run(_load)
+        rows = await self._control.read(_load)
         newest_ns = max((row[2] for row in rows), default=0)
         now_s = self._clock.monotonic_s()
         for tenant, source, last_ns, announcement in rows:
@@ -101,9 +103,9 @@ class Fleet:
         )
         gone = self._make_room(tenant, now_s) if before is None else []
 
-        def write(connection: sqlite3.Connection) -> Counter[str]:
+        def write(connection: Connection) -> Counter[str]:
             for old in gone:
-                connection.execute("DELETE FROM agents WHERE tenant = ? AND source = ?", old)
+                connection.execute(delete(AGENTS).where(_is(old)))
             _keep(connection, tenant, said, now_ns, fresh)
             return losses.keep(connection, tenant, said.losses, now_ns)
 
@@ -161,49 +163,49 @@ class Fleet:
         )
         wanted = [source for _, _, source in order[:limit]]
 
-        def read(connection: sqlite3.Connection) -> list[Agent]:
+        def read(connection: Connection) -> list[Agent]:
             return _read(connection, tenant, {source: found[source][0] for source in wanted})
 
-        listed = await self._control.run(read)
+        listed = await self._control.read(read)
         return Agents(listed, dict(counts), len(listed) < len(order))
 
     async def losses(self, tenant: str, since_ns: int, limit: int) -> list[dict[str, Any]]:
         """The losses heard of since then, newest first. Raises StoreError."""
-        return await self._control.run(partial(losses.since, tenant, since_ns, limit))
+        return await self._control.read(partial(losses.since, tenant, since_ns, limit))
 
 
 def _heard(said: Announcement, at_s: float) -> _Heard:
     return _Heard(at_s, said.interval_s, said.stopping, said.started_ns, said.host)
 
 
-def _load(connection: sqlite3.Connection) -> list[tuple[str, str, int, bytes]]:
-    return connection.execute(
-        "SELECT tenant, source, last_seen_ns, announcement FROM agents"
-    ).fetchall()
+def _load(connection: Connection) -> list[tuple[str, str, int, bytes]]:
+    wanted = select(_c.tenant, _c.source, _c.last_seen_ns, _c.announcement)
+    return list(connection.execute(wanted))
+
+
+def _is(key: _Key) -> ColumnElement[bool]:
+    return and_(_c.tenant == key[0], _c.source == key[1])
 
 
 def _keep(
-    connection: sqlite3.Connection, tenant: str, said: Announcement, now_ns: int, fresh: bool
+    connection: Connection, tenant: str, said: Announcement, now_ns: int, fresh: bool
 ) -> None:
     words = msgspec.json.encode(msgspec.structs.replace(said, losses=[]))
-    connection.execute(
-        "INSERT INTO agents VALUES (:tenant, :source, :now, :now, :now, :words)"
-        " ON CONFLICT DO UPDATE SET last_seen_ns = :now, announcement = :words,"
-        " since_ns = CASE WHEN :fresh THEN :now ELSE since_ns END",
-        {"tenant": tenant, "source": said.source, "now": now_ns, "words": words, "fresh": fresh},
-    )
+    news = {"last_seen_ns": now_ns, "announcement": words} | ({"since_ns": now_ns} if fresh else {})
+    known = connection.execute(update(AGENTS).where(_is((tenant, said.source))).values(news))
+    if not known.rowcount:
+        first = {"first_seen_ns": now_ns, "since_ns": now_ns}
+        key = {"tenant": tenant, "source": said.source}
+        connection.execute(insert(AGENTS).values(key | news | first))
 
 
-def _read(connection: sqlite3.Connection, tenant: str, states: dict[str, State]) -> list[Agent]:
+def _read(connection: Connection, tenant: str, states: dict[str, State]) -> list[Agent]:
     """The agents of `states` in their order, as many as an answer holds."""
     lost = losses.rows_by_source(connection, tenant)
+    wanted = select(_c.first_seen_ns, _c.last_seen_ns, _c.since_ns, _c.announcement)
     found, size = [], 0
     for source, state in states.items():
-        row = connection.execute(
-            "SELECT first_seen_ns, last_seen_ns, since_ns, announcement FROM agents"
-            " WHERE tenant = ? AND source = ?",
-            (tenant, source),
-        ).fetchone()
+        row = connection.execute(wanted.where(_is((tenant, source)))).one_or_none()
         if row is None:
             continue
         first_ns, last_ns, since_ns, words = row

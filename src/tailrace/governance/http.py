@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tailrace.core import limits, log
+from tailrace.core.access import principal_of
 from tailrace.core.clock import Clock
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.fleet import State
@@ -23,8 +24,8 @@ LARGEST_LIMIT = limits.AGENTS_PER_TENANT
 _Read = Callable[[Request], Awaitable[object]]
 
 
-def routes(fleet: Fleet, clock: Clock, tenant: str = "default") -> list[BaseRoute]:
-    """What `fleet` knows, for people and machines."""
+def routes(fleet: Fleet, clock: Clock) -> list[BaseRoute]:
+    """What `fleet` knows of the credential's tenant, for people and machines."""
 
     async def agents(request: Request) -> object:
         text = request.query_params.get("state", "")
@@ -32,18 +33,22 @@ def routes(fleet: Fleet, clock: Clock, tenant: str = "default") -> list[BaseRout
         if not set(states) <= set(STATES):
             raise QueryError(f"state={text[:64]!r}: name some of {', '.join(STATES)}")
         limit = _limit(request)
-        return await fleet.agents(tenant, cast(tuple[State, ...], states), limit)
+        return await fleet.agents(_tenant(request), cast(tuple[State, ...], states), limit)
 
     async def losses(request: Request) -> object:
         since_ns = _since(request.query_params.get("since", "1d"), clock.wall_ns())
         limit = _limit(request)
-        found = await fleet.losses(tenant, since_ns, limit)
+        found = await fleet.losses(_tenant(request), since_ns, limit)
         return {"losses": found, "truncated": len(found) == limit}
 
     return [
         Route("/api/v1/agents", _answered(agents)),
         Route("/api/v1/losses", _answered(losses)),
     ]
+
+
+def _tenant(request: Request) -> str:
+    return principal_of(request.scope).tenant
 
 
 def _answered(read: _Read) -> Callable[[Request], Awaitable[Response]]:
@@ -53,7 +58,7 @@ def _answered(read: _Read) -> Callable[[Request], Awaitable[Response]]:
         except QueryError as error:
             return _json({"error": str(error), "reason": "parameter"}, 400)
         except StoreError as error:
-            _log.error("the control file cannot be read", extra={"why": str(error)})
+            _log.error("the control store cannot be read", extra={"why": str(error)})
             return _json({"error": "not readable just now; try again", "reason": "store"}, 503)
 
     return answer

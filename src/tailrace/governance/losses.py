@@ -1,73 +1,86 @@
-"""The table of what agents lost; see control.py for its columns."""
+"""The table of what agents lost; see schema.py for its columns."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import (
+    Connection,
+    Double,
+    and_,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+
 from tailrace.core import limits, log
 from tailrace.core.fleet import Loss
+from tailrace.governance.schema import LOSSES
 
 _log = log.get("governance")
+_c = LOSSES.c
+_LISTED = (
+    _c.source, _c.epoch, _c.first_seq, _c.last_seq, _c.rows, _c.bytes, _c.reason, _c.at_ns,
+    _c.received_ns,
+)  # fmt: skip
 
 
-def keep(
-    connection: sqlite3.Connection, tenant: str, said: Sequence[Loss], now_ns: int
-) -> Counter[str]:
+def keep(connection: Connection, tenant: str, said: Sequence[Loss], now_ns: int) -> Counter[str]:
     """Keep what is new of these; rows by reason that were not known before."""
     lost: Counter[str] = Counter()
     for loss in said:
-        key = (tenant, loss.source, loss.epoch, loss.first_seq)
-        known = connection.execute(
-            "SELECT last_seq, rows FROM losses"
-            " WHERE tenant = ? AND source = ? AND epoch = ? AND first_seq = ?",
-            key,
-        ).fetchone()
-        if known is not None and known[0] >= loss.last_seq:
-            continue
-        connection.execute(
-            "INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " last_seq = excluded.last_seq, rows = excluded.rows, bytes = excluded.bytes",
-            (*key, loss.last_seq, loss.rows, loss.bytes, loss.reason, loss.at_ns, now_ns),
+        this = and_(
+            _c.tenant == tenant,
+            _c.source == loss.source,
+            _c.epoch == loss.epoch,
+            _c.first_seq == loss.first_seq,
         )
+        known = connection.execute(select(_c.last_seq, _c.rows).where(this)).one_or_none()
+        size = {"last_seq": loss.last_seq, "rows": loss.rows, "bytes": loss.bytes}
+        if known is None:
+            key = {"source": loss.source, "epoch": loss.epoch, "first_seq": loss.first_seq}
+            rest = {"reason": loss.reason, "at_ns": loss.at_ns, "received_ns": now_ns}
+            connection.execute(insert(LOSSES).values(tenant=tenant, **key, **size, **rest))
+        elif known[0] < loss.last_seq:
+            connection.execute(update(LOSSES).where(this).values(size))
+        else:
+            continue
         lost[loss.reason] += max(0, loss.rows - (known[1] if known else 0))
     if lost:
         _bound(connection, tenant)
     return lost
 
 
-def _bound(connection: sqlite3.Connection, tenant: str) -> None:
-    counted = connection.execute("SELECT count(*) FROM losses WHERE tenant = ?", (tenant,))
-    over = counted.fetchone()[0] - limits.LOSSES_PER_TENANT
+def _bound(connection: Connection, tenant: str) -> None:
+    counted = select(func.count()).select_from(LOSSES).where(_c.tenant == tenant)
+    over = connection.execute(counted).scalar_one() - limits.LOSSES_PER_TENANT
     if over > 0:
         _log.warning("more losses than are remembered; the oldest go", extra={"count": over})
-        connection.execute(
-            "DELETE FROM losses WHERE rowid IN (SELECT rowid FROM losses WHERE tenant = ?"
-            " ORDER BY received_ns LIMIT ?)",
-            (tenant, over),
-        )
+        key = (_c.tenant, _c.source, _c.epoch, _c.first_seq)
+        oldest = select(*key).where(_c.tenant == tenant).order_by(_c.received_ns).limit(over)
+        connection.execute(delete(LOSSES).where(tuple_(*key).in_(oldest)))
 
 
-def since(
-    tenant: str, since_ns: int, limit: int, connection: sqlite3.Connection
-) -> list[dict[str, Any]]:
+def since(tenant: str, since_ns: int, limit: int, connection: Connection) -> list[dict[str, Any]]:
     """The losses heard of since then, newest first."""
-    rows = connection.execute(
-        "SELECT source, epoch, first_seq, last_seq, rows, bytes, reason, at_ns, received_ns"
-        " FROM losses WHERE tenant = ? AND received_ns >= ?"
-        " ORDER BY received_ns DESC, source, epoch, first_seq LIMIT ?",
-        (tenant, since_ns, limit),
-    )
-    names = [column[0] for column in rows.description]
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    order = (_c.received_ns.desc(), _c.source, _c.epoch, _c.first_seq)
+    heard = and_(_c.tenant == tenant, _c.received_ns >= since_ns)
+    found = connection.execute(select(*_LISTED).where(heard).order_by(*order).limit(limit))
+    names = [str(column.name) for column in _LISTED]
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def rows_by_source(connection: sqlite3.Connection, tenant: str) -> dict[str, int]:
+def rows_by_source(connection: Connection, tenant: str) -> dict[str, int]:
     """Lost rows of each agent."""
-    # sum() fails beyond 64 bits, which a sender can reach; total() is a float.
+    # A sum of integers fails beyond 64 bits, which a sender can reach; one of floats does not.
+    total = func.sum(cast(_c.rows, Double))
     found = connection.execute(
-        "SELECT source, total(rows) FROM losses WHERE tenant = ? GROUP BY source", (tenant,)
+        select(_c.source, total).where(_c.tenant == tenant).group_by(_c.source)
     )
     return {source: min(int(rows), 2**63 - 1) for source, rows in found}

@@ -8,6 +8,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection, Request
 
 from tailrace.core import limits
+from tailrace.core.access import principal_of
 from tailrace.core.errors import QueryError
 from tailrace.query import loki
 from tailrace.query.times import SECOND_NS, parse_span, parse_time
@@ -17,9 +18,9 @@ FORM_FIELDS = 64
 Identify = Callable[[HTTPConnection], str]
 
 
-def default_tenant(connection: HTTPConnection) -> str:
-    """The one tenant of an installation without credentials."""
-    return "default"
+def credential_tenant(connection: HTTPConnection) -> str:
+    """The tenant of a connection's credential, never one that it names itself."""
+    return principal_of(connection.scope).tenant
 
 
 class Asked:

@@ -1,8 +1,9 @@
-"""A client of the Loki and Prometheus APIs, from the standard library and msgspec alone."""
+"""A client of the Loki, Prometheus and Jaeger APIs, from the standard library and msgspec alone."""
 
 from __future__ import annotations
 
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,6 +20,7 @@ from tailrace.query.logql.ast import quote
 PAGE_LINES = 1_000
 ANSWER_BYTES = 512 * MIB
 TIMEOUT_S = 60
+Form = dict[str, Any]
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -49,6 +51,7 @@ def query(
     limit: int = 100,
     direction: str = "backward",
     token: str = "",
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Line]:
     """At most `limit` lines of `[start_ns, end_ns)`, page by page, in the asked order.
 
@@ -62,7 +65,8 @@ def query(
         overlap = seen.total()
         size = min(PAGE_LINES, limit) + overlap
         size = min(size, QUERY_ROWS)
-        page = _page(url, text, start_ns, end_ns, size, direction, token)
+        asked = {"query": text, "start": start_ns, "end": end_ns, "limit": size}
+        page = _page(url, {**asked, "direction": direction}, token, tls)
         fresh = _without(page, seen)[:limit]
         yield from fresh
         limit -= len(fresh)
@@ -95,41 +99,60 @@ def _without(page: list[Line], seen: Counter[tuple[Any, ...]]) -> list[Line]:
     return fresh
 
 
-def _page(
-    url: str, text: str, start_ns: int, end_ns: int, limit: int, direction: str, token: str
-) -> list[Line]:
-    asked = {"query": text, "start": start_ns, "end": end_ns, "limit": limit}
-    answer = _post(url, "loki/api/v1/query_range", {**asked, "direction": direction}, token)
+def _page(url: str, asked: Form, token: str, tls: ssl.SSLContext | None) -> list[Line]:
+    answer = _post(url, "loki/api/v1/query_range", asked, token, tls)
+    newest_first = asked["direction"] == "backward"
     found = lines(answer["data"]["result"])
-    return sorted(found, key=lambda line: line.time_ns, reverse=direction == "backward")
+    return sorted(found, key=lambda line: line.time_ns, reverse=newest_first)
 
 
 def metric(
-    url: str, text: str, start_ns: int, end_ns: int, token: str = ""
+    url: str,
+    text: str,
+    start_ns: int,
+    end_ns: int,
+    token: str = "",
+    tls: ssl.SSLContext | None = None,
 ) -> list[dict[str, Any]]:
     """The series of a metric query: `{"metric": {...}, "values": [[seconds, "number"], ...]}`."""
     asked = {"query": text, "start": start_ns, "end": end_ns}
-    result: list[dict[str, Any]] = _post(url, "loki/api/v1/query_range", asked, token)["data"][
-        "result"
-    ]
+    answer = _post(url, "loki/api/v1/query_range", asked, token, tls)
+    result: list[dict[str, Any]] = answer["data"]["result"]
     return result
 
 
 def samples(
-    url: str, text: str, start_ns: int, end_ns: int, step_ns: int, token: str = ""
+    url: str,
+    text: str,
+    start_ns: int,
+    end_ns: int,
+    step_ns: int,
+    token: str = "",
+    tls: ssl.SSLContext | None = None,
 ) -> list[dict[str, Any]]:
     """The series of a query of metrics, as `metric` gives them."""
     asked = {"query": text} | {
         name: f"{value / 1e9:.3f}"
         for name, value in (("start", start_ns), ("end", end_ns), ("step", step_ns))
     }
-    result: list[dict[str, Any]] = _post(url, "api/v1/query_range", asked, token)["data"]["result"]
+    answer = _post(url, "api/v1/query_range", asked, token, tls)
+    result: list[dict[str, Any]] = answer["data"]["result"]
     return result
 
 
-def metadata(url: str, token: str = "") -> dict[str, list[dict[str, str]]]:
+def metadata(
+    url: str, token: str = "", tls: ssl.SSLContext | None = None
+) -> dict[str, list[dict[str, str]]]:
     """What is known of each metric: `{"up": [{"type": "gauge", "unit": "", "help": ""}]}`."""
-    found: dict[str, list[dict[str, str]]] = _post(url, "api/v1/metadata", {}, token)["data"]
+    found: dict[str, list[dict[str, str]]] = _post(url, "api/v1/metadata", {}, token, tls)["data"]
+    return found
+
+
+def trace(
+    url: str, trace_id: str, token: str = "", tls: ssl.SSLContext | None = None
+) -> dict[str, Any]:
+    """One trace, as query/traces.py shapes it. Raises QueryError when no span has this id."""
+    found: dict[str, Any] = _ask(url, f"api/traces/{trace_id}", None, token, tls)["data"][0]
     return found
 
 
@@ -142,7 +165,7 @@ def lines(streams: list[dict[str, Any]]) -> list[Line]:
     ]
 
 
-def tail(url: str, text: str, token: str = "") -> Iterator[Line]:
+def tail(url: str, text: str, token: str = "", tls: ssl.SSLContext | None = None) -> Iterator[Line]:
     """New lines as they arrive, without end. Needs the `websockets` package."""
     try:
         from websockets.exceptions import InvalidStatus, WebSocketException
@@ -153,7 +176,9 @@ def tail(url: str, text: str, token: str = "") -> Iterator[Line]:
     address = re.sub("^http", "ws", url.rstrip("/"), count=1)
     address += "/loki/api/v1/tail?" + urllib.parse.urlencode({"query": text})
     try:
-        with connect(address, additional_headers=_headers(token), max_size=64 * MIB) as socket:
+        context = tls if address.startswith("wss:") else None
+        headers = _headers(token)
+        with connect(address, ssl=context, additional_headers=headers, max_size=64 * MIB) as socket:
             for received in socket:
                 yield from lines(msgspec.json.decode(received)["streams"])
     except InvalidStatus as error:
@@ -168,16 +193,21 @@ def _headers(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _post(url: str, path: str, form: dict[str, Any], token: str) -> Any:
+def _post(url: str, path: str, form: Form, token: str, tls: ssl.SSLContext | None) -> Any:
+    return _ask(url, path, urllib.parse.urlencode(form).encode(), token, tls)
+
+
+def _ask(url: str, path: str, form: bytes | None, token: str, tls: ssl.SSLContext | None) -> Any:
+    """The answer to a form, or to a GET without one."""
     if not url.startswith(("http://", "https://")):
         raise StoreError(f"--url {url} is no http:// or https:// address")
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
         f"{url.rstrip('/')}/{path}",
-        data=urllib.parse.urlencode(form).encode(),
+        data=form,
         headers=_headers(token),
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=tls) as answer:  # noqa: S310
             return msgspec.json.decode(answer.read(ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
@@ -188,9 +218,19 @@ def _post(url: str, path: str, form: dict[str, Any], token: str) -> Any:
         raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None
 
 
+class _Message(msgspec.Struct):
+    msg: str = ""
+
+
+class _Refused(msgspec.Struct):
+    error: str = ""
+    errors: list[_Message] | None = None
+
+
 def _said(body: bytes) -> str:
-    """The words of an error: Loki's are text, Prometheus' stand in JSON."""
+    """The words of an error: Loki's are text, Prometheus' and Jaeger's stand in JSON."""
     try:
-        return msgspec.json.decode(body, type=dict[str, str])["error"]
-    except (msgspec.MsgspecError, KeyError):
+        refused = msgspec.json.decode(body, type=_Refused)
+    except msgspec.MsgspecError:
         return body.decode("utf-8", "replace").strip()
+    return refused.error or "; ".join(one.msg for one in refused.errors or ())

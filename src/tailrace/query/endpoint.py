@@ -16,6 +16,8 @@ from tailrace.query.service import QueryService
 Handler = Callable[[Asked], Awaitable[object]]
 # An error in the words of one API.
 Refusal = Callable[[Exception], Response]
+# An answer in its envelope.
+Encode = Callable[[object], bytes]
 
 
 def routes_of(
@@ -24,12 +26,13 @@ def routes_of(
     service: QueryService,
     identify: Identify,
     refusal: Refusal,
+    encode: Encode = encode,
 ) -> list[BaseRoute]:
     """GET and POST of each path below `prefix`; errors are counted and answered by `refusal`."""
     return [
         Route(
             f"{prefix}/{path}",
-            _endpoint(handler, service, identify, refusal),
+            _endpoint(handler, service, identify, refusal, encode),
             methods=["GET", "POST"],
         )
         for path, handler in answers.items()
@@ -37,7 +40,7 @@ def routes_of(
 
 
 def _endpoint(
-    handler: Handler, service: QueryService, identify: Identify, refusal: Refusal
+    handler: Handler, service: QueryService, identify: Identify, refusal: Refusal, encode: Encode
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         tenant = identify(request)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 # ClickHouse's own numbers for what the query room tells apart.
 BAD_REGEX = 427
 TIMED_OUT = 159
+TOO_LARGE = 396
 
 
 class Engine(Protocol):

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query import loki
-from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, default_tenant
+from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Handler, busy, routes_of
 from tailrace.query.evaluate import grid
 from tailrace.query.logql.ast import LogQuery
@@ -19,9 +19,8 @@ from tailrace.query.tail import Tail
 from tailrace.query.times import SECOND_NS, default_step, parse_span
 
 
-def routes(service: QueryService, identify: Identify = default_tenant) -> list[BaseRoute]:
-    """The Loki API. `identify` gives the tenant of a request's credential, or raises
-    starlette's HTTPException."""
+def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """The Loki API. `identify` gives the tenant of a request."""
     api = _Api(service)
     answers: dict[str, Handler] = {
         "query": api.query,

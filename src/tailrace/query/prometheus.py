@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tailrace.core.errors import Busy, QueryError
-from tailrace.query.asked import FORM_FIELDS, Asked, Identify, default_tenant
+from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Handler, busy, routes_of
 from tailrace.query.evaluate import grid
+from tailrace.query.exemplars import exemplars
 from tailrace.query.labels import sanitise
 from tailrace.query.loki import number, unix_seconds
 from tailrace.query.plan import Grid
@@ -22,13 +23,13 @@ from tailrace.query.times import LAST_NS, SECOND_NS, parse_span
 from tailrace.query.vectors import Series
 
 
-def routes(service: QueryService, identify: Identify = default_tenant) -> list[BaseRoute]:
-    """The routes under /api/v1. `identify` gives the tenant of a request's credential, or raises
-    starlette's HTTPException."""
+def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """The routes under /api/v1. `identify` gives the tenant of a request."""
     api = _Api(Samples(service))
     answers: dict[str, Handler] = {
         "query": api.query,
         "query_range": api.query_range,
+        "query_exemplars": api.exemplars,
         "series": api.series,
         "labels": api.labels,
         "label/{name}/values": api.values,
@@ -87,6 +88,12 @@ class _Api:
             else {(): [tree] * on.steps}
         )
         return {"resultType": "matrix", "result": _matrix(found, on)}
+
+    async def exemplars(self, asked: Asked) -> object:
+        tree = parse(asked.need("query"))
+        if not isinstance(tree, Query):
+            return []
+        return await exemplars(self._samples, tree, asked.tenant, _span(asked))
 
     async def series(self, asked: Asked) -> object:
         found = await self._samples.series(_selectors(asked, True), asked.tenant, _span(asked))

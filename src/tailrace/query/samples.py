@@ -69,20 +69,20 @@ class Samples:
     """What the Prometheus routes ask. Raises what `QueryService` raises, within its limits."""
 
     def __init__(self, service: QueryService) -> None:
-        self._service = service
+        self.service = service
 
     async def evaluate(self, query: Query, tenant: str, on: Grid) -> Series:
         """The value of each series at every step of `on`, None where there is none."""
-        async with self._service.slot("samples"):
+        async with self.service.slot("samples"):
             most = limits.QUERY_SERIES_SUMMED if query.aggregation else limits.QUERY_SERIES
             span = (on.start_ns - query.range_ms * MS, on.last_ns)
-            found = await self._select(query, tenant, span, most)
+            found = await self.select(query, tenant, span, most)
             groups = _grouped(query, found)
             _check_size(query, len(found), len(groups), on.steps)
             if not found:
                 return {}
             names = list(groups)
-            rows = await self._service.run(_grids(query, tenant, on, list(groups.values())))
+            rows = await self.service.run(_grids(query, tenant, on, list(groups.values())))
         present = [(place, values) for place, values in rows if any(v is not None for v in values)]
         return {names[place]: values for place, values in present}
 
@@ -92,9 +92,9 @@ class Samples:
         """Label sets of the series that any of `selectors` selects, seen within the hours of
         `span`."""
         unique: set[Labels] = set()
-        async with self._service.slot("series"):
+        async with self.service.slot("series"):
             for query in selectors:
-                found = await self._select(query, tenant, span, limits.QUERY_SERIES_SUMMED)
+                found = await self.select(query, tenant, span, limits.QUERY_SERIES_SUMMED)
                 unique |= {one.spelled(query.quoted) for one in found}
         return sorted(unique)
 
@@ -103,7 +103,7 @@ class Samples:
         bind = Binder()
         where = " AND ".join(_seen(tenant, span, bind))
         sql = f"SELECT DISTINCT arrayJoin(mapKeys(Labels)) FROM series WHERE {where}"
-        async with self._service.slot("labels"):
+        async with self.service.slot("labels"):
             rows = await self._within(sql, bind, "labels")
         return sorted({NAME, *(sanitise(row[0]) for row in rows)}) if rows else []
 
@@ -113,7 +113,7 @@ class Samples:
         value = _value(label, bind)
         where = " AND ".join(_seen(tenant, span, bind))
         sql = f"SELECT DISTINCT {value} FROM series WHERE {where}"
-        async with self._service.slot("labels"):
+        async with self.service.slot("labels"):
             rows = await self._within(sql, bind, "values of the label")
         values = {str(row[0]) for row in rows if row[0]}
         return sorted(set(map(safe_name, values)) if label == NAME else values)
@@ -128,25 +128,27 @@ class Samples:
             "SELECT MetricName, anyLast(Kind), anyLast(Unit) FROM series "
             f"WHERE {' AND '.join(where)} GROUP BY MetricName ORDER BY MetricName"
         )
-        async with self._service.slot("metadata"):
+        async with self.service.slot("metadata"):
             rows = await self._within(sql, bind, "metrics")
         return {str(name): (str(kind), str(unit)) for name, kind, unit in rows}
 
     async def _within(self, sql: str, bind: Binder, what: str) -> list[tuple[Any, ...]]:
         """Rows of a statement. Raises QueryError when they are more than an answer may hold."""
         most = limits.QUERY_SERIES_SUMMED
-        rows = await self._service.run(Statement(f"{sql} LIMIT {most + 1}", bind.values))
+        rows = await self.service.run(Statement(f"{sql} LIMIT {most + 1}", bind.values))
         if len(rows) > most:
             raise QueryError(f"there are more than {most} {what} (QUERY_SERIES_SUMMED)")
         return rows
 
-    async def _select(self, query: Query, tenant: str, span: Span | None, most: int) -> list[Found]:
-        if await regexes.match_empty(query.matchers, self._service.engine):
+    async def select(self, query: Query, tenant: str, span: Span | None, most: int) -> list[Found]:
+        """The series that the query's matchers select, seen within the hours of `span`; needs a
+        slot. Raises QueryError when they are more than `most`."""
+        if await regexes.match_empty(query.matchers, self.service.engine):
             raise QueryError(
                 "the selector needs a name or a matcher that cannot match an empty value",
                 query.matchers[0].position,
             )
-        rows = await self._service.run(_selected(query.matchers, tenant, span, most + 1))
+        rows = await self.service.run(_selected(query.matchers, tenant, span, most + 1))
         if len(rows) > most:
             raise QueryError(
                 f"more than {most} series match; narrow the selector"

@@ -2,17 +2,18 @@
 
     ARCHIVE/manifest                                  which files count (see manifest.py)
     ARCHIVE/tenant=T/day=YYYY-MM-DD/hour=HH/NAME.parquet             logs
+    ARCHIVE/spans/tenant=T/day=YYYY-MM-DD/hour=HH/NAME.parquet       spans
     ARCHIVE/metrics/tenant=T/day=YYYY-MM-DD/hour=HH/NAME.parquet     samples, with their labels
 
 Rows that the hot tables hold are read from them, already decoded and sorted, which costs a third of
-decoding them again; rows of bulk-only frames pass through `bulk_rows` and `bulk_samples`.
+decoding them again; rows of bulk-only frames pass through tables of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,11 +55,12 @@ class _Rows:
     select: Callable[[str], str]
 
 
-def _logs(table: str) -> _Rows:
-    columns = ", ".join(schema.COLUMN_NAMES)
+def _by_service(table: str, folder: str, names: Sequence[str]) -> _Rows:
+    """A table whose order the files keep."""
+    columns = ", ".join(names)
     return _Rows(
         table,
-        "",
+        folder,
         lambda where: (
             f"SELECT {columns} FROM {table} WHERE {where} "
             "ORDER BY Tenant, ServiceName, Timestamp "
@@ -82,14 +84,24 @@ def _samples(table: str) -> _Rows:
     )
 
 
+_HOT: Mapping[Signal, _Rows] = {
+    Signal.LOGS: _by_service("logs", "", schema.COLUMN_NAMES),
+    Signal.SPANS: _by_service("spans", "spans", schema.SPAN_NAMES),
+    Signal.METRICS: _samples("samples"),
+}
+_BULK: Mapping[Signal, _Rows] = {
+    Signal.LOGS: _by_service("bulk_rows", "", schema.COLUMN_NAMES),
+    Signal.SPANS: _by_service("bulk_spans", "spans", schema.SPAN_NAMES),
+    Signal.METRICS: _samples("bulk_samples"),
+}
+
+
 def _sources(hot: Sequence[Header], bulk: Sequence[Header]) -> list[tuple[_Rows, Sequence[Header]]]:
     """Each table that holds rows of a step, and whose they are."""
-    metrics = Signal.METRICS
     found = [
-        (_logs("logs"), [h for h in hot if h.signal is not metrics]),
-        (_samples("samples"), [h for h in hot if h.signal is metrics]),
-        (_logs("bulk_rows"), [h for h in bulk if h.signal is not metrics]),
-        (_samples("bulk_samples"), [h for h in bulk if h.signal is metrics]),
+        (rows, [header for header in headers if header.signal is signal])
+        for tables, headers in ((_HOT, hot), (_BULK, bulk))
+        for signal, rows in tables.items()
     ]
     return [(source, headers) for source, headers in found if headers]
 
@@ -130,10 +142,9 @@ class Archive:
     ) -> tuple[int, int, int]:
         """Write the rows of these frames and record the step, durably: rows, files, bytes.
 
-        `hot` frames are read from `logs` and `samples`, `bulk` ones from `bulk_rows` and
-        `bulk_samples`. Raises StoreError when the
-        tables hold another number of rows than the headers say, or the disk fails; then nothing
-        is recorded.
+        `hot` frames are read from the tables that queries read, `bulk` ones from those of their
+        own. Raises StoreError when the tables hold another number of rows than the headers say, or
+        the disk fails; then nothing is recorded.
         """
         try:
             return await self._step(hot, bulk, upto)

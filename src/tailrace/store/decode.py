@@ -35,6 +35,8 @@ _LEADING_TIME = (
     r"^\[?(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)"
 )
 
+# A later time is none: the engine's own end is seven years after it, in 2262.
+LAST_NS = 9_000_000_000_000_000_000
 FRAME_NUMBER = "toUInt32(substring(_file, 1, position(_file, '.') - 1)) AS frame"
 
 
@@ -101,7 +103,8 @@ def _resources(headers: Sequence[Header]) -> str:
     return lookup([sql.text_map(h.resource) for h in headers])
 
 
-def _service(named: str) -> str:
+def service(named: str) -> str:
+    """The service of a row: what it is `named`, or its resource, aliased all_resource, says."""
     return (
         f"multiIf({named} != '', {named}, all_resource['service.name'] != '', "
         "all_resource['service.name'], 'unknown_service')"
@@ -114,7 +117,7 @@ def _severity_number(expression: str) -> str:
     return f"toUInt8(transform(upper(toLowCardinality({expression})), {names}, {numbers}, 0))"
 
 
-def _cut(expression: str) -> str:
+def cut(expression: str) -> str:
     """Attributes within the limit; the door refuses more, this holds for every other way in."""
     most = limits.ATTRIBUTES_PER_RECORD
     return (
@@ -124,17 +127,26 @@ def _cut(expression: str) -> str:
     )
 
 
-def _canonical_columns(headers: Sequence[Header]) -> dict[str, str]:
+def timestamp(headers: Sequence[Header]) -> str:
+    """The `time` of a canonical row; the time of ingest where it has none, or one that is none."""
+    return (
+        f"fromUnixTimestamp64Nano(if(time = 0 OR time > {LAST_NS}, "
+        f"{received(headers)}, toInt64(time)), 'UTC')"
+    )
+
+
+def own_resource(headers: Sequence[Header]) -> str:
+    """The `resource` of a canonical row over that of its frame."""
     own = any(header.resource for header in headers)
-    resource = f"mapUpdate({_resources(headers)}, resource)" if own else "resource"
+    return f"mapUpdate({_resources(headers)}, resource)" if own else "resource"
+
+
+def _canonical_columns(headers: Sequence[Header]) -> dict[str, str]:
     return {
         **identity(headers),
-        "Timestamp": (
-            f"fromUnixTimestamp64Nano(if(time = 0 OR time > 9000000000000000000, "
-            f"{received(headers)}, toInt64(time)), 'UTC')"
-        ),
-        "ResourceAttributes": f"{resource} AS all_resource",
-        "ServiceName": _service("service"),
+        "Timestamp": timestamp(headers),
+        "ResourceAttributes": f"{own_resource(headers)} AS all_resource",
+        "ServiceName": service("service"),
         "HostName": "all_resource['host.name']",
         "TraceId": "trace_id",
         "SpanId": "span_id",
@@ -142,7 +154,7 @@ def _canonical_columns(headers: Sequence[Header]) -> dict[str, str]:
         "SeverityText": "severity",
         "SeverityNumber": _severity_number("severity"),
         "Body": "body",
-        "LogAttributes": _cut("attributes"),
+        "LogAttributes": cut("attributes"),
     }
 
 
@@ -159,7 +171,7 @@ def _lines_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
             f"{received(headers)} + toInt64(rowNumberInAllBlocks()), 'UTC'))"
         ),
         "ResourceAttributes": f"{_resources(headers)} AS all_resource",
-        "ServiceName": _service("''"),
+        "ServiceName": service("''"),
         "HostName": "all_resource['host.name']",
         "TraceId": trace,
         "SpanId": "''",
@@ -181,11 +193,11 @@ def _foreign_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
     )
     rest = f"CAST(arrayFilter(p -> NOT has({skip}, p.1), pairs), 'Map(String, String)')"
     return {
-        "LogAttributes": f"{_cut(rest.replace('pairs', f'({as_text})', 1))}",
+        "LogAttributes": f"{cut(rest.replace('pairs', f'({as_text})', 1))}",
         **identity(headers),
         "Timestamp": _foreign_time(headers, hints),
         "ResourceAttributes": f"{_resources(headers)} AS all_resource",
-        "ServiceName": _service(_field(hints.service)),
+        "ServiceName": service(_field(hints.service)),
         "HostName": "all_resource['host.name']",
         "TraceId": _field(hints.trace_id),
         "SpanId": _field(hints.span_id),
@@ -216,7 +228,7 @@ def _foreign_time(headers: Sequence[Header], hints: Hints) -> str:
             f"toInt64({number} * 1e6), {number} < 1e17, toInt64({number} * 1e3), "
             f"ifNull(toInt64OrNull({raw}), 0))"
         )
-    sane = f"({nanos}) > 0 AND ({nanos}) < 9000000000000000000"
+    sane = f"({nanos}) > 0 AND ({nanos}) < {LAST_NS}"
     return (
         f"multiIf({sane}, fromUnixTimestamp64Nano({nanos}, 'UTC'), "
         f"isNotNull({_parsed(raw)}), assumeNotNull({_parsed(raw)}), "

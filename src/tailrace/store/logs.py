@@ -54,13 +54,16 @@ class LogTable:
         return directory
 
     async def stored(self, headers: Sequence[Header]) -> dict[Key, int]:
-        """Rows present for each frame; frames with none are left out."""
+        """Rows present for each frame; frames of which nothing is present are left out."""
+        return await self._counted(self._table, headers)
+
+    async def _counted(self, table: str, headers: Sequence[Header]) -> dict[Key, int]:
         if not headers:
             return {}
         # Bounds of two numbers cost a third of looking each row's identity up in a set.
         numbers = sorted(header.seq for header in headers)
         found = await self._engine.rows(
-            f"SELECT Tenant, Source, Epoch, Seq, count() FROM {self._table} "
+            f"SELECT Tenant, Source, Epoch, Seq, count() FROM {table} "
             f"WHERE {received(headers)} AND Seq >= {numbers[0]} AND Seq <= {numbers[-1]} "
             "GROUP BY Tenant, Source, Epoch, Seq"
         )
@@ -70,10 +73,12 @@ class LogTable:
 
     async def remove(self, headers: Sequence[Header]) -> None:
         """Take the rows of these frames out."""
+        await self._deleted(self._table, headers)
+
+    async def _deleted(self, table: str, headers: Sequence[Header]) -> None:
         if headers:
             await self._engine.write(
-                f"ALTER TABLE {self._table} DELETE WHERE {identified(headers)} "
-                "SETTINGS mutations_sync=2"
+                f"ALTER TABLE {table} DELETE WHERE {identified(headers)} SETTINGS mutations_sync=2"
             )
 
     async def remember(self, deliveries: Sequence[Delivery]) -> None:

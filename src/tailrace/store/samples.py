@@ -1,7 +1,8 @@
-"""The tables of metrics: narrow samples, and the labels of each series once.
+"""The tables of metrics: narrow samples, the labels of each series once, and exemplars.
 
-The files are decoded once, into a table in memory. From there the series go first: after a crash
-between the two a series may have no samples, but no sample is without its series.
+The files are decoded once, into a table in memory. From there the series go first, the samples
+last: after a crash in between a series may have no samples and an exemplar no sample, but no sample
+is without its series and its exemplars. So samples tell whether a frame is there, whole.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from pathlib import Path
 
 from tailrace.core.frame import Frame, Header
 from tailrace.store import decode, schema, sql
-from tailrace.store.logs import LogTable
+from tailrace.store.engine import Engine
+from tailrace.store.logs import Key, LogTable
 
 _SAMPLE = (
     "time Int64, name LowCardinality(String), value Float64, kind LowCardinality(String), "
-    "unit LowCardinality(String), attributes Map(LowCardinality(String), String)"
+    "unit LowCardinality(String), attributes Map(LowCardinality(String), String), "
+    f"exemplars {schema.ARRIVING_EXEMPLARS}"
 )
 _SETTINGS = (
     "input_format_parallel_parsing=0, input_format_skip_unknown_fields=1, "
@@ -32,8 +35,33 @@ _HOUR_MS = 3_600_000
 class SampleTable(LogTable):
     """One table of samples (`samples` or `bulk_samples`), which makes a `LogTable`'s promises.
 
-    Not shared between tasks: its inserts pass through one table in memory.
+    Exemplars go to the table `exemplars`, or nowhere when that is "". Not shared between tasks:
+    inserts pass through one table in memory.
     """
+
+    def __init__(
+        self, engine: Engine, table: str, stage: str, scratch: Path, exemplars: str = ""
+    ) -> None:
+        super().__init__(engine, table, stage, scratch)
+        self._exemplars = exemplars
+
+    async def stored(self, headers: Sequence[Header]) -> dict[Key, int]:
+        """Samples of each frame; 0 for one that has only exemplars, which a crash left."""
+        counts = await super().stored(headers)
+        left = await self._counted(self._exemplars, headers) if self._exemplars else {}
+        return dict.fromkeys(left, 0) | counts
+
+    async def remove(self, headers: Sequence[Header]) -> None:
+        """Take samples and exemplars out; the samples first, since they are what tells."""
+        await super().remove(headers)
+        if self._exemplars:
+            await self._deleted(self._exemplars, headers)
+
+    async def clear(self) -> None:
+        """Empty both tables."""
+        await super().clear()
+        if self._exemplars:
+            await self._engine.write(f"TRUNCATE TABLE {self._exemplars}")
 
     def _statements(self, directory: Path, frames: Sequence[Frame]) -> list[str]:
         arriving = f"arriving_{self._table}"
@@ -41,7 +69,7 @@ class SampleTable(LogTable):
         return [
             f"TRUNCATE TABLE {arriving}",
             statement(directory, headers, arriving),
-            *parting(self._table),
+            *parting(self._table, self._exemplars),
         ]
 
 
@@ -70,6 +98,7 @@ def statement(directory: Path, headers: Sequence[Header], table: str) -> str:
         "Value": "value",
         "Kind": "if(kind = '', 'gauge', kind)",
         "Unit": "unit",
+        "Exemplars": "exemplars",
     }
     return (
         f"INSERT INTO {table} ({', '.join(columns)})\nWITH {decode.FRAME_NUMBER}\n"
@@ -79,16 +108,37 @@ def statement(directory: Path, headers: Sequence[Header], table: str) -> str:
     )
 
 
-def parting(table: str) -> list[str]:
-    """What parts decoded samples into series and rows of `table`."""
+def parting(table: str, exemplars: str = "") -> list[str]:
+    """What parts decoded samples into series, rows of `exemplars` unless "", and of `table`."""
     arriving = f"arriving_{table}"
     names = ", ".join(schema.SAMPLE_NAMES)
     return [
         _new_series(arriving),
+        *([_new_exemplars(arriving, exemplars)] if exemplars else []),
         f"INSERT INTO {table} ({names}) SELECT {names} FROM {arriving} "
         "SETTINGS max_partitions_per_insert_block=0",
         f"TRUNCATE TABLE {arriving}",
     ]
+
+
+def _new_exemplars(arriving: str, table: str) -> str:
+    """INSERT of the exemplars; one without a time, or with one that is none, has its sample's."""
+    known = f"one.time > 0 AND one.time <= {decode.LAST_NS}"
+    columns = {
+        **{name: name for name in schema.EXEMPLAR_NAMES},
+        "Timestamp": (
+            f"if({known}, fromUnixTimestamp64Nano(one.time, 'UTC'), "
+            f"toDateTime64({arriving}.Timestamp, 9, 'UTC'))"
+        ),
+        "Value": "one.value",
+        "TraceId": "one.trace_id",
+        "SpanId": "one.span_id",
+        "Attributes": "one.attributes",
+    }
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())} "
+        f"FROM {arriving} ARRAY JOIN Exemplars AS one SETTINGS max_partitions_per_insert_block=0"
+    )
 
 
 def _new_series(arriving: str) -> str:

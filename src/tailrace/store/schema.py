@@ -1,9 +1,9 @@
 """Tables and their numbered migrations.
 
-The logs table keeps the column names of the OpenTelemetry ClickHouse exporter, and adds
-Tenant, IngestTime, HostName, Weight, Source, Epoch and Seq. Metrics are narrow rows of `samples`;
-what a series is called stands once, in `series`. Compression is the engine's default: LZ4 for
-small parts, ZSTD from `engine.py`'s size on. Why these orders, codecs and indexes:
+The tables of logs and of spans keep the column names of the OpenTelemetry ClickHouse exporter, and
+add Tenant, IngestTime, HostName, Weight, Source, Epoch and Seq. Metrics are narrow rows of
+`samples`; what a series is called stands once, in `series`. Compression is the engine's default:
+LZ4 for small parts, ZSTD from `engine.py`'s size on. Why these orders, codecs and indexes:
 docs/adr/0003-logs-table.md and docs/adr/0005-samples-and-series.md.
 """
 
@@ -122,26 +122,102 @@ SERIES_DDL = f"""CREATE TABLE IF NOT EXISTS series (
 SETTINGS {_DURABLE}, allow_dimensions_outside_sorting_key=1"""
 
 
-def _arriving(table: str) -> str:
-    """Decoded samples of one insert, before they are parted into series and samples."""
+METRICS_DDL = (SAMPLES_DDL, BULK_SAMPLES_DDL, SERIES_DDL)
+
+# Columns and values of the exporter's otel_traces; arrays with a dot in their name are nested, of
+# one length. Attributes and names are what people name, so few.
+SPANS_COLUMNS = (
+    "Tenant LowCardinality(String)",
+    "Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
+    "IngestTime DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
+    "TraceId String",
+    "SpanId String",
+    "ParentSpanId String",
+    "TraceState String",
+    "SpanName LowCardinality(String)",
+    "SpanKind LowCardinality(String)",
+    "ServiceName LowCardinality(String)",
+    "HostName LowCardinality(String)",
+    "ResourceAttributes Map(LowCardinality(String), String)",
+    "ScopeName LowCardinality(String)",
+    "ScopeVersion LowCardinality(String)",
+    "SpanAttributes Map(LowCardinality(String), String)",
+    "Duration UInt64",
+    "StatusCode LowCardinality(String)",
+    "StatusMessage String",
+    "`Events.Timestamp` Array(DateTime64(9, 'UTC'))",
+    "`Events.Name` Array(LowCardinality(String))",
+    "`Events.Attributes` Array(Map(LowCardinality(String), String))",
+    "`Links.TraceId` Array(String)",
+    "`Links.SpanId` Array(String)",
+    "`Links.TraceState` Array(String)",
+    "`Links.Attributes` Array(Map(LowCardinality(String), String))",
+    "Weight UInt32",
+    "Source LowCardinality(String)",
+    "Epoch UInt64",
+    "Seq UInt64",
+)
+SPAN_NAMES = tuple(column.split(" ", 1)[0].strip("`") for column in SPANS_COLUMNS)
+SPANS_DDL = _rows(
+    "spans",
+    (
+        *SPANS_COLUMNS,
+        "INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
+        "INDEX duration Duration TYPE minmax GRANULARITY 1",
+        _INGEST_TIME,
+    ),
+    _BY_SERVICE,
+)
+BULK_SPANS_DDL = _rows("bulk_spans", SPANS_COLUMNS, _BY_SERVICE)
+
+# Nanoseconds, unlike samples: they are few, and each is a moment within a span.
+EXEMPLARS_COLUMNS = (
+    "Tenant LowCardinality(String)",
+    "MetricName LowCardinality(String)",
+    "Fingerprint UInt64",
+    "Timestamp DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
+    "Value Float64",
+    "TraceId String",
+    "SpanId String",
+    "Attributes Map(LowCardinality(String), String)",
+    "IngestTime DateTime64(9, 'UTC') CODEC(Delta(8), Default)",
+    "Source LowCardinality(String)",
+    "Epoch UInt64",
+    "Seq UInt64",
+)
+EXEMPLAR_NAMES = tuple(column.split(" ", 1)[0] for column in EXEMPLARS_COLUMNS)
+EXEMPLARS_DDL = _rows("exemplars", (*EXEMPLARS_COLUMNS, _INGEST_TIME), _BY_SERIES)
+ARRIVING_EXEMPLARS = (
+    "Array(Tuple(time Int64, value Float64, trace_id String, span_id String, "
+    "attributes Map(LowCardinality(String), String)))"
+)
+
+
+def _arriving(table: str) -> tuple[str, str]:
+    """Decoded samples of one insert, before they are parted into series, exemplars and samples.
+
+    It is empty between two inserts, so a newer form of it takes its place.
+    """
     columns = ", ".join(
         column.split(" CODEC", 1)[0] for column in (*SAMPLES_COLUMNS, *SERIES_COLUMNS)
     )
     return (
-        f"CREATE TABLE IF NOT EXISTS arriving_{table} ({columns}) "
-        "ENGINE = Memory SETTINGS compress=1"
+        f"DROP TABLE IF EXISTS arriving_{table}",
+        f"CREATE TABLE arriving_{table} ({columns}, Exemplars {ARRIVING_EXEMPLARS}) "
+        "ENGINE = Memory SETTINGS compress=1",
     )
 
 
-METRICS_DDL = (
-    SAMPLES_DDL,
-    BULK_SAMPLES_DDL,
-    SERIES_DDL,
-    _arriving("samples"),
-    _arriving("bulk_samples"),
+TRACES_DDL = (
+    SPANS_DDL,
+    BULK_SPANS_DDL,
+    EXEMPLARS_DDL,
+    *_arriving("samples"),
+    *_arriving("bulk_samples"),
 )
 MIGRATIONS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (1, (LOGS_DDL, BULK_DDL, FRAMES_DDL)),
     (2, METRICS_DDL),
+    (3, TRACES_DDL),
 )
 NEWEST = MIGRATIONS[-1][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,19 +11,20 @@ from tailrace.core.frame import Frame, Header, Signal
 from tailrace.store.engine import Engine
 from tailrace.store.logs import Key, LogTable
 from tailrace.store.samples import SampleTable
+from tailrace.store.spans import SpanTable
 
 _T = TypeVar("_T")
 
 
 class Tables:
-    """What `LogTable` promises, for frames of any signal: logs, and samples of metrics.
+    """What `LogTable` promises, for frames of any signal.
 
-    Both tables of a lane share the record of frames, in which a key stands once.
+    The tables of a lane share the record of frames, in which a key stands once.
     """
 
-    def __init__(self, logs: LogTable, samples: SampleTable) -> None:
-        self._logs = logs
-        self._samples = samples
+    def __init__(self, by_signal: Mapping[Signal, LogTable]) -> None:
+        self._by_signal = by_signal
+        self._record = by_signal[Signal.LOGS]
 
     async def insert(self, frames: Sequence[Frame]) -> None:
         for table, some in self._parted(frames, lambda frame: frame.header):
@@ -40,38 +41,41 @@ class Tables:
             await table.remove(some)
 
     async def remember(self, deliveries: Sequence[Delivery]) -> None:
-        await self._logs.remember(deliveries)
+        await self._record.remember(deliveries)
 
     async def remembered(self, headers: Sequence[Header]) -> dict[Key, Recorded]:
-        return await self._logs.remembered(headers)
+        return await self._record.remembered(headers)
 
     async def newest(self, header: Header) -> int:
-        return await self._logs.newest(header)
+        return await self._record.newest(header)
 
     async def clear(self) -> None:
-        for table in (self._logs, self._samples):
+        for table in self._by_signal.values():
             await table.clear()
 
     def _parted(
         self, items: Sequence[_T], header: Callable[[_T], Header]
-    ) -> list[tuple[LogTable, list[_T]]]:
+    ) -> Iterator[tuple[LogTable, list[_T]]]:
         """The items of each table that has any."""
-        samples = [item for item in items if header(item).signal is Signal.METRICS]
-        others = [item for item in items if header(item).signal is not Signal.METRICS]
-        parts: list[tuple[LogTable, list[_T]]] = [(self._logs, others), (self._samples, samples)]
-        return [(table, some) for table, some in parts if some]
+        for signal, table in self._by_signal.items():
+            some = [item for item in items if header(item).signal is signal]
+            if some:
+                yield table, some
 
 
 def hot_tables(engine: Engine, scratch: Path) -> Tables:
     """What queries read."""
-    return Tables(
-        LogTable(engine, "logs", "hot", scratch), SampleTable(engine, "samples", "hot", scratch)
-    )
+    return Tables({
+        Signal.LOGS: LogTable(engine, "logs", "hot", scratch),
+        Signal.SPANS: SpanTable(engine, "spans", "hot", scratch),
+        Signal.METRICS: SampleTable(engine, "samples", "hot", scratch, "exemplars"),
+    })  # fmt: skip
 
 
 def bulk_tables(engine: Engine, scratch: Path) -> Tables:
-    """Rows of bulk-only frames on their way to the archive."""
-    return Tables(
-        LogTable(engine, "bulk_rows", "bulk", scratch),
-        SampleTable(engine, "bulk_samples", "bulk", scratch),
-    )
+    """Rows of bulk-only frames on their way to the archive, which takes no exemplars."""
+    return Tables({
+        Signal.LOGS: LogTable(engine, "bulk_rows", "bulk", scratch),
+        Signal.SPANS: SpanTable(engine, "bulk_spans", "bulk", scratch),
+        Signal.METRICS: SampleTable(engine, "bulk_samples", "bulk", scratch),
+    })  # fmt: skip

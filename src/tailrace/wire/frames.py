@@ -12,7 +12,7 @@ Nothing follows the last frame. A body is taken or refused whole.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -20,7 +20,7 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Codec, Frame, Header, Signal, check_tenant
 from tailrace.core.payload import describe, expand
-from tailrace.wire import otlpwalk, records, samples
+from tailrace.wire import otlpwalk, records, samples, spans
 
 MAGIC = b"TRF1"
 MEDIA_TYPE = "application/x-tailrace-frames"
@@ -28,8 +28,13 @@ _LENGTHS = struct.Struct(">II")
 _SOURCE_CHARACTERS = 200
 REPEATED_BYTES = {
     Signal.LOGS: limits.REPEATED_BYTES,
-    Signal.SPANS: limits.REPEATED_BYTES,
+    Signal.SPANS: limits.REPEATED_LABEL_BYTES,
     Signal.METRICS: limits.REPEATED_LABEL_BYTES,
+}
+# What refuses a row that is none, of a signal whose rows have one form.
+_CHECKS: Mapping[Signal, Callable[[bytes], None]] = {
+    Signal.METRICS: samples.check,
+    Signal.SPANS: spans.check,
 }
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Header)
@@ -62,7 +67,7 @@ def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
     """The frames of a body, each checked against its header.
 
     Raises InputError ("frame", "header", "checksum", "json", "field", "protobuf") or TooLarge
-    ("frame", "header", "expanded") that names the frame by its 1-based place.
+    ("frame", "header", "expanded", "line_length") that names the frame by its 1-based place.
     """
     if not body.startswith(MAGIC):
         raise InputError("body must start with TRF1; is this /ingest/frames?", "frame")
@@ -115,8 +120,7 @@ def _check_header(header: Header, number: int) -> None:
         "rows": 0 < header.rows <= limits.FRAME_ROWS,
         "bytes": 0 < header.bytes <= limits.FRAME_BYTES,
         "newline": len(header.hints.newline) <= 1,
-        "signal": header.signal is Signal.LOGS
-        or (header.signal is Signal.METRICS and header.codec is Codec.RECORDS),
+        "signal": header.signal not in _CHECKS or header.codec is Codec.RECORDS,
         "resource": len(header.resource) <= limits.RESOURCE_ATTRIBUTES
         and all(len(k) + len(v) <= limits.LABEL_VALUE_BYTES for k, v in header.resource.items())
         and resource_bytes * header.rows <= REPEATED_BYTES[header.signal],
@@ -137,11 +141,11 @@ def _check_payload(frame: Frame, number: int) -> None:
             f"checksum than its header says ({header.rows} rows, {header.bytes} bytes)",
             "checksum",
         )
-    if header.signal is Signal.METRICS:
+    if check := _CHECKS.get(header.signal):
         try:
-            samples.check(data)
+            check(data)
         except InputError as error:
-            raise InputError(f"frame {number}: {error}", error.reason) from error
+            raise type(error)(f"frame {number}: {error}", error.reason) from error
     elif header.codec is Codec.RECORDS:
         hints = records.check(data, header.hints)
         if hints != header.hints:

@@ -6,6 +6,8 @@
 `time` is UTC nanoseconds. `kind` is "counter" for a sum that only goes up until its source starts
 again, else "gauge". JSON has no numbers for some values: they are the strings "NaN", "+Inf" and
 "-Inf". A histogram is its Prometheus series: NAME_bucket with `le`, NAME_sum, NAME_count.
+`exemplars` are measurements with the traces that they were made in: `time`, `value`, `trace_id`,
+`span_id`, `attributes`.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from typing import Literal
 import msgspec
 
 from tailrace.core.errors import InputError
-from tailrace.core.sample import NAME_CHARACTERS, Sample, decode, decoder
+from tailrace.core.sample import NAME_CHARACTERS, Exemplar, Sample, decode, decoder
 from tailrace.wire.ndjson import read
 
-__all__ = ["NAME_CHARACTERS", "Sample", "check", "encode"]
+__all__ = ["NAME_CHARACTERS", "Exemplar", "Sample", "check", "encode"]
 
+Number = float | Literal["NaN", "+Inf", "-Inf"]
 _encoder = msgspec.json.Encoder()
 
 
@@ -43,10 +46,25 @@ def check(data: bytes) -> None:
 
 
 def _finite(sample: Sample) -> Sample:
-    value = sample.value
-    if isinstance(value, str) or math.isfinite(value):
+    if not _is_finite(sample.value):
+        sample = msgspec.structs.replace(sample, value=_spoken(sample.value))
+    if all(_is_finite(exemplar.value) for exemplar in sample.exemplars):
         return sample
-    text: Literal["NaN", "+Inf", "-Inf"] = (
-        "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
-    )
-    return msgspec.structs.replace(sample, value=text)
+    exemplars = [
+        msgspec.structs.replace(exemplar, value=_spoken(exemplar.value))
+        for exemplar in sample.exemplars
+    ]
+    return msgspec.structs.replace(sample, exemplars=exemplars)
+
+
+def _is_finite(value: Number) -> bool:
+    return isinstance(value, str) or math.isfinite(value)
+
+
+def _spoken(value: Number) -> Number:
+    """A value as JSON can say it."""
+    if isinstance(value, str) or math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "+Inf" if value > 0 else "-Inf"

@@ -4,16 +4,17 @@ The slow way, for the rare frame: each line is parsed here, and a line that is n
 the body of one, marked with the attribute `tailrace.error`. Nothing is left out. A value that the
 engine can read is handed on as it was written, so a row comes out as it would have the fast way;
 of a top-level key that stands twice the last one holds. A line of metrics that is no sample can
-become none: then nobody can read the frame.
+become none, nor one of spans that is no span: then nobody can read the frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from tailrace.core import limits, sample
+from tailrace.core import limits, sample, span
 from tailrace.core.frame import CANONICAL, Codec, Frame, Hints, Signal
 from tailrace.core.payload import compress, expand
 
@@ -23,14 +24,18 @@ _UINT64 = 1 << 64
 _TEXTS = ("severity", "body", "service", "trace_id", "span_id")
 _UNIT_NS = {"s": 1e9, "ms": 1e6, "us": 1e3}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DECODERS: Mapping[Signal, Callable[[bytes], msgspec.Struct]] = {
+    Signal.METRICS: sample.decode,
+    Signal.SPANS: span.decode,
+}
 
 
 def readable(frame: Frame) -> Frame:
     """The same rows under the same identity, as canonical records. Raises InputError."""
     header = frame.header
     lines = [line for line in expand(frame.payload, limits.BODY_BYTES).split(b"\n") if line]
-    if header.signal is Signal.METRICS:
-        rows = [msgspec.json.encode(sample.decode(line)) for line in lines]
+    if decode := _DECODERS.get(header.signal):
+        rows = [msgspec.json.encode(decode(line)) for line in lines]
     else:
         rows = [_row(line, header.codec, header.hints) for line in lines]
         rows += [_malformed(b"")] * (header.rows - len(rows))

@@ -109,7 +109,7 @@ class Rotation:
         shared = known.read.furthest(found.content, found.size)
         if shared is not None and related(shared[0].path, found.path):
             mark, other = shared
-            if other is not None and self._still_holds(other):
+            if other is not None and self._still_holds(other, other.mark):
                 waited_s = now_s - self._copies.setdefault(found.key, now_s)
                 if is_packed(found.path) or waited_s < self._linger_s:
                     return None
@@ -139,11 +139,11 @@ class Rotation:
             or known.read.reaches_beyond(content, content.size(status))
         )
 
-    def _still_holds(self, file: TailedFile) -> bool:
+    def _still_holds(self, file: TailedFile, mark: Mark) -> bool:
         content = file.content
         try:
             content = content or open_content(file.place)
-            return fingerprint.holds(content, content.size(content.status()), file.mark)
+            return fingerprint.holds(content, content.size(content.status()), mark)
         except OSError:
             return False
         finally:
@@ -152,8 +152,19 @@ class Rotation:
 
     def seek_rest(self, mark: Mark, source: Files, now_s: float) -> bool:
         """Find the file that holds what was read up to `mark`, and read on there."""
-        return mark.offset > 0 and any(
-            self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path))
+        return mark.offset > 0 and (
+            self._is_read_on(mark)
+            or any(self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path)))
+        )
+
+    def _is_read_on(self, mark: Mark) -> bool:
+        """Whether a file that is tailed holds it: a copy that may be gone from its folder, for a
+        compressed one beside it."""
+        return any(
+            file.mark.offset >= mark.offset
+            and related(file.mark.path, mark.path)
+            and self._still_holds(file, mark)
+            for file in self._table.files.values()
         )
 
     def seek_missed(self, now_s: float, folders: Collection[str] = ()) -> bool:

@@ -8,12 +8,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tailrace.app.commands.query import DEFAULT_URL, complain, read_token, write
+from tailrace.app.commands import asking
+from tailrace.app.commands.asking import Asking
+from tailrace.app.commands.query import complain, write
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError, TailraceError
 from tailrace.core.fleet import Announcement, State
@@ -46,8 +47,7 @@ def add_parser(subparsers: Any) -> None:
     """Register the command."""
     about = "list the agents that a server knows, and how each is"
     parser = subparsers.add_parser("agents", help=about, description=about)
-    parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
-    parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
+    asking.add_arguments(parser)
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text by default"
     )
@@ -62,8 +62,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 with --silent when an agent is silent, or the server cannot be asked."""
     try:
-        token = read_token(args.token_file)
-        body = _ask(args.url, "silent" if args.silent else "", token)
+        server = asking.asking(args)
+        body = _ask(server, "silent" if args.silent else "")
         answer = msgspec.json.decode(body, type=_Answer)
     except OSError as error:
         return complain(str(error), 2)
@@ -78,17 +78,17 @@ def run(args: argparse.Namespace) -> int:
     return 1 if args.silent and answer.agents else status
 
 
-def _ask(url: str, state: str, token: str) -> bytes:
+def _ask(server: Asking, state: str) -> bytes:
     """The answer's bytes. Raises QueryError, StoreError."""
-    if not url.startswith(("http://", "https://")):
-        raise StoreError(f"--url {url} is no http:// or https:// address")
+    if not server.url.startswith(("http://", "https://")):
+        raise StoreError(f"--url {server.url} is no http:// or https:// address")
     asked = urllib.parse.urlencode({"state": state, "limit": limits.AGENTS_PER_TENANT})
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{url.rstrip('/')}/api/v1/agents?{asked}",
-        headers={"Authorization": f"Bearer {token}"} if token else {},
+        f"{server.url.rstrip('/')}/api/v1/agents?{asked}",
+        headers={"Authorization": f"Bearer {server.token}"} if server.token else {},
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=server.tls) as answer:  # noqa: S310
             body: bytes = answer.read(2 * limits.FLEET_ANSWER_BYTES)
             return body
     except urllib.error.HTTPError as error:
@@ -97,7 +97,7 @@ def _ask(url: str, state: str, token: str) -> bytes:
         raise QueryError(f"{said or error.reason} ({error.code})") from None
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None
+        raise StoreError(f"cannot ask {server.url}: {reason}; is `tailrace up` running?") from None
 
 
 def _text(answer: _Answer) -> Iterator[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from tailrace.app.commands.query import DEFAULT_URL, complain, read_token, write
+from tailrace.app.commands import asking
+from tailrace.app.commands.asking import Asking
+from tailrace.app.commands.query import complain, write
 from tailrace.core.errors import QueryError
 from tailrace.query import client, table, terminal
 from tailrace.query.times import SECOND_NS, parse_span, parse_time
@@ -30,8 +31,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text by default"
     )
-    parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
-    parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
+    asking.add_arguments(parser)
     parser.set_defaults(func=run)
 
 
@@ -41,19 +41,21 @@ def run(args: argparse.Namespace) -> int:
         end = parse_time(args.until, "--until") if args.until else time.time_ns()
         start = max(end - parse_span(args.since, "--since"), 0)
         step = parse_span(args.step, "--step") if args.step else _step(end - start)
-        token = read_token(args.token_file)
+        server = asking.asking(args)
     except (QueryError, OSError) as error:
         return complain(str(error), 2)
-    return write(_pieces(args, start, end, step, token))
+    return write(_pieces(args, start, end, step, server))
 
 
-def _pieces(args: argparse.Namespace, start: int, end: int, step: int, token: str) -> Iterator[str]:
+def _pieces(
+    args: argparse.Namespace, start: int, end: int, step: int, server: Asking
+) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
     if not args.query:
-        known = client.metadata(args.url, token)
+        known = client.metadata(server.url, server.token, server.tls)
         yield from _json(known) if args.format == "json" else table.names(known)
         return
-    series = client.samples(args.url, args.query, start, end, step, token)
+    series = client.samples(server.url, args.query, start, end, step, server.token, server.tls)
     shown = table.render(series, start / SECOND_NS, end / SECOND_NS)
     yield from _json(series) if args.format == "json" else shown
 

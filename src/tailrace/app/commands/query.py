@@ -8,15 +8,14 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
+from tailrace.app.commands import asking
+from tailrace.app.commands.asking import Asking
 from tailrace.core.errors import QueryError, TailraceError
 from tailrace.core.visible import visible
 from tailrace.query import client, terminal
 from tailrace.query.times import parse_span, parse_time
-
-DEFAULT_URL = "http://127.0.0.1:7480"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,8 +37,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=terminal.FORMATS, default="text", help="text by default"
     )
-    parser.add_argument("--url", default=DEFAULT_URL, help="the server's address")
-    parser.add_argument("--token-file", type=Path, help="file that holds the bearer token")
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,21 +47,22 @@ def run(args: argparse.Namespace) -> int:
         start = end - parse_span(args.since, "--since")
         if args.start:
             start = parse_time(args.start, "--start")
-        token = read_token(args.token_file)
+        server = asking.asking(args)
     except (QueryError, OSError) as error:
         return complain(str(error), 2)
-    return write(_pieces(args, max(start, 0), end, token))
+    return write(_pieces(args, max(start, 0), end, server))
 
 
-def _pieces(args: argparse.Namespace, start: int, end: int, token: str) -> Iterator[str]:
+def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
     if "{" in args.query and client.is_metric(args.query):
-        series = client.metric(args.url, args.query, start, end, token)
+        series = client.metric(server.url, args.query, start, end, server.token, server.tls)
         yield from terminal.render_series(series, args.format)
         return
     direction = "forward" if args.forward else "backward"
     text = client.logql(args.query)
-    found = client.query(args.url, text, start, end, args.limit, direction, token)
+    limit, token, tls = args.limit, server.token, server.tls
+    found = client.query(server.url, text, start, end, limit, direction, token, tls)
     yield from terminal.render(found, args.format, terminal.wants_colour(sys.stdout))
 
 
@@ -83,11 +82,6 @@ def write(pieces: Iterable[str]) -> int:
     except TailraceError as error:
         return complain(str(error), 1)
     return 0
-
-
-def read_token(path: Path | None) -> str:
-    """The token in `path`, "" without one. Raises OSError."""
-    return path.read_text().strip() if path else ""
 
 
 def _limit(text: str) -> int:

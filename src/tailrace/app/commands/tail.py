@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from tailrace.app.commands.query import add_common, complain, read_token, write
+from tailrace.app.commands import asking
+from tailrace.app.commands.asking import Asking
+from tailrace.app.commands.query import add_common, complain, write
 from tailrace.query import client, terminal
 
 
@@ -24,14 +26,14 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         return complain("--format json needs an end, which tail has not; use ndjson", 2)
     try:
-        token = read_token(args.token_file)
+        server = asking.asking(args)
     except OSError as error:
         return complain(str(error), 2)
-    return write(_pieces(args, token))
+    return write(_pieces(args, server))
 
 
-def _pieces(args: argparse.Namespace, token: str) -> Iterator[str]:
-    found = client.tail(args.url, client.logql(args.query), token)
+def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
+    found = client.tail(server.url, client.logql(args.query), server.token, server.tls)
     colour = terminal.wants_colour(sys.stdout)
     for piece in terminal.render(found, args.format, colour):
         yield piece

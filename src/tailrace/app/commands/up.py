@@ -16,7 +16,7 @@ from tailrace.agent.inputs import AnyInput, Files, HostInput, JournalInput
 from tailrace.app import config as configuration
 from tailrace.app.claims import claim_directory, claim_port
 from tailrace.app.commands import common
-from tailrace.app.commands.query import DEFAULT_URL
+from tailrace.app.commands.asking import DEFAULT_URL
 from tailrace.app.config import Config
 from tailrace.core import log
 from tailrace.core.errors import ConfigError
@@ -121,10 +121,18 @@ def _greet(config: Config) -> None:
         f"            {command} tail '{{service_name=~\".+\"}}'{asked}",
         f"            {command} metrics system_memory_usage{asked}",
         f"            echo hello | curl --data-binary @- '{url}/ingest/lines?service=me'",
+        *_admission(config, command),
         "  Ctrl-C stops it; everything that was accepted is stored first.",
     )
     with contextlib.suppress(OSError):  # nobody reads it, which is no reason to stop
         print("\n".join(lines), flush=True)
+
+
+def _admission(config: Config, command: str) -> list[str]:
+    host, _ = configuration.address(config)
+    if not configuration.requires_token(config.server, host):
+        return []
+    return [f"  tokens    everyone needs one: {command} token create --scope query --name me"]
 
 
 def _named(entry: AnyInput) -> list[str]:

@@ -1,0 +1,44 @@
+"""`tailrace trace`: ask a running server for one trace."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from tailrace.app.commands import asking
+from tailrace.app.commands.asking import Asking
+from tailrace.app.commands.query import complain, write
+from tailrace.core.errors import QueryError
+from tailrace.query import client, terminal, traces, tree
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command; its `func` returns the exit code."""
+    about = "print the spans of one trace as a tree"
+    parser = subparsers.add_parser("trace", help=about, description=about)
+    parser.add_argument("trace_id", metavar="TRACE_ID", help="up to 32 hexadecimal digits")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text by default"
+    )
+    asking.add_arguments(parser)
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 done, 1 the query failed or no span has this id, 2 the command line is wrong."""
+    try:
+        traces.spellings(args.trace_id)
+        server = asking.asking(args)
+    except (QueryError, OSError) as error:
+        return complain(str(error), 2)
+    return write(_pieces(args, server))
+
+
+def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
+    """A generator, so that what fails does so inside `write`."""
+    found = client.trace(server.url, args.trace_id, server.token, server.tls)
+    if args.format == "json":
+        yield terminal.json_text(found) + "\n"
+    else:
+        yield from tree.render(found)

@@ -1,0 +1,82 @@
+"""The tables of the control store, and the numbered steps that made them.
+
+agents   tenant, source             the key
+         first_seen_ns              server's clock, UTC
+         last_seen_ns
+         since_ns                   when the run that was heard last was first heard
+         announcement               its last words, JSON of core.fleet.Announcement, no losses
+losses   tenant, source, epoch, first_seq      the key: said again it is the same one
+         last_seq, rows, bytes, reason, at_ns  as core.fleet.Loss
+         received_ns                server's clock when it was first heard of
+tokens   id                         the public part of the secret
+         digest                     SHA-256 of the whole secret, hexadecimal
+         name, tenant
+         scopes                     words of core.access.Scope with spaces between them
+         created_ns
+         expires_ns, revoked_ns, used_ns       0 for never; `used_ns` is a minute coarse
+changes  subject                    what others keep a copy of: "tokens"
+         number                     one more with each change, so that a copy is known as old
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, Text
+
+METADATA = MetaData()
+
+
+def _text(name: str, primary_key: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=False, primary_key=primary_key)
+
+
+def _number(name: str, primary_key: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
+
+
+AGENTS = Table(
+    "agents",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("source", primary_key=True),
+    _number("first_seen_ns"),
+    _number("last_seen_ns"),
+    _number("since_ns"),
+    Column("announcement", LargeBinary, nullable=False),
+)
+LOSSES = Table(
+    "losses",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("source", primary_key=True),
+    _number("epoch", primary_key=True),
+    _number("first_seq", primary_key=True),
+    _number("last_seq"),
+    _number("rows"),
+    _number("bytes"),
+    _text("reason"),
+    _number("at_ns"),
+    _number("received_ns"),
+    Index("losses_by_time", "tenant", "received_ns"),
+)
+TOKENS = Table(
+    "tokens",
+    METADATA,
+    _text("id", primary_key=True),
+    _text("digest"),
+    _text("name"),
+    _text("tenant"),
+    _text("scopes"),
+    _number("created_ns"),
+    _number("expires_ns"),
+    _number("revoked_ns"),
+    _number("used_ns"),
+)
+CHANGES = Table(
+    "changes",
+    METADATA,
+    _text("subject", primary_key=True),
+    _number("number"),
+)
+
+# What each step adds. A step never changes: one that alters a table states the old form itself.
+MIGRATIONS: tuple[tuple[Table, ...], ...] = ((AGENTS, LOSSES), (TOKENS, CHANGES))

@@ -1,0 +1,69 @@
+"""Exemplars: measurements of the series that a selector names, with the traces behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tailrace.core import limits
+from tailrace.query.binder import Binder
+from tailrace.query.loki import number, unix_seconds
+from tailrace.query.plan import Statement
+from tailrace.query.promql import Query
+from tailrace.query.samples import Found, Samples, Span
+from tailrace.query.times import LAST_NS
+
+_HOUR_NS = 3_600_000_000_000
+
+
+async def exemplars(
+    samples: Samples, query: Query, tenant: str, span: Span | None
+) -> list[dict[str, Any]]:
+    """`{"seriesLabels": {...}, "exemplars": [{"labels", "value", "timestamp"}, ...]}` of each
+    series that has any in `span`, oldest first; of all of them the newest QUERY_EXEMPLARS.
+
+    Raises what `Samples` raises.
+    """
+    # An exemplar is older than the sample that brings it, and may be of the hour before.
+    seen = (span[0], min(span[1] + _HOUR_NS, LAST_NS)) if span else None
+    async with samples.service.slot("exemplars"):
+        found = await samples.select(query, tenant, seen, limits.QUERY_SERIES_SUMMED)
+        if not found:
+            return []
+        rows = await samples.service.run(_statement(found, tenant, span))
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for fingerprint, *rest in reversed(rows):
+        groups.setdefault(int(fingerprint), []).append(_exemplar(*rest))
+    series = {one.fingerprint: dict(one.spelled(query.quoted)) for one in found}
+    return [
+        {"seriesLabels": series[fingerprint], "exemplars": group}
+        for fingerprint, group in groups.items()
+    ]
+
+
+def _statement(found: Sequence[Found], tenant: str, span: Span | None) -> Statement:
+    """Rows `(fingerprint, nanoseconds, value, trace id, span id, attributes)`, newest first. What a
+    client reports until it has another one is one row."""
+    bind = Binder()
+    where = [
+        f"Tenant = {bind.text(tenant)}",
+        f"MetricName IN {bind.texts(sorted({one.name for one in found}))}",
+        f"Fingerprint IN {bind.numbers([one.fingerprint for one in found])}",
+    ]
+    for sign, time_ns in zip((">=", "<="), span or (), strict=False):
+        where.append(f"Timestamp {sign} fromUnixTimestamp64Nano({bind.integer(time_ns)}, 'UTC')")
+    sql = (
+        "SELECT Fingerprint, toUnixTimestamp64Nano(Timestamp), Value, TraceId, SpanId, Attributes "
+        f"FROM exemplars WHERE {' AND '.join(where)} ORDER BY Timestamp DESC "
+        "LIMIT 1 BY Fingerprint, Timestamp, Value, TraceId, SpanId "
+        f"LIMIT {limits.QUERY_EXEMPLARS}"
+    )
+    return Statement(sql, bind.values)
+
+
+def _exemplar(
+    time_ns: int, value: float, trace_id: str, span_id: str, attributes: dict[str, str]
+) -> dict[str, Any]:
+    ids = {"trace_id": trace_id, "span_id": span_id}
+    labels = {name: text for name, text in ids.items() if text} | attributes
+    return {"labels": labels, "value": number(value), "timestamp": unix_seconds(time_ns)}

@@ -1,0 +1,97 @@
+"""A trace as a tree that a person can read: offset, duration, status, service and name.
+
+offset  duration
+     0   120.0ms         web: GET /cart
+ 3.0ms    80.2ms  error    cart: charge  card declined
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from tailrace.core.visible import visible
+
+_DEEPEST = 40  # deeper spans are shown at this depth
+_HEAD = f"{'offset':>9} {'duration':>9}\n"
+Node = dict[str, Any]
+
+
+def render(trace: Node) -> Iterator[str]:
+    """Lines of a trace in the shape of query/traces.py."""
+    spans: list[Node] = sorted(trace["spans"], key=lambda span: int(span["startTime"]))
+    services = {one["serviceName"] for one in trace["processes"].values()}
+    start = spans[0]["startTime"]
+    end = max(span["startTime"] + span["duration"] for span in spans)
+    yield (
+        f"trace {visible(trace['traceID'])}: {_counted(len(spans), 'span')}, "
+        f"{_counted(len(services), 'service')}, {spell(end - start)} from {_time(start)}\n"
+    )
+    yield _HEAD
+    known = {span["spanID"] for span in spans}
+    for span, depth in walk(spans):
+        yield _line(trace, span, depth, start, known)
+    yield from (f"{visible(warning)}\n" for warning in trace.get("warnings") or ())
+
+
+def walk(spans: list[Node]) -> Iterator[tuple[Node, int]]:
+    """Each span once, after its parent, with its depth; spans are in time order.
+
+    One whose parent is not there stands at the top, and so does one of a circle.
+    """
+    places: dict[str, int] = {}
+    for place, span in enumerate(spans):
+        places.setdefault(span["spanID"], place)
+    children: dict[int, list[int]] = {}
+    tops: list[int] = []
+    for place, span in enumerate(spans):
+        above = places.get(_parent(span))
+        (tops if above is None else children.setdefault(above, [])).append(place)
+    seen: set[int] = set()
+    for top in [*tops, *range(len(spans))]:
+        stack = [(top, 0)]
+        while stack:
+            place, depth = stack.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            yield spans[place], depth
+            stack += [(child, depth + 1) for child in reversed(children.get(place, []))]
+
+
+def spell(microseconds: int) -> str:
+    """A duration in the unit that suits it."""
+    if microseconds < 1_000:
+        return f"{microseconds}us" if microseconds else "0"
+    if microseconds < 1_000_000:
+        return f"{microseconds / 1e3:.1f}ms"
+    if microseconds < 120_000_000:
+        return f"{microseconds / 1e6:.2f}s"
+    return f"{microseconds / 60e6:.1f}min"
+
+
+def _line(trace: Node, span: Node, depth: int, start: int, known: set[str]) -> str:
+    tags = {tag["key"]: tag["value"] for tag in reversed(span["tags"])}
+    status = str(tags.get("otel.status_code", "")).lower()
+    service = trace["processes"][span["processID"]]["serviceName"]
+    parts = [f"{service}: {span['operationName']}", str(tags.get("otel.status_description", ""))]
+    if (above := _parent(span)) and above not in known:
+        parts.append(f"(its parent {above} is not here)")
+    text = visible("  ".join(part for part in parts if part))
+    times = f"{spell(span['startTime'] - start):>9} {spell(span['duration']):>9}"
+    return f"{times}  {visible(status)[:5]:<5}  {'  ' * min(depth, _DEEPEST)}{text}\n"
+
+
+def _parent(span: Node) -> str:
+    found = (one["spanID"] for one in span["references"] or () if one["refType"] == "CHILD_OF")
+    return next(found, "")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _time(microseconds: int) -> str:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"
