@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import bodies
 import pytest
@@ -70,6 +71,8 @@ BODIES: dict[tuple[str, str], tuple[bytes, ...]] = {
     ("/otlp/v1/logs", PROTOBUF): bodies.OTLP_PROTOBUF,
     ("/agents/announce", JSON): bodies.ANNOUNCEMENT,
 }
+# /otlp is answered by the same code.
+BROKEN = [key for key in BODIES if not key[0].startswith("/otlp/")]
 ALL_BODIES = tuple(body for several in BODIES.values() for body in several)
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
@@ -182,16 +185,18 @@ def ask_anything(api: Api, label: str, asked: settings) -> None:
 
 
 def test_what_was_sent_is_found(api: Api) -> None:
-    found = api.server.get
-    api.server.until(lambda: found(f"/api/traces/{bodies.TRACE}").status == 200, "a trace")
-    api.server.until(lambda: "shop" in api.server.counts(), "a line")
-    metric = "/api/v1/query_range?query=system_cpu_time&step=15&start=1790000000&end=1790000060"
-    api.server.until(lambda: found(metric).json()["data"]["result"] != [], "a sample")
+    """So that answers to queries hold something whose form can be wrong."""
+    span = "start=1790000000&end=1790000060&step=15"
+    line = f"/loki/api/v1/query_range?{span}&query={quote(LOGQL[0])}"
+    sample = f"/api/v1/query_range?{span}&query={PROMQL[0]}"
+    for path in (line, sample):
+        api.server.until(lambda: bool(api.server.get(path).json()["data"]["result"]), path)  # noqa: B023
+    api.server.until(lambda: api.server.get(f"/api/traces/{bodies.TRACE}").status == 200, "a trace")
 
 
 @pytest.mark.parametrize("label", described_operations())
 def test_any_request_is_answered_as_documented(api: Api, label: str) -> None:
-    ask_anything(api, label, quick(8))
+    ask_anything(api, label, quick(6))
 
 
 @pytest.mark.soak
@@ -228,13 +233,13 @@ def break_bodies(api: Api, path: str, media_type: str, asked: settings) -> None:
     run()
 
 
-@pytest.mark.parametrize(("path", "media_type"), BODIES)
+@pytest.mark.parametrize(("path", "media_type"), BROKEN)
 def test_a_broken_body_is_answered_as_documented(api: Api, path: str, media_type: str) -> None:
-    break_bodies(api, path, media_type, quick(25))
+    break_bodies(api, path, media_type, quick(20))
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("path", "media_type"), BODIES)
+@pytest.mark.parametrize(("path", "media_type"), BROKEN)
 def test_many_broken_bodies_are_answered_as_documented(
     api: Api, path: str, media_type: str
 ) -> None:

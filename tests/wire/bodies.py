@@ -163,8 +163,8 @@ def frame(
     """A body of one frame whose header is right for `data`, whatever `data` is."""
     facts = describe(data, rows)
     header = Header(
-        tenant="default", source="agent-1", epoch=1, seq=2, rows=facts.rows, bytes=facts.bytes,
-        checksum=facts.checksum, received_ns=NOW, signal=signal, codec=codec,
+        tenant="default", source="agent-1", epoch=1, seq=facts.checksum >> 32, rows=facts.rows,
+        bytes=facts.bytes, checksum=facts.checksum, received_ns=NOW, signal=signal, codec=codec,
         hints=hints, resource={"host.name": "h1"},
     )  # fmt: skip
     return frames.encode([Frame(header, compress(data))])
