@@ -21,14 +21,15 @@ elif [ ${#missing[@]} -gt 0 ]; then
     echo "not installed: ${missing[*]}; tests that need it will be skipped." >&2
     echo "install with: sudo apt-get install ${missing[*]}" >&2
 fi
-# Only unpacked, for the tests: syslog-ng cannot be installed beside rsyslog, and Prometheus would
-# start its service.
+# Only unpacked, for the tests: syslog-ng cannot be installed beside rsyslog, Prometheus would start
+# its service, and rsyslog's TLS is a module that is named by its path.
 unpacked=$(cd "$(dirname "$0")/.." && pwd)/.venv/debian
 [ -e "$unpacked/.ready" ] && exit 0
 mkdir -p "$unpacked"
 cd "$unpacked"
 unpack() {
-    apt-get download -qq prometheus syslog-ng-core libivykis0 libnet1 libpcre3 libwrap0 &&
+    apt-get download -qq prometheus syslog-ng-core libivykis0 libnet1 libpcre3 libwrap0 \
+        rsyslog-gnutls &&
         for package in ./*.deb; do dpkg -x "$package" .; done && rm -f ./*.deb && touch .ready
 }
 # Without root apt warns that it cannot change its user for the download.

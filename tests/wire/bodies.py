@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -131,6 +132,27 @@ def _otlp_protobuf() -> bytes:
 
 OTLP_JSON = (json.dumps(_OTLP).encode(),)
 OTLP_PROTOBUF = (_otlp_protobuf(),)
+BULK = (
+    b'{"create":{"_index":"logs-shop-default"}}\n'
+    b'{"@timestamp":"2026-09-21T14:13:20Z","message":"paid","log":{"level":"warn"},"n":[1,{}]}\n'
+    b'{"index":{"_id":5}}\n{"@timestamp":1790000000000,"host":{"name":"h1"}}\n'
+    b'{"delete":{"_index":"x","_id":"1"}}\n',
+)
+_EVENT_TIME = msgspec.msgpack.Ext(0, (1_790_000_000).to_bytes(4, "big") + bytes(4))
+_RECORD = {"log": "paid", "level": "warn", "deep": {"a": [1, None, b"\xff"]}}
+_ENTRIES = msgspec.msgpack.encode([_EVENT_TIME, _RECORD]) + msgspec.msgpack.encode(
+    [[1_790_000_000, {"k": "v"}], _RECORD]
+)
+FORWARD = tuple(
+    msgspec.msgpack.encode(message)
+    for message in (
+        ["app.web", 1_790_000_000, _RECORD, {"chunk": "c1"}],
+        ["app.web", [[_EVENT_TIME, _RECORD], [1_790_000_000.5, {}]]],
+        ["app.web", _ENTRIES, {"chunk": "c2", "size": 2}],
+        ["app.web", compress(_ENTRIES), {"compressed": "zstd"}],
+        ["app.web", gzip.compress(_ENTRIES, mtime=0), {"compressed": "gzip"}],
+    )
+)
 SAMPLES = (
     samples.encode(
         [

@@ -17,12 +17,15 @@ import tailrace.wire
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec, Signal
 from tailrace.wire import (
+    elastic,
     exposition,
+    forward,
     frames,
     journal,
     labels,
     lines,
     loki,
+    msgpack,
     mysql,
     otlp,
     otlpwalk,
@@ -34,6 +37,7 @@ from tailrace.wire import (
     syslogframing,
 )
 from tailrace.wire.content import Content
+from tailrace.wire.rows import Rows
 
 from . import bodies
 from .mutations import mutated, replacements
@@ -54,6 +58,14 @@ class Decoder(NamedTuple):
 def _syslog(data: bytes) -> Content:
     messages = syslogframing.Messages()
     return syslog.decode(messages.feed(data) + messages.close(), NOW)
+
+
+def _forward(data: bytes) -> list[Content]:
+    chunk = forward.read(data)
+    rows, repaired = Rows(), dict[str, int]()
+    if chunk is not None:
+        forward.decode(chunk, rows, "192.0.2.7", repaired)
+    return forward.content(rows, repaired)
 
 
 def _framed(signal: Signal, codec: Codec, rows: int | None = None) -> Callable[[bytes], Any]:
@@ -79,6 +91,15 @@ DECODERS = (
     Decoder("otlp json", otlp.decode_json, otlp.decode_json, bodies.OTLP_JSON),
     Decoder("otlp protobuf", otlp.decode_protobuf, otlp.decode_protobuf, bodies.OTLP_PROTOBUF),
     Decoder("syslog", syslog.decode, _syslog, bodies.SYSLOG),
+    Decoder(
+        "syslog from a peer",
+        syslog.decode,
+        lambda data: syslog.decode(data.split(b"\n"), NOW, peer="192.0.2.7"),
+        bodies.SYSLOG,
+    ),
+    Decoder("bulk", elastic.decode, lambda data: elastic.decode(data, "logs").content, bodies.BULK),
+    Decoder("forward", forward.decode, _forward, bodies.FORWARD),
+    Decoder("msgpack", msgpack.decode, lambda data: msgpack.decode(data, {}), bodies.FORWARD),
     Decoder("journal", journal.decode, journal.decode, bodies.JOURNAL),
     Decoder("mysql", mysql.decode, mysql.decode, bodies.MYSQL),
     Decoder("postgresql", postgresql.decode, postgresql.decode, bodies.POSTGRESQL),
@@ -135,8 +156,9 @@ def attempt(decoder: Decoder, data: bytes) -> None:
     except InputError as error:
         assert error.reason
         return
-    if isinstance(found, Content):
-        check(found)
+    for content in found if isinstance(found, list) else [found]:
+        if isinstance(content, Content):
+            check(content)
 
 
 def check(content: Content) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.core import limits
-from tailrace.wire import records, syslog
+from tailrace.wire import records, syslog, syslogmessage
 from tailrace.wire.syslogframing import CUT_MARK, Messages
 
 NOW = int(datetime(2026, 3, 2, 12, 0, tzinfo=UTC).timestamp()) * 10**9
@@ -23,14 +23,20 @@ NOW = int(datetime(2026, 3, 2, 12, 0, tzinfo=UTC).timestamp()) * 10**9
 @pytest.fixture(autouse=True)
 def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A zone with an offset, since times of the old form are local."""
-    syslog._local_s.cache_clear()
+    forget()
     before = os.environ.get("TZ")
     os.environ["TZ"] = "Europe/Berlin"
     time.tzset()
     yield
     os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
     time.tzset()
-    syslog._local_s.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    """What was read of times depends on the zone."""
+    for cache in (syslogmessage._local_s, syslog._second):
+        cache.cache_clear()
 
 
 def record(message: str | bytes, now_ns: int = NOW, service: str = "") -> dict[str, Any]:
@@ -169,6 +175,15 @@ def test_hostile_structured_data_takes_no_time() -> None:
     assert time.process_time() - before < 2.0
 
 
+def test_hostile_heads_of_a_whole_batch_take_no_time() -> None:
+    before = time.process_time()
+    for start in (b"<14>Mar  2 11:14:15 ", b"<14>1 2026-03-02T10:14:15Z ", b"<14>", b""):
+        for piece in (b"a", b"a.", b"a:", b"a[", b"[", b"a ", b"- ", b"<1", b'"', b"\x01", b"\\"):
+            message = start + piece * (syslog._USUAL_BYTES // len(piece) // 4)
+            syslog.decode([message[: syslog._USUAL_BYTES]] * 50, NOW)
+    assert time.process_time() - before < 4.0
+
+
 _word = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
 _name = st.text(
     st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='="]'),
@@ -202,6 +217,59 @@ def test_no_message_fails(message: bytes) -> None:
     content = syslog.decode([message], NOW)
     assert content.rows == content.data.count(b"\n")
     assert not content.rows or not records.check(content.data).foreign
+
+
+_piece = st.sampled_from([
+    b"<34>", b"<999>", b"1 ", b"2026-03-02T10:14:15", b".5", b".123456789", b"Z", b"+02:00", b" ",
+    b" ", b"Mar  2 11:14:15", b"Feb 30 11:14:15", b"mine", b"su:", b"su[1]:", b"su[1]", b"-", b":",
+    b"cron: x: ", b"a\"b", b"\\", b"[a@1 b=\"c\"]", b"\xef\xbb\xbf", b"\xff", "\u00e9".encode(),
+    b"\t", b"\x1b", b"\0", b"\n", b"\r", b"fe80::1", b"h a p m - ", b"text",
+])  # fmt: skip
+_likely = st.builds(
+    lambda head, pieces: head + b"".join(pieces),
+    st.sampled_from([
+        b"", b"<34>Mar  2 11:14:15 ", b"<34>1 2026-03-02T10:14:15.25Z mine su ",
+        b"<34>1 2026-03-02T10:14:15Z mine su - - - ", b"<34>2026-03-02T10:14:15+01:00 mine ",
+    ]),
+    st.lists(_piece, max_size=8),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(_likely, max_size=6), st.sampled_from([None, "", "10.0.0.1"]))
+def test_a_batch_gives_what_its_messages_give_one_by_one(
+    messages: list[bytes], peer: str | None
+) -> None:
+    content = syslog.decode(messages, NOW, "", peer)
+    expected: list[Any] = []
+    for message in messages:
+        if text := message.rstrip(b"\0\r\n").replace(b"\0", "\ufffd".encode()):
+            parts = syslogmessage.parse(text.decode(errors="replace"), NOW)
+            expected.append(json.loads(syslog._record(parts, syslog._Origin(NOW, "", peer), {})))
+    assert [json.loads(line) for line in content.data.splitlines()] == expected
+    assert content.rows == len(expected)
+
+
+def test_what_is_usual_is_read_as_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = [
+        b"<34>Mar  2 11:14:15 mine su: 'su root' failed",
+        b'<34>Mar  2 11:14:15 cron[1]: "local"',
+        b"<34>2026-03-02T10:14:15.123456+01:00 mine postfix/smtpd[9]: x\ty",
+        b"<38>2026-03-02T10:14:15 localhost prg[1234]: no zone",
+        "<165>1 2026-03-02T10:14:15.003Z mine su 77 ID47 - \ufeff'su root' f\u00e4iled".encode(),
+        b"<165>1 2026-03-02T10:14:15Z mine su - - - x",
+    ]
+    expected = syslog.decode(usual, NOW).data
+    monkeypatch.setattr(syslog, "_record", None)
+    assert syslog.decode(usual, NOW).data == expected
+
+
+def test_a_host_and_else_the_peer_is_the_host_where_the_peer_is_known() -> None:
+    for message, host in ((b"<34>Mar  2 11:14:15 mine su: x", "mine"), (b"<34>x", "10.0.0.1")):
+        found = json.loads(syslog.decode([message], NOW, "", "10.0.0.1").data)
+        assert found["resource"]["host.name"] == host
+        assert found["attributes"]["network.peer.address"] == "10.0.0.1"
+        assert "syslog.hostname" not in found["attributes"]
 
 
 _message = st.binary(min_size=1, max_size=40).map(lambda data: b"<" + data.strip(b"\r\n\0"))

@@ -20,6 +20,9 @@ FRAMES_PER_BODY = 256
 LINE_BYTES = 256 * KIB
 # A record has as many attributes as a person can name; more is a key made from data.
 ATTRIBUTES_PER_RECORD = 512
+# A nested value becomes attributes down to here, as deep as Elasticsearch goes: every level repeats
+# the names above it, so without a bound a few bytes of braces become megabytes.
+NESTED_DEPTH = 20
 RESOURCE_ATTRIBUTES = 64
 LABEL_VALUE_BYTES = 4 * KIB
 # Labels of one series of a metric; more is data in labels.
@@ -30,6 +33,11 @@ EXPANSION_RATIO = 1_000
 MEMBERS_PER_BODY = 4_096
 # Decoded Loki and OTLP rows repeat their labels; a few bytes in must not become gigabytes.
 DECODED_BYTES = 64 * MIB
+# Actions of one Elasticsearch bulk request: each is answered with an item of its own.
+BULK_ACTIONS = 200_000
+# A document is held as objects, ten times its size, until it is a record. Ids as in Elasticsearch.
+DOCUMENT_BYTES = 4 * MIB
+DOCUMENT_ID_CHARS = 512
 # A frame's resource is repeated for each of its rows while the engine decodes them.
 REPEATED_BYTES = 128 * MIB
 # Of a frame of samples or spans it is merged with what each says of itself: three copies.
@@ -106,6 +114,16 @@ RELAY_BODY_BYTES = 6 * MIB
 RELAY_JSON_BYTES = MIB
 # Connections of one listener; each may hold a line.
 LISTENER_CONNECTIONS = 64
+# Of one listener of the gateway, which has memory for more; each may hold an unfinished message.
+SOCKET_CONNECTIONS = 1_000
+# Unfinished messages of all connections of one listener; beyond it the longest is ended.
+UNFINISHED_BYTES = 32 * MIB
+# Messages of senders that nobody answers, held for the sink; then nothing more is read.
+MESSAGES_WAITING_BYTES = 32 * MIB
+# Large messages of Fluent Forward that are being read, over all connections: more wait their turn.
+FORWARD_HELD_BYTES = 64 * MIB
+# Datagrams that wait in the kernel meanwhile: at 100,000 a second a third of a second.
+DATAGRAMS_WAITING_BYTES = 32 * MIB
 # Descriptors the agent holds open; more files than that are read in turns.
 TAIL_FILES = 1_000
 # Folders whose changes wake the agent; what happens in others is seen a moment later.
@@ -183,5 +201,7 @@ assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
 assert APP_RESOURCE_BYTES < LINE_BYTES
 assert MACHINE_ATTRIBUTES < RESOURCE_ATTRIBUTES
 assert ANNOUNCED_LOSSES < LOSS_RECORDS
+assert BODY_COMPRESSED_BYTES <= FORWARD_HELD_BYTES
+assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
 assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES

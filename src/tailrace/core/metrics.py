@@ -33,6 +33,8 @@ Name = Literal[
     "tailrace_ingest_bytes_total",
     "tailrace_ingest_rejected_total",
     "tailrace_ingest_repaired_total",
+    "tailrace_ingest_dropped_total",
+    "tailrace_ingest_connections",
     "tailrace_queue_bytes",
     "tailrace_queue_frames_total",
     "tailrace_queue_syncs_total",

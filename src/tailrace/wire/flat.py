@@ -1,18 +1,21 @@
 """The one rule by which nested values become attributes, whatever the protocol.
 
 An object becomes its parts, named with a dot between: {"a": {"b": 1}} is "a.b". An array stays one
-value, its JSON text; so does an empty object. Nothing is an empty text, and a number that JSON
-cannot say is its name ("nan", "inf").
+value, its JSON text; so does an empty object, and one inside NESTED_DEPTH others. Nothing is an
+empty text, and a number that JSON cannot say is its name ("nan", "inf").
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from tailrace.core import limits
+
+_PLAIN = frozenset({str, int, bool})
 _encoder = msgspec.json.Encoder()
 
 
@@ -23,11 +26,18 @@ def flat(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
-        if type(value) is str:
+        if type(value) in _PLAIN:
             found[name] = value
+        elif type(value) is dict and value:
+            _put(found, name, value, limits.NESTED_DEPTH)
         else:
-            _put(found, name, value)
+            found[name] = _single(value)
     return found
+
+
+def is_flat(record: dict[str, Any]) -> bool:
+    """Whether `flat` would give back the same."""
+    return _PLAIN.issuperset(map(type, record.values()))
 
 
 def texts(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
@@ -44,14 +54,20 @@ def text(value: Any) -> str:
     return str(value) if _is_odd(value) else _encoder.encode(value).decode()
 
 
-def _put(found: dict[str, Any], name: str, value: Any) -> None:
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            _put(found, f"{name}.{key}", inner)
-    elif isinstance(value, (Mapping, list)) or value is None or _is_odd(value):
-        found[name] = text(value)
-    else:
-        found[name] = value
+def _put(found: dict[str, Any], prefix: str, value: dict[str, Any], depth: int) -> None:
+    for key, inner in value.items():
+        name = f"{prefix}.{key}"
+        if type(inner) in _PLAIN:
+            found[name] = inner
+        elif type(inner) is dict and inner and depth > 1:
+            _put(found, name, inner, depth - 1)
+        else:
+            found[name] = _single(inner)
+
+
+def _single(value: Any) -> Any:
+    odd = isinstance(value, (dict, list)) or value is None or _is_odd(value)
+    return text(value) if odd else value
 
 
 def _is_odd(value: Any) -> bool:

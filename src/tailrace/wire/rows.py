@@ -14,6 +14,20 @@ from tailrace.wire.content import Content
 from tailrace.wire.lines import cut_line
 
 _encoder = msgspec.json.Encoder()
+_SHORT = limits.LINE_BYTES // 4  # characters that surely fit
+
+
+class Record(msgspec.Struct, omit_defaults=True, gc=False):
+    """A canonical record; empty fields are left out. `resource` is of `encode_resource`."""
+
+    body: str
+    resource: msgspec.Raw
+    time: int = 0
+    severity: str = ""
+    service: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    attributes: Mapping[str, Any] = {}
 
 
 class Rows:
@@ -35,24 +49,31 @@ class Rows:
     ) -> None:
         """One record. `fields`: severity, service, trace_id, span_id; empty ones are left out.
 
+        Raises like `put`.
+        """
+        time_ns = time_ns if 0 < time_ns < 2**63 else 0
+        self.put(Record(body, resource, time_ns, attributes=attributes, **fields))
+
+    def put(self, record: Record) -> None:
+        """One record; the caller's way when each of them counts.
+
         A body beyond LINE_BYTES is cut with a mark. Raises TooLarge for too many or too long
         attributes ("attributes", "line_length") and when all rows together pass DECODED_BYTES.
         """
-        record: dict[str, Any] = {key: value for key, value in fields.items() if value}
-        if 0 < time_ns < 2**63:
-            record["time"] = time_ns
-        record["body"] = self._fitting(body)
-        if attributes:
-            record["attributes"] = self._counted(attributes)
-        record["resource"] = resource
+        body = record.body
+        if len(body) > _SHORT or "\0" in body:
+            record.body = self._fitting(body)
+        if len(record.attributes) > limits.ATTRIBUTES_PER_RECORD:
+            raise self._too_many(len(record.attributes))
         line = _encoder.encode(record)
-        if len(line) > 3 * limits.LINE_BYTES:
+        size = len(line) + 1
+        if size > 3 * limits.LINE_BYTES:
             raise TooLarge(
                 f"record {len(self._lines) + 1}: longer than {3 * limits.LINE_BYTES} bytes with "
                 "its attributes; shorten them",
                 "line_length",
             )
-        self._bytes += len(line) + 1
+        self._bytes += size
         if self._bytes > limits.DECODED_BYTES:
             raise TooLarge(
                 f"body decodes to more than {limits.DECODED_BYTES} bytes, labels repeated for each "
@@ -81,22 +102,18 @@ class Rows:
         if "\0" in body:
             self._nul += body.count("\0")
             body = body.replace("\0", "\ufffd")
-        if len(body) <= limits.LINE_BYTES // 4:
-            return body
         data = body.encode()
         if len(data) <= limits.LINE_BYTES:
             return body
         self._cut += 1
         return cut_line(data).decode()
 
-    def _counted(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        if len(attributes) > limits.ATTRIBUTES_PER_RECORD:
-            raise TooLarge(
-                f"record {len(self._lines) + 1}: has {len(attributes)} attributes, more than "
-                f"{limits.ATTRIBUTES_PER_RECORD}; put data into values, not into keys",
-                "attributes",
-            )
-        return attributes
+    def _too_many(self, count: int) -> TooLarge:
+        return TooLarge(
+            f"record {len(self._lines) + 1}: has {count} attributes, more than "
+            f"{limits.ATTRIBUTES_PER_RECORD}; put data into values, not into keys",
+            "attributes",
+        )
 
 
 def encode_resource(resource: Mapping[str, str]) -> msgspec.Raw:

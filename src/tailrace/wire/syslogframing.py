@@ -1,7 +1,8 @@
 """Syslog over TCP: messages out of a stream of bytes.
 
 A frame that begins with a digit is LENGTH SPACE MESSAGE (octet counting), any other ends with a
-newline or a NUL; each frame decides for itself. Source: RFC 6587, section 3.4.
+newline or a NUL; each frame decides for itself. Source: RFC 6587, section 3.4. The usual streams,
+of only one of the two, are cut without looking at every frame with an expression.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ CUT_MARK = " …[cut]".encode()
 _LENGTH = re.compile(rb"([1-9]\d{0,6}) ")
 _MAYBE_LENGTH = re.compile(rb"[1-9]\d{0,6}")
 _END = re.compile(rb"[\n\0]")
+_ZERO = ord("0")
 
 
 class Messages:
@@ -37,6 +39,8 @@ class Messages:
         self._buffer += data
         found: list[bytes] = []
         position = 0
+        if not (self._skip or self._skip_line):
+            found, position = self._usual()
         while position < len(self._buffer):
             message, end = self._next(position)
             if end is None:
@@ -58,6 +62,40 @@ class Messages:
     @property
     def held_bytes(self) -> int:
         return len(self._buffer)
+
+    def _usual(self) -> tuple[list[bytes], int]:
+        """The whole messages that the buffer begins with, as long as they are of one framing, and
+        where they end."""
+        return self._lines() if self._buffer.startswith(b"<") else self._counts()
+
+    def _lines(self) -> tuple[list[bytes], int]:
+        """Messages that each begin with their priority and end with a newline; all or none."""
+        end = self._buffer.rfind(b"\n", self._searched) + 1
+        data = bytes(self._buffer[:end])
+        found = data.split(b"\n")
+        found.pop()
+        alike = data.count(b"\n<") + 1 == len(found) and b"\0" not in data
+        if not alike or max(map(len, found)) > self._limit_bytes:
+            return [], 0
+        self._searched = 0
+        return [line.strip(b"\r") for line in found] if b"\r" in data else found, end
+
+    def _counts(self) -> tuple[list[bytes], int]:
+        """Messages whose lengths come first, within the limit."""
+        data = bytes(self._buffer)
+        found: list[bytes] = []
+        position = 0
+        while (space := data.find(b" ", position + 1, position + 8)) > 0:
+            length = data[position:space]
+            if not length.isdigit() or length[0] == _ZERO:
+                break
+            end = space + 1 + int(length)
+            if end > len(data) or end - space > self._limit_bytes:
+                break
+            if message := data[space + 1 : end].strip(b"\r\n\0"):
+                found.append(message)
+            position = end
+        return found, position
 
     def _next(self, position: int) -> tuple[bytes, int | None]:
         """A message (maybe none) and where it ends; no end when more bytes are needed."""
