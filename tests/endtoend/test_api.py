@@ -33,6 +33,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from tailrace.core import limits
 from tailrace.core.payload import compress
 
 DESCRIPTION = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
@@ -48,8 +49,8 @@ CHECKS = [
 # What is a websocket has no methods.
 WEBSOCKET_CHECKS = [check for check in CHECKS if check is not unsupported_method]
 ANSWER_S = 30.0
-# A longer URL may be refused, in plain text, before anybody knows whose it is.
-URL_BYTES = 64_000
+# With a longer URL a request may be refused before anybody looks at what it is.
+URL_BYTES = limits.HEAD_BYTES - 2_000
 TAIL = "/loki/api/v1/tail"
 UPGRADE = {
     "Connection": "Upgrade",

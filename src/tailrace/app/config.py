@@ -22,6 +22,7 @@ from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
+from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
@@ -116,6 +117,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     store: StoreSettings = msgspec.field(default_factory=StoreSettings)
     archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
     agent: AgentConfig = msgspec.field(default_factory=AgentConfig)
+    limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -162,6 +164,8 @@ def _override(raw: dict[str, Any], name: str, value: str) -> None:
             parsed = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{name}: not a valid TOML value: {error}") from None
+    if kinds[key] is int and value.isascii() and value.isdigit():
+        parsed = int(value)
     raw.setdefault(section, {})[key] = parsed
 
 
@@ -181,6 +185,7 @@ def _check(config: Config) -> None:
     if config.server.token != config.server.token.strip():
         raise ConfigError("server.token: no client can send the spaces around it; leave them out")
     _check_tls(config.server)
+    quotas(config.limits)
     _check_agent(config.agent)
     _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)

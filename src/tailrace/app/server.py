@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,22 +17,17 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace import __version__
 from tailrace.agent.agent import Agent
-from tailrace.app import config as configuration
-from tailrace.app.access import Access
 from tailrace.app.agent import Own, agent_settings, archive
-from tailrace.app.claims import claim_port
 from tailrace.app.config import Config
-from tailrace.app.serving import Served, serve
-from tailrace.app.tls import server_tls
+from tailrace.app.front import Front
 from tailrace.core import log, process
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
-from tailrace.gateway.auth import Authenticate
-from tailrace.gateway.door import Door
 from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.gateway.usage import routes as usage_routes
 from tailrace.governance.control import Control
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
@@ -53,6 +49,9 @@ from tailrace.writer.writer import Writer
 _log = log.get("app")
 DRAIN_S = 30.0
 INTERRUPTED = 130
+# A thread that decodes holds the interpreter so long before the event loop gets it back, at each of
+# its callbacks: with Python's 5 ms the loop does 200 a second beside a busy thread.
+SWITCH_S = 0.0005
 
 
 class Runtime:
@@ -67,22 +66,25 @@ class Runtime:
         self._started = started
         self._metrics = Metrics()
         self._clock = SystemClock()
-        self._tls = server_tls(config.server)
         data = Path(config.server.data_dir).resolve()
         self._data = data
         self._scratch = Scratch(data)
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._control = Control(data / "control")
-        self._access = Access(config.server, self._control, self._clock, self._metrics)
-        host, _ = configuration.address(config)
-        self._entrance = self._access.entrance(f"server.listen {config.server.listen}", host)
+        self._front = Front(
+            config,
+            data,
+            self._control,
+            self._clock,
+            self._metrics,
+            PassThrough(self._queue),
+            self._queue,
+        )
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._served: list[Served] = []
-        self._watching: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
 
     def _build_queue(self, directory: Path) -> SegmentLog:
@@ -101,36 +103,25 @@ class Runtime:
 
     async def run(self) -> None:
         """Start, serve until SIGINT or SIGTERM, drain. A second SIGINT ends the process."""
+        sys.setswitchinterval(SWITCH_S)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
-        await self._admit()
+        await self._front.open()
         await asyncio.to_thread(self._scratch.open)
         await self._fleet.open()
         await self._engine.open()
         await self._queue.open()
         await self._archive.open()
         writer, archiver = self._start_lanes()
-        self._start_agent(await self._serve())
+        self._start_agent(await self._front.serve(self._application(), self._listener))
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
         self._started()
         stopped = asyncio.create_task(self._stop.wait())
-        ends = {stopped, *(one.task for one in self._served), *self._watching, *self._tasks}
+        ends = {stopped, *self._front.ends, *self._tasks}
         await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
         await self._drain(writer, archiver)
-
-    async def _admit(self) -> None:
-        """Know who may come in before anything else is begun."""
-        await self._control.open()
-        try:
-            await self._access.open()
-        except BaseException:
-            await self._control.close()
-            raise
-        self._watching.append(asyncio.create_task(self._access.run()))
-        if self._tls:
-            self._watching.append(asyncio.create_task(self._tls.run()))
 
     def _interrupted(self) -> None:
         if self._stop.is_set():
@@ -162,27 +153,12 @@ class Runtime:
         self._tasks = [asyncio.create_task(writer.run()), asyncio.create_task(archiver.run())]
         return writer, archiver
 
-    async def _serve(self) -> Own:
-        """Let everyone in who may; gives where the agent in this process is taken in."""
-        application = self._application()
-        entered = Authenticate(application, self._entrance)
-        context = self._tls.context if self._tls else None
-        self._served.append(await serve(entered, self._listener, context))
-        url = configuration.url(self._config)
-        if self._tls:
-            # The agent can neither be sure of the certificate's name nor show one of its own.
-            listener = claim_port("127.0.0.1", 0)
-            entered = Authenticate(application, self._access.own_entrance)
-            self._served.append(await serve(entered, listener))
-            url = f"http://{configuration.listening(*listener.getsockname())}"
-        return Own(url, self._access.own)
-
     def _application(self) -> Starlette:
-        door = Door(PassThrough(self._queue), self._clock, self._metrics, ready=self._queue.ready)
         queries = QueryService(self._engine, self._metrics, self._clock)
-        guarded = self._entrance.guarded
+        guarded = self._front.entrance.guarded
         routes: list[BaseRoute] = [
-            *gateway_routes(door, self._fleet),
+            *gateway_routes(self._front.door, self._fleet),
+            *guarded(usage_routes(self._front.door.admission), Scope.ADMIN),
             *guarded(query_routes(queries), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
@@ -208,9 +184,7 @@ class Runtime:
         _log.info("stopping: what was accepted is being stored; Ctrl-C again ends it at once")
         if self._agent:
             await asyncio.to_thread(self._agent.stop, 5.0)
-        for one in self._served:
-            one.stop()
-        await asyncio.wait({one.task for one in self._served}, timeout=10)
+        await self._front.stop()
         writer.stop()
         archiver.stop()
         _done, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
@@ -218,13 +192,10 @@ class Runtime:
             task.cancel()
         if late:
             _log.warning("not all was stored in time; it is kept in the queue")
-        for task in self._watching:
-            task.cancel()
-        results = await asyncio.gather(*self._tasks, *self._watching, return_exceptions=True)
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close(5.0)
         await self._engine.close()
-        await self._access.close()
-        await self._control.close()
+        results += await self._front.close()
         await asyncio.to_thread(self._scratch.close)
         for result in results:
             if isinstance(result, Exception):

@@ -13,9 +13,9 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
-from tailrace.app.websocket import WebSocketProtocol
-
-IDLE_CONNECTION_S = 75
+from tailrace.gateway.connections import IDLE_S, Connections
+from tailrace.gateway.httpserver import protocol
+from tailrace.gateway.websocket import WebSocketProtocol
 
 
 class _HttpServer(uvicorn.Server):
@@ -38,19 +38,22 @@ class Served(msgspec.Struct, frozen=True):
 
 
 async def serve(
-    application: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None
+    application: ASGIApp,
+    listener: socket.socket,
+    connections: Connections,
+    tls: ssl.SSLContext | None = None,
 ) -> Served:
-    """Returns once requests are answered."""
+    """Returns once requests are answered. `connections` counts those of all listeners."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     server = _HttpServer(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=protocol(connections),  # type: ignore[arg-type]
             ws=WebSocketProtocol,
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=IDLE_CONNECTION_S,
+            timeout_keep_alive=IDLE_S,
             ssl_context_factory=(lambda config, default: tls) if tls else None,
         )
     )

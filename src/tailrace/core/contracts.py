@@ -90,6 +90,18 @@ class Queue(Sink, Protocol):
         ...
 
 
+class Pressure(Protocol):
+    """How full what lies behind the door is: 0 empty, 1 no room. Must not block."""
+
+    def pressure(self) -> float: ...
+
+
+class Room(Pressure, Protocol):
+    """`ready`: whether something is likely to be taken now. Must not block."""
+
+    def ready(self) -> bool: ...
+
+
 class Registry(Protocol):
     """Who remembers the agents.
 

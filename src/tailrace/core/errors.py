@@ -74,11 +74,19 @@ class QueryError(TailraceError):
 class Busy(TailraceError):  # noqa: N818
     """Nothing was accepted; try again after `retry_after_s` seconds.
 
-    `overload` separates 503 (the system cannot) from 429 (this sender may not, yet).
+    `overload` separates 503 (the system cannot) from 429 (this sender may not, yet). `reason` is
+    a short constant for counters.
     """
 
-    def __init__(self, message: str, retry_after_s: float = 1.0, overload: bool = True) -> None:
+    def __init__(
+        self,
+        message: str,
+        retry_after_s: float = 1.0,
+        overload: bool = True,
+        reason: str = "busy",
+    ) -> None:
         super().__init__(message)
+        self.reason = reason
         self.retry_after_s = retry_after_s
         self.overload = overload
 

@@ -11,6 +11,32 @@ BODY_COMPRESSED_BYTES = 16 * MIB
 BODY_BYTES = 32 * MIB
 # Bodies held at the same time, over all connections: more wait their turn.
 BODIES_IN_FLIGHT_BYTES = 96 * MIB
+# Of those, kept for whoever holds none while several tenants send: a slow one may hold the rest for
+# as long as a body may take.
+BODIES_RESERVED_BYTES = 24 * MIB
+# Of one tenant, decoded and kept at the same time while others send too: what comes next waits
+# about as long as this takes.
+TURN_BYTES = 2 * MIB
+# How long a tenant that was here counts as one that may come back any moment.
+TENANT_ACTIVE_S = 10.0
+# Tenants whose rates and counts are held in memory, and services of each: the ones that were here
+# longest ago are forgotten first.
+TENANTS_COUNTED = 10_000
+SERVICES_COUNTED = 1_000
+# Distinct services or label sets that a limit may count to in an hour: 12 bits of memory for each.
+DISTINCT_PER_HOUR = 1_000_000
+# Fullness of the queue from which overload sheds what may be late, then metrics, then all; and how
+# far it must fall below one of them before that ends, so that it does not come and go.
+OVERLOAD_BULK = 0.80
+OVERLOAD_METRICS = 0.90
+OVERLOAD_ALL = 0.98
+OVERLOAD_RELIEF = 0.05
+# Connections of the HTTP port, and of one peer, which may be a whole proxy.
+CONNECTIONS = 8_192
+CONNECTIONS_PER_PEER = 4_096
+# A request's line and headers: browsers and proxies send at most 16 KiB.
+HEAD_BYTES = 64 * KIB
+HEAD_S = 10.0
 # A frame is the unit of a retry, of a checksum and of one read by the engine.
 FRAME_BYTES = 4 * MIB
 FRAME_ROWS = 100_000
@@ -192,6 +218,9 @@ APP_DEPTH = 8
 APP_RESOURCE_BYTES = 16 * KIB
 
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
+assert BODIES_RESERVED_BYTES <= BODIES_IN_FLIGHT_BYTES - 2 * BODY_COMPRESSED_BYTES
+assert 0 < OVERLOAD_RELIEF < OVERLOAD_BULK < OVERLOAD_METRICS < OVERLOAD_ALL <= 1
+assert CONNECTIONS_PER_PEER <= CONNECTIONS
 assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
 assert PATTERN_BYTES <= LINE_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES

@@ -60,12 +60,12 @@ def answered(door: Door, handler: Handler, form: Form, kind: str, needed: Scope)
 
 
 def _busy(door: Door, form: Form, request: Request, error: Busy) -> Response:
-    door.metrics.add("tailrace_ingest_rejected_total", 1, "busy")
+    door.metrics.add("tailrace_ingest_rejected_total", 1, error.reason)
     return busy_answer(form, request, error)
 
 
 def busy_answer(form: Form, request: Request, error: Busy) -> Response:
     """429 or 503 with Retry-After."""
-    answer = form(request, 503 if error.overload else 429, str(error), "busy")
+    answer = form(request, 503 if error.overload else 429, str(error), error.reason)
     answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return answer

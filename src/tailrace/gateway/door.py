@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
+import msgspec
 from starlette.requests import Request
 
 from tailrace.core import limits
 from tailrace.core.access import principal_of
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Sink
-from tailrace.core.errors import Busy, InputError, Poison, TailraceError
+from tailrace.core.errors import Busy, InputError, Poison, TailraceError, TooLarge
 from tailrace.core.frame import Frame
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
+from tailrace.gateway.admission.admission import Admission
+from tailrace.gateway.admission.load import Load
 from tailrace.gateway.body import BodyReader
 from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity, Numbering
+from tailrace.gateway.work import Work
 from tailrace.wire import encoding
 from tailrace.wire.content import Content
 
 READ_DEADLINE_S = 30.0
-# Below these sizes a thread costs more than the work; compressed bytes may grow much.
-_INLINE_BYTES = 64 * limits.KIB
-_INLINE_COMPRESSED_BYTES = 8 * limits.KIB
 
 _log = get("gateway")
 _T = TypeVar("_T")
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """Rows that are durable now, and how many of them went the bulk lane, being over a limit."""
+
+    rows: int
+    diverted: int
 
 
 class Door:
@@ -51,22 +58,29 @@ class Door:
         body_bytes: int = limits.BODY_BYTES,
         bodies_in_flight_bytes: int = limits.BODIES_IN_FLIGHT_BYTES,
         read_deadline_s: float = READ_DEADLINE_S,
+        admission: Admission | None = None,
     ) -> None:
         self.clock = clock
         self.metrics = metrics
         self.ready = ready
+        self.admission = admission or Admission(clock, metrics)
+        reserve = min(limits.BODIES_RESERVED_BYTES, bodies_in_flight_bytes // 4)
         self.bodies = BodyReader(
-            ByteBudget(bodies_in_flight_bytes), body_compressed_bytes, read_deadline_s
+            ByteBudget(bodies_in_flight_bytes, reserve=reserve),
+            body_compressed_bytes,
+            read_deadline_s,
+            self.admission,
         )
         self._sink = sink
         self._body_bytes = body_bytes
         self._numbering = Numbering(clock)
-        # Two threads bound the memory of expanded bodies, however many connections there are.
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="gateway")
+        self._work = Work()
 
     def expand(self, request: Request, body: bytes) -> bytes:
         """`body` before its Content-Encoding."""
-        return encoding.expand(body, request.headers.get("content-encoding", ""), self._body_bytes)
+        tenant = principal_of(request.scope).tenant
+        most = self.admission.body_bytes(tenant, self._body_bytes)
+        return encoding.expand(body, request.headers.get("content-encoding", ""), most)
 
     async def take(self, request: Request, decode: Callable[[bytes], Iterable[Content]]) -> int:
         """Rows of a request's body that are durable now: what most routes do.
@@ -103,42 +117,54 @@ class Door:
         )
 
     async def work(self, body: bytes, request: Request, task: Callable[[], _T]) -> _T:
-        """Run `task`, which expands and checks `body`: here when it is small, else in a thread."""
+        """Run `task`, which expands and checks `body`, when it is the turn of its tenant."""
         encoded = request.headers.get("content-encoding", "identity") != "identity"
-        if len(body) <= (_INLINE_COMPRESSED_BYTES if encoded else _INLINE_BYTES):
-            return _guarded(task)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _guarded, task)
+        tenant = principal_of(request.scope).tenant
+        return await self._work.run(len(body), encoded, tenant, task)
 
     async def submit(self, frames: Sequence[Frame]) -> int:
-        """Rows that are durable now. Raises Busy for anything that another try may mend."""
+        """Rows that are durable now. Raises Busy for anything that another try may mend, and
+        TooLarge for rows beyond the limits of their tenant."""
+        return (await self.deliver(frames)).rows
+
+    async def deliver(self, frames: Sequence[Frame]) -> Delivered:
+        """What `submit` does, and says more of it."""
         if not frames:
-            return 0
+            return Delivered(0, 0)
+        admitted = self.admission.admit(frames, await self._weigh(frames))
         try:
-            await self._sink.accept(frames)
-        except (Busy, InputError):
-            raise
-        except Poison as error:
-            raise InputError(f"cannot be stored: {error}", "poison") from error
-        except (TailraceError, OSError) as error:
-            _log.error("sink failed", exc_info=error)
-            raise Busy("logs cannot be kept just now; try again", 5.0) from error
+            await self._sink.accept(admitted.frames)
+        except BaseException as error:
+            self.admission.refund(admitted)
+            if (told := _told(error)) is None:
+                raise
+            raise told from error
         rows = sum(frame.header.rows for frame in frames)
         self.metrics.add("tailrace_ingest_rows_total", rows)
         self.metrics.add("tailrace_ingest_bytes_total", sum(f.header.bytes for f in frames))
-        return rows
+        return Delivered(rows, admitted.diverted_rows)
+
+    async def _weigh(self, frames: Sequence[Frame]) -> dict[str, Load]:
+        weigh = partial(self.admission.weigh, frames)
+        tenant = frames[0].header.tenant
+        try:
+            if self.admission.looks_inside(frames):
+                return await self._work.in_thread(tenant, weigh)
+            return weigh()
+        except TooLarge as error:
+            self.admission.refused(tenant, error)
+            raise
 
     def close(self) -> None:
         """Let the threads go; call after the server has stopped."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._work.close()
 
 
-def _guarded(task: Callable[[], _T]) -> _T:
-    """No input may become a 500: what a decoder did not foresee is refused, and logged."""
-    try:
-        return task()
-    except TailraceError:
-        raise
-    except Exception as error:
-        _log.exception("a decoder failed")
-        raise InputError("body is malformed", "malformed") from error
+def _told(error: BaseException) -> TailraceError | None:
+    """What a sender is told of what a sink raised, where that is something else."""
+    if isinstance(error, Poison):
+        return InputError(f"cannot be stored: {error}", "poison")
+    if isinstance(error, Busy | InputError) or not isinstance(error, TailraceError | OSError):
+        return None
+    _log.error("sink failed", exc_info=error)
+    return Busy("logs cannot be kept just now; try again", 5.0)

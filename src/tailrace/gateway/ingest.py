@@ -16,7 +16,7 @@ from tailrace.core.errors import InputError
 from tailrace.core.frame import Frame
 from tailrace.gateway import numbering
 from tailrace.gateway.answers import json_answer, json_form
-from tailrace.gateway.door import Door
+from tailrace.gateway.door import Delivered, Door
 from tailrace.gateway.relayed import relayed
 from tailrace.gateway.way import Way
 from tailrace.wire import frames, hints, lines, records
@@ -27,7 +27,8 @@ _KEY_CHARACTERS = 256
 
 
 async def post_lines(door: Door, request: Request) -> Response:
-    """Raw text lines. 200 with {"accepted": rows, "repaired": {reason: count}}."""
+    """Raw text lines. 200 with {"accepted": rows, "repaired": {reason: count}}, and "diverted" rows
+    where a limit sent some the bulk lane."""
     resource = _resource(_parameters(request, _RESOURCE))
     return await _post(door, request, partial(lines.decode, resource=resource))
 
@@ -54,8 +55,8 @@ async def post_frames(door: Door, request: Request) -> Response:
             return [piece for frame in stamped for piece in relayed(frame, door.metrics)]
 
         taken = await door.work(body, request, take)
-        accepted = await door.submit(taken)
-    return json_answer({"accepted": accepted, "repaired": {}})
+        delivered = await door.deliver(taken)
+    return _answer(delivered, {})
 
 
 async def _post(door: Door, request: Request, decode: Callable[[bytes], Content]) -> Response:
@@ -73,8 +74,15 @@ async def _post(door: Door, request: Request, decode: Callable[[bytes], Content]
         content, found = await door.work(body, request, take)
         repaired = content.repaired
         del content  # the rows need not be held while the sink works
-        accepted = await door.submit(found)
-    return json_answer({"accepted": accepted, "repaired": repaired})
+        delivered = await door.deliver(found)
+    return _answer(delivered, repaired)
+
+
+def _answer(delivered: Delivered, repaired: dict[str, int]) -> Response:
+    said: dict[str, object] = {"accepted": delivered.rows, "repaired": repaired}
+    if delivered.diverted:
+        said["diverted"] = delivered.diverted
+    return json_answer(said)
 
 
 def _identify(request: Request) -> Callable[[int], numbering.Identity] | None:

@@ -7,7 +7,8 @@
       dead/...                 dead letters, see dead.py
 
 `accept` gathers the frames of concurrent callers for a few milliseconds and writes them with one
-write and one sync in a worker thread. A segment is deleted when every declared consumer has
+write and one sync in a worker thread; where more wait than one write takes, tenants take turns. A
+segment is deleted when every declared consumer has
 committed past it; the newest one always stays, for its number must not be given out again.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position, Receipt
 from tailrace.core.errors import Busy, ConfigError, Poison, StoreError
+from tailrace.core.fair import FairQueue
 from tailrace.core.frame import Frame, Lane
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
@@ -51,7 +53,8 @@ _REPORTED = 10_000
 class _Batch:
     """The frames of one `accept`, waiting for their sync."""
 
-    def __init__(self, entries: list[Entry], done: asyncio.Future[None]) -> None:
+    def __init__(self, tenant: str, entries: list[Entry], done: asyncio.Future[None]) -> None:
+        self.tenant = tenant
         self.entries = entries
         self.done = done
         self.size = sum(encoded_bytes(*entry) for entry in entries)
@@ -96,7 +99,7 @@ class SegmentLog:
         self._appender: Appender | None = None
         self._lock: int | None = None
         self._worker = ThreadPoolExecutor(1, "queue")
-        self._pending: list[_Batch] = []
+        self._pending: FairQueue[_Batch] = FairQueue()
         self._pending_bytes = 0
         self._stored_bytes = 0
         self._committer: asyncio.Task[None] | None = None
@@ -129,9 +132,10 @@ class SegmentLog:
         if not frames:
             return Receipt(0, 0)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        batch = _Batch([_entry(frame) for frame in frames], done)
+        tenant = frames[0].header.tenant
+        batch = _Batch(tenant, [_entry(frame) for frame in frames], done)
         self._admit(batch.size)
-        self._pending.append(batch)
+        self._pending.add(tenant, batch)
         self._pending_bytes += batch.size
         if self._committer is None or self._committer.done():
             self._committer = asyncio.create_task(self._commit_groups())
@@ -162,7 +166,7 @@ class SegmentLog:
         if self._committer is not None and not self._committer.done():
             await asyncio.wait([self._committer], timeout=deadline_s)
         self._fail(self._pending, Busy("the queue is closing"))
-        self._pending = []
+        self._pending = FairQueue()
         self.closed = True
         self._wake()
         letting_go = asyncio.get_running_loop().run_in_executor(self._worker, self._close)
@@ -183,6 +187,16 @@ class SegmentLog:
         except OSError:
             return False
         return free > self._reserve_bytes and self.size_bytes < self._queue_bytes
+
+    def pressure(self) -> float:
+        """See `Pressure`: how much of the room is used that the bounds and the disk leave."""
+        try:
+            room = self.files.free_bytes(self.directory) - self._reserve_bytes
+        except OSError:
+            return 1.0
+        size = self.size_bytes
+        most = min(self._queue_bytes, size + room)
+        return min(1.0, size / most) if most > 0 else 1.0
 
     # What consumers ask: see consumer.Log.
 
@@ -233,9 +247,10 @@ class SegmentLog:
             raise self._busy("full", f"the queue holds {self._queue_bytes} bytes", BUSY_FULL_S)
 
     async def _commit_groups(self) -> None:
+        if self._pending_bytes < GROUP_BYTES and self._accepting:
+            await asyncio.sleep(self._group_commit_s)
+        # What came while one group was written has had the time to gather.
         while self._pending:
-            if self._pending_bytes < GROUP_BYTES and self._accepting:
-                await asyncio.sleep(self._group_commit_s)
             await self._commit_group(self._take())
 
     def _take(self) -> list[_Batch]:
@@ -243,10 +258,12 @@ class SegmentLog:
         group: list[_Batch] = []
         size = 0
         limit = min(GROUP_BYTES, self._segment_bytes)
-        while self._pending and (not group or size + self._pending[0].size <= limit):
-            batch = self._pending.pop(0)
-            size += batch.size
-            group.append(batch)
+        while self._pending:
+            tenant = self._pending.tenants()[0]
+            if group and size + self._pending.first(tenant).size > limit:
+                break
+            group.append(self._pending.take(tenant))
+            size += group[-1].size
         return group
 
     async def _commit_group(self, group: list[_Batch]) -> None:
@@ -274,7 +291,7 @@ class SegmentLog:
             self._pending_bytes -= size
             self._gauge()
 
-    def _fail(self, group: list[_Batch], error: Exception) -> None:
+    def _fail(self, group: Iterable[_Batch], error: Exception) -> None:
         for batch in group:
             if not batch.done.done():
                 batch.done.set_exception(error)

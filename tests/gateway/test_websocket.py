@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from tailrace.app.websocket import WebSocketProtocol
+from tailrace.gateway.websocket import WebSocketProtocol
 
 HANDSHAKE = (
     b"Host: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -1,0 +1,163 @@
+"""What a tenant that sends all it can does to the acknowledgements of tenants that send little.
+
+Three quiet tenants send REQUESTS_PER_S requests of 50 rows each in all, due at fixed moments, first
+alone, then beside a noisy one on NOISY_CONNECTIONS connections. The server is the real one, in a
+process of its own; its tenants are told by a header, for there are no tokens here. As a control the
+noisy one sends in the name of a quiet one too: then nothing is to be shared fairly.
+
+    python -m bench.fairness [seconds]
+"""
+
+from __future__ import annotations
+
+import http.client
+import multiprocessing
+import socket
+import sys
+import tempfile
+import threading
+import time
+from multiprocessing.synchronize import Event
+from typing import Any
+
+from bench.figures import percentile
+from tailrace.app.claims import claim_port
+from tailrace.app.config import Config, load
+from tailrace.app.demo.shop import records
+from tailrace.app.server import Runtime
+from tailrace.core import access, limits
+from tailrace.core.payload import compress
+
+REQUESTS_PER_S = 20
+QUIET = ("quiet-a", "quiet-b", "quiet-c")
+# So many that none is still busy when its next request is due.
+QUIET_CONNECTIONS = 30
+NOISY_CONNECTIONS = 32
+SECONDS = 20
+HEADER = b"x-bench-tenant"
+
+
+class _Server(Runtime):
+    """The real one, but that a header names the tenant."""
+
+    def _application(self) -> Any:
+        application = super()._application()
+
+        async def asked(scope: Any, receive: Any, send: Any) -> None:
+            named = dict(scope.get("headers", ())).get(HEADER, b"default").decode()
+            scope[access.KEY] = access.Principal(named, frozenset(access.Scope))
+            await application(scope, receive, send)
+
+        return asked
+
+
+def _serve(directory: str, listener: socket.socket, started: Event) -> None:
+    import uvloop
+
+    config: Config = load(None, {"TAILRACE_SERVER__DATA_DIR": directory})
+
+    async def main() -> None:
+        await _Server(config, listener, started.set).run()
+
+    uvloop.run(main())
+
+
+def _body(rows: int, seed: int) -> bytes:
+    return b"".join(records(rows, seed, time.time_ns(), 1_000_000, rows))
+
+
+def _post(connection: http.client.HTTPConnection, tenant: str, body: bytes, zstd: bool) -> int:
+    headers = {HEADER.decode(): tenant} | ({"Content-Encoding": "zstd"} if zstd else {})
+    connection.request("POST", "/ingest/records", body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def _noise(port: int, tenant: str, rows: int, zstd: bool, stop: Event, sent: Any) -> None:
+    body = _body(rows, 1)
+    packed = compress(body) if zstd else body
+
+    def send() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while not stop.is_set():
+            if _post(connection, tenant, packed, zstd) == 200:
+                with sent.get_lock():
+                    sent.value += len(body)
+            else:
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=send) for _ in range(NOISY_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _quiet(port: int, seconds: float) -> list[float]:
+    """Milliseconds from the moment each request was due to its acknowledgement."""
+    body = _body(50, 2)
+    taken: list[float] = []
+    begin_s = time.monotonic() + 0.2
+    every_s = QUIET_CONNECTIONS / REQUESTS_PER_S
+
+    def send(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        due_s = begin_s + number / REQUESTS_PER_S
+        while due_s < begin_s + seconds:
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            status = _post(connection, QUIET[number % len(QUIET)], body, False)
+            taken.append((time.monotonic() - due_s) * 1e3 if status == 200 else float("inf"))
+            due_s += every_s
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(QUIET_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken
+
+
+def _beside(port: int, seconds: float, tenant: str, rows: int, zstd: bool) -> tuple[Any, float]:
+    context = multiprocessing.get_context("spawn")
+    stop, sent = context.Event(), context.Value("q", 0)
+    noise = context.Process(target=_noise, args=(port, tenant, rows, zstd, stop, sent))
+    noise.start()
+    while not sent.value:
+        time.sleep(0.05)
+    before = sent.value
+    taken = _quiet(port, seconds)
+    rate = (sent.value - before) / seconds
+    stop.set()
+    noise.join()
+    return taken, rate
+
+
+def main(seconds: float = SECONDS) -> None:
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as directory, claim_port("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        started = context.Event()
+        server = context.Process(target=_serve, args=(directory, listener, started))
+        server.start()
+        if not started.wait(60):
+            raise SystemExit("the server did not start")
+        _quiet(port, 2)
+        alone = _quiet(port, seconds)
+        _say("alone", alone, 0.0)
+        for words, rows, zstd in (("small bodies", 50, False), ("1 MB", 2_500, False),
+                                  ("4 MB zstd", 10_000, True)):  # fmt: skip
+            for tenant in ("noisy", QUIET[0]):
+                _say(f"{words}, as {tenant}", *_beside(port, seconds, tenant, rows, zstd))
+        server.terminate()
+        server.join(60)
+        server.kill()
+
+
+def _say(name: str, taken: list[float], rate: float) -> None:
+    p50, p99 = percentile(taken, 0.5), percentile(taken, 0.99)
+    print(f"{name:28} p50 {p50:7.1f} ms  p99 {p99:7.1f} ms  noise {rate / limits.MIB:6.1f} MiB/s")
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)

@@ -1,0 +1,104 @@
+"""The front of a process: every listener, who may come in through it, and how much."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from tailrace.app import config as configuration
+from tailrace.app.access import Access
+from tailrace.app.agent import Own
+from tailrace.app.claims import claim_port
+from tailrace.app.config import Config
+from tailrace.app.limiting import Limiting
+from tailrace.app.serving import Served, serve
+from tailrace.app.tls import server_tls
+from tailrace.core.clock import Clock
+from tailrace.core.contracts import Room, Sink
+from tailrace.core.metrics import Metrics
+from tailrace.gateway.auth import Authenticate
+from tailrace.gateway.door import Door
+from tailrace.governance.control import Control
+
+STOP_S = 10.0
+
+
+class Front:
+    """`open` before anything else is begun, then `serve`; `stop` taking more, and at the end
+    `close`. `sink` is where everything goes that comes in, `room` what it has for it."""
+
+    def __init__(
+        self,
+        config: Config,
+        data: Path,
+        control: Control,
+        clock: Clock,
+        metrics: Metrics,
+        sink: Sink,
+        room: Room,
+    ) -> None:
+        """Raises ConfigError for certificates and tokens that cannot be used."""
+        self._config = config
+        self._control = control
+        self._tls = server_tls(config.server)
+        self._access = Access(config.server, control, clock, metrics)
+        host, _ = configuration.address(config)
+        self.entrance = self._access.entrance(f"server.listen {config.server.listen}", host)
+        self._limiting = Limiting(config.limits, clock, metrics, room, data / "limits.json")
+        self.door = Door(sink, clock, metrics, ready=room.ready, admission=self._limiting.admission)
+        self._served: list[Served] = []
+        self._watching: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Know who may come in. Raises ConfigError, StoreError, OSError."""
+        await self._control.open()
+        try:
+            await self._access.open()
+        except BaseException:
+            await self._control.close()
+            raise
+        await self._limiting.open()
+        self._watching.append(asyncio.create_task(self._access.run()))
+        if self._tls:
+            self._watching.append(asyncio.create_task(self._tls.run()))
+
+    async def serve(self, application: Starlette, listener: socket.socket) -> Own:
+        """Let everyone in who may; gives where the agent in this process is taken in."""
+        connections = self._limiting.connections
+        entered = Authenticate(application, self.entrance)
+        context = self._tls.context if self._tls else None
+        self._served.append(await serve(entered, listener, connections, context))
+        url = configuration.url(self._config)
+        if self._tls:
+            # The agent can neither be sure of the certificate's name nor show one of its own.
+            own = claim_port("127.0.0.1", 0)
+            entered = Authenticate(application, self._access.own_entrance)
+            self._served.append(await serve(entered, own, connections))
+            url = f"http://{configuration.listening(*own.getsockname())}"
+        return Own(url, self._access.own)
+
+    @property
+    def ends(self) -> set[asyncio.Task[None]]:
+        """Tasks that run as long as the front does."""
+        return {*(one.task for one in self._served), *self._watching}
+
+    async def stop(self) -> None:
+        """Take no more; what is being answered still is."""
+        for one in self._served:
+            one.stop()
+        if self._served:
+            await asyncio.wait({one.task for one in self._served}, timeout=STOP_S)
+
+    async def close(self) -> list[BaseException]:
+        """After `stop`: what went wrong while it ran."""
+        for task in self._watching:
+            task.cancel()
+        results = await asyncio.gather(*self._watching, return_exceptions=True)
+        self.door.close()
+        await self._limiting.close()
+        await self._access.close()
+        await self._control.close()
+        return [result for result in results if isinstance(result, Exception)]

@@ -1,0 +1,1 @@
+"""How much may enter: limits of tenants and their services, and what overload sheds."""
