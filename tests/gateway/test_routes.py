@@ -23,7 +23,8 @@ from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.core.frame import Codec, Frame, Header
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe, expand
-from tailrace.wire import frames, otlpwalk
+from tailrace.wire import frames
+from tailrace.wire.otlp import walk
 
 PUSH = b'{"streams":[{"stream":{"app":"a"},"values":[["1790000000000000000","x"]]}]}'
 OTLP = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}'
@@ -136,7 +137,7 @@ def test_a_gateway_that_relays_names_the_tenant(named: str, kept: str) -> None:
 
 def relayed_frame(data: bytes, **changes: Any) -> bytes:
     """A body of one frame that holds an OTLP request."""
-    facts = msgspec.structs.asdict(describe(data, otlpwalk.count(data)))
+    facts = msgspec.structs.asdict(describe(data, walk.count(data)))
     header = Header(
         **{"tenant": "x", "source": "agent-1", "epoch": 7, "seq": 8, "received_ns": 5,
            "codec": Codec.OTLP, "resource": {"host.name": "h", "service.name": "relay"},

@@ -19,7 +19,8 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge, Unsupported
 from tailrace.core.payload import compress
 from tailrace.core.payload import expand as expand_payload
-from tailrace.wire import encoding, lines, loki, otlp, records
+from tailrace.wire import encoding, lines, loki, records
+from tailrace.wire.otlp import logs
 
 
 def zstd_bomb() -> bytes:
@@ -100,7 +101,7 @@ def test_snappy_claims_are_checked_before_allocating() -> None:
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\xff\xff\xff\x03", b"\x0a\x05\x0a"])
 def test_malformed_otlp_protobuf_is_refused(data: bytes) -> None:
     with pytest.raises(InputError) as caught:
-        otlp.decode_protobuf(data)
+        logs.decode_protobuf(data)
     assert caught.value.reason == "protobuf"
 
 
@@ -108,7 +109,7 @@ def test_malformed_otlp_protobuf_is_refused(data: bytes) -> None:
 def test_millions_of_empty_messages_are_refused_before_parsing(message: bytes) -> None:
     data = message * 1_000_000
     with pytest.raises(TooLarge, match="empty messages"):
-        otlp.decode_protobuf(data)
+        logs.decode_protobuf(data)
     with pytest.raises(TooLarge, match="empty messages"):
         loki.decode_protobuf(bytes(cramjam.snappy.compress_raw(data)))
 

@@ -1,4 +1,4 @@
-"""Loki and OTLP become canonical records."""
+"""Loki becomes canonical records."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tailrace.core.errors import InputError
-from tailrace.wire import labels, loki, otlp, records
+from tailrace.wire import labels, loki, records
 from tailrace.wire.content import Content
 
 NOW = 1_790_000_000_000_000_001
@@ -100,49 +99,3 @@ def test_loki_json_that_is_wrong_is_explained(values: Any, text: str) -> None:
     body = json.dumps({"streams": [{"stream": {"a": "b"}, "values": values}]}).encode()
     with pytest.raises(InputError, match=text):
         loki.decode_json(body)
-
-
-def test_otlp_protobuf_and_json_agree() -> None:
-    request = ExportLogsServiceRequest()
-    group = request.resource_logs.add()
-    group.resource.attributes.add(key="service.name").value.string_value = "shop"
-    scope = group.scope_logs.add()
-    scope.scope.name = "lib"
-    record = scope.log_records.add(time_unix_nano=NOW, severity_number=17)
-    record.trace_id, record.span_id = b"\xab" * 16, b"\xcd" * 8
-    record.body.kvlist_value.values.add(key="a").value.int_value = 5
-    user = record.attributes.add(key="user").value.kvlist_value.values.add(key="ids")
-    user.value.array_value.values.add().int_value = 7
-    record.attributes.add(key="ok").value.bool_value = True
-    scope.log_records.add(observed_time_unix_nano=NOW).body.string_value = "plain"
-    ids = {"kvlistValue": {"values": [
-        {"key": "ids", "value": {"arrayValue": {"values": [{"intValue": "7"}]}}}]}}  # fmt: skip
-    as_json = {"resourceLogs": [{
-        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
-        "scopeLogs": [{"scope": {"name": "lib"}, "logRecords": [
-            {"timeUnixNano": str(NOW), "severityNumber": 17, "traceId": "AB" * 16,
-             "spanId": "cd" * 8,
-             "body": {"kvlistValue": {"values": [{"key": "a", "value": {"intValue": 5}}]}},
-             "attributes": [{"key": "user", "value": ids},
-                            {"key": "ok", "value": {"boolValue": True}}]},
-            {"observedTimeUnixNano": NOW, "body": {"stringValue": "plain"}},
-        ]}],
-    }]}  # fmt: skip
-    found = rows(otlp.decode_protobuf(request.SerializeToString()))
-    assert found == rows(otlp.decode_json(json.dumps(as_json).encode()))
-    assert found[0] == {
-        "time": NOW, "severity": "ERROR", "service": "shop", "trace_id": "ab" * 16,
-        "span_id": "cd" * 8, "body": '{"a":5}', "resource": {"service.name": "shop"},
-        "attributes": {"user.ids": "[7]", "ok": True, "otel.scope.name": "lib"},
-    }  # fmt: skip
-    assert found[1]["time"] == NOW
-
-
-def test_otlp_json_that_is_wrong_names_the_field() -> None:
-    with pytest.raises(InputError, match=r"resourceLogs"):
-        otlp.decode_json(b'{"resourceLogs":5}')
-    with pytest.raises(InputError, match="int64"):
-        otlp.decode_json(
-            b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"x"}]}]}]}'
-        )
-    assert otlp.decode_json(b"{}") is None

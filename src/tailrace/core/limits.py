@@ -37,6 +37,13 @@ CONNECTIONS_PER_PEER = 4_096
 # A request's line and headers: browsers and proxies send at most 16 KiB.
 HEAD_BYTES = 64 * KIB
 HEAD_S = 10.0
+# One message over gRPC, before compression: twice what servers take unless told otherwise.
+GRPC_MESSAGE_BYTES = 8 * MIB
+# Messages that are being read at the same time, at their largest; others wait unread.
+GRPC_READING_BYTES = 64 * MIB
+# Calls of one connection at the same time, and the headers of each.
+GRPC_STREAMS = 100
+GRPC_METADATA_BYTES = 16 * KIB
 # A frame is the unit of a retry, of a checksum and of one read by the engine.
 FRAME_BYTES = 4 * MIB
 FRAME_ROWS = 100_000
@@ -70,6 +77,12 @@ REPEATED_BYTES = 128 * MIB
 REPEATED_LABEL_BYTES = 64 * MIB
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
 EXEMPLARS_PER_SAMPLE = 16
+# Characters of what an exemplar says beside its trace: OpenMetrics allows 128.
+EXEMPLAR_CHARACTERS = 1_024
+# Each bucket of a histogram is a series. Exponential ones are made coarser until they fit.
+BUCKETS_PER_POINT = 320
+# A data point as it was sent: a histogram of that many buckets with all its labels fits.
+POINT_BYTES = 512 * KIB
 # Events and links of one span; instrumentation stops at 128 of each unless told otherwise.
 EVENTS_PER_SPAN = 1_024
 LINKS_PER_SPAN = 1_024
@@ -221,6 +234,8 @@ assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert BODIES_RESERVED_BYTES <= BODIES_IN_FLIGHT_BYTES - 2 * BODY_COMPRESSED_BYTES
 assert 0 < OVERLOAD_RELIEF < OVERLOAD_BULK < OVERLOAD_METRICS < OVERLOAD_ALL <= 1
 assert CONNECTIONS_PER_PEER <= CONNECTIONS
+assert GRPC_MESSAGE_BYTES <= GRPC_READING_BYTES
+assert GRPC_MESSAGE_BYTES <= BODY_BYTES
 assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
 assert PATTERN_BYTES <= LINE_BYTES
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES

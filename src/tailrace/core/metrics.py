@@ -33,6 +33,7 @@ Name = Literal[
     "tailrace_ingest_bytes_total",
     "tailrace_ingest_rejected_total",
     "tailrace_ingest_repaired_total",
+    "tailrace_ingest_left_out_total",
     "tailrace_ingest_dropped_total",
     "tailrace_ingest_connections",
     "tailrace_limited_requests_total",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +14,16 @@ NAME_CHARACTERS = 255
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS)]
 _Id = Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS)]
 _Value = Annotated[str, msgspec.Meta(max_length=limits.LABEL_VALUE_BYTES)]
+
+# Of a resource what changes when its process starts again, or says how the data travelled.
+NO_LABELS = ("process.", "log.", "sampling.", "telemetry.")
+
+
+def labels_of(resource: Mapping[str, str]) -> dict[str, str]:
+    """What of a resource becomes labels of its series."""
+    return {
+        name: value for name, value in resource.items() if value and not name.startswith(NO_LABELS)
+    }
 
 
 class Exemplar(

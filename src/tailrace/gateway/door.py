@@ -24,8 +24,8 @@ from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity, Numbering
 from tailrace.gateway.work import Work
-from tailrace.wire import encoding
 from tailrace.wire.content import Content
+from tailrace.wire.encoding import expand
 
 READ_DEADLINE_S = 30.0
 
@@ -78,9 +78,10 @@ class Door:
 
     def expand(self, request: Request, body: bytes) -> bytes:
         """`body` before its Content-Encoding."""
-        tenant = principal_of(request.scope).tenant
-        most = self.admission.body_bytes(tenant, self._body_bytes)
-        return encoding.expand(body, request.headers.get("content-encoding", ""), most)
+        return self._expand(body, _encoding(request), principal_of(request.scope).tenant)
+
+    def _expand(self, body: bytes, encoding: str, tenant: str) -> bytes:
+        return expand(body, encoding, self.admission.body_bytes(tenant, self._body_bytes))
 
     async def take(self, request: Request, decode: Callable[[bytes], Iterable[Content]]) -> int:
         """Rows of a request's body that are durable now: what most routes do.
@@ -90,12 +91,23 @@ class Door:
         """
         tenant = principal_of(request.scope).tenant
         async with self.bodies.read(request) as body:
+            return await self._take(body, _encoding(request), tenant, decode)
 
-            def frames() -> list[Frame]:
-                found = decode(self.expand(request, body))
-                return [frame for content in found for frame in self.frames(content, tenant)]
+    async def take_bytes(
+        self, body: bytes, tenant: str, decode: Callable[[bytes], Iterable[Content]]
+    ) -> int:
+        """The same for bytes that came another way than by HTTP, and are not encoded."""
+        async with self.bodies.hold(tenant, len(body)), self.bodies.turn(tenant, len(body)):
+            return await self._take(body, "", tenant, decode)
 
-            return await self.submit(await self.work(body, request, frames))
+    async def _take(
+        self, body: bytes, encoding: str, tenant: str, decode: Callable[[bytes], Iterable[Content]]
+    ) -> int:
+        def frames() -> list[Frame]:
+            found = decode(self._expand(body, encoding, tenant))
+            return [frame for content in found for frame in self.frames(content, tenant)]
+
+        return await self.submit(await self._work.run(len(body), bool(encoding), tenant, frames))
 
     def frames(
         self,
@@ -118,9 +130,8 @@ class Door:
 
     async def work(self, body: bytes, request: Request, task: Callable[[], _T]) -> _T:
         """Run `task`, which expands and checks `body`, when it is the turn of its tenant."""
-        encoded = request.headers.get("content-encoding", "identity") != "identity"
         tenant = principal_of(request.scope).tenant
-        return await self._work.run(len(body), encoded, tenant, task)
+        return await self._work.run(len(body), bool(_encoding(request)), tenant, task)
 
     async def submit(self, frames: Sequence[Frame]) -> int:
         """Rows that are durable now. Raises Busy for anything that another try may mend, and
@@ -158,6 +169,12 @@ class Door:
     def close(self) -> None:
         """Let the threads go; call after the server has stopped."""
         self._work.close()
+
+
+def _encoding(request: Request) -> str:
+    """The Content-Encoding, "" for none."""
+    name = request.headers.get("content-encoding", "").strip().lower()
+    return "" if name == "identity" else name
 
 
 def _told(error: BaseException) -> TailraceError | None:

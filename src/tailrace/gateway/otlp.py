@@ -1,40 +1,81 @@
-"""/v1/logs: OTLP over HTTP, protobuf and JSON."""
+"""/v1/logs, /v1/metrics and /v1/traces: OTLP over HTTP, protobuf and JSON."""
 
 from __future__ import annotations
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from collections.abc import Callable
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.core.errors import Unsupported
-from tailrace.gateway.answers import json_answer, media_type
+from tailrace.core.metrics import Metrics
+from tailrace.gateway.answers import Form, json_answer, media_type
 from tailrace.gateway.door import Door
 from tailrace.gateway.way import Way
-from tailrace.wire import otlp
-from tailrace.wire.otlpwalk import STATUS_CODES, encode_status
+from tailrace.wire.content import Content
+from tailrace.wire.otlp import answers, logs, metrics, traces
+from tailrace.wire.otlp.kept import Export
 
-_PROTOBUF = "application/x-protobuf"
+_PROTOBUF = ("application/x-protobuf", "application/protobuf")
+_JSON = "application/json"
+Decode = Callable[[bytes], Export]
+
+# How the body of a request is read, by signal.
+PROTOBUF: dict[str, Decode] = {
+    "logs": logs.decode_protobuf,
+    "metrics": metrics.decode_protobuf,
+    "traces": traces.decode_protobuf,
+}
+JSON: dict[str, Decode] = {
+    "logs": logs.decode_json,
+    "metrics": metrics.decode_json,
+    "traces": traces.decode_json,
+}
 
 
-async def post_logs(door: Door, request: Request) -> Response:
-    """200 with an ExportLogsServiceResponse in the encoding of the request."""
+class Reading:
+    """Gives the door what `decode` keeps of a body, and remembers what it left out."""
+
+    def __init__(self, decode: Decode, metrics: Metrics) -> None:
+        self._decode = decode
+        self._metrics = metrics
+        self.rejected = 0
+        self.message = ""
+
+    def __call__(self, data: bytes) -> list[Content]:
+        found = self._decode(data)
+        self.rejected, self.message = found.rejected, found.message
+        for reason, number in found.reasons.items():
+            self._metrics.add("tailrace_ingest_left_out_total", number, reason)
+        return [found.content] if found.content else []
+
+
+async def post(signal: str, door: Door, request: Request) -> Response:
+    """200 with an Export*ServiceResponse in the encoding of the request."""
     kind = media_type(request)
-    if kind not in (_PROTOBUF, "application/json"):
-        raise Unsupported(f"Content-Type must be {_PROTOBUF} or application/json", "media_type")
-    is_json = kind != _PROTOBUF
-    decode = otlp.decode_json if is_json else otlp.decode_protobuf
-    await door.take(request, lambda data: [content] if (content := decode(data)) else [])
-    if is_json:
-        return json_answer({})
-    return Response(ExportLogsServiceResponse().SerializeToString(), media_type=_PROTOBUF)
+    if kind not in (*_PROTOBUF, _JSON):
+        raise Unsupported(f"Content-Type must be {_PROTOBUF[0]} or {_JSON}", "media_type")
+    reading = Reading((JSON if kind == _JSON else PROTOBUF)[signal], door.metrics)
+    await door.take(request, reading)
+    if kind == _JSON:
+        answer = answers.json_success(signal, reading.rejected, reading.message)
+    else:
+        answer = answers.encode_success(reading.rejected, reading.message)
+    return Response(answer, media_type=kind)
 
 
 def status_form(request: Request, status: int, message: str, reason: str) -> Response:
     """A google.rpc.Status, JSON for JSON and protobuf for anything else."""
-    code = STATUS_CODES.get(status, 2)
-    if media_type(request) == "application/json":
+    code = answers.status_code(status)
+    if media_type(request) == _JSON:
         return json_answer({"code": code, "message": message}, status)
-    return Response(encode_status(code, message), status, media_type=_PROTOBUF)
+    return Response(answers.encode_status(code, message), status, media_type=_PROTOBUF[0])
 
 
-WAYS = (Way("otlp", ("/v1/logs", "/otlp/v1/logs"), post_logs, status_form),)
+def _way(signal: str, form: Form = status_form) -> Way:
+    paths = (f"/v1/{signal}", f"/otlp/v1/{signal}")
+    return Way("otlp", paths, partial(post, signal), form)
+
+
+WAYS = tuple(map(_way, PROTOBUF))

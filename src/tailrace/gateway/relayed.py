@@ -10,7 +10,7 @@ from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity
-from tailrace.wire import otlp
+from tailrace.wire.otlp import logs
 
 
 def relayed(frame: Frame, metrics: Metrics) -> list[Frame]:
@@ -19,12 +19,12 @@ def relayed(frame: Frame, metrics: Metrics) -> list[Frame]:
     The first keeps its identity; those after it, where the records need more than one, are
     numbered by sources of their own ("agent-1#1", "agent-1#2"), so that a frame that is sent again
     gives the same ones. The frame's resource stays in the headers: what the application says of
-    itself wins over it, key by key. Raises InputError like `otlp.decode_protobuf`.
+    itself wins over it, key by key. Raises InputError like `logs.decode_protobuf`.
     """
     header = frame.header
     if header.codec is not Codec.OTLP:
         return [frame]
-    content = otlp.decode_protobuf(expand(frame.payload, header.bytes))
+    content = logs.decode_protobuf(expand(frame.payload, header.bytes)).content
     if content is None:
         raise InputError("an OTLP frame holds no log record", "empty")
     for reason, count in content.repaired.items():

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tailrace.core.frame import Frame, Header
+from tailrace.core.sample import labels_of
 from tailrace.store import decode, schema, sql
 from tailrace.store.engine import Engine
 from tailrace.store.logs import Key, LogTable
@@ -27,8 +28,6 @@ _SETTINGS = (
     # Small blocks: the labels of a block are held three times while they are sorted.
     "max_block_size=8192, min_insert_block_size_rows=8192, max_insert_threads=1"
 )
-# Of a resource what changes when its process starts again, or says how the data travelled.
-NO_LABELS = ("process.", "log.", "sampling.", "telemetry.")
 _HOUR_MS = 3_600_000
 
 
@@ -75,11 +74,7 @@ class SampleTable(LogTable):
 
 def labels(header: Header) -> dict[str, str]:
     """What of a frame's resource becomes labels of its series."""
-    return {
-        key: value
-        for key, value in header.resource.items()
-        if value and not key.startswith(NO_LABELS)
-    }
+    return labels_of(header.resource)
 
 
 def statement(directory: Path, headers: Sequence[Header], table: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from tailrace.core import limits
+from tailrace.core.errors import TooLarge
 
 _PLAIN = frozenset({str, int, bool})
 _encoder = msgspec.json.Encoder()
@@ -22,7 +23,8 @@ _encoder = msgspec.json.Encoder()
 def flat(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Attributes by dotted name; texts, numbers and booleans as they are, anything else as text.
 
-    A name that comes twice has its last value.
+    A name that comes twice has its last value. Raises TooLarge ("attributes") for objects with
+    more parts than ATTRIBUTES_PER_RECORD, or with names beyond LABEL_VALUE_BYTES.
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
@@ -56,13 +58,29 @@ def text(value: Any) -> str:
 
 def _put(found: dict[str, Any], prefix: str, value: dict[str, Any], depth: int) -> None:
     for key, inner in value.items():
-        name = f"{prefix}.{key}"
+        name = _joined(prefix, key)
         if type(inner) in _PLAIN:
             found[name] = inner
         elif type(inner) is dict and inner and depth > 1:
             _put(found, name, inner, depth - 1)
         else:
             found[name] = _single(inner)
+    if len(found) > limits.ATTRIBUTES_PER_RECORD:
+        raise TooLarge(
+            f"has more than {limits.ATTRIBUTES_PER_RECORD} attributes; put data into values, "
+            "not into keys",
+            "attributes",
+        )
+
+
+def _joined(name: str, key: str) -> str:
+    """Bounded, because a name is repeated for each of its parts."""
+    if len(name) + len(key) >= limits.LABEL_VALUE_BYTES:
+        raise TooLarge(
+            f"the name of a nested attribute is longer than {limits.LABEL_VALUE_BYTES} characters",
+            "attributes",
+        )
+    return f"{name}.{key}"
 
 
 def _single(value: Any) -> Any:

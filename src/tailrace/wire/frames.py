@@ -20,7 +20,8 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Codec, Frame, Header, Signal, check_tenant
 from tailrace.core.payload import describe, expand
-from tailrace.wire import otlpwalk, records, samples, spans
+from tailrace.wire import records, samples, spans
+from tailrace.wire.otlp import walk
 
 MAGIC = b"TRF1"
 MEDIA_TYPE = "application/x-tailrace-frames"
@@ -134,7 +135,7 @@ def _check_payload(frame: Frame, number: int) -> None:
     header = frame.header
     data = expand(frame.payload, header.bytes)
     otlp = header.codec is Codec.OTLP
-    facts = describe(data, otlpwalk.count(data) if otlp else None)
+    facts = describe(data, walk.count(data) if otlp else None)
     if (facts.rows, facts.bytes, facts.checksum) != (header.rows, header.bytes, header.checksum):
         raise InputError(
             f"frame {number}: payload has {facts.rows} rows and {facts.bytes} bytes with another "

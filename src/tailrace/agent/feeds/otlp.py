@@ -22,7 +22,8 @@ from tailrace.agent.settings import AgentSettings
 from tailrace.core import limits
 from tailrace.core.errors import Busy, InputError, TooLarge, Unsupported
 from tailrace.core.frame import Codec
-from tailrace.wire import encoding, otlp, otlpwalk
+from tailrace.wire import encoding
+from tailrace.wire.otlp import answers, logs, walk
 from tailrace.wire.split import split
 
 PATH = "/v1/logs"
@@ -140,15 +141,15 @@ class _Turn:
 def _protobuf(data: bytes) -> Iterator[Batch]:
     if len(data) > _PIECE_BYTES:
         # All of it is looked at before some of it is kept.
-        sizes = (len(piece.data) for piece in otlpwalk.split(data, _PIECE_BYTES, _PIECE_ROWS))
+        sizes = (len(piece.data) for piece in walk.split(data, _PIECE_BYTES, _PIECE_ROWS))
         if max(sizes, default=0) > limits.FRAME_BYTES:
             raise TooLarge(f"a log record is larger than {limits.FRAME_BYTES} bytes", "line_length")
-    for piece in otlpwalk.split(data, _PIECE_BYTES, _PIECE_ROWS):
+    for piece in walk.split(data, _PIECE_BYTES, _PIECE_ROWS):
         yield Batch(piece.data, piece.rows, Codec.OTLP, checked=True)
 
 
 def _json(data: bytes) -> Iterator[Batch]:
-    content = otlp.decode_json(data)
+    content = logs.decode_json(data).content
     if content is None:
         return
     repaired = content.repaired
@@ -166,8 +167,8 @@ def _refusal(
     is_json: bool, status: int, message: str, headers: dict[str, str] | None = None
 ) -> Answer:
     """A google.rpc.Status in the encoding of the request."""
-    code = otlpwalk.STATUS_CODES.get(status, 2)
+    code = answers.status_code(status)
     if is_json:
         body = msgspec.json.encode({"code": code, "message": message})
         return Answer(status, body, _JSON, headers or {})
-    return Answer(status, otlpwalk.encode_status(code, message), _PROTOBUF, headers or {})
+    return Answer(status, answers.encode_status(code, message), _PROTOBUF, headers or {})

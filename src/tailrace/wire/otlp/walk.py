@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 
 _RESOURCE_LOGS = 0x0A  # field 1, of a length
@@ -183,13 +182,3 @@ def encode_varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
-
-
-def encode_status(code: int, message: str) -> bytes:
-    """A google.rpc.Status {int32 code = 1; string message = 2}, the body of an answer."""
-    text = message.encode(errors="replace")[: limits.LABEL_VALUE_BYTES]
-    return bytes((0x08, code, 0x12)) + encode_varint(len(text)) + text
-
-
-# google.rpc.Code of the statuses that an OTLP endpoint answers with.
-STATUS_CODES = {400: 3, 401: 16, 404: 5, 405: 12, 413: 8, 415: 3, 429: 8, 503: 14}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tailrace.core.errors import InputError, TooLarge
-from tailrace.wire import otlpwalk
+from tailrace.wire.otlp import answers, walk
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
@@ -48,13 +48,13 @@ def test_the_pieces_hold_the_same_records_in_order(
 ) -> None:
     data = request.SerializeToString()
     expected = flat(request)
-    assert otlpwalk.count(data) == len(expected)
-    pieces = list(otlpwalk.split(data, limit_bytes, limit_rows))
+    assert walk.count(data) == len(expected)
+    pieces = list(walk.split(data, limit_bytes, limit_rows))
     found = [flat(ExportLogsServiceRequest.FromString(piece.data)) for piece in pieces]
     assert [record for piece in found for record in piece] == expected
     assert [len(piece) for piece in found] == [piece.rows for piece in pieces]
     for piece in pieces:
-        assert otlpwalk.count(piece.data) == piece.rows <= limit_rows
+        assert walk.count(piece.data) == piece.rows <= limit_rows
         assert piece.rows == 1 or len(piece.data) <= limit_bytes
     if len(data) <= limit_bytes and 0 < len(expected) <= limit_rows:
         assert pieces == [(data, len(expected))]
@@ -64,7 +64,7 @@ def test_the_pieces_hold_the_same_records_in_order(
 @given(st.binary(max_size=60) | st.text("\x0a\x12\x00\x02\x04\x06\x08\x80").map(str.encode))
 def test_whatever_the_library_takes_is_counted_as_it_does(data: bytes) -> None:
     try:
-        counted = otlpwalk.count(data)
+        counted = walk.count(data)
     except InputError:
         counted = -1
     try:
@@ -80,7 +80,7 @@ def test_whatever_the_library_takes_is_counted_as_it_does(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_fail_in_another_way(data: bytes) -> None:
     try:
-        for _ in otlpwalk.split(data, 16, 2):
+        for _ in walk.split(data, 16, 2):
             pass
     except InputError as error:
         assert error.reason in ("protobuf", "resource")
@@ -93,7 +93,7 @@ def test_no_bytes_fail_in_another_way(data: bytes) -> None:
 )  # fmt: skip
 def test_malformed_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(InputError, match="not an OTLP"):
-        otlpwalk.count(data)
+        walk.count(data)
 
 
 def test_a_huge_resource_is_refused_instead_of_repeated() -> None:
@@ -104,18 +104,18 @@ def test_a_huge_resource_is_refused_instead_of_repeated() -> None:
     for _ in range(1000):
         scope.log_records.add()
     with pytest.raises(TooLarge, match="resource"):
-        list(otlpwalk.split(request.SerializeToString(), 1000, 100))
+        list(walk.split(request.SerializeToString(), 1000, 100))
 
 
 def test_records_without_content_take_little_time() -> None:
-    data = otlpwalk._nested(0x0A, otlpwalk._nested(0x12, b"\x12\x00" * 100_000))
+    data = walk._nested(0x0A, walk._nested(0x12, b"\x12\x00" * 100_000))
     before = time.process_time()
-    assert sum(piece.rows for piece in otlpwalk.split(data, 1 << 20, 10_000)) == 100_000
+    assert sum(piece.rows for piece in walk.split(data, 1 << 20, 10_000)) == 100_000
     assert time.process_time() - before < 3.0
 
 
 def test_a_status_is_what_the_library_reads() -> None:
     status = pytest.importorskip("google.rpc.status_pb2").Status.FromString(
-        otlpwalk.encode_status(3, "ü" * 200)
+        answers.encode_status(3, "ü" * 200)
     )
     assert (status.code, status.message) == (3, "ü" * 200)
