@@ -68,10 +68,12 @@ BODIES: dict[tuple[str, str], tuple[bytes, ...]] = {
     ("/ingest/frames", "application/x-tailrace-frames"): bodies.FRAMES,
     ("/loki/api/v1/push", JSON): bodies.LOKI_JSON,
     ("/loki/api/v1/push", PROTOBUF): SNAPPY,
-    ("/v1/logs", JSON): bodies.OTLP_JSON,
-    ("/v1/logs", PROTOBUF): bodies.OTLP_PROTOBUF,
-    ("/otlp/v1/logs", JSON): bodies.OTLP_JSON,
-    ("/otlp/v1/logs", PROTOBUF): bodies.OTLP_PROTOBUF,
+    **{
+        (f"{prefix}/v1/{signal}", media_type): several[signal]
+        for prefix in ("", "/otlp")
+        for media_type, several in ((JSON, bodies.OTLP_JSON), (PROTOBUF, bodies.OTLP_PROTOBUF))
+        for signal in several
+    },
     ("/agents/announce", JSON): bodies.ANNOUNCEMENT,
 }
 # /otlp is answered by the same code.

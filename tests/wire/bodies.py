@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+from base64 import b64encode
 from typing import Any
 
 import cramjam
 import msgspec
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints, Signal
 from tailrace.core.payload import compress, describe
@@ -101,7 +108,7 @@ LOKI_PROTOBUF = (_loki_protobuf(),)
 
 _NESTED = {"kvlistValue": {"values": [
     {"key": "ids", "value": {"arrayValue": {"values": [{"intValue": "7"}, {}]}}}]}}  # fmt: skip
-_OTLP: dict[str, Any] = {"resourceLogs": [{
+_LOGS: dict[str, Any] = {"resourceLogs": [{
     "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
     "scopeLogs": [{"scope": {"name": "lib"}, "logRecords": [
         {"timeUnixNano": str(NOW), "severityNumber": 17, "severityText": "Error",
@@ -115,7 +122,7 @@ _OTLP: dict[str, Any] = {"resourceLogs": [{
 }]}  # fmt: skip
 
 
-def _otlp_protobuf() -> bytes:
+def _logs_protobuf() -> bytes:
     request = ExportLogsServiceRequest()
     group = request.resource_logs.add()
     group.resource.attributes.add(key="service.name").value.string_value = "shop"
@@ -130,8 +137,70 @@ def _otlp_protobuf() -> bytes:
     return bytes(request.SerializeToString())
 
 
-OTLP_JSON = (json.dumps(_OTLP).encode(),)
-OTLP_PROTOBUF = (_otlp_protobuf(),)
+def _metrics_protobuf() -> bytes:
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope = group.scope_metrics.add()
+    scope.scope.name = "lib"
+    gauge = scope.metrics.add(name="load", unit="1").gauge.data_points.add(time_unix_nano=NOW)
+    gauge.as_double = float("nan")
+    gauge.attributes.add(key="cpu").value.int_value = 0
+    counter = scope.metrics.add(name="asked").sum
+    counter.is_monotonic, counter.aggregation_temporality = True, 2
+    point = counter.data_points.add(time_unix_nano=NOW, as_int=7)
+    exemplar = point.exemplars.add(time_unix_nano=NOW, as_double=0.5)
+    exemplar.trace_id, exemplar.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    for kind in ("histogram", "exponential_histogram"):
+        distribution = getattr(scope.metrics.add(name=kind), kind)
+        distribution.aggregation_temporality = 2
+        found = distribution.data_points.add(time_unix_nano=NOW, count=3, sum=4.5)
+        if kind == "histogram":
+            found.explicit_bounds[:], found.bucket_counts[:] = [0.5, 2.0], [1, 1, 1]
+        else:
+            found.scale, found.zero_count, found.positive.offset = 1, 1, -2
+            found.positive.bucket_counts[:] = [1, 0, 1]
+    summary = scope.metrics.add(name="summary").summary
+    quantile = summary.data_points.add(time_unix_nano=NOW, count=3, sum=4.5).quantile_values.add()
+    quantile.quantile, quantile.value = 0.5, 1.5
+    return bytes(request.SerializeToString())
+
+
+def _traces_protobuf() -> bytes:
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "shop"
+    span = group.scope_spans.add().spans.add(
+        name="GET /cart", kind=2, start_time_unix_nano=NOW, end_time_unix_nano=NOW + 5
+    )
+    span.trace_id, span.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    span.status.code, span.status.message = 2, "no such cart"
+    span.attributes.add(key="route").value.array_value.values.add().bool_value = True
+    span.events.add(time_unix_nano=NOW, name="exception").attributes.add(key="k")
+    link = span.links.add(trace_state="a=b")
+    link.trace_id, link.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    return bytes(request.SerializeToString())
+
+
+def _as_json(request: Message) -> bytes:
+    """As OTLP says it: ids are hexadecimal, which the library writes in base64."""
+    text = json_format.MessageToJson(request, use_integers_for_enums=True, indent=None)
+    for digits in (TRACE, SPAN):
+        text = text.replace(b64encode(bytes.fromhex(digits)).decode(), digits)
+    return text.encode()
+
+
+# By signal.
+OTLP_PROTOBUF = {
+    "logs": (_logs_protobuf(),),
+    "metrics": (_metrics_protobuf(),),
+    "traces": (_traces_protobuf(),),
+}
+OTLP_JSON = {
+    "logs": (json.dumps(_LOGS).encode(),),
+    "metrics": (_as_json(ExportMetricsServiceRequest.FromString(_metrics_protobuf())),),
+    "traces": (_as_json(ExportTraceServiceRequest.FromString(_traces_protobuf())),),
+}
 BULK = (
     b'{"create":{"_index":"logs-shop-default"}}\n'
     b'{"@timestamp":"2026-09-21T14:13:20Z","message":"paid","log":{"level":"warn"},"n":[1,{}]}\n'
@@ -197,7 +266,7 @@ FRAMES = (
     frame(LINES[0], Signal.LOGS, Codec.LINES) + frame(RECORDS[0], Signal.LOGS, Codec.RECORDS)[4:],
     frame(SAMPLES[0], Signal.METRICS, Codec.RECORDS),
     frame(SPANS[0], Signal.SPANS, Codec.RECORDS),
-    frame(OTLP_PROTOBUF[0], Signal.LOGS, Codec.OTLP, 1),
+    frame(OTLP_PROTOBUF["logs"][0], Signal.LOGS, Codec.OTLP, 1),
     frame(b'{"ts":5}\n', Signal.LOGS, Codec.RECORDS, hints=FOREIGN),
 )
 ANNOUNCEMENT = (

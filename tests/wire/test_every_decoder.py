@@ -27,8 +27,6 @@ from tailrace.wire import (
     loki,
     msgpack,
     mysql,
-    otlp,
-    otlpwalk,
     postgresql,
     records,
     samples,
@@ -37,12 +35,14 @@ from tailrace.wire import (
     syslogframing,
 )
 from tailrace.wire.content import Content
+from tailrace.wire.otlp import logs, metrics, traces, walk
 from tailrace.wire.rows import Rows
 
 from . import bodies
 from .mutations import mutated, replacements
 
 NOW = bodies.NOW
+OTLP: dict[str, Any] = {"logs": logs, "metrics": metrics, "traces": traces}
 
 
 class Decoder(NamedTuple):
@@ -88,8 +88,19 @@ DECODERS = (
         lambda data: loki.decode_protobuf(bodies.snappy(data)),
         bodies.LOKI_PROTOBUF,
     ),
-    Decoder("otlp json", otlp.decode_json, otlp.decode_json, bodies.OTLP_JSON),
-    Decoder("otlp protobuf", otlp.decode_protobuf, otlp.decode_protobuf, bodies.OTLP_PROTOBUF),
+    *(
+        Decoder(f"otlp {name} json", module.decode_json, module.decode_json, bodies.OTLP_JSON[name])
+        for name, module in OTLP.items()
+    ),
+    *(
+        Decoder(
+            f"otlp {name} protobuf",
+            module.decode_protobuf,
+            module.decode_protobuf,
+            bodies.OTLP_PROTOBUF[name],
+        )
+        for name, module in OTLP.items()
+    ),
     Decoder("syslog", syslog.decode, _syslog, bodies.SYSLOG),
     Decoder(
         "syslog from a peer",
@@ -119,7 +130,7 @@ DECODERS = (
         "frames of otlp",
         frames.decode,
         _framed(Signal.LOGS, Codec.OTLP, 1),
-        bodies.OTLP_PROTOBUF,
+        bodies.OTLP_PROTOBUF["logs"],
     ),
     Decoder(
         "exposition",
@@ -141,9 +152,9 @@ DECODERS = (
     ),
     Decoder(
         "otlp walk",
-        otlpwalk.split,
-        lambda data: list(otlpwalk.split(data, 100, 2)),
-        bodies.OTLP_PROTOBUF,
+        walk.split,
+        lambda data: list(walk.split(data, 100, 2)),
+        bodies.OTLP_PROTOBUF["logs"],
     ),
 )
 every_decoder = pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.name)
@@ -156,7 +167,8 @@ def attempt(decoder: Decoder, data: bytes) -> None:
     except InputError as error:
         assert error.reason
         return
-    for content in found if isinstance(found, list) else [found]:
+    for one in found if isinstance(found, list) else [found]:
+        content = getattr(one, "content", one)
         if isinstance(content, Content):
             check(content)
 
