@@ -86,7 +86,7 @@ def test_records_that_cannot_be_kept_are_counted_in_the_answer(served: Served) -
     partial = call(served, request("fine", "wide", attributes=600)).partial_success
     assert partial.rejected_log_records == 1
     assert "600 attributes" in partial.error_message
-    assert served.metrics.get("tailrace_ingest_left_out_total", "attributes") == 1
+    assert served.metrics.get("tailrace_ingest_refused_total", "attributes") == 1
     assert [row["body"] for row in served.rows(Signal.LOGS)] == ["fine"]
 
 

@@ -66,7 +66,7 @@ def test_all_that_an_application_says_arrives(protocol: str) -> None:
         check_log(served, traced)
         check_span(served, traced)
         check_metrics(served)
-        assert not served.metrics.labelled("tailrace_ingest_left_out_total")
+        assert not served.metrics.labelled("tailrace_ingest_refused_total")
 
 
 def speak(found: Exporters) -> tuple[str, str]:

@@ -112,6 +112,16 @@ def test_an_attribute_stands_before_the_resource(place: In) -> None:
     place(body)
 
 
+def test_a_stale_marker_is_told_from_any_other_nan(place: In) -> None:
+    async def body(place: Place) -> None:
+        stale = [sample(HOUR, float("nan"), stale=True), sample(HOUR + 10**9, float("nan"))]
+        await place.hot.insert([metrics(*stale, sample(HOUR + 2 * 10**9, 5))])
+        found = await place.rows("Timestamp, reinterpretAsUInt64(Value) = 0x7ff0000000000002")
+        assert [bool(marked) for _, marked in found] == [True, False, False]
+
+    place(body)
+
+
 def test_other_names_labels_and_tenants_are_other_series(place: In) -> None:
     async def body(place: Place) -> None:
         await place.hot.insert([

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import cramjam
 import pytest
 import zstandard
 
@@ -19,7 +18,7 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge, Unsupported
 from tailrace.core.payload import compress
 from tailrace.core.payload import expand as expand_payload
-from tailrace.wire import encoding, lines, loki, records
+from tailrace.wire import encoding, lines, loki, records, snappy
 from tailrace.wire.otlp import logs
 
 
@@ -92,10 +91,12 @@ def test_snappy_claims_are_checked_before_allocating() -> None:
         while claim > 127:
             varint, claim = varint + bytes((claim & 127 | 128,)), claim >> 7
         with pytest.raises(error):
-            loki.decode_protobuf(varint + bytes((claim,)) + b"abcd")
-    for body in (b"", b"\xff" * 20, bytes(cramjam.snappy.compress_raw(b"\xff\xff\xff"))):
+            snappy.expand(varint + bytes((claim,)) + b"abcd")
+    for body in (b"", b"\xff" * 20):
         with pytest.raises(InputError):
-            loki.decode_protobuf(body)
+            snappy.expand(body)
+    with pytest.raises(InputError):
+        loki.decode_protobuf(b"\xff\xff\xff")
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\xff\xff\xff\x03", b"\x0a\x05\x0a"])
@@ -111,7 +112,7 @@ def test_millions_of_empty_messages_are_refused_before_parsing(message: bytes) -
     with pytest.raises(TooLarge, match="empty messages"):
         logs.decode_protobuf(data)
     with pytest.raises(TooLarge, match="empty messages"):
-        loki.decode_protobuf(bytes(cramjam.snappy.compress_raw(data)))
+        loki.decode_protobuf(data)
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -75,6 +75,13 @@ DOCUMENT_ID_CHARS = 512
 REPEATED_BYTES = 128 * MIB
 # Of a frame of samples or spans it is merged with what each says of itself: three copies.
 REPEATED_LABEL_BYTES = 64 * MIB
+# Of remote write, the series that a gateway knows again without reading them: some 60,000.
+KNOWN_SERIES_BYTES = 64 * MIB
+# Parts of one remote write that are refused or passed over one by one while the others are taken:
+# each costs microseconds, so beyond it the whole body is refused.
+ODD_PARTS_PER_BODY = 20_000
+# Different texts of one remote write 2.0: each is an object while the body is read.
+SYMBOLS_PER_BODY = 250_000
 # Of a sample that a client sends with the traces behind it: a few are asked for, ever.
 EXEMPLARS_PER_SAMPLE = 16
 # Characters of what an exemplar says beside its trace: OpenMetrics allows 128.

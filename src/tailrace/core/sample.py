@@ -44,7 +44,8 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """One value of one series. The series is the name, the attributes and the frame's resource.
 
     `time` is UTC nanoseconds. `kind` is "counter" for a sum that only goes up until its source
-    starts again. Of the bounds here only a decoder takes notice.
+    starts again. `stale`: the series has ended, by Prometheus' marker, and the value is "NaN". Of
+    the bounds here only a decoder takes notice.
     """
 
     time: Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]
@@ -56,6 +57,7 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         dict[_Key, _Value], msgspec.Meta(max_length=limits.LABELS_PER_SERIES)
     ] = {}
     exemplars: Annotated[list[Exemplar], msgspec.Meta(max_length=limits.EXEMPLARS_PER_SAMPLE)] = []
+    stale: bool = False
 
 
 decoder = msgspec.json.Decoder(Sample)

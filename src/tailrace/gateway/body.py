@@ -16,8 +16,9 @@ from tailrace.gateway.budget import ByteBudget
 
 # What has arrived is worth more patience than what has not.
 _TURN_S = 60.0
-# Small requests at the same time: enough to share the sync of a group.
-_REQUESTS_IN_TURN = 64
+# Small requests at the same time: enough to share the sync of a group, and no more than the loop
+# does while that takes.
+_REQUESTS_IN_TURN = 8
 
 
 class BodyReader:

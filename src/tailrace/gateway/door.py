@@ -24,10 +24,13 @@ from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity, Numbering
 from tailrace.gateway.work import Work
+from tailrace.wire import snappy
 from tailrace.wire.content import Content
 from tailrace.wire.encoding import expand
 
 READ_DEADLINE_S = 30.0
+# No name that a header can have.
+_BLOCK = "block of snappy"
 
 _log = get("gateway")
 _T = TypeVar("_T")
@@ -81,17 +84,26 @@ class Door:
         return self._expand(body, _encoding(request), principal_of(request.scope).tenant)
 
     def _expand(self, body: bytes, encoding: str, tenant: str) -> bytes:
-        return expand(body, encoding, self.admission.body_bytes(tenant, self._body_bytes))
+        most = self.admission.body_bytes(tenant, self._body_bytes)
+        return snappy.expand(body, most) if encoding == _BLOCK else expand(body, encoding, most)
 
-    async def take(self, request: Request, decode: Callable[[bytes], Iterable[Content]]) -> int:
+    async def take(
+        self,
+        request: Request,
+        decode: Callable[[bytes], Iterable[Content]],
+        block: bool = False,
+    ) -> int:
         """Rows of a request's body that are durable now: what most routes do.
 
-        `decode` gets the body before its Content-Encoding and may run in a thread. Raises
-        InputError and Busy.
+        `decode` gets the body before its Content-Encoding and may run in a thread. `block`: this
+        protocol sends raw blocks of snappy, whether or not the header says so. Raises InputError
+        and Busy.
         """
-        tenant = principal_of(request.scope).tenant
+        tenant, encoding = principal_of(request.scope).tenant, _encoding(request)
+        if block and encoding in ("", "snappy"):
+            encoding = _BLOCK
         async with self.bodies.read(request) as body:
-            return await self._take(body, _encoding(request), tenant, decode)
+            return await self._take(body, encoding, tenant, decode)
 
     async def take_bytes(
         self, body: bytes, tenant: str, decode: Callable[[bytes], Iterable[Content]]

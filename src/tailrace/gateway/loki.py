@@ -15,7 +15,7 @@ async def push(door: Door, request: Request) -> Response:
     """204 when stored. A media type of JSON is JSON; anything else is snappy protobuf."""
     is_json = media_type(request) == "application/json"
     decode = loki.decode_json if is_json else loki.decode_protobuf
-    await door.take(request, lambda data: [decode(data)])
+    await door.take(request, lambda data: [decode(data)], block=not is_json)
     return Response(status_code=204)
 
 

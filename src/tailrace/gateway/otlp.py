@@ -47,7 +47,7 @@ class Reading:
         found = self._decode(data)
         self.rejected, self.message = found.rejected, found.message
         for reason, number in found.reasons.items():
-            self._metrics.add("tailrace_ingest_left_out_total", number, reason)
+            self._metrics.add("tailrace_ingest_refused_total", number, reason)
         return [found.content] if found.content else []
 
 

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace.core.contracts import Registry
 from tailrace.core.fleet import PATH
-from tailrace.gateway import ingest, loki, otlp
+from tailrace.gateway import ingest, loki, otlp, remotewrite
 from tailrace.gateway.answers import json_form
 from tailrace.gateway.door import Door
 from tailrace.gateway.fleet import Announcements
@@ -19,6 +19,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     "tailrace": ingest.WAYS,
     "loki": loki.WAYS,
     "otlp": otlp.WAYS,
+    "prometheus": remotewrite.WAYS,
 }
 
 

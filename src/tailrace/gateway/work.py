@@ -56,8 +56,7 @@ class Work:
                 await asyncio.wait([running])
                 raise
             finally:
-                # An error's traceback leads here, and would lead on to the error: a circle that
-                # keeps what was expanded until the collector finds it.
+                # A failure would hold this frame, which holds the failure, and with it the body.
                 del running
 
     async def _on_the_loop(self, tenant: str, task: Callable[[], _T]) -> _T:

@@ -18,9 +18,11 @@ from tailrace.store.logs import Key, LogTable
 
 _SAMPLE = (
     "time Int64, name LowCardinality(String), value Float64, kind LowCardinality(String), "
-    "unit LowCardinality(String), attributes Map(LowCardinality(String), String), "
+    "unit LowCardinality(String), attributes Map(LowCardinality(String), String), stale Bool, "
     f"exemplars {schema.ARRIVING_EXEMPLARS}"
 )
+# The bits of the NaN by which Prometheus says that a series has ended.
+_STALE = "reinterpretAsFloat64(toUInt64(9218868437227405314))"
 _SETTINGS = (
     "input_format_parallel_parsing=0, input_format_skip_unknown_fields=1, "
     # As for logs: a line that the engine refuses shows in the count of its frame.
@@ -90,7 +92,7 @@ def statement(directory: Path, headers: Sequence[Header], table: str) -> str:
         "Labels": f"{whole} AS labels",
         "Fingerprint": f"sipHash64({identity['Tenant']}, name, labels)",
         "Timestamp": "fromUnixTimestamp64Milli(intDiv(time, 1000000), 'UTC')",
-        "Value": "value",
+        "Value": f"if(stale, {_STALE}, value)",
         "Kind": "if(kind = '', 'gauge', kind)",
         "Unit": "unit",
         "Exemplars": "exemplars",

@@ -5,9 +5,10 @@
 
 `time` is UTC nanoseconds. `kind` is "counter" for a sum that only goes up until its source starts
 again, else "gauge". JSON has no numbers for some values: they are the strings "NaN", "+Inf" and
-"-Inf". A histogram is its Prometheus series: NAME_bucket with `le`, NAME_sum, NAME_count.
-`exemplars` are measurements with the traces that they were made in: `time`, `value`, `trace_id`,
-`span_id`, `attributes`.
+"-Inf", and `"stale": true` beside "NaN" is the marker by which Prometheus ends a series. A
+histogram is its Prometheus series: NAME_bucket with `le`, NAME_sum, NAME_count. `exemplars` are
+measurements with the traces that they were made in: `time`, `value`, `trace_id`, `span_id`,
+`attributes`.
 """
 
 from __future__ import annotations
