@@ -59,7 +59,7 @@ UPGRADE = {
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
-SNAPPY = tuple(map(bodies.snappy, bodies.LOKI_PROTOBUF))
+REMOTE2 = f"{PROTOBUF};proto=io.prometheus.write.v2.Request"
 
 # path and media type -> bodies that it takes
 BODIES: dict[tuple[str, str], tuple[bytes, ...]] = {
@@ -67,7 +67,9 @@ BODIES: dict[tuple[str, str], tuple[bytes, ...]] = {
     ("/ingest/records", "application/x-ndjson"): bodies.RECORDS,
     ("/ingest/frames", "application/x-tailrace-frames"): bodies.FRAMES,
     ("/loki/api/v1/push", JSON): bodies.LOKI_JSON,
-    ("/loki/api/v1/push", PROTOBUF): SNAPPY,
+    ("/loki/api/v1/push", PROTOBUF): bodies.LOKI_PROTOBUF,
+    ("/api/v1/write", PROTOBUF): bodies.REMOTE,
+    ("/api/v1/write", REMOTE2): bodies.REMOTE2,
     **{
         (f"{prefix}/v1/{signal}", media_type): several[signal]
         for prefix in ("", "/otlp")
@@ -75,6 +77,10 @@ BODIES: dict[tuple[str, str], tuple[bytes, ...]] = {
         for signal in several
     },
     ("/agents/announce", JSON): bodies.ANNOUNCEMENT,
+}
+# These are blocks of snappy unless they have another encoding.
+BLOCKS = {key for key in BODIES if key[0] in ("/loki/api/v1/push", "/api/v1/write")} - {
+    ("/loki/api/v1/push", JSON)
 }
 # /otlp is answered by the same code.
 BROKEN = [key for key in BODIES if not key[0].startswith("/otlp/")]
@@ -84,6 +90,13 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": compress,
 }
+
+
+def packed(path: str, media_type: str, encoding: str, body: bytes) -> bytes:
+    block = encoding == "identity" and (path, media_type) in BLOCKS
+    return bodies.snappy(body) if block else PACKED[encoding](body)
+
+
 LOGQL = [
     '{service_name="shop"}', '{service_name=~".+"} |= "a" != "b" |~ "c.*" !~ "d"',
     'sum by (level) (count_over_time({service_name=~".+"}[5m]))', "vector(1)+vector(1)",
@@ -99,7 +112,7 @@ PROMQL = [
 ]  # fmt: skip
 
 schemathesis.serializer.alias("application/x-ndjson", "text/plain")
-for _media_type in ("application/x-tailrace-frames", PROTOBUF):
+for _media_type in ("application/x-tailrace-frames", PROTOBUF, REMOTE2):
     schemathesis.openapi.media_type(_media_type, st.sampled_from(ALL_BODIES) | st.binary())
 schemathesis.openapi.format("logql", st.sampled_from(LOGQL))
 schemathesis.openapi.format("promql", st.sampled_from(PROMQL))
@@ -172,7 +185,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 @pytest.mark.parametrize("encoding", PACKED)
 def test_a_valid_body_is_taken(api: Api, path: str, media_type: str, encoding: str) -> None:
     for body in BODIES[path, media_type]:
-        status = api.post(path, media_type, encoding, PACKED[encoding](body))
+        status = api.post(path, media_type, encoding, packed(path, media_type, encoding, body))
         assert status in (200, 204), body
 
 
@@ -230,11 +243,11 @@ def break_bodies(api: Api, path: str, media_type: str, asked: settings) -> None:
     @asked
     @given(sound, st.sampled_from([*PACKED, "x-gzip", "br", "gzip, zstd", ""]), st.data())
     def run(body: bytes, encoding: str, data: st.DataObject) -> None:
-        packed = PACKED[data.draw(st.sampled_from(list(PACKED)))](body)
+        sent = packed(path, media_type, data.draw(st.sampled_from(list(PACKED))), body)
         if data.draw(st.booleans()):
-            packed = data.draw(mutated([packed], ALL_BODIES))
+            sent = data.draw(mutated([sent], ALL_BODIES))
         api.post(
-            path, data.draw(st.sampled_from([media_type, JSON, "text/odd; q=x"])), encoding, packed
+            path, data.draw(st.sampled_from([media_type, JSON, "text/odd; q=x"])), encoding, sent
         )
 
     run()

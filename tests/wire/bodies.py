@@ -22,6 +22,7 @@ from tailrace.core.payload import compress, describe
 from tailrace.core.sample import Exemplar, Sample
 from tailrace.core.span import Event, Link, Span
 from tailrace.wire import frames, loki, samples, spans
+from tailrace.wire.messages import classes
 
 NOW = 1_790_000_000_000_000_001
 TRACE, SPAN = "ab" * 16, "cd" * 8
@@ -88,12 +89,12 @@ def _loki_json() -> bytes:
 
 
 def _loki_protobuf() -> bytes:
-    push = loki._PushRequest()
+    push = loki._messages["Push"]()
     stream = push.streams.add(labels=b'{app="shop", level="warn"}')
     for line in (b"one", b"t\xffo"):
         entry = stream.entries.add(line=line)
         entry.timestamp.seconds, entry.timestamp.nanos = divmod(NOW, 10**9)
-    stream.entries[0].structured_metadata.add(name=b"trace_id", value=TRACE.encode())
+    stream.entries[0].metadata.add(name=b"trace_id", value=TRACE.encode())
     return bytes(push.SerializeToString())
 
 
@@ -190,6 +191,54 @@ def _as_json(request: Message) -> bytes:
     return text.encode()
 
 
+_VALUE = [("value", 1, "double"), ("timestamp", 2, "int64")]
+_REMOTE = classes(
+    "body_remote_write",
+    {
+        "Label": [("name", 1, "bytes"), ("value", 2, "bytes")],
+        "Sample": _VALUE,
+        "Exemplar": [("labels", 1, "Label*"), ("value", 2, "double"), ("timestamp", 3, "int64")],
+        "Series": [
+            ("labels", 1, "Label*"),
+            ("samples", 2, "Sample*"),
+            ("exemplars", 3, "Exemplar*"),
+        ],
+        "Request": [("series", 1, "Series*")],
+    },
+)
+_REMOTE2 = classes(
+    "body_remote_write_2",
+    {
+        "Sample": _VALUE,
+        "Metadata": [("type", 1, "int32"), ("help", 3, "uint32"), ("unit", 4, "uint32")],
+        "Series": [("refs", 1, "uint32*"), ("samples", 2, "Sample*"), ("metadata", 5, "Metadata")],
+        "Request": [("symbols", 4, "bytes*"), ("series", 5, "Series*")],
+    },
+)
+
+
+def _remote() -> bytes:
+    request = _REMOTE["Request"]()
+    series = request.series.add()
+    for name, value in ((b"__name__", b"asked_total"), (b"code", b"200")):
+        series.labels.add(name=name, value=value)
+    series.samples.add(value=7.5, timestamp=NOW // 10**6)
+    series.samples.add(value=0, timestamp=NOW // 10**6 + 1)
+    exemplar = series.exemplars.add(value=0.5, timestamp=NOW // 10**6)
+    exemplar.labels.add(name=b"trace_id", value=TRACE.encode())
+    return bytes(request.SerializeToString())
+
+
+def _remote2() -> bytes:
+    request = _REMOTE2["Request"](symbols=[b"", b"__name__", b"load", b"code", b"200", b"s"])
+    series = request.series.add(refs=[1, 2, 3, 4])
+    series.samples.add(value=7.5, timestamp=NOW // 10**6)
+    series.metadata.type, series.metadata.unit = 2, 5
+    return bytes(request.SerializeToString())
+
+
+# Before their compression.
+REMOTE, REMOTE2 = (_remote(),), (_remote2(),)
 # By signal.
 OTLP_PROTOBUF = {
     "logs": (_logs_protobuf(),),

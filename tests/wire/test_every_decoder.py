@@ -29,12 +29,16 @@ from tailrace.wire import (
     mysql,
     postgresql,
     records,
+    remotewrite,
+    remotewrite2,
     samples,
+    snappy,
     spans,
     syslog,
     syslogframing,
 )
 from tailrace.wire.content import Content
+from tailrace.wire.knownseries import KnownSeries
 from tailrace.wire.otlp import logs, metrics, traces, walk
 from tailrace.wire.rows import Rows
 
@@ -42,6 +46,7 @@ from . import bodies
 from .mutations import mutated, replacements
 
 NOW = bodies.NOW
+KNOWN = KnownSeries()
 OTLP: dict[str, Any] = {"logs": logs, "metrics": metrics, "traces": traces}
 
 
@@ -76,18 +81,23 @@ DECODERS = (
     Decoder("lines", lines.decode, lines.decode, bodies.LINES),
     Decoder("records", records.decode, records.decode, bodies.RECORDS),
     Decoder("loki json", loki.decode_json, loki.decode_json, bodies.LOKI_JSON),
+    Decoder("loki protobuf", loki.decode_protobuf, loki.decode_protobuf, bodies.LOKI_PROTOBUF),
     Decoder(
-        "loki snappy",
-        loki.decode_protobuf,
-        loki.decode_protobuf,
-        tuple(map(bodies.snappy, bodies.LOKI_PROTOBUF)),
+        "snappy", snappy.expand, snappy.expand, tuple(map(bodies.snappy, bodies.LOKI_PROTOBUF))
     ),
     Decoder(
-        "loki protobuf",
-        loki.decode_protobuf,
-        lambda data: loki.decode_protobuf(bodies.snappy(data)),
-        bodies.LOKI_PROTOBUF,
+        "remote write",
+        remotewrite.decode,
+        lambda data: remotewrite.decode(data, KnownSeries()),
+        bodies.REMOTE,
     ),
+    Decoder(
+        "remote write known",
+        remotewrite.decode,
+        lambda data: remotewrite.decode(data, KNOWN),
+        bodies.REMOTE,
+    ),
+    Decoder("remote write 2", remotewrite2.decode, remotewrite2.decode, bodies.REMOTE2),
     *(
         Decoder(f"otlp {name} json", module.decode_json, module.decode_json, bodies.OTLP_JSON[name])
         for name, module in OTLP.items()
@@ -167,7 +177,8 @@ def attempt(decoder: Decoder, data: bytes) -> None:
     except InputError as error:
         assert error.reason
         return
-    for one in found if isinstance(found, list) else [found]:
+    several = getattr(found, "contents", found)
+    for one in several if isinstance(several, list) else [several]:
         content = getattr(one, "content", one)
         if isinstance(content, Content):
             check(content)
