@@ -11,7 +11,8 @@ from tailrace import __version__
 from tailrace.core.errors import ConfigError, TailraceError
 
 COMMANDS = (
-    "up", "agent", "run", "ship", "agents", "query", "tail", "metrics", "trace", "token", "config",
+    "up", "gateway", "agent", "run", "ship",
+    "agents", "query", "tail", "metrics", "trace", "token", "config",
 )  # fmt: skip
 
 

@@ -446,3 +446,13 @@ def test_a_pattern_that_takes_re_forever_needs_hyperscan() -> None:
     if True in HAS:
         found = split(made(drop=["(a+)+b"]), [b"a" * 5_000, b"aab"])
         assert found.dropped_rows == 1
+
+
+@ENGINES
+def test_severities_of_foreign_records_are_found_by_their_common_names(hyperscan: bool) -> None:
+    plain = Hints(foreign=True, time_unit="auto")
+    keys = ["level", "log.level", "severity", "levelname"]
+    bad = [f'{{"msg":"x","{key}":"ERROR"}}' for key in keys]
+    fine = ['{"msg":"x","level":"info"}', '{"msg":"error"}', '{"log.level":"info","level":"error"}']
+    with engine(hyperscan):
+        assert kept_of(bad + fine, Codec.RECORDS, plain, severity="error") == bad

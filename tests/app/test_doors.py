@@ -13,7 +13,7 @@ OPEN = "0.0.0.0:5514"
 
 
 def checked(*doors: DoorSettings, **has: bool) -> None:
-    check(doors, **{"certificates": False, "verifies": False, "tokens": False, **has})
+    check(doors, **{"certificates": False, "verifies": False, **has})
 
 
 def test_the_usual_doors_need_nothing() -> None:
@@ -30,8 +30,6 @@ def test_the_usual_doors_need_nothing() -> None:
         ({"type": "forward", "listen": "127.0.0.1:1", "tenant": "../x"}, "doors[0].tenant"),
         ({"type": "loki", "listen": "127.0.0.1:1", "shared_key_file": "k"}, "only Forward"),
         ({"type": "forward", "listen": "127.0.0.1:1", "networks": ["ten"]}, "is no network"),
-        ({"type": "otlp", "listen": OPEN}, "a token"),
-        ({"type": "otlp-grpc", "listen": OPEN}, "a token"),
         ({"type": "syslog-udp", "listen": OPEN}, "networks"),
         ({"type": "syslog-tcp", "listen": OPEN}, "networks"),
         ({"type": "forward", "listen": OPEN}, "shared_key_file"),
@@ -59,7 +57,7 @@ def test_two_doors_of_one_kind_cannot_share_an_address() -> None:
 @pytest.mark.parametrize(
     ("settings", "has"),
     [
-        ({"type": "otlp"}, {"tokens": True}),
+        ({"type": "otlp"}, {}),
         ({"type": "syslog-tcp", "tls": True}, {"certificates": True, "verifies": True}),
         ({"type": "syslog-udp", "networks": ["10.0.0.0/8"]}, {}),
         ({"type": "forward", "shared_key_file": "key"}, {}),

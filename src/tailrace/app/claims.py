@@ -36,15 +36,16 @@ def claim_directory(directory: Path) -> int:
     return descriptor
 
 
-def claim_port(host: str, port: int) -> socket.socket:
-    """A socket that listens on `host` and `port` once it is served. Raises ConfigError."""
+def claim_port(host: str, port: int, key: str = "server.listen") -> socket.socket:
+    """A socket that listens on `host` and `port` once it is served. Raises ConfigError that names
+    `key`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         # A name such as localhost may stand for two addresses: the older kind is expected.
         family, kind, protocol, _, address = min(found, key=lambda item: item[0])
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ConfigError(f"server.listen: {host}: {error.strerror}") from None
+        raise ConfigError(f"{key}: {host}: {error.strerror}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -52,8 +53,9 @@ def claim_port(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
+        example = f", for example TAILRACE_SERVER__LISTEN=127.0.0.1:{port % 65535 + 1}"
         raise ConfigError(
-            f"server.listen: {host}:{port} cannot be used: {error.strerror}; set another port, "
-            f"for example TAILRACE_SERVER__LISTEN=127.0.0.1:{port % 65535 + 1}"
+            f"{key}: {host}:{port} cannot be used: {error.strerror}; set another port"
+            f"{example if key == 'server.listen' else ''}"
         ) from None
     return listener

@@ -22,6 +22,8 @@ from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
+from tailrace.app import doors
+from tailrace.app.doors import DoorSettings
 from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
@@ -32,14 +34,14 @@ from tailrace.ship import gateways
 from tailrace.ship.gateways import Gateway
 
 _PREFIX = "TAILRACE_"
-_LISTEN = "127.0.0.1:7480"  # an example
+LISTEN = "127.0.0.1:7480"  # an example
 _HIDDEN = "(hidden)"
 
 
 class Server(msgspec.Struct, forbid_unknown_fields=True):
     """`listen`: address of the one HTTP port. `token` or `token_file`: who may use it, beside those
     that have a token of the control store. `auth`: whether everyone needs one; "auto" is not on
-    loopback, unless one is set here. `tls_*`: PEM files, see app/tls.py."""
+    loopback, unless one is set here. `tls_*`: PEM files, see app/tls.py. No `doors`: the usual."""
 
     listen: str = "127.0.0.1:7480"
     data_dir: str = "tailrace-data"
@@ -49,6 +51,7 @@ class Server(msgspec.Struct, forbid_unknown_fields=True):
     tls_cert: str = ""
     tls_key: str = ""
     tls_client_ca: str = ""
+    doors: list[DoorSettings] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -109,6 +112,19 @@ class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
     inputs: list[AnyInput] = []
 
 
+class GatewayConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """Of `tailrace gateway`: where everything goes, as an agent's gateways are named."""
+
+    upstream: list[str | Gateway] = []
+    token: str = ""
+    token_file: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    zone: str = ""
+    region: str = ""
+
+
 class Config(msgspec.Struct, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -118,6 +134,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
     agent: AgentConfig = msgspec.field(default_factory=AgentConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
+    gateway: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -178,13 +195,15 @@ def _plain(message: str) -> str:
 
 def _check(config: Config) -> None:
     address(config)
-    for section in ("server", "agent"):
+    for section in ("server", "agent", "gateway"):
         settings = getattr(config, section)
         if settings.token and settings.token_file:
             raise ConfigError(f"{section}.token and {section}.token_file: set one of them")
     if config.server.token != config.server.token.strip():
         raise ConfigError("server.token: no client can send the spaces around it; leave them out")
     _check_tls(config.server)
+    server = config.server
+    doors.check(server.doors or [], bool(server.tls_cert), bool(server.tls_client_ca))
     quotas(config.limits)
     _check_agent(config.agent)
     _check_delivery(config.agent)
@@ -208,7 +227,7 @@ def _check_agent(agent: AgentConfig) -> None:
         raise ConfigError('agent.announce: from "100ms" to "1h", or "0s" for never')
     if len(agent.resource) > limits.MACHINE_ATTRIBUTES // 2:
         raise ConfigError(f"agent.resource: at most {limits.MACHINE_ATTRIBUTES // 2} identifiers")
-    if agent.listen and not is_loopback(host_port(agent.listen, "agent.listen", _LISTEN)[0]):
+    if agent.listen and not is_loopback(host_port(agent.listen, "agent.listen", LISTEN)[0]):
         raise ConfigError(
             f"agent.listen: {agent.listen} is reachable from other machines, and nobody is asked "
             "for a token there; use 127.0.0.1"
@@ -260,12 +279,12 @@ def _check_journals(inputs: Sequence[AnyInput]) -> None:
 
 def address(config: Config) -> tuple[str, int]:
     """Host and port of `server.listen`."""
-    return host_port(config.server.listen, "server.listen", _LISTEN)
+    return host_port(config.server.listen, "server.listen", LISTEN)
 
 
 def agent_address(config: Config) -> tuple[str, int] | None:
     """Host and port of `agent.listen`; None when it is not served."""
-    return host_port(config.agent.listen, "agent.listen", _LISTEN) if config.agent.listen else None
+    return host_port(config.agent.listen, "agent.listen", LISTEN) if config.agent.listen else None
 
 
 def url(config: Config) -> str:
@@ -297,7 +316,7 @@ def token(settings: Server | AgentConfig, section: str) -> str:
 def shown(config: Config) -> dict[str, Any]:
     """All settings as plain values, secrets hidden."""
     plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=units.encode)
-    for section in ("server", "agent"):
+    for section in ("server", "agent", "gateway"):
         if plain[section]["token"]:
             plain[section]["token"] = _HIDDEN
     for entry in plain["agent"]["inputs"]:

@@ -1,4 +1,4 @@
-"""`[[doors]]`: listeners beside the one HTTP port, each of one protocol.
+"""`[[server.doors]]`: listeners beside the one HTTP port, each of one protocol.
 
 A door on another address than loopback lets nobody in who has not shown who he is: HTTP and gRPC
 ask for a token, Forward for its shared key, and syslog, which has nothing of the kind, for a client
@@ -48,11 +48,11 @@ def usual() -> list[DoorSettings]:
     return [DoorSettings("otlp", web), DoorSettings("otlp-grpc", grpc)]
 
 
-def check(doors: Sequence[DoorSettings], certificates: bool, verifies: bool, tokens: bool) -> None:
-    """Raises ConfigError. `certificates`, `verifies` and `tokens`: whether the server has a
-    certificate, asks clients for theirs, and has a way to authenticate."""
+def check(doors: Sequence[DoorSettings], certificates: bool, verifies: bool) -> None:
+    """Raises ConfigError. `certificates` and `verifies`: whether the server has a certificate, and
+    asks clients for theirs. Whether there are tokens is only known at the start."""
     for number, door in enumerate(doors):
-        key = f"doors[{number}]"
+        key = f"server.doors[{number}]"
         host, _ = host_port(door.listen, f"{key}.listen", "127.0.0.1:4318")
         if door.tls and not certificates:
             raise ConfigError(f"{key}.tls: needs server.tls_cert and server.tls_key")
@@ -60,11 +60,13 @@ def check(doors: Sequence[DoorSettings], certificates: bool, verifies: bool, tok
             raise ConfigError(f"{key}.tls: UDP has none; use syslog-tcp")
         _check_senders(door, key)
         if not is_loopback(host):
-            _check_reachable(door, key, host, verifies, tokens)
+            _check_reachable(door, key, host, verifies)
     listens = [(door.listen, door.type == "syslog-udp") for door in doors]
     for number, listen in enumerate(listens):
         if listen in listens[:number] and not listen[0].endswith(":0"):
-            raise ConfigError(f"doors[{number}].listen: {listen[0]} is taken by another door")
+            raise ConfigError(
+                f"server.doors[{number}].listen: {listen[0]} is taken by another door"
+            )
 
 
 def _check_senders(door: DoorSettings, key: str) -> None:
@@ -83,13 +85,9 @@ def _check_senders(door: DoorSettings, key: str) -> None:
             ) from (None)
 
 
-def _check_reachable(door: DoorSettings, key: str, host: str, verifies: bool, tokens: bool) -> None:
+def _check_reachable(door: DoorSettings, key: str, host: str, verifies: bool) -> None:
     reached = f"{key}.listen: {host} is reachable from other machines, which requires"
-    if door.asks_for_tokens:
-        if not tokens:
-            raise ConfigError(f"{reached} a token: server.token_file, or `tailrace token create`")
-        return
-    if door.networks or (door.tls and verifies):
+    if door.asks_for_tokens or door.networks or (door.tls and verifies):
         return
     if door.type == "forward":
         if not door.shared_key_file:

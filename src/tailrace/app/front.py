@@ -9,11 +9,13 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from tailrace.app import config as configuration
+from tailrace.app import doors
 from tailrace.app.access import Access
 from tailrace.app.agent import Own
 from tailrace.app.claims import claim_port
 from tailrace.app.config import Config
 from tailrace.app.limiting import Limiting
+from tailrace.app.opening import Doors
 from tailrace.app.serving import Served, serve
 from tailrace.app.tls import server_tls
 from tailrace.core.clock import Clock
@@ -49,6 +51,15 @@ class Front:
         self.entrance = self._access.entrance(f"server.listen {config.server.listen}", host)
         self._limiting = Limiting(config.limits, clock, metrics, room, data / "limits.json")
         self.door = Door(sink, clock, metrics, ready=room.ready, admission=self._limiting.admission)
+        settings = config.server.doors
+        self._doors = Doors(
+            doors.usual() if settings is None else settings,
+            self.door,
+            self._access,
+            self._tls,
+            self._limiting.connections,
+            optional=settings is None,
+        )
         self._served: list[Served] = []
         self._watching: list[asyncio.Task[None]] = []
 
@@ -60,13 +71,15 @@ class Front:
         except BaseException:
             await self._control.close()
             raise
-        await self._limiting.open()
         self._watching.append(asyncio.create_task(self._access.run()))
         if self._tls:
             self._watching.append(asyncio.create_task(self._tls.run()))
 
     async def serve(self, application: Starlette, listener: socket.socket) -> Own:
-        """Let everyone in who may; gives where the agent in this process is taken in."""
+        """Let everyone in who may, once the sink is open; gives where the agent in this process is
+        taken in."""
+        await self._limiting.open()
+        await self._doors.open()
         connections = self._limiting.connections
         entered = Authenticate(application, self.entrance)
         context = self._tls.context if self._tls else None
@@ -83,7 +96,7 @@ class Front:
     @property
     def ends(self) -> set[asyncio.Task[None]]:
         """Tasks that run as long as the front does."""
-        return {*(one.task for one in self._served), *self._watching}
+        return {*(one.task for one in self._served), *self._doors.ends, *self._watching}
 
     async def stop(self) -> None:
         """Take no more; what is being answered still is."""
@@ -91,6 +104,7 @@ class Front:
             one.stop()
         if self._served:
             await asyncio.wait({one.task for one in self._served}, timeout=STOP_S)
+        await self._doors.close(STOP_S)
 
     async def close(self) -> list[BaseException]:
         """After `stop`: what went wrong while it ran."""

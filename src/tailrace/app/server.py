@@ -20,6 +20,7 @@ from tailrace.agent.agent import Agent
 from tailrace.app.agent import Own, agent_settings, archive
 from tailrace.app.config import Config
 from tailrace.app.front import Front
+from tailrace.app.serving import SWITCH_S
 from tailrace.core import log, process
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
@@ -49,9 +50,6 @@ from tailrace.writer.writer import Writer
 _log = log.get("app")
 DRAIN_S = 30.0
 INTERRUPTED = 130
-# A thread that decodes holds the interpreter so long before the event loop gets it back, at each of
-# its callbacks: with Python's 5 ms the loop does 200 a second beside a busy thread.
-SWITCH_S = 0.0005
 
 
 class Runtime:

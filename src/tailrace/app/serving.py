@@ -17,6 +17,10 @@ from tailrace.gateway.connections import IDLE_S, Connections
 from tailrace.gateway.httpserver import protocol
 from tailrace.gateway.websocket import WebSocketProtocol
 
+# A thread that decodes holds the interpreter so long before the event loop gets it back, at each of
+# its callbacks: with Python's 5 ms the loop does 200 a second beside a busy thread.
+SWITCH_S = 0.0005
+
 
 class _HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers: the runtime decides the order of the stop."""

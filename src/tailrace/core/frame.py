@@ -42,8 +42,9 @@ class Hints(msgspec.Struct, frozen=True, omit_defaults=True):
 
     The defaults are the canonical record: `time` (UTC nanoseconds, integer), `severity`, `body`,
     `service`, `trace_id`, `span_id`, `attributes` (object), `resource` (object).
-    `foreign` marks NDJSON with any other keys or time format: top-level keys that no hint names
-    become attributes, nested objects are flattened with ".".
+    `foreign` marks NDJSON with any other keys or time format, nested objects flattened with ".".
+    A field whose hint is the default is found by its common names (core/names.py); keys that are
+    no field become attributes.
     `time_unit` is one of auto, s, ms, us, ns, rfc3339; used for foreign records only.
     `newline`: the character that stands for a newline within a line, in frames of lines.
     """

@@ -71,6 +71,10 @@ BULK_ACTIONS = 200_000
 # A document is held as objects, ten times its size, until it is a record. Ids as in Elasticsearch.
 DOCUMENT_BYTES = 4 * MIB
 DOCUMENT_ID_CHARS = 512
+# Splunk's events are parsed together; each object among them costs its memory.
+EVENT_OBJECTS = 500_000
+ACKS_PER_REQUEST = 10_000
+CHANNEL_CHARS = 256
 # A frame's resource is repeated for each of its rows while the engine decodes them.
 REPEATED_BYTES = 128 * MIB
 # Of a frame of samples or spans it is merged with what each says of itself: three copies.

@@ -25,6 +25,7 @@ from tailrace.core.access import (
 )
 from tailrace.core.errors import Busy, Forbidden, Unauthenticated
 from tailrace.core.metrics import Metrics
+from tailrace.gateway import splunk
 from tailrace.gateway.answers import Form, busy_answer, json_form
 from tailrace.gateway.credentials import secrets_of
 
@@ -164,13 +165,19 @@ def _authorization(scope: Connection) -> str | None:
 
 
 def _answer(request: Request, error: Unauthenticated | Busy) -> Response:
+    form = _form(request.url.path)
     if isinstance(error, Busy):
-        return busy_answer(json_form, request, error)
-    answer = json_form(request, error.status, str(error), error.reason)
+        return busy_answer(form, request, error)
+    answer = form(request, error.status, str(error), error.reason)
     # Two headers: browsers do not split one, and then offer no password.
     for scheme in ("Bearer", "Basic"):
         answer.headers.append("WWW-Authenticate", f'{scheme} realm="tailrace"')
     return answer
+
+
+def _form(path: str) -> Form:
+    """Of the protocols whose clients look at more than the status."""
+    return splunk.error_form if path.startswith(splunk.BASE) else json_form
 
 
 async def _refuse(scope: Connection, receive: Receive, send: Send, answer: Response) -> None:

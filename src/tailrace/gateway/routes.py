@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace.core.contracts import Registry
 from tailrace.core.fleet import PATH
-from tailrace.gateway import ingest, loki, otlp, remotewrite
+from tailrace.gateway import elasticsetup, ingest, loki, otlp, remotewrite, splunk
 from tailrace.gateway.answers import json_form
 from tailrace.gateway.door import Door
 from tailrace.gateway.fleet import Announcements
@@ -20,6 +20,8 @@ WAYS: dict[str, tuple[Way, ...]] = {
     "loki": loki.WAYS,
     "otlp": otlp.WAYS,
     "prometheus": remotewrite.WAYS,
+    "elasticsearch": elasticsetup.WAYS,
+    "splunk": splunk.WAYS,
 }
 
 

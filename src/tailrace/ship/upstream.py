@@ -55,6 +55,10 @@ class Upstream:
         """Whether some gateway may be asked now."""
         return any(sender.open for sender in self._senders)
 
+    def pressure(self) -> float:
+        """See core.contracts.Pressure: all or nothing, for it holds nothing."""
+        return 0.0 if self.ready() else 1.0
+
     async def accept(self, frames: Sequence[Frame]) -> Receipt:
         """See core.contracts.Sink. Frames beyond one body's bounds go in several, in order."""
         for body in _bodies(frames):

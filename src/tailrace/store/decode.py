@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tailrace.core import limits
+from tailrace.core import limits, names
 from tailrace.core.frame import Codec, Frame, Header, Hints
 from tailrace.core.plain import HEAD_BYTES, LEVEL_WORD, LEVELS, TRACE_ID
 from tailrace.store import schema, sql
@@ -38,6 +38,8 @@ _LEADING_TIME = (
 # A later time is none: the engine's own end is seven years after it, in 2262.
 LAST_NS = 9_000_000_000_000_000_000
 FRAME_NUMBER = "toUInt32(substring(_file, 1, position(_file, '.') - 1)) AS frame"
+# More than any field has.
+_NAMES_EACH = 16
 
 
 def groups(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -58,6 +60,7 @@ def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     """INSERT of the files of one group into `table`."""
     headers = [frame.header for frame in frames]
     codec, hints = headers[0].codec, headers[0].hints
+    parts: dict[str, str] = {}
     files = sql.text(f"{directory}/{{1..{len(frames)}}}.zst")
     if codec is Codec.LINES:
         source = f"file({files}, LineAsString, 'line String', 'zstd')"
@@ -65,14 +68,15 @@ def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     elif hints.foreign:
         source = f"file({files}, JSONAsString, 'json String', 'zstd')"
         columns = _foreign_columns(headers, hints)
+        parts = _foreign_parts(hints)
     else:
         source = f"file({files}, JSONEachRow, {sql.text(_CANONICAL)}, 'zstd')"
         columns = _canonical_columns(headers)
-    names = ", ".join(columns)
     values = ",\n  ".join(columns.values())
+    given = ",\n  ".join([FRAME_NUMBER, *(f"{part} AS {name}" for name, part in parts.items())])
     return (
-        f"INSERT INTO {table} ({names})\nWITH {FRAME_NUMBER}\nSELECT\n  {values}\nFROM {source}\n"
-        f"SETTINGS {_SETTINGS}"
+        f"INSERT INTO {table} ({', '.join(columns)})\nWITH {given}\n"
+        f"SELECT\n  {values}\nFROM {source}\nSETTINGS {_SETTINGS}"
     )
 
 
@@ -184,56 +188,88 @@ def _lines_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
 
 
 def _foreign_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
-    named = [hints.time, hints.severity, hints.body, hints.service, hints.trace_id, hints.span_id]
-    skip = sql.array(sql.text(name) for name in named)
-    as_text = (
-        "arrayMap(p -> (p.1, if(startsWith(p.2, '\"'), "
-        "JSONExtractString(concat('[', p.2, ']'), 1), p.2)), "
-        "JSONExtractKeysAndValuesRaw(json)) AS pairs"
+    listed = names.of(hints)
+    # Where the sender says which host it is, a record's "host" is something else.
+    hosted = lookup([str(int("host.name" in h.resource)) for h in headers])
+    taken = ", ".join(f"{field}_at" for field in listed if field not in ("time", "host"))
+    rest = (
+        "CAST(arrayFilter((p, n) -> NOT has("
+        f"[{taken}, if({hosted}, 0, host_at), if(isNull(moment), 0, time_at)], n), "
+        "arrayZip(keys, texts), arrayEnumerate(keys)), 'Map(String, String)')"
     )
-    rest = f"CAST(arrayFilter(p -> NOT has({skip}, p.1), pairs), 'Map(String, String)')"
+    resource = _resources(headers)
+    if hosted != "1":
+        host = f"if({hosted} OR host_at = 0, map(), map('host.name', texts[host_at]))"
+        resource = f"mapUpdate({host}, {resource})"
     return {
-        "LogAttributes": f"{cut(rest.replace('pairs', f'({as_text})', 1))}",
         **identity(headers),
-        "Timestamp": _foreign_time(headers, hints),
-        "ResourceAttributes": f"{_resources(headers)} AS all_resource",
-        "ServiceName": service(_field(hints.service)),
+        "LogAttributes": cut(rest),
+        "Timestamp": f"ifNull(moment, fromUnixTimestamp64Nano({received(headers)}, 'UTC'))",
+        "ResourceAttributes": f"{resource} AS all_resource",
+        "ServiceName": service("texts[service_at]"),
         "HostName": "all_resource['host.name']",
-        "TraceId": _field(hints.trace_id),
-        "SpanId": _field(hints.span_id),
+        "TraceId": "lower(texts[trace_id_at])",
+        "SpanId": "lower(texts[span_id_at])",
         "TraceFlags": "0",
-        "SeverityText": f"{_field(hints.severity)} AS level",
+        "SeverityText": "texts[severity_at] AS level",
         "SeverityNumber": _severity_number("level"),
-        "Body": f"if(JSONHas(json, {sql.text(hints.body)}), {_field(hints.body)}, json)",
+        "Body": "if(body_at = 0, json, texts[body_at])",
     }
 
 
-def _field(key: str) -> str:
-    """A top-level value as text: strings without quotes, anything else as its JSON."""
-    return f"arrayFirst(p -> p.1 = {sql.text(key)}, pairs).2"
+def _foreign_parts(hints: Hints) -> dict[str, str]:
+    """What the columns of foreign records are made of, by name.
+
+    Every key gets a number that says which field it may be, and which of its names it is; of each
+    field the lowest is looked up. That costs one pass, however many names there are.
+    """
+    listed = names.of(hints)
+    coded = {
+        name: place * _NAMES_EACH + number
+        for place, field in enumerate(listed, 1)
+        for number, name in enumerate(listed[field])
+    }
+    known = sql.array(sql.text(name) for name in coded)
+    codes = sql.array(f"toUInt8({code})" for code in coded.values())
+    parts = {
+        "raws": "JSONExtractKeysAndValuesRaw(json)",
+        "keys": "arrayMap(p -> p.1, raws)",
+        "texts": (
+            "arrayMap(p -> if(startsWith(p.2, '\"'), "
+            "JSONExtractString(concat('[', p.2, ']'), 1), p.2), raws)"
+        ),
+        "codes": f"arrayMap(k -> transform(k, {known}, {codes}, toUInt8(0)), keys)",
+    }
+    for place, field in enumerate(listed, 1):
+        low, high = place * _NAMES_EACH, (place + 1) * _NAMES_EACH
+        lowest = f"arrayMin(c -> if(c >= {low} AND c < {high}, c, toUInt8(255)), codes)"
+        parts[f"{field}_at"] = f"indexOf(codes, {lowest})"
+    parts["moment"] = _foreign_time("texts[time_at]", hints)
+    return parts
 
 
-def _foreign_time(headers: Sequence[Header], hints: Hints) -> str:
-    raw = _field(hints.time)
-    factors = {"s": "1e9", "ms": "1e6", "us": "1e3", "ns": "1"}
-    number = f"toFloat64OrZero({raw})"
-    if hints.time_unit == "ns":
-        # A float holds 53 bits; nanoseconds need 61.
-        nanos = f"ifNull(toInt64OrNull({raw}), 0)"
-    elif hints.time_unit in factors:
-        nanos = f"toInt64({number} * {factors[hints.time_unit]})"
-    else:
-        nanos = (
-            f"multiIf({number} < 1e11, toInt64({number} * 1e9), {number} < 1e14, "
-            f"toInt64({number} * 1e6), {number} < 1e17, toInt64({number} * 1e3), "
-            f"ifNull(toInt64OrNull({raw}), 0))"
-        )
-    sane = f"({nanos}) > 0 AND ({nanos}) < {LAST_NS}"
-    return (
-        f"multiIf({sane}, fromUnixTimestamp64Nano({nanos}, 'UTC'), "
-        f"isNotNull({_parsed(raw)}), assumeNotNull({_parsed(raw)}), "
-        f"fromUnixTimestamp64Nano({received(headers)}, 'UTC'))"
+def _foreign_time(raw: str, hints: Hints) -> str:
+    """The time of a record; NULL when it has none that can be read.
+
+    A float holds 53 bits and nanoseconds need 61: integers are read as such, and of a fraction the
+    microseconds.
+    """
+    micros = {"s": "1000000", "ms": "1000", "us": "1"}
+    number, whole = f"toFloat64OrZero({raw})", f"toInt64OrNull({raw})"
+    factor = micros.get(
+        hints.time_unit, f"multiIf({number} < 1e11, 1000000, {number} < 1e14, 1000, 1)"
     )
+    scaled = (
+        f"if({number} * {factor} < 9e15, "
+        f"ifNull({whole} * {factor}, toInt64(round({number} * {factor}))) * 1000, 0)"
+    )
+    nanos = f"ifNull({whole}, 0)"
+    if hints.time_unit in micros:
+        nanos = scaled
+    elif hints.time_unit != "ns":
+        nanos = f"if({number} < 1e17, {scaled}, {nanos})"
+    sane = f"({nanos}) > 0 AND ({nanos}) < {LAST_NS}"
+    return f"if({sane}, fromUnixTimestamp64Nano({nanos}, 'UTC'), {_parsed(raw)})"
 
 
 def _parsed(text: str) -> str:

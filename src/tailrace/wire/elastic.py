@@ -18,17 +18,17 @@ import msgspec
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.wire.content import Content
-from tailrace.wire.names import Named, named
-from tailrace.wire.rows import Rows, encode_resource
+from tailrace.wire.names import Reader
+from tailrace.wire.rows import Rows
 from tailrace.wire.text import repair_text
 
 # What the documents of an action become.
-INDEX, ID = "elastic.index", "elastic.id"
+INDEX, ID = "elasticsearch.index", "elasticsearch.document_id"
+_ARGUMENT = "illegal_argument_exception"
 _CREATED, _REFUSED = 201, 400
 _FORBIDDEN = frozenset('\\/*?"<>| ,#:')
 _MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
-_encode = msgspec.json.Encoder().encode
 _document: Callable[[bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -76,16 +76,16 @@ def decode(data: bytes, index: str = "") -> Bulk:
             f"body holds more than {limits.BULK_ACTIONS} actions; send smaller batches", "actions"
         )
     data, repaired = repair_text(data)
-    reader = _Reader(index)
-    reader.read(data)
-    if reader.rows.empty:
-        return Bulk(None, reader.items)
-    content = reader.rows.content()
+    found = _Body(index)
+    found.read(data)
+    if found.rows.empty:
+        return Bulk(None, found.items)
+    content = found.rows.content()
     content.repaired.update(repaired)
-    return Bulk(content, reader.items)
+    return Bulk(content, found.items)
 
 
-class _Reader:
+class _Body:
     """One body, line by line."""
 
     def __init__(self, index: str) -> None:
@@ -94,36 +94,32 @@ class _Reader:
         self._index = index
         # Most clients send the same action again and again.
         self._actions: dict[bytes, Item] = {}
-        self._resources: dict[tuple[str, str], msgspec.Raw] = {}
+        self._reader = Reader()
 
     def read(self, data: bytes) -> None:
         lines = iter(data[:-1].split(b"\n"))
-        for number, line in enumerate(lines, 1):
-            if not line or line.isspace():
-                continue
-            item = self._actions.get(line) or self._known(number, line)
+        known = self._actions.get
+        for line in lines:
+            item = known(line)
+            if item is None:
+                if not line or line.isspace():
+                    continue
+                item = self._actions[line] = _parsed(len(self.items) + 1, line, self._index)
             if item.action == "delete":
-                self.items.append(_refused(item, "nothing can be deleted here", _ARGUMENT))
+                self.items.append(item)
                 continue
             document = next(lines, None)
             if document is None:
                 raise InputError(f"action {len(self.items) + 1} has no document", "action")
-            self.items.append(item if item.error else self._take(item, document))
+            self.items.append(item if item.error else self._taken(item, document))
 
-    def _known(self, number: int, line: bytes) -> Item:
-        item = self._actions[line] = _parsed(number, line, self._index)
-        return item
-
-    def _take(self, item: Item, line: bytes) -> Item:
+    def _taken(self, item: Item, line: bytes) -> Item:
         if len(line) > limits.DOCUMENT_BYTES:
             reason = f"document is longer than {limits.DOCUMENT_BYTES} bytes"
             return _refused(item, reason, _ARGUMENT)
+        said = {INDEX: item.index, ID: item.id} if item.id else {INDEX: item.index}
         try:
-            found = named(_document(line))
-            found.attributes[INDEX] = item.index
-            if item.id:
-                found.attributes[ID] = item.id
-            self.rows.put(found.record(self._resource(found)))
+            self.rows.put(self._reader.record(_document(line), said))
         except TooLarge as error:
             if error.reason == "expanded":
                 raise
@@ -131,16 +127,6 @@ class _Reader:
         except _MALFORMED as error:
             return _refused(item, f"failed to parse: {error}", "document_parsing_exception")
         return item
-
-    def _resource(self, found: Named) -> msgspec.Raw:
-        key = (found.service, found.host)
-        resource = self._resources.get(key)
-        if resource is None:
-            resource = self._resources[key] = encode_resource(found.resource)
-        return resource
-
-
-_ARGUMENT = "illegal_argument_exception"
 
 
 def _refused(item: Item, reason: str, error: str) -> Item:
@@ -153,12 +139,13 @@ def _parsed(number: int, line: bytes, default: str) -> Item:
         found = _action.decode(line)
     except _MALFORMED as error:
         raise InputError(
-            f"Malformed action/metadata line [{number}], expected an object: {error}", "action"
+            f"Malformed action/metadata line of action [{number}], expected an object: {error}",
+            "action",
         ) from error
     if len(found) != 1 or not found.keys() <= {"index", "create", "update", "delete"}:
         raise InputError(
-            f"Malformed action/metadata line [{number}], expected field [create], [delete], "
-            "[index] or [update]",
+            f"Malformed action/metadata line of action [{number}], expected field [create], "
+            "[delete], [index] or [update]",
             "action",
         )
     ((action, target),) = found.items()
@@ -166,6 +153,8 @@ def _parsed(number: int, line: bytes, default: str) -> Item:
     if not index:
         raise InputError("Validation Failed: 1: index is missing;", "action")
     item = Item(action, index, "" if target.id is None else str(target.id))
+    if action == "delete":
+        return _refused(item, "nothing can be deleted here", _ARGUMENT)
     if action == "update":
         return _refused(item, "what is stored cannot be changed; use create", _ARGUMENT)
     if not is_index(index):

@@ -1,8 +1,9 @@
 """The one rule by which nested values become attributes, whatever the protocol.
 
 An object becomes its parts, named with a dot between: {"a": {"b": 1}} is "a.b". An array stays one
-value, its JSON text; so does an empty object, and one inside NESTED_DEPTH others. Nothing is an
-empty text, and a number that JSON cannot say is its name ("nan", "inf").
+value, its JSON text; so does an empty object, one inside NESTED_DEPTH others, and one whose parts
+would have names beyond LABEL_VALUE_BYTES. Nothing is an empty text, and a number that JSON cannot
+say is its name ("nan", "inf").
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import msgspec
 from tailrace.core import limits
 from tailrace.core.errors import TooLarge
 
-_PLAIN = frozenset({str, int, bool})
+# Types whose values stay as they are.
+PLAIN = frozenset({str, int, bool})
 _encoder = msgspec.json.Encoder()
 
 
@@ -24,22 +26,25 @@ def flat(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Attributes by dotted name; texts, numbers and booleans as they are, anything else as text.
 
     A name that comes twice has its last value. Raises TooLarge ("attributes") for objects with
-    more parts than ATTRIBUTES_PER_RECORD, or with names beyond LABEL_VALUE_BYTES.
+    more parts than ATTRIBUTES_PER_RECORD.
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             found[name] = value
         elif type(value) is dict and value:
             _put(found, name, value, limits.NESTED_DEPTH)
         else:
-            found[name] = _single(value)
+            found[name] = single(value)
     return found
 
 
-def is_flat(record: dict[str, Any]) -> bool:
-    """Whether `flat` would give back the same."""
-    return _PLAIN.issuperset(map(type, record.values()))
+def add(found: dict[str, Any], name: str, value: Any, depth: int = 0) -> None:
+    """Put one value among attributes; `depth` is how many objects it is in already."""
+    if type(value) is dict and value and depth < limits.NESTED_DEPTH:
+        _put(found, name, value, limits.NESTED_DEPTH - depth)
+    else:
+        found[name] = single(value)
 
 
 def texts(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
@@ -57,14 +62,17 @@ def text(value: Any) -> str:
 
 
 def _put(found: dict[str, Any], prefix: str, value: dict[str, Any], depth: int) -> None:
+    if len(prefix) + max(map(len, value)) >= limits.LABEL_VALUE_BYTES:
+        found[prefix] = text(value)  # a name is repeated for each of its parts
+        return
     for key, inner in value.items():
-        name = _joined(prefix, key)
-        if type(inner) in _PLAIN:
+        name = f"{prefix}.{key}"
+        if type(inner) in PLAIN:
             found[name] = inner
         elif type(inner) is dict and inner and depth > 1:
             _put(found, name, inner, depth - 1)
         else:
-            found[name] = _single(inner)
+            found[name] = single(inner)
     if len(found) > limits.ATTRIBUTES_PER_RECORD:
         raise TooLarge(
             f"has more than {limits.ATTRIBUTES_PER_RECORD} attributes; put data into values, "
@@ -73,17 +81,8 @@ def _put(found: dict[str, Any], prefix: str, value: dict[str, Any], depth: int) 
         )
 
 
-def _joined(name: str, key: str) -> str:
-    """Bounded, because a name is repeated for each of its parts."""
-    if len(name) + len(key) >= limits.LABEL_VALUE_BYTES:
-        raise TooLarge(
-            f"the name of a nested attribute is longer than {limits.LABEL_VALUE_BYTES} characters",
-            "attributes",
-        )
-    return f"{name}.{key}"
-
-
-def _single(value: Any) -> Any:
+def single(value: Any) -> Any:
+    """A value that is not taken apart."""
     odd = isinstance(value, (dict, list)) or value is None or _is_odd(value)
     return text(value) if odd else value
 

@@ -1,8 +1,8 @@
 """NDJSON records: checked whole at C speed, taken or refused whole.
 
 Canonical records hold only the keys time, severity, body, service, trace_id, span_id, attributes
-and resource, with the types of `_Canonical`. Anything else is foreign: any JSON objects, read by
-the engine with hints.
+and resource, with the types of `_Canonical`. Anything else is foreign: any JSON objects, made flat
+and read by the engine with hints.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tailrace.wire import hints as hinting
 from tailrace.wire.content import Content
 from tailrace.wire.lines import long_lines
 from tailrace.wire.ndjson import Decoder, read
+from tailrace.wire.nested import flattened
 from tailrace.wire.text import has_blank_line, repair_text
 
 KEYS = frozenset(
@@ -74,6 +75,10 @@ def decode(
         raise InputError("body holds no record", "empty")
     _check_sizes(data)
     hints, rows = _checked(data, hints)
+    if hints.foreign:
+        flat = flattened(data, rows)
+        if flat is not data:
+            _check_sizes(data := flat)
     return Content(Codec.RECORDS, data, rows, hints, resource or {}, repaired)
 
 

@@ -55,8 +55,12 @@ def _of_number(value: float) -> int:
         return 0
     micros = 1_000_000 if value < _SECONDS else 1_000 if value < _MILLIS else 1
     if value >= _MICROS:
-        return int(value)
-    return value * micros * 1_000 if type(value) is int else round(value * micros) * 1_000
+        found = int(value)
+    elif type(value) is int:
+        found = value * micros * 1_000
+    else:
+        found = round(value * micros) * 1_000
+    return found if found <= _LATEST_NS else 0
 
 
 @lru_cache(maxsize=4096)

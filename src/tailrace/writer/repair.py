@@ -14,15 +14,16 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from tailrace.core import limits, sample, span
-from tailrace.core.frame import CANONICAL, Codec, Frame, Hints, Signal
+from tailrace.core import limits, names, sample, span
+from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints, Signal
 from tailrace.core.payload import compress, expand
 
 _Values = dict[str, msgspec.Raw]
 _object = msgspec.json.Decoder(_Values)
 _UINT64 = 1 << 64
 _TEXTS = ("severity", "body", "service", "trace_id", "span_id")
-_UNIT_NS = {"s": 1e9, "ms": 1e6, "us": 1e3}
+_MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_LATEST_MICROS = 9e15
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DECODERS: Mapping[Signal, Callable[[bytes], msgspec.Struct]] = {
     Signal.METRICS: sample.decode,
@@ -37,19 +38,21 @@ def readable(frame: Frame) -> Frame:
     if decode := _DECODERS.get(header.signal):
         rows = [msgspec.json.encode(decode(line)) for line in lines]
     else:
-        rows = [_row(line, header.codec, header.hints) for line in lines]
+        rows = [_row(line, header) for line in lines]
         rows += [_malformed(b"")] * (header.rows - len(rows))
     encoded = b"\n".join(rows) + b"\n"
     header = msgspec.structs.replace(header, codec=Codec.RECORDS, hints=CANONICAL, rows=len(rows))
     return Frame(header, compress(encoded))
 
 
-def _row(line: bytes, codec: Codec, hints: Hints) -> bytes:
-    if codec is not Codec.RECORDS:
+def _row(line: bytes, header: Header) -> bytes:
+    hints = header.hints
+    if header.codec is not Codec.RECORDS:
         return _malformed(line, hints.newline)
     try:
         values = _object.decode(line)
-        record = _foreign(values, hints, line) if hints.foreign else _canonical(values)
+        hosted = "host.name" in header.resource
+        record = _foreign(values, hints, line, hosted) if hints.foreign else _canonical(values)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _malformed(line)
     return msgspec.json.encode(record)
@@ -88,22 +91,30 @@ def _uint64(value: bytes) -> int | None:
     return number if 0 <= number < _UINT64 else None
 
 
-def _foreign(values: _Values, hints: Hints, line: bytes) -> dict[str, object]:
-    """The fields that the hints name, as `store.decode` reads them; the rest as attributes."""
+def _foreign(values: _Values, hints: Hints, line: bytes, hosted: bool) -> dict[str, object]:
+    """The fields by their names, as `store.decode` reads them; the rest as attributes."""
     record: dict[str, object] = {"body": line.decode("utf-8", "replace")}
     rest: dict[str, object] = dict(values)
-    for field in _TEXTS:
-        value = values.get(getattr(hints, field))
-        if value is not None:
-            record[field] = _text(value)
-            rest.pop(getattr(hints, field), None)
-    if hints.time in values:
-        text = _text(values[hints.time])
-        time_ns = _time_ns(text, hints.time_unit)
-        if 0 < time_ns < _UINT64:
+    listed = names.of(hints)
+    found = {
+        field: next(name for name in of_field if name in values)
+        for field, of_field in listed.items()
+        if not values.keys().isdisjoint(of_field)
+    }
+    for field, name in found.items():
+        text = _text(values[name])
+        if field == "time":
+            time_ns = _time_ns(text, hints.time_unit)
+            if not 0 < time_ns < _UINT64:
+                continue
             record["time"] = time_ns
-        if "time" in record or text == "null":
-            rest.pop(hints.time, None)
+        elif field == "host":
+            if hosted:
+                continue
+            record["resource"] = {"host.name": text}
+        else:
+            record[field] = text.lower() if field.endswith("_id") else text
+        del rest[name]
     # The foreign form keeps the word null, the canonical one would read it as nothing.
     record["attributes"] = {
         key: "null" if value == msgspec.Raw(b"null") else value for key, value in rest.items()
@@ -121,10 +132,15 @@ def _time_ns(text: str, unit: str) -> int:
     """Nanoseconds, or 0 for a time that is none; units as in `Hints`, `auto` by size."""
     try:
         number = float(text)
-        if unit not in (*_UNIT_NS, "ns"):
+        if unit not in (*_MICROS, "ns"):
             sizes = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))
             unit = next((name for size, name in sizes if number < size), "ns")
-        return int(number * _UNIT_NS[unit]) if unit in _UNIT_NS else int(text)
+        if unit not in _MICROS:
+            return int(text)
+        if number * _MICROS[unit] >= _LATEST_MICROS:
+            return 0
+        whole = text.removeprefix("-").isdecimal()
+        return (int(text) * _MICROS[unit] if whole else round(number * _MICROS[unit])) * 1000
     except (ValueError, OverflowError):
         pass
     try:

@@ -14,6 +14,7 @@ import msgspec
 
 from tailrace.agent.inputs import Keep
 from tailrace.agent.sampling.scanner import Expression
+from tailrace.core import names
 from tailrace.core.frame import Codec, Hints
 from tailrace.core.plain import HEAD_BYTES, LEVELS, LOWER_LEVEL_WORD, TRACE_ID
 from tailrace.wire import consistent
@@ -135,12 +136,14 @@ class Records:
         self._slow_s = keep.slow
         self._errors = keep.errors
         self._hints = hints
+        self._severities = _listed(hints, "severity")
+        self._trace_ids = _listed(hints, "trace_id")
         self._decoder = _decoder(hints)
 
     def worth(self, kind: int) -> list[Expression]:
         found: list[Expression] = []
         if stems := self._levels.stems:
-            text = rb'%b"(?:%b)' % (_key(self._hints.severity), b"|".join(stems))
+            text = rb'%b"(?:%b)' % (_key(*self._severities), b"|".join(stems))
             needles = [b'"' + stem for stem in stems]
             found.append(Expression(kind, text, caseless=True, needles=needles))
         if self._slow_s is not None:
@@ -154,7 +157,7 @@ class Records:
 
     def keeps(self, row: bytes) -> bool:
         record = self._read(row)
-        if _text(record.severity).upper() in self._levels.words:
+        if _first(record, "severity", self._severities).upper() in self._levels.words:
             return True
         facts = record if self._hints.foreign else record.attributes or _NO_FACTS
         return (self._slow_s is not None and _took(facts, self._slow_s)) or (
@@ -162,11 +165,11 @@ class Records:
         )
 
     def traced(self, kind: int, threshold: int) -> Expression:
-        text = rb'%b"%b' % (_key(self._hints.trace_id), _id_above(threshold))
+        text = rb'%b"%b' % (_key(*self._trace_ids), _id_above(threshold))
         return Expression(kind, text, caseless=True)
 
     def trace(self, row: bytes) -> int | None:
-        return consistent.randomness(_text(self._read(row).trace_id))
+        return consistent.randomness(_first(self._read(row), "trace_id", self._trace_ids))
 
     def _read(self, row: bytes) -> Any:
         try:
@@ -203,8 +206,9 @@ def _decoder(hints: Hints) -> msgspec.json.Decoder[Any]:
         # A key belongs to the first field that asks for it.
         keys[name] = key if key not in keys.values() else f"({name} is taken)"
 
-    add("severity", hints.severity)
-    add("trace_id", hints.trace_id)
+    for field in ("severity", "trace_id"):
+        for place, key in enumerate(_listed(hints, field)):
+            add(f"{field}_{place}", key)
     if hints.foreign:
         for name, key in _FACTS.items():
             add(name, key)
@@ -214,8 +218,20 @@ def _decoder(hints: Hints) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(record)
 
 
-def _key(name: str) -> bytes:
-    return b'"%b"%b' % (re.escape(name.encode()), _COLON)
+def _listed(hints: Hints, field: str) -> tuple[str, ...]:
+    """The keys that may hold a field, as the store looks for it."""
+    return names.of(hints)[field] if hints.foreign else (getattr(hints, field),)
+
+
+def _first(record: Any, field: str, listed: tuple[str, ...]) -> bytes:
+    """The text of the first key that holds one."""
+    texts = (_text(getattr(record, f"{field}_{place}")) for place in range(len(listed)))
+    return next(filter(None, texts), b"")
+
+
+def _key(*keys: str) -> bytes:
+    found = b"|".join(re.escape(key.encode()) for key in keys)
+    return b'"%b"%b' % (found if len(keys) == 1 else b"(?:%b)" % found, _COLON)
 
 
 def _id_above(threshold: int) -> bytes:
