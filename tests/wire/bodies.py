@@ -253,8 +253,15 @@ OTLP_JSON = {
 BULK = (
     b'{"create":{"_index":"logs-shop-default"}}\n'
     b'{"@timestamp":"2026-09-21T14:13:20Z","message":"paid","log":{"level":"warn"},"n":[1,{}]}\n'
-    b'{"index":{"_id":5}}\n{"@timestamp":1790000000000,"host":{"name":"h1"}}\n'
+    b'{"index":{"_index":"app","_id":5}}\n{"@timestamp":1790000000000,"host":{"name":"h1"}}\n'
     b'{"delete":{"_index":"x","_id":"1"}}\n',
+)
+HEC = (
+    b'{"time":1790000000.25,"host":"h1","source":"app","sourcetype":"s","index":"main",'
+    b'"event":{"message":"paid","level":"info","n":[1]},"fields":{"user":"u1","list":[1]}}'
+    b'{"event":"two","time":"1790000000000"}',
+    b'[{"event":"metric","host":"h1","time":1790000000,"fields":{"metric_name:load":0.5,'
+    b'"metric_name:asked":7,"cpu":"0"}},{"event":"metric","fields":{"metric_name":"x","_value":1}}]',
 )
 _EVENT_TIME = msgspec.msgpack.Ext(0, (1_790_000_000).to_bytes(4, "big") + bytes(4))
 _RECORD = {"log": "paid", "level": "warn", "deep": {"a": [1, None, b"\xff"]}}

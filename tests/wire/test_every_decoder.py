@@ -34,6 +34,7 @@ from tailrace.wire import (
     samples,
     snappy,
     spans,
+    splunk,
     syslog,
     syslogframing,
 )
@@ -119,6 +120,19 @@ DECODERS = (
         bodies.SYSLOG,
     ),
     Decoder("bulk", elastic.decode, lambda data: elastic.decode(data, "logs").content, bodies.BULK),
+    Decoder("splunk", splunk.decode, lambda data: splunk.decode(data, {}, NOW), bodies.HEC),
+    Decoder(
+        "splunk lines",
+        splunk.decode_raw,
+        lambda data: splunk.decode_raw(data, {"host.name": "h1"}),
+        bodies.LINES,
+    ),
+    Decoder(
+        "splunk lines of a time",
+        splunk.decode_raw,
+        lambda data: splunk.decode_raw(data, {}, "1790000000"),
+        bodies.LINES,
+    ),
     Decoder("forward", forward.decode, _forward, bodies.FORWARD),
     Decoder("msgpack", msgpack.decode, lambda data: msgpack.decode(data, {}), bodies.FORWARD),
     Decoder("journal", journal.decode, journal.decode, bodies.JOURNAL),
