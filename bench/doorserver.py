@@ -2,7 +2,8 @@
 
     python -m bench.doorserver DIRECTORY
 
-Prints the port of its HTTP doors, then serves. `GET /rows` answers the rows that are durable.
+Prints the ports of its HTTP doors, of syslog over UDP and over TCP, then serves. `GET /rows`
+answers the rows that are durable.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from starlette.routing import Route
 from tailrace.core.clock import SystemClock
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.door import Door
+from tailrace.gateway.listening.syslogtcp import SyslogStreams
+from tailrace.gateway.listening.syslogudp import SyslogDatagrams
 from tailrace.gateway.routes import routes
 from tailrace.guard.passthrough import PassThrough
 from tailrace.queue.files import OsFileSystem
@@ -45,8 +48,15 @@ async def serve(directory: Path) -> None:
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    datagrams = SyslogDatagrams(door, "default", "127.0.0.1", 0)
+    streams = SyslogStreams(door, "default", "127.0.0.1", 0)
+    for listener in (datagrams, streams):
+        await listener.start()
+    http_port = server.servers[0].sockets[0].getsockname()[1]
+    print(http_port, datagrams.address[1], streams.address[1], flush=True)
     await serving
+    for listener in (datagrams, streams):
+        await listener.close(5.0)
     await queue.close(5.0)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import cramjam
 import pytest
@@ -97,11 +100,17 @@ def varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
+GZIP_BOMB, ZSTD_BOMB = gzip_bomb(GB), zstd_bomb(GB)
 ATTRIBUTES = ("512", "10000", "put data into values")
 EXPANDED = ("smaller batches",)
 TOO_LARGE = ("16777216", "smaller batches")
 RECORDS, OTLP, LOKI, LINES = "/ingest/records", "/v1/logs", "/loki/api/v1/push", "/ingest/lines"
 ENDLESS = Repeated(b"x" * MIB, GB)
+WRITE, BULK, HEC = "/api/v1/write", "/_bulk", "/services/collector/event"
+PROTOBUF = {"Content_Type": "application/x-protobuf"}
+GZIP, ZSTD = {"Content_Encoding": "gzip"}, {"Content_Encoding": "zstd"}
+SNAPPY_CLAIM = varint(4 * GB) + b"\xfe\x01\x00" * 32
+SNAPPY_BOMB = bytes(cramjam.snappy.compress_raw(bytes(64 * MIB)))
 
 CASES = [
     Case("canonical attributes", RECORDS, ndjson({"body": "x", "attributes": keys()}),
@@ -117,14 +126,28 @@ CASES = [
     Case("loki labels", LOKI, loki(keys(), {}), 413, "resource", ("10000", "64"), JSON),
     Case("loki metadata", LOKI, loki({"app": "a"}, keys()),
          413, "attributes", ("record 1", *ATTRIBUTES), JSON),
-    Case("gzip", LINES, gzip_bomb(GB), 413, "expanded", EXPANDED,
+    Case("gzip", LINES, GZIP_BOMB, 413, "expanded", EXPANDED,
          {"Content_Encoding": "gzip"}),
-    Case("zstd", LINES, zstd_bomb(GB), 413, "expanded", EXPANDED, {"Content_Encoding": "zstd"}),
+    Case("zstd", LINES, ZSTD_BOMB, 413, "expanded", EXPANDED, {"Content_Encoding": "zstd"}),
     Case("zstd claim", OTLP, zstandard.compress(bytes(256 * MIB)), 413, "expanded", EXPANDED,
          JSON | {"Content_Encoding": "zstd"}),
-    Case("snappy claim", LOKI, varint(GB) + b"\xfe\x01\x00" * 32, 413, "expanded", EXPANDED),
-    Case("snappy", LOKI, bytes(cramjam.snappy.compress_raw(bytes(64 * MIB))),
-         413, "expanded", EXPANDED),
+    Case("snappy claim", LOKI, SNAPPY_CLAIM, 413, "expanded", EXPANDED),
+    Case("snappy", LOKI, SNAPPY_BOMB, 413, "expanded", EXPANDED),
+    Case("snappy claim, remote write", WRITE, SNAPPY_CLAIM, 413, "expanded", EXPANDED, PROTOBUF),
+    Case("snappy, remote write", WRITE, SNAPPY_BOMB, 413, "expanded", EXPANDED, PROTOBUF),
+    *[
+        Case(f"{name} {path}", path, bomb, 413, "expanded", EXPANDED, kind | encoded)
+        for path, kind in (
+            (OTLP, PROTOBUF), ("/v1/metrics", PROTOBUF), ("/v1/traces", JSON), (BULK, {}),
+            (HEC, {}), (LOKI, JSON), ("/ingest/frames", {}),
+        )
+        for name, bomb, encoded in (("gzip", GZIP_BOMB, GZIP), ("zstd", ZSTD_BOMB, ZSTD))
+    ],
+    Case("gzip in gzip", OTLP, gzip.compress(GZIP_BOMB), 400, "protobuf", (), PROTOBUF | GZIP),
+    Case("two encodings", LINES, GZIP_BOMB, 415, "encoding", ("identity, gzip or zstd",),
+         {"Content_Encoding": "gzip, gzip"}),
+    Case("1 GB of a bulk body", BULK, ENDLESS, 413, "body", TOO_LARGE),
+    Case("1 GB of an event", HEC, ENDLESS, 413, "body", ()),
     Case("1 GB line", LINES, ENDLESS, 413, "body", TOO_LARGE),
     Case("1 GB line, announced", LINES, ENDLESS, 413, "body", TOO_LARGE,
          {"Content_Length": str(GB // MIB * MIB)}),
@@ -200,6 +223,43 @@ def test_a_broken_record_is_named_and_nothing_of_its_body_is_taken(server: Serve
     assert (answer.status, answer.json()["reason"]) == (400, "json")
     assert "line 2" in answer.json()["error"]
     assert server.counts("half") == {}
+
+
+def test_a_hundred_thousand_distinct_labels_hold_nobody_up(server: Server) -> None:
+    before = server.forget_peak()
+    for start in range(0, 100_000, 20_000):
+        streams = [
+            {"stream": {"service": "labelled", "pod": f"pod-{number}"},
+             "values": [[str(time.time_ns()), f"line {number}"]]}
+            for number in range(start, start + 20_000)
+        ]  # fmt: skip
+        answer = server.post(LOKI, json.dumps({"streams": streams}).encode(), **JSON)
+        assert answer.status == 204, answer.body
+    server.until(lambda: server.counts("labelled") == {"labelled": 100_000}, "all are stored")
+    assert server.peak_bytes() - before <= ALL_GROWTH_BYTES
+    query = quote('{service_name="labelled", pod="pod-77777"}')
+    found = server.get(f"/loki/api/v1/query_range?query={query}&since=1h").json()["data"]["result"]
+    assert [line for one in found for _, line in one["values"]] == ["line 77777"]
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a\nb", "nul\0", "x" * 10_000])
+def test_an_odd_name_is_only_data(server: Server, name: str) -> None:
+    """As an index, a tag, a label or an event's source it reaches no file and no statement."""
+    action = json.dumps({"create": {"_index": name}})
+    document = json.dumps({"message": f"odd {len(name)}", "service": {"name": name}})
+    assert server.post(BULK, f"{action}\n{document}\n".encode()).status in (200, 400)
+    event = {
+        "event": f"odd {len(name)}",
+        "source": name,
+        "index": name,
+        "fields": {"service": name},
+    }
+    assert server.post(HEC, json.dumps(event).encode()).status in (200, 400, 413)
+    labels = {"service": name, "tenant": name}
+    streams = [{"stream": labels, "values": [[str(time.time_ns()), f"odd {len(name)}"]]}]
+    body = json.dumps({"streams": streams}).encode()
+    assert server.post(LOKI, body, **JSON, X_Scope_OrgID="other").status in (204, 400, 413)
+    assert server.get("/ready").status == 200
 
 
 def test_the_server_stops_cleanly_after_all_that(server: Server) -> None:
