@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import socket
 from pathlib import Path
@@ -11,15 +12,20 @@ from typing import Any, get_args
 import msgspec
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
 
+from tailrace import __version__
 from tailrace.agent.inputs import AnyInput, Input, Keep, LogInput
 from tailrace.app.config import Config
 from tailrace.app.server import Runtime
 from tailrace.cli import COMMANDS, build_parser
+from tailrace.core import fleet
 from tailrace.core.metrics import NAMES
+from tailrace.ui.site import routes as ui_routes
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+API = DOCS / "openapi.json"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 
 
@@ -113,16 +119,64 @@ def test_every_command_is_a_part_of_its_page() -> None:
     assert set(commands()) == set(COMMANDS)
 
 
-def test_every_route_is_documented(tmp_path: Path) -> None:
+@pytest.fixture
+def application(tmp_path: Path) -> Starlette:
     config = Config()
     config.server.data_dir = str(tmp_path)
     with socket.socket() as unused:
-        application = Runtime(config, unused)._application()
-    assert isinstance(application, Starlette)
+        return Runtime(config, unused)._application()
+
+
+def test_every_route_is_documented(application: Starlette) -> None:
     text = "".join(page.read_text() for page in PAGES)
     for route in application.routes:
         path = re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), getattr(route, "path", ""))
         assert re.search(rf"{re.escape(path)}(?![\w/])", text), f"{path} is in no page"
+
+
+def described_methods() -> dict[tuple[str, str], Any]:
+    """The operations of the description by path and method; some paths share theirs."""
+    api = json.loads(API.read_text())
+    shared = {f"#/components/pathItems/{k}": v for k, v in api["components"]["pathItems"].items()}
+    return {
+        (path, method): operation
+        for path, item in api["paths"].items()
+        for method, operation in shared.get(item.get("$ref"), item).items()
+    }
+
+
+def test_the_description_of_the_api_has_every_route_and_method_and_no_other(
+    application: Starlette,
+) -> None:
+    page = {route.path for route in ui_routes() if isinstance(route, Route)} - {"/"}
+    served = {
+        (route.path, method.lower())
+        for route in application.routes
+        if isinstance(route, Route | WebSocketRoute) and route.path not in page
+        for method in getattr(route, "methods", None) or ["GET"]
+    }
+    # HEAD goes with GET and needs no words.
+    needless = {(path, "head") for path, method in served if method == "get"}
+    assert set(described_methods()) == served - needless
+
+
+def test_the_description_of_the_api_is_of_this_version_and_refers_to_what_it_has() -> None:
+    text = API.read_text()
+    api = json.loads(text)
+    assert api["info"]["version"] == __version__
+    parts = {f"{kind}/{name}" for kind in api["components"] for name in api["components"][kind]}
+    security = {f"securitySchemes/{name}" for name in api["components"]["securitySchemes"]}
+    assert set(re.findall(r'"#/components/(\w+/\w+)"', text)) == parts - security
+    names = [one["operationId"] for one in described_methods().values() if "operationId" in one]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", ["Announcement", "InputReport", "Loss"])
+def test_the_description_of_an_announcement_has_every_field_and_no_other(name: str) -> None:
+    described = json.loads(API.read_text())["components"]["schemas"][name]
+    fields = msgspec.structs.fields(getattr(fleet, name))
+    assert set(described["properties"]) == {field.name for field in fields}
+    assert set(described["required"]) == {field.name for field in fields if field.required}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

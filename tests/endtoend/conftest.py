@@ -1,3 +1,5 @@
+"""The fixture `start`: a server that is ready, killed when its test ends."""
+
 from __future__ import annotations
 
 import sys
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Where bodies.py and mutations.py are.
+sys.path.append(str(Path(__file__).parents[1] / "wire"))
 
 from running import Server, Start
 

@@ -256,6 +256,7 @@ def test_otlp_answers_in_the_encoding_of_the_request() -> None:
         ("/ingest/lines", b"x", {"Content-Encoding": "br"}, 415, "encoding", "gzip or zstd"),
         ("/ingest/lines", b"x", {"Content-Encoding": "gzip"}, 400, "gzip", "gzip"),
         ("/ingest/records", b'{"time":"x"}', {}, 400, "field", "line 1: `time` must be"),
+        ("/ingest/records?time_key=%22", b"{}", {}, 400, "parameter", "must hold no quote"),
         ("/ingest/records?time_unit=eon", b"{}", {}, 400, "parameter", "time_unit must be one of"),
         ("/ingest/records", b"{", {}, 400, "json", "line 1: is not valid JSON"),
         ("/ingest/lines", b"x" * 2001, {}, 413, "body", "larger than 2000 bytes"),

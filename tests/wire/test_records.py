@@ -92,6 +92,12 @@ def test_hints_come_from_parameters() -> None:
         hints.from_parameters({"time_key": ""})
 
 
+@pytest.mark.parametrize("key", ['a"b', "a\\b", "a\nb", "\0"])
+def test_a_key_of_the_time_that_cannot_be_read_is_refused(key: str) -> None:
+    with pytest.raises(InputError, match="key of the time"):
+        records.decode(b'{"a":1}', hints.from_parameters({"time_key": key}))
+
+
 @pytest.mark.parametrize(
     "odd",
     [

@@ -138,6 +138,7 @@ def test_metrics_become_samples_and_the_rest_stays_logs() -> None:
         (b'{"event":""}', splunk.BLANK_EVENT, 0),
         (b'{"event":"a","fields":[1]}', splunk.BAD_FIELDS, 0),
         (b'{"event":"metric","fields":{"metric_name:a":"much"}}', splunk.BAD_FIELDS, 0),
+        (b'{"event":"metric","fields":{"metric_name:a":1%s}}' % (b"0" * 400), splunk.BAD_FIELDS, 0),
         (b'{"event":"metric","fields":{"metric_name:":1}}', splunk.BAD_FIELDS, None),
         (b'{"event":"\\ud800"}', splunk.BAD_DATA, 0),
         (b'{"event":{"a":' + b"[" * 5_000, splunk.BAD_DATA, 0),

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from tailrace.gateway.connections import IDLE_S, Connections
 from tailrace.gateway.httpserver import protocol
+from tailrace.gateway.websocket import WebSocketProtocol
 
 # A thread that decodes holds the interpreter so long before the event loop gets it back, at each of
 # its callbacks: with Python's 5 ms the loop does 200 a second beside a busy thread.
@@ -52,7 +53,7 @@ async def serve(
         uvicorn.Config(
             application,
             http=protocol(connections),  # type: ignore[arg-type]
-            ws="websockets-sansio",
+            ws=WebSocketProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

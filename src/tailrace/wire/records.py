@@ -109,12 +109,17 @@ def _checked(data: bytes, hints: Hints) -> tuple[Hints, int]:
 @lru_cache(maxsize=64)
 def _foreign(hints: Hints) -> Decoder:
     """Only the time has a type that matters: the rest is kept whatever it is."""
-    record = msgspec.defstruct(
-        "Foreign",
-        [("time", int | float | str | None, None)],
-        rename={"time": hints.time},
-        gc=False,
-    )
+    try:
+        record = msgspec.defstruct(
+            "Foreign",
+            [("time", int | float | str | None, None)],
+            rename={"time": hints.time},
+            gc=False,
+        )
+    except ValueError:
+        raise InputError(
+            "the key of the time must hold no quote, backslash or control character", "parameter"
+        ) from None
     return msgspec.json.Decoder(record)
 
 

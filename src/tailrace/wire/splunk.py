@@ -237,7 +237,7 @@ class _Body:
         for name, value in values.items():
             try:
                 measured = float(value)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise Refused(BAD_FIELDS, number, "a metric's value must be a number") from error
             self._samples.append(Sample(moment, name, measured, attributes=attributes))
 
