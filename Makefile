@@ -15,9 +15,7 @@ run: setup
 
 test: setup
 	@scripts/system-packages.sh
-	# The engine owns one directory for each process, so the store's tests run in their own.
-	$(PY) -m pytest -m "not soak" tests/store
-	$(PY) -m pytest -m "not soak" --ignore tests/store $(ARGS)
+	@scripts/test.sh $(ARGS)
 
 check: setup
 	.venv/bin/ruff format --check .

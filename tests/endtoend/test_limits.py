@@ -32,8 +32,8 @@ def asks(connection: socket.socket) -> bytes:
     """The status line of the answer to a request on a connection that stays."""
     connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
     said = b""
-    while not said.endswith(b"ok\n"):
-        said += connection.recv(4096)
+    while not said.endswith(b"ok\n") and (part := connection.recv(4096)):
+        said += part
     return said.split(b"\r\n")[0]
 
 
@@ -104,11 +104,19 @@ def test_idle_connections_cost_little_and_stay_usable(start: Start) -> None:
         assert not ended.poll(0), "some were closed"
 
 
+def is_served(connection: socket.socket) -> bool:
+    try:
+        return asks(connection).endswith(b"200 OK")
+    except (ConnectionResetError, BrokenPipeError):
+        return False
+
+
 def test_one_peer_cannot_take_all_connections(start: Start) -> None:
     server = start(TAILRACE_LIMITS__CONNECTIONS_PER_PEER="20")
     with ExitStack() as held:
-        for _ in range(20):
-            assert asks(held.enter_context(connect(server))).endswith(b"200 OK")
+        # One that asked whether the server is ready may not be gone yet.
+        answered = sum(is_served(held.enter_context(connect(server))) for _ in range(21))
+        assert answered in (19, 20)
         assert held.enter_context(connect(server)).recv(100).startswith(b"HTTP/1.1 503 ")
     server.until(lambda: server.get("/health").status == 200, "served again")
 
