@@ -222,7 +222,7 @@ def test_any_request_is_answered_as_documented(api: Api, label: str) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("label", FIRST)
 def test_many_requests_are_answered_as_documented(api: Api, label: str) -> None:
-    ask_anything(api, label, settings(quick(400), derandomize=False))
+    ask_anything(api, label, settings(quick(100), derandomize=False))
 
 
 @pytest.mark.soak
@@ -263,7 +263,7 @@ def test_a_broken_body_is_answered_as_documented(api: Api, path: str, media_type
 def test_many_broken_bodies_are_answered_as_documented(
     api: Api, path: str, media_type: str
 ) -> None:
-    break_bodies(api, path, media_type, settings(quick(3000), derandomize=False))
+    break_bodies(api, path, media_type, settings(quick(500), derandomize=False))
 
 
 def test_another_method_is_refused_with_those_that_are_not(api: Api) -> None:
