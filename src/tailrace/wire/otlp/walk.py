@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tailrace.core.errors import InputError, TooLarge
+from tailrace.core.errors import TooLarge
+from tailrace.wire.fields import fields
 
 _RESOURCE_LOGS = 0x0A  # field 1, of a length
 _INNER = 0x12  # field 2, of a length: ScopeLogs, LogRecord
-_FIXED = {1: 8, 5: 4}
-_VARINT_BYTES = 10
 # Ends of a field and of two lengths around a record.
 _AROUND_BYTES = 3 * 6
 
@@ -130,43 +129,14 @@ def _records(data: bytes) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
 
 
 def _head(data: bytes, of: _Field) -> bytes:
-    fields = _fields(data, of.inner, of.end)
-    return b"".join(data[field.start : field.end] for field in fields if field.tag != _INNER)
+    parts = _fields(data, of.inner, of.end)
+    return b"".join(data[part.start : part.end] for part in parts if part.tag != _INNER)
 
 
 def _fields(data: bytes, position: int, end: int) -> Iterator[_Field]:
-    while position < end:
-        start = position
-        tag, position = _varint(data, position, end)
-        kind = tag & 7
-        inner = position
-        if kind == 2:
-            size, inner = _varint(data, position, end)
-            position = inner + size
-        elif kind == 0:
-            _, position = _varint(data, position, end)
-        elif kind in _FIXED:
-            position += _FIXED[kind]
-        else:
-            raise _malformed()
-        if position > end or tag < 8:
-            raise _malformed()
-        yield _Field(tag, start, inner, position)
-
-
-def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    if position < end and data[position] < 0x80:
-        return data[position], position + 1
-    number = 0
-    for index in range(position, min(position + _VARINT_BYTES, end)):
-        number |= (data[index] & 0x7F) << 7 * (index - position)
-        if data[index] < 0x80:
-            return number, index + 1
-    raise _malformed()
-
-
-def _malformed() -> InputError:
-    return InputError("body is not an OTLP logs request in protobuf", "protobuf")
+    for tag, inner, stop in fields(data, position, end):
+        yield _Field(tag, position, inner, stop)
+        position = stop
 
 
 def _nested(tag: int, value: bytes) -> bytes:
