@@ -8,6 +8,7 @@ import logging.handlers
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import grpc
 import pytest
 from elasticsearch import Elasticsearch, helpers
 from fluent.sender import FluentSender
@@ -32,7 +34,9 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from running import Server, free_port
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 
+from certificates import authority, signed
 from test_opentelemetry import Exporters, speak
 
 DEBIAN = Path(__file__).resolve().parents[2] / ".venv/debian"
@@ -309,3 +313,53 @@ def test_a_door_whose_address_is_taken_ends_the_start_with_a_sentence(tmp_path: 
             assert server.process.wait(60.0) in (1, 2)
             assert server.log().splitlines()[-1].startswith("tailrace: ")
             assert address.partition(":")[2] in server.log().splitlines()[-1]
+
+
+@contextlib.contextmanager
+def connected(tls: ssl.SSLContext, port: int) -> Iterator[ssl.SSLSocket]:
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        tls.wrap_socket(plain, server_hostname="127.0.0.1") as over,
+    ):
+        yield over
+
+
+def test_doors_over_tls(tmp_path: Path) -> None:
+    authority(tmp_path)
+    signed(tmp_path, "server")
+    (tmp_path / "forward.key").write_text("a shared key\n")
+    ports = {kind: free_port() for kind in ("otlp-grpc", "loki", "syslog-tcp", "forward")}
+    key = f', shared_key_file="{tmp_path}/forward.key"'
+    doors = ", ".join(
+        f'{{type="{kind}", listen="127.0.0.1:{port}", tls=true{key if kind == "forward" else ""}}}'
+        for kind, port in ports.items()
+    )
+    ca = str(tmp_path / "ca.pem")
+    server = Server(
+        tmp_path,
+        TAILRACE_SERVER__DOORS=f"[{doors}]",
+        TAILRACE_SERVER__TLS_CERT=str(tmp_path / "server.pem"),
+        TAILRACE_SERVER__TLS_KEY=str(tmp_path / "server.key"),
+    )
+    server.tls = ssl.create_default_context(cafile=ca)
+    server.start()
+    try:
+        credentials = grpc.ssl_channel_credentials((tmp_path / "ca.pem").read_bytes())
+        address: dict[str, Any] = {
+            "endpoint": f"127.0.0.1:{ports['otlp-grpc']}", "credentials": credentials,
+        }  # fmt: skip
+        speak(Exporters(GrpcLogs(**address), GrpcMetrics(**address), GrpcSpans(**address)))
+        found(server, '{service_name="shop"} |= "is late"')
+        entry = f'[["{time.time_ns()}","over tls"]]'
+        body = f'{{"streams":[{{"stream":{{"service":"tls"}},"values":{entry}}}]}}'
+        url = f"https://127.0.0.1:{ports['loki']}/loki/api/v1/push"
+        words = ["--silent", "--fail", "--cacert", ca, "-H", "Content-Type: application/json"]
+        subprocess.run(["curl", *words, "--data", body, url], check=True)
+        found(server, '{service_name="tls"}')
+        with connected(server.tls, ports["syslog-tcp"]) as over:
+            over.sendall(b"<11>tlsd[1]: over tls\n")
+        found(server, '{service_name="tlsd"} |= "over tls"')
+        with connected(server.tls, ports["forward"]) as over:
+            assert b"HELO" in over.recv(1024)  # it wants to know the key first
+    finally:
+        server.kill()
