@@ -447,3 +447,24 @@ def test_a_copy_that_is_read_on_in_while_it_is_compressed_is_not_read_again(
     lines = settle(bench)
     assert lines.count(b"not read before the rotation") == 1
     assert len(lines) == 30 + 1 + 20
+
+
+@pytest.mark.parametrize("pack", [pack_gz, pack_zst])
+def test_what_was_read_on_in_a_copy_is_not_read_again_when_that_is_compressed(
+    bench: Bench, pack: Callable[[Path], Path]
+) -> None:
+    bench.write(b"".join(b"line %d of what was read\n" % number for number in range(30)))
+    bench.step()
+    bench.write(b"read from the copy\n")
+    copy = copytruncate(bench.log)
+    bench.write(b"another text\n")
+    bench.log.rename(bench.log.with_name("a.log.2"))
+    bench.write(b"a new file\n")
+    bench.log.with_name("a.log.2").unlink()  # what was read first is nowhere any more
+    bench.restart()
+    for _ in range(4):
+        bench.step()
+    assert bench.lines.count(b"read from the copy") == 1
+    pack(copy)
+    bench.restart()
+    assert settle(bench).count(b"read from the copy") == 1

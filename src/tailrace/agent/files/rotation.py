@@ -152,10 +152,9 @@ class Rotation:
 
     def seek_rest(self, mark: Mark, source: Files, now_s: float) -> bool:
         """Find the file that holds what was read up to `mark`, and read on there."""
-        return mark.offset > 0 and (
-            self._is_read_on(mark)
-            or any(self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path)))
-        )
+        if not mark.offset or self._is_read_on(mark):
+            return mark.offset > 0
+        return any(self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path)))
 
     def _is_read_on(self, mark: Mark) -> bool:
         """Whether a file that is tailed holds it: a copy that may be gone from its folder, for a
@@ -245,7 +244,8 @@ class Rotation:
                 content.close()
 
     def resume(self, path: str, mark: Mark, source: Files, now_s: float) -> bool:
-        """Tail the file at `path` from `mark` on, if it is the one."""
+        """Tail the file at `path` from `mark` on, if it is the one; or from where it was read to
+        since."""
         content = None
         try:
             content = open_content(path)
@@ -253,6 +253,7 @@ class Rotation:
             key = key_of(status)
             fits = key not in self._table.files and stat.S_ISREG(status.st_mode)
             if fits and fingerprint.holds(content, content.size(status), mark):
+                mark = self.furthest(content, content.size(status), path, mark)
                 self._table.add(self.file(path, key, source, mark, now_s), content)
                 return True
         except OSError as error:
@@ -260,6 +261,14 @@ class Rotation:
         if content is not None:
             content.close()
         return False
+
+    def furthest(self, content: Content, size: int, path: str, mark: Mark) -> Mark:
+        """Where to go on in a file that holds what was read up to `mark`: what is behind it may
+        have been read under another inode, of a copy or before it was compressed."""
+        known = Kin((m, None) for m in (*self._state.files.values(), *self._state.finished))
+        found = known.furthest(content, size)
+        further = found is not None and found[0].offset > mark.offset
+        return found[0] if found and further and related(found[0].path, path) else mark
 
     def forget_copies(self, present: Collection[str]) -> None:
         """Remember only those that are still there, by their keys. Once in each look."""
