@@ -302,14 +302,18 @@ def token(settings: Server | AgentConfig, section: str) -> str:
     """The token itself, read from its file where one is named."""
     if not settings.token_file:
         return settings.token
+    return secret(settings.token_file, f"{section}.token_file")
+
+
+def secret(path: str, key: str) -> str:
+    """What a file holds that the setting `key` names. Raises ConfigError."""
     try:
-        found = Path(settings.token_file).read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"{section}.token_file: {settings.token_file}: {error.strerror}"
-        ) from None
+        found = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "is not text"
+        raise ConfigError(f"{key}: {path}: {why}") from None
     if not found:
-        raise ConfigError(f"{section}.token_file: {settings.token_file} is empty")
+        raise ConfigError(f"{key}: {path} is empty")
     return found
 
 

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from tailrace.app.access import Access
 from tailrace.app.claims import claim_port
-from tailrace.app.config import LISTEN
+from tailrace.app.config import LISTEN, secret
 from tailrace.app.doors import WEB, DoorSettings
 from tailrace.app.serving import Served, serve
 from tailrace.app.tls import ServerTls
@@ -115,7 +115,9 @@ class Doors:
         tls = self._context(settings)
         if settings.type == "syslog-tcp":
             return SyslogStreams(self._door, settings.tenant, host, port, tls, networks)
-        return Forward(self._door, settings.tenant, host, port, tls, _keys(settings), networks)
+        path = settings.shared_key_file
+        keys = Keys(secret(path, "shared_key_file")) if path else None
+        return Forward(self._door, settings.tenant, host, port, tls, keys, networks)
 
     def _context(self, settings: DoorSettings) -> ssl.SSLContext | None:
         return self._tls.context if settings.tls and self._tls else None
@@ -140,19 +142,6 @@ def _entrance(settings: DoorSettings, number: int, access: Access) -> Entrance:
     if not settings.asks_for_tokens:
         host = "127.0.0.1"
     return access.entrance(f"server.doors[{number}].listen {settings.listen}", host)
-
-
-def _keys(settings: DoorSettings) -> Keys | None:
-    if not settings.shared_key_file:
-        return None
-    try:
-        key = Path(settings.shared_key_file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "is not text"
-        raise ConfigError(f"shared_key_file: {settings.shared_key_file}: {why}") from None
-    if not key:
-        raise ConfigError(f"shared_key_file: {settings.shared_key_file} is empty")
-    return Keys(key)
 
 
 def _credentials(tls: ServerTls) -> grpc.ServerCredentials:

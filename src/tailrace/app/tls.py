@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from pathlib import Path
 
 from tailrace.app.config import Server
 from tailrace.core import log
+from tailrace.core.disk import FileState, file_state
 from tailrace.core.errors import ConfigError
 
 _log = log.get("app")
 LOOK_S = 5.0
-_State = tuple[int, int, int]
 
 
 class ServerTls:
@@ -72,8 +71,8 @@ class ServerTls:
         except OSError as error:
             raise ConfigError(f"server.tls_cert, server.tls_key: {_why(error)}") from None
 
-    def _state(self) -> list[_State]:
-        return [_state(path) for path in (self.cert, self.key) if path]
+    def _state(self) -> list[FileState]:
+        return [file_state(path) for path in (self.cert, self.key) if path]
 
 
 def server_tls(server: Server) -> ServerTls | None:
@@ -81,15 +80,6 @@ def server_tls(server: Server) -> ServerTls | None:
     if not server.tls_cert:
         return None
     return ServerTls(server.tls_cert, server.tls_key, server.tls_client_ca)
-
-
-def _state(path: str) -> _State:
-    """What changes when the file does; zeros when it cannot be seen."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _why(error: OSError) -> str:

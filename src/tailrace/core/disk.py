@@ -1,4 +1,4 @@
-"""What every writer of durable files does to a disk."""
+"""What every writer of durable files does to a disk, and readers of files that are replaced."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+FileState = tuple[int, int, int]
+
+
+def file_state(path: str) -> FileState:
+    """What changes when the file does; zeros when it cannot be seen, or `path` is empty."""
+    try:
+        found = Path(path).stat() if path else None
+    except OSError:
+        found = None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else (0, 0, 0)
 
 
 def write_whole(path: Path, data: bytes) -> None:

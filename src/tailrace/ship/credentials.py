@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.core import log
+from tailrace.core.disk import FileState, file_state
 from tailrace.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import ssl
 
 _log = log.get("agent")
-_State = tuple[int, int, int]
 
 
 class Token:
@@ -22,7 +22,7 @@ class Token:
         """`section` of the configuration is named by errors: ConfigError when the token cannot be
         sent, or its file cannot be read."""
         self._path = path
-        self._seen = _state(path)
+        self._seen = file_state(path)
         try:
             self._header = _header(_read(path) if path else token)
         except (OSError, ValueError) as error:
@@ -31,7 +31,7 @@ class Token:
 
     def header(self) -> str:
         """Empty without a token. A file that is gone or holds none leaves the last one in force."""
-        state = _state(self._path)
+        state = file_state(self._path)
         if state != self._seen:
             self._seen = state
             try:
@@ -52,11 +52,11 @@ class Tls:
         self._ca, self._cert, self._key = ca, cert, key
         self._section = section
         self._context: ssl.SSLContext | None = None
-        self._seen: list[_State] = []
+        self._seen: list[FileState] = []
 
     def context(self) -> ssl.SSLContext:
         """For the next connection. Raises ConfigError when there has never been a usable one."""
-        seen = [_state(path) for path in (self._ca, self._cert, self._key)]
+        seen = [file_state(path) for path in (self._ca, self._cert, self._key)]
         if self._context is None or seen != self._seen:
             self._seen = seen
             try:
@@ -90,15 +90,6 @@ def _read(path: str) -> str:
     if not token:
         raise ValueError("the file is empty")
     return token
-
-
-def _state(path: str) -> _State:
-    """What changes when the file does; zeros when it cannot be seen."""
-    try:
-        found = Path(path).stat() if path else None
-    except OSError:
-        found = None
-    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else (0, 0, 0)
 
 
 def _why(error: Exception) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
 from tailrace.agent.inputs import Input, OtlpInput, SyslogInput
 from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
+from tailrace.core.sockets import bound
 
 _BACKLOG = 128
 RECEIVE_BYTES = 8 * 1024 * 1024  # datagrams that wait while the spool is being written
-_RCVBUFFORCE = 33  # Linux: for root, beyond what an administrator allowed all
 
 
 def check_listening(source: Input, key: str) -> None:
@@ -40,26 +39,9 @@ def loopback(address: str, key: str) -> tuple[str, int]:
 def listen(address: str, key: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
     """A socket that does not wait, bound to a loopback address. Raises ConfigError."""
     host, port = loopback(address, key)
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
     try:
-        found.setblocking(False)
-        if kind is socket.SOCK_STREAM:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        else:
-            _enlarge(found)
-        found.bind((host, port))
-        if kind is socket.SOCK_STREAM:
-            found.listen(_BACKLOG)
+        return bound(host, port, kind, RECEIVE_BYTES, _BACKLOG)
     except OSError as error:
-        found.close()
         raise ConfigError(
             f"{key}: {address} cannot be used: {error.strerror}; set another port"
         ) from None
-    return found
-
-
-def _enlarge(found: socket.socket) -> None:
-    for option in (_RCVBUFFORCE, socket.SO_RCVBUF):
-        with contextlib.suppress(OSError):
-            found.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BYTES // 2)  # the kernel doubles it
-            return
