@@ -5,14 +5,32 @@ Both are claimed before anything is started, so that a second one ends with a se
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
+from tailrace.app import config as configuration
+from tailrace.app.config import Config
 from tailrace.core.errors import ConfigError
 
 _BACKLOG = 2048
+
+
+@contextlib.contextmanager
+def claimed(config: Config) -> Iterator[socket.socket]:
+    """The data directory and the one HTTP port, whose number `server.listen` then holds. Raises
+    ConfigError."""
+    descriptor = claim_directory(Path(config.server.data_dir).resolve())
+    try:
+        host, port = configuration.address(config)
+        with claim_port(host, port) as listener:
+            config.server.listen = configuration.listening(host, listener.getsockname()[1])
+            yield listener
+    finally:
+        os.close(descriptor)
 
 
 def claim_directory(directory: Path) -> int:

@@ -195,6 +195,14 @@ def _plain(message: str) -> str:
 
 def _check(config: Config) -> None:
     address(config)
+    for section in ("agent", "gateway"):
+        settings = getattr(config, section)
+        if settings.tls_key and not settings.tls_cert:
+            raise ConfigError(
+                f"{section}.tls_key: the certificate it belongs to is {section}.tls_cert"
+            )
+    if config.gateway.upstream:
+        gateways.targets(config.gateway.upstream, "gateway.upstream")
     for section in ("server", "agent", "gateway"):
         settings = getattr(config, section)
         if settings.token and settings.token_file:
@@ -243,8 +251,6 @@ def _check_delivery(agent: AgentConfig) -> None:
     if agent.gateways:
         gateways.targets(agent.gateways)
     pacing.window(pace(agent))
-    if agent.tls_key and not agent.tls_cert:
-        raise ConfigError("agent.tls_key: the certificate it belongs to is agent.tls_cert")
     if agent.bulk_jitter and not agent.bulk_window:
         raise ConfigError("agent.bulk_jitter is a delay within agent.bulk_window: set both")
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route
 
 from tailrace.app import config as configuration
 from tailrace.app import doors
@@ -18,14 +22,18 @@ from tailrace.app.limiting import Limiting
 from tailrace.app.opening import Doors
 from tailrace.app.serving import Served, serve
 from tailrace.app.tls import server_tls
+from tailrace.core import process
+from tailrace.core.access import Scope
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Room, Sink
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.auth import Authenticate
 from tailrace.gateway.door import Door
+from tailrace.gateway.usage import routes as usage_routes
 from tailrace.governance.control import Control
 
 STOP_S = 10.0
+EXPOSITION = "text/plain; version=0.0.4"
 
 
 class Front:
@@ -45,6 +53,7 @@ class Front:
         """Raises ConfigError for certificates and tokens that cannot be used."""
         self._config = config
         self._control = control
+        self._metrics = metrics
         self._tls = server_tls(config.server)
         self._access = Access(config.server, control, clock, metrics)
         host, _ = configuration.address(config)
@@ -92,6 +101,18 @@ class Front:
             self._served.append(await serve(entered, own, connections))
             url = f"http://{configuration.listening(*own.getsockname())}"
         return Own(url, self._access.own)
+
+    def routes(self, measure: Callable[[], None] = lambda: None) -> list[BaseRoute]:
+        """What a front says of itself to those who may ask: /metrics, after `measure`, and the
+        limits of a tenant."""
+
+        async def metrics(_request: Request) -> PlainTextResponse:
+            process.measure(self._metrics)
+            measure()
+            return PlainTextResponse(self._metrics.render(), media_type=EXPOSITION)
+
+        found = [Route("/metrics", metrics), *usage_routes(self.door.admission)]
+        return self.entrance.guarded(found, Scope.ADMIN)
 
     @property
     def ends(self) -> set[asyncio.Task[None]]:

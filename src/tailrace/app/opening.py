@@ -85,18 +85,18 @@ class Doors:
                 )
 
     async def _listener(
-        self, settings: DoorSettings, host: str, port: int, entrance: Entrance
+        self, settings: DoorSettings, host: str, port: int, entrance: Entrance | None
     ) -> _Listener:
+        if entrance is None:
+            listener = self._socket(settings, host, port)
+            await listener.start()
+            return listener
         if settings.type in WEB:
             return await self._web(settings, host, port, entrance)
-        if settings.type == "otlp-grpc":
-            door = GrpcDoor(self._door, entrance.authorise)
-            credentials = _credentials(self._tls) if settings.tls and self._tls else None
-            await door.start(settings.listen, credentials)
-            return door
-        listener = self._socket(settings, host, port)
-        await listener.start()
-        return listener
+        door = GrpcDoor(self._door, entrance.authorise)
+        credentials = _credentials(self._tls) if settings.tls and self._tls else None
+        await door.start(settings.listen, credentials)
+        return door
 
     async def _web(
         self, settings: DoorSettings, host: str, port: int, entrance: Entrance
@@ -136,11 +136,11 @@ def _place(settings: DoorSettings, number: int) -> tuple[str, int]:
     return host_port(settings.listen, f"server.doors[{number}].listen", LISTEN)
 
 
-def _entrance(settings: DoorSettings, number: int, access: Access) -> Entrance:
-    """Of a door that asks for no token nobody asks the entrance."""
-    host, _ = _place(settings, number)
+def _entrance(settings: DoorSettings, number: int, access: Access) -> Entrance | None:
+    """None where nobody is asked for a token."""
     if not settings.asks_for_tokens:
-        host = "127.0.0.1"
+        return None
+    host, _ = _place(settings, number)
     return access.entrance(f"server.doors[{number}].listen {settings.listen}", host)
 
 

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from tailrace import __version__
 from tailrace.agent.agent import Agent
@@ -21,14 +19,13 @@ from tailrace.app.agent import Own, agent_settings, archive
 from tailrace.app.config import Config
 from tailrace.app.front import Front
 from tailrace.app.serving import SWITCH_S
-from tailrace.core import log, process
+from tailrace.core import log
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
-from tailrace.gateway.usage import routes as usage_routes
 from tailrace.governance.control import Control
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
@@ -156,20 +153,14 @@ class Runtime:
         guarded = self._front.entrance.guarded
         routes: list[BaseRoute] = [
             *gateway_routes(self._front.door, self._fleet),
-            *guarded(usage_routes(self._front.door.admission), Scope.ADMIN),
             *guarded(query_routes(queries), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
-            *guarded([Route("/metrics", self._render_metrics)], Scope.ADMIN),
+            *self._front.routes(self._fleet.measure),
             *ui_routes(),
         ]
         return Starlette(routes=routes)
-
-    async def _render_metrics(self, _request: Request) -> PlainTextResponse:
-        process.measure(self._metrics)
-        self._fleet.measure()
-        return PlainTextResponse(self._metrics.render(), media_type="text/plain; version=0.0.4")
 
     def _start_agent(self, own: Own) -> None:
         if self._config.agent.inputs:

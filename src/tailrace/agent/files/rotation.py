@@ -253,7 +253,7 @@ class Rotation:
             key = key_of(status)
             fits = key not in self._table.files and stat.S_ISREG(status.st_mode)
             if fits and fingerprint.holds(content, content.size(status), mark):
-                mark = self.furthest(content, content.size(status), path, mark)
+                mark = self.furthest(content, status, path, mark)
                 self._table.add(self.file(path, key, source, mark, now_s), content)
                 return True
         except OSError as error:
@@ -262,9 +262,12 @@ class Rotation:
             content.close()
         return False
 
-    def furthest(self, content: Content, size: int, path: str, mark: Mark) -> Mark:
+    def furthest(self, content: Content, status: os.stat_result, path: str, mark: Mark) -> Mark:
         """Where to go on in a file that holds what was read up to `mark`: what is behind it may
         have been read under another inode, of a copy or before it was compressed."""
+        if not is_packed(path) and self._state.files.get(key_of(status)) == mark:
+            return mark  # the very file, as nearly all are at a start
+        size = content.size(status)
         known = Kin((m, None) for m in (*self._state.files.values(), *self._state.finished))
         found = known.furthest(content, size)
         further = found is not None and found[0].offset > mark.offset

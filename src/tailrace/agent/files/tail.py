@@ -130,8 +130,8 @@ class Tail:
             return False
         gone = changed and not self._seek_rest(mark, found.input, now_s)
         begun: Mark | None = mark
-        if mark.offset and not changed and is_packed(found.path):
-            begun = self._rotation.furthest(found.content, found.size, found.path, mark)
+        if mark.offset and not changed:
+            begun = self._rotation.furthest(found.content, found.status, found.path, mark)
         if known is not None and (changed or not mark.offset):
             begun = self._beginning(found, known, changed, now_s)
         if begun is None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-from pathlib import Path
 from typing import Any
 
-from tailrace.app import config as configuration
-from tailrace.app.claims import claim_directory, claim_port
+from tailrace.app.claims import claimed
 from tailrace.app.commands import common
+from tailrace.app.config import Config
 from tailrace.core import log
 from tailrace.core.errors import ConfigError
 
@@ -30,20 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import uvloop
 
-        from tailrace.app.gateway import Relay, check
+        from tailrace.app.gateway import Relay
     except ImportError as error:
         raise ConfigError(
             f"{error.name} is not installed: a gateway needs pip install 'tailrace[server]'"
         ) from None
-    check(config)
-    with contextlib.ExitStack() as held:
-        held.callback(os.close, claim_directory(Path(config.server.data_dir).resolve()))
-        host, port = configuration.address(config)
-        listener = held.enter_context(claim_port(host, port))
-        config.server.listen = configuration.listening(host, listener.getsockname()[1])
-
-        async def serve() -> None:
-            await Relay(config, listener).run()
-
-        uvloop.run(serve())
+    if not config.gateway.upstream:
+        raise ConfigError("gateway.upstream: name at least one gateway")
+    with claimed(config) as listener:
+        uvloop.run(_relay(Relay, config, listener))
     return 0
+
+
+async def _relay(relay: Any, config: Config, listener: Any) -> None:
+    await relay(config, listener).run()

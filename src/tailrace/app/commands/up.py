@@ -14,7 +14,7 @@ from typing import Any
 from tailrace.agent.feeds.journal import journal_available
 from tailrace.agent.inputs import AnyInput, Files, HostInput, JournalInput
 from tailrace.app import config as configuration
-from tailrace.app.claims import claim_directory, claim_port
+from tailrace.app.claims import claimed
 from tailrace.app.commands import common
 from tailrace.app.commands.asking import DEFAULT_URL
 from tailrace.app.config import Config
@@ -50,10 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     data = Path(config.server.data_dir).resolve()
     with contextlib.ExitStack() as held:
-        held.callback(os.close, claim_directory(data))
-        host, port = configuration.address(config)
-        listener = held.enter_context(claim_port(host, port))
-        config.server.listen = configuration.listening(host, listener.getsockname()[1])
+        listener = held.enter_context(claimed(config))
         _log_to(data / OWN_LOG, config)
         if arguments.config is None and not config.agent.inputs:
             config.agent.inputs = machine_logs(data)
