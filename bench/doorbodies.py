@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cramjam
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from tailrace.wire.otlp.walk import encode_varint
+
 RECORDS = 2_000
 SERIES = 2_000
 _START_NS = 1_790_000_000_000_000_000
@@ -197,18 +199,9 @@ def _bodies(
     return Bodies(name, path, headers, bodies, rows, size, goal)
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(0x80 | (number & 0x7F))
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _field(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
+    return encode_varint(number << 3) + encode_varint(value)
 
 
 def _nested(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+    return encode_varint(number << 3 | 2) + encode_varint(len(value)) + value

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tailrace.core import limits
-from tailrace.core.errors import InputError
+from tailrace.core import limits, rows
 
 NAME_CHARACTERS = 255
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS)]
@@ -65,9 +64,4 @@ decoder = msgspec.json.Decoder(Sample)
 
 def decode(line: bytes) -> Sample:
     """The sample of one line. Raises InputError ("json" when it is none, "field" for a bound)."""
-    try:
-        return decoder.decode(line)
-    except msgspec.ValidationError as error:
-        raise InputError(f"is no sample: {error}", "field") from error
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise InputError(f"is no sample: {error}", "json") from error
+    return rows.decode(decoder, line, "sample")

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tailrace.core import limits
-from tailrace.core.errors import InputError
+from tailrace.core import limits, rows
 
 _Nanos = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Name = Annotated[str, msgspec.Meta(max_length=limits.LABEL_VALUE_BYTES)]
@@ -69,9 +68,4 @@ decoder = msgspec.json.Decoder(Span)
 
 def decode(line: bytes) -> Span:
     """The span of one line. Raises InputError ("json" when it is none, "field" for a bound)."""
-    try:
-        return decoder.decode(line)
-    except msgspec.ValidationError as error:
-        raise InputError(f"is no span: {error}", "field") from error
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise InputError(f"is no span: {error}", "json") from error
+    return rows.decode(decoder, line, "span")

@@ -17,7 +17,7 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Codec
 from tailrace.wire.content import Content
-from tailrace.wire.lines import cut_line
+from tailrace.wire.fitting import SHORT_LINE, check_attributes, check_decoded, shortened
 from tailrace.wire.rows import encode_resource
 
 _SERVICE = ("service_name", "service", "app", "job")
@@ -25,8 +25,6 @@ _SEVERITY = ("level", "detected_level", "severity")
 # Records are made for so many bytes of entries at a time, each with what it costs as objects.
 _WINDOW_BYTES = 4 * limits.MIB
 _ENTRY_BYTES = limits.KIB
-# Lines below it surely fit, whatever their characters are.
-_SHORT = limits.LINE_BYTES // 4
 _LEVELS = frozenset(_SEVERITY)
 _SPECIAL = frozenset(("trace_id", "span_id", *_SEVERITY))
 _RECORD_BYTES = 3 * limits.LINE_BYTES
@@ -98,11 +96,7 @@ class Entries:
     def around(self, stream: Stream, metadata: Mapping[str, str]) -> tuple[bytes, bytes]:
         """Start and end of the record of the newest line. Raises TooLarge ("attributes")."""
         if len(metadata) > limits.ATTRIBUTES_PER_RECORD:
-            raise TooLarge(
-                f"record {self._rows + len(self.lines)}: has {len(metadata)} attributes, "
-                f"more than {limits.ATTRIBUTES_PER_RECORD}; put data into values, not into keys",
-                "attributes",
-            )
+            check_attributes(len(metadata), f"record {self._rows + len(self.lines)}: ")
         return stream.around(metadata)
 
     def settle(self) -> None:
@@ -116,12 +110,7 @@ class Entries:
         if len(records) > _RECORD_BYTES:
             self._check(texts)
         self._bytes += len(records)
-        if self._bytes > limits.DECODED_BYTES:
-            raise TooLarge(
-                f"body decodes to more than {limits.DECODED_BYTES} bytes, labels repeated for each "
-                "row; send smaller batches",
-                "expanded",
-            )
+        check_decoded(self._bytes)
         self._parts.append(records)
         self._rows += len(texts)
         for waiting in (self.times, self.lines, self.starts, self.ends):
@@ -143,20 +132,14 @@ class Entries:
 
     def _texts(self) -> list[bytes]:
         """Lines as JSON, which holds no newline."""
-        if max(map(len, self.lines)) > _SHORT:
-            self.lines[:] = [self._fitting(line) for line in self.lines]
+        if max(map(len, self.lines)) > SHORT_LINE:
+            self.lines[:] = [shortened(line, self.repaired) for line in self.lines]
         encoded = _encoder.encode_lines(self.lines)
         # It may be written in the line itself, behind a backslash.
         if b"\\u0000" in encoded and (count := sum(line.count("\0") for line in self.lines)):
             self.repair("nul", count)
             encoded = _encoder.encode_lines([line.replace("\0", "\ufffd") for line in self.lines])
         return encoded.split(b"\n")[:-1]
-
-    def _fitting(self, line: str) -> str:
-        if len(line) <= _SHORT or len(data := line.encode()) <= limits.LINE_BYTES:
-            return line
-        self.repair("line_length", 1)
-        return cut_line(data).decode()
 
     def _check(self, texts: list[bytes]) -> None:
         """Raises TooLarge ("line_length") for a record that is too long."""

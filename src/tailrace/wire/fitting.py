@@ -8,11 +8,14 @@ from typing import Any
 import msgspec
 
 from tailrace.core import limits
+from tailrace.core.errors import TooLarge
 from tailrace.wire.lines import cut_line
 
 # Half of a line is the message's; the longest attributes go first when they take more.
 _ATTRIBUTES_BYTES = limits.LINE_BYTES // 2
-SHORT = limits.LABEL_VALUE_BYTES // 4  # characters that surely fit
+# Characters that surely fit an attribute and a line, whatever they are.
+SHORT = limits.LABEL_VALUE_BYTES // 4
+SHORT_LINE = limits.LINE_BYTES // 4
 
 _encoder = msgspec.json.Encoder()
 
@@ -20,6 +23,42 @@ _encoder = msgspec.json.Encoder()
 def count(counts: dict[str, int], reason: str, number: int = 1) -> None:
     """Add to a counter of `repaired` or `dropped`."""
     counts[reason] = counts.get(reason, 0) + number
+
+
+def body_of(text: str, repaired: dict[str, int]) -> str:
+    """`text` without NUL ("nul"), and cut with a mark to LINE_BYTES ("line_length")."""
+    if "\0" in text:
+        count(repaired, "nul", text.count("\0"))
+        text = text.replace("\0", "\ufffd")
+    return shortened(text, repaired)
+
+
+def shortened(text: str, repaired: dict[str, int]) -> str:
+    """`text`, cut with a mark to LINE_BYTES and counted, "line_length"."""
+    if len(text) <= SHORT_LINE or len(data := text.encode()) <= limits.LINE_BYTES:
+        return text
+    count(repaired, "line_length")
+    return cut_line(data).decode()
+
+
+def check_attributes(number: int, before: str = "") -> None:
+    """Raises TooLarge ("attributes") for more than a record may have; its words follow `before`."""
+    if number > limits.ATTRIBUTES_PER_RECORD:
+        raise TooLarge(
+            f"{before}has {number} attributes, more than {limits.ATTRIBUTES_PER_RECORD}; put data "
+            "into values, not into keys",
+            "attributes",
+        )
+
+
+def check_decoded(size_bytes: int, repeated: str = "labels repeated for each row") -> None:
+    """Raises TooLarge ("expanded") for rows of a body that are more than is held of one."""
+    if size_bytes > limits.DECODED_BYTES:
+        raise TooLarge(
+            f"body decodes to more than {limits.DECODED_BYTES} bytes, {repeated}; send smaller "
+            "batches",
+            "expanded",
+        )
 
 
 def fitted(record: Mapping[str, Any], body: str, repaired: dict[str, int]) -> bytes:

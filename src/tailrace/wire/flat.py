@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tailrace.core import limits
-from tailrace.core.errors import TooLarge
+from tailrace.wire.fitting import check_attributes
 
 # Types whose values stay as they are.
 PLAIN = frozenset({str, int, bool})
@@ -74,11 +74,7 @@ def _put(found: dict[str, Any], prefix: str, value: dict[str, Any], depth: int) 
         else:
             found[name] = single(inner)
     if len(found) > limits.ATTRIBUTES_PER_RECORD:
-        raise TooLarge(
-            f"has more than {limits.ATTRIBUTES_PER_RECORD} attributes; put data into values, "
-            "not into keys",
-            "attributes",
-        )
+        check_attributes(len(found))
 
 
 def single(value: Any) -> Any:

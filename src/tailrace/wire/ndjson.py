@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from tailrace.core import limits
+from tailrace.core import limits, rows
+from tailrace.core.errors import InputError
 from tailrace.wire.split import piece_end
 
 Decoder = msgspec.json.Decoder[Any]
@@ -22,17 +23,29 @@ def read(decoder: Decoder, data: bytes) -> tuple[int, bytes | None]:
     done = start = 0
     while start < len(data):
         end = piece_end(data, start, _PIECE_BYTES)
-        rows = data.count(b"\n", start, end) + (data[end - 1] != _NEWLINE)
+        lines = data.count(b"\n", start, end) + (data[end - 1] != _NEWLINE)
         try:
-            whole = len(decoder.decode_lines(view[start:end])) == rows
+            whole = len(decoder.decode_lines(view[start:end])) == lines
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             whole = False
         refused = None if whole else _refused(decoder, data[start:end], done + 1)
         if refused is not None:
             return refused
-        done += rows
+        done += lines
         start = end
     return done, None
+
+
+def check(decoder: Decoder, data: bytes, what: str) -> None:
+    """Raises InputError ("json", "field") that names the first line that is no `what`."""
+    number, line = read(decoder, data)
+    if line is None:
+        return
+    try:
+        rows.decode(decoder, line, what)
+    except InputError as error:
+        raise InputError(f"line {number}: {error}", error.reason) from error
+    raise InputError(f"line {number}: is not one {what}", "json")
 
 
 def _refused(decoder: Decoder, piece: bytes, first: int) -> tuple[int, bytes] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tailrace.core import limits
-from tailrace.core.errors import TooLarge
+from tailrace.wire.fitting import check_decoded
 
 # Fractions and numbers of any length keep the digits that they were written with.
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=msgspec.Raw).decode
@@ -31,11 +31,7 @@ def flattened(data: bytes, rows: int) -> bytes:
         flat = _flat(line) if line.count(b"{") > 1 else line
         total += len(flat) + 1
         if total > limits.DECODED_BYTES:
-            raise TooLarge(
-                f"body decodes to more than {limits.DECODED_BYTES} bytes, the names of objects "
-                "repeated for each part; send smaller batches",
-                "expanded",
-            )
+            check_decoded(total, "the names of objects repeated for each part")
         found.append(flat)
     return b"\n".join(found)
 

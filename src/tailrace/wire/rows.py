@@ -11,10 +11,9 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Codec
 from tailrace.wire.content import Content
-from tailrace.wire.lines import cut_line
+from tailrace.wire.fitting import SHORT_LINE, body_of, check_attributes, check_decoded
 
 _encoder = msgspec.json.Encoder()
-_SHORT = limits.LINE_BYTES // 4  # characters that surely fit
 
 
 class Record(msgspec.Struct, omit_defaults=True, gc=False):
@@ -36,8 +35,7 @@ class Rows:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._bytes = 0
-        self._cut = 0
-        self._nul = 0
+        self._repaired: dict[str, int] = {}
 
     def add(
         self,
@@ -61,10 +59,10 @@ class Rows:
         attributes ("attributes", "line_length") and when all rows together pass DECODED_BYTES.
         """
         body = record.body
-        if len(body) > _SHORT or "\0" in body:
-            record.body = self._fitting(body)
+        if len(body) > SHORT_LINE or "\0" in body:
+            record.body = body_of(body, self._repaired)
         if len(record.attributes) > limits.ATTRIBUTES_PER_RECORD:
-            raise self._too_many(len(record.attributes))
+            check_attributes(len(record.attributes), f"record {len(self._lines) + 1}: ")
         line = _encoder.encode(record)
         size = len(line) + 1
         if size > 3 * limits.LINE_BYTES:
@@ -75,45 +73,19 @@ class Rows:
             )
         self._bytes += size
         if self._bytes > limits.DECODED_BYTES:
-            raise TooLarge(
-                f"body decodes to more than {limits.DECODED_BYTES} bytes, labels repeated for each "
-                "row; send smaller batches",
-                "expanded",
-            )
+            check_decoded(self._bytes)
         self._lines.append(line)
 
     def content(self) -> Content:
         """All rows. Raises InputError ("empty") when there is none."""
         if not self._lines:
             raise InputError("body holds no record", "empty")
-        repaired = {"line_length": self._cut, "nul": self._nul}
-        return Content(
-            Codec.RECORDS,
-            b"\n".join(self._lines) + b"\n",
-            len(self._lines),
-            repaired={reason: count for reason, count in repaired.items() if count},
-        )
+        data = b"\n".join(self._lines) + b"\n"
+        return Content(Codec.RECORDS, data, len(self._lines), repaired=self._repaired)
 
     @property
     def empty(self) -> bool:
         return not self._lines
-
-    def _fitting(self, body: str) -> str:
-        if "\0" in body:
-            self._nul += body.count("\0")
-            body = body.replace("\0", "\ufffd")
-        data = body.encode()
-        if len(data) <= limits.LINE_BYTES:
-            return body
-        self._cut += 1
-        return cut_line(data).decode()
-
-    def _too_many(self, count: int) -> TooLarge:
-        return TooLarge(
-            f"record {len(self._lines) + 1}: has {count} attributes, more than "
-            f"{limits.ATTRIBUTES_PER_RECORD}; put data into values, not into keys",
-            "attributes",
-        )
 
 
 def encode_resource(resource: Mapping[str, str]) -> msgspec.Raw:

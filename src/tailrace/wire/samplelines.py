@@ -15,9 +15,9 @@ from itertools import chain
 import msgspec
 
 from tailrace.core import limits
-from tailrace.core.errors import TooLarge
 from tailrace.core.frame import Codec, Signal
 from tailrace.wire.content import Content
+from tailrace.wire.fitting import check_decoded
 from tailrace.wire.series import VALUE, Refused
 
 # Lines are made for so many samples at a time: more gains nothing, and waits in memory.
@@ -97,12 +97,7 @@ class SampleLines:
         if not self.heads:
             return
         self._bytes += sum(map(len, self.heads)) + 32 * len(self.heads)
-        if self._bytes > limits.DECODED_BYTES:
-            raise TooLarge(
-                f"body decodes to more than {limits.DECODED_BYTES} bytes, labels repeated for each "
-                "sample; send smaller batches",
-                "expanded",
-            )
+        check_decoded(self._bytes, "labels repeated for each sample")
         values, ends = _halves(len(self.tails))
         tails = b"".join(self.tails)
         times = map(self._times.__getitem__, ends.unpack(tails))

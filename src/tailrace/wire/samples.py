@@ -19,9 +19,8 @@ from typing import Literal
 
 import msgspec
 
-from tailrace.core.errors import InputError
-from tailrace.core.sample import NAME_CHARACTERS, Exemplar, Sample, decode, decoder
-from tailrace.wire.ndjson import read
+from tailrace.core.sample import NAME_CHARACTERS, Exemplar, Sample, decoder
+from tailrace.wire import ndjson
 
 __all__ = ["NAME_CHARACTERS", "Exemplar", "Sample", "check", "encode"]
 
@@ -36,14 +35,7 @@ def encode(samples: Iterable[Sample]) -> bytes:
 
 def check(data: bytes) -> None:
     """Raises InputError ("json", "field") that names the first line that is no sample."""
-    number, line = read(decoder, data)
-    if line is None:
-        return
-    try:
-        decode(line)
-    except InputError as error:
-        raise InputError(f"line {number}: {error}", error.reason) from error
-    raise InputError(f"line {number}: is not one sample", "json")
+    ndjson.check(decoder, data, "sample")
 
 
 def _finite(sample: Sample) -> Sample:

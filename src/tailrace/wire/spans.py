@@ -15,10 +15,10 @@ from collections.abc import Iterable
 import msgspec
 
 from tailrace.core import limits
-from tailrace.core.errors import InputError, TooLarge
-from tailrace.core.span import Event, Link, Span, decode, decoder
+from tailrace.core.errors import TooLarge
+from tailrace.core.span import Event, Link, Span, decoder
+from tailrace.wire import ndjson
 from tailrace.wire.lines import long_lines
-from tailrace.wire.ndjson import read
 
 __all__ = ["Event", "Link", "Span", "check", "encode"]
 
@@ -40,11 +40,4 @@ def check(data: bytes) -> None:
             "bytes; shorten its attributes or record fewer events",
             "line_length",
         )
-    number, line = read(decoder, data)
-    if line is None:
-        return
-    try:
-        decode(line)
-    except InputError as error:
-        raise InputError(f"line {number}: {error}", error.reason) from error
-    raise InputError(f"line {number}: is not one span", "json")
+    ndjson.check(decoder, data, "span")

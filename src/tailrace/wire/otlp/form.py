@@ -95,16 +95,6 @@ def opened(form: Form, message: str, raws: Sequence[Any]) -> Iterator[Any]:
         yield from map(opener, some)
 
 
-def check_count(number: int) -> None:
-    """Raises TooLarge ("attributes") for more attributes than a record may have."""
-    if number > limits.ATTRIBUTES_PER_RECORD:
-        raise TooLarge(
-            f"has {number} attributes, more than {limits.ATTRIBUTES_PER_RECORD}; put data into "
-            "values, not into keys",
-            "attributes",
-        )
-
-
 def resource_of(form: Form, raw: Any) -> dict[str, str]:
     """The attributes of a resource as text. Raises TooLarge ("resource", "attributes")."""
     if len(raw) > limits.RESOURCE_ATTRIBUTES:

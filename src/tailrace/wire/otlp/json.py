@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from tailrace.wire.fitting import check_attributes
 from tailrace.wire.flat import flat
-from tailrace.wire.otlp.form import BAD_ID, check_count
+from tailrace.wire.otlp.form import BAD_ID
 from tailrace.wire.text import repair_text
 
 _is_hex = re.compile(r"[0-9a-fA-F]*").fullmatch
@@ -119,9 +120,9 @@ class JsonForm:
         return ((pair.key, self.value(pair.value)) for pair in raw)
 
     def attributes(self, raw: tuple[Pair, ...]) -> dict[str, Any]:
-        check_count(len(raw))
+        check_attributes(len(raw))
         found = flat(self.pairs(raw))
-        check_count(len(found))
+        check_attributes(len(found))
         return found
 
     def has(self, message: Any, field: str) -> bool:

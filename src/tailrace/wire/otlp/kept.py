@@ -10,6 +10,7 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Codec, Signal
 from tailrace.wire.content import Content
+from tailrace.wire.fitting import check_decoded
 
 # A body and attributes that are each within their limits fit; a character may take more as JSON.
 LINE_BYTES = 3 * limits.LINE_BYTES
@@ -95,12 +96,7 @@ class Kept:
         self._reasons[error.reason] = self._reasons.get(error.reason, 0) + number
 
     def _check_size(self) -> None:
-        if len(self._out) > limits.DECODED_BYTES:
-            raise TooLarge(
-                f"body decodes to more than {limits.DECODED_BYTES} bytes, resources repeated for "
-                "each row; send smaller batches",
-                "expanded",
-            )
+        check_decoded(len(self._out), "resources repeated for each row")
 
     def export(self, repaired: Mapping[str, int]) -> Export:
         """All of it. Raises the first row's error when no row could be kept."""

@@ -12,14 +12,12 @@ from tailrace.core.errors import TooLarge
 from tailrace.core.frame import Signal
 from tailrace.core.plain import LEVELS
 from tailrace.wire import flat
-from tailrace.wire.fitting import count
-from tailrace.wire.lines import cut_line
+from tailrace.wire.fitting import SHORT_LINE, body_of, check_attributes
 from tailrace.wire.otlp.form import (
     DROPPED,
     TIMES_END,
     Form,
     batches,
-    check_count,
     number_of,
     refused,
     resource_of,
@@ -37,8 +35,6 @@ _NUMBERS = {
 }
 # Pairs of text and number that are remembered; honest requests have a few.
 _SEVERITIES = 100
-# A text of fewer characters fits a line whatever they are.
-_SHORT = limits.LINE_BYTES // 4
 
 
 class LogRecord(Message, frozen=True):
@@ -150,15 +146,15 @@ def _records(
             if record.dropped_attributes_count:
                 attributes[DROPPED] = record.dropped_attributes_count
             if len(attributes) > limits.ATTRIBUTES_PER_RECORD:
-                check_count(len(attributes))
+                check_attributes(len(attributes))
         except TooLarge as error:
             kept.reject(error, "record", before=len(rows))
             continue
         body = value_of(record.body)
         if type(body) is not str:
             body = flat.text(body)
-        if len(body) > _SHORT or "\0" in body:
-            body = _fitting(body, form.repaired)
+        if len(body) > SHORT_LINE or "\0" in body:
+            body = body_of(body, form.repaired)
         time_ns = record.time_unix_nano or record.observed_time_unix_nano
         rows.append(_Row(
             body, time_ns if 0 < time_ns < TIMES_END else 0,
@@ -182,15 +178,3 @@ class _Severities(dict[tuple[Any, Any], str]):
         if len(self) < _SEVERITIES:
             self[sent] = text
         return text
-
-
-def _fitting(body: str, repaired: dict[str, int]) -> str:
-    """Without NUL, and cut with a mark to LINE_BYTES."""
-    if "\0" in body:
-        count(repaired, "nul", body.count("\0"))
-        body = body.replace("\0", "\ufffd")
-    data = body.encode()
-    if len(data) <= limits.LINE_BYTES:
-        return body
-    count(repaired, "line_length")
-    return cut_line(data).decode()

@@ -26,8 +26,9 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from tailrace.core import limits
 from tailrace.wire.density import check_density
+from tailrace.wire.fitting import check_attributes
 from tailrace.wire.flat import flat
-from tailrace.wire.otlp.form import BAD_ID, check_count
+from tailrace.wire.otlp.form import BAD_ID
 
 _PACKAGE = "opentelemetry.proto."
 _VALUES = ("common.v1.KeyValue", "common.v1.AnyValue")
@@ -126,11 +127,11 @@ class ProtobufForm:
     def attributes(self, raw: Any) -> dict[str, Any]:
         items = raw[:]  # costs less than half of an iteration
         if len(items) > limits.ATTRIBUTES_PER_RECORD:
-            check_count(len(items))
+            check_attributes(len(items))
         found = dict(map(self._get, items))
         if self._pairs.nested:
             found = flat(map(self._get, items))
-            check_count(len(found))
+            check_attributes(len(found))
         return found
 
     def has(self, message: Any, field: str) -> bool:

@@ -9,12 +9,12 @@ import msgspec
 from tailrace.core import limits, span
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.frame import Signal
+from tailrace.wire.fitting import check_attributes
 from tailrace.wire.flat import text
 from tailrace.wire.otlp.form import (
     DROPPED,
     TIMES_END,
     Form,
-    check_count,
     number_of,
     opened,
     refused,
@@ -149,7 +149,7 @@ def _span(
     status = number_of(sent.status.code, _STATUS_NAMES)
     attributes = {**texts(form, sent.attributes), **common}
     _count_dropped(attributes, sent, ("attributes", "events", "links"))
-    check_count(len(attributes))
+    check_attributes(len(attributes))
     return span.Span(
         time=time_ns,
         name=_name(form, sent.name),
