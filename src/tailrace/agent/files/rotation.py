@@ -13,7 +13,7 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,7 +23,7 @@ from tailrace.agent.files.contents import Content, Packed, is_packed, open_conte
 from tailrace.agent.files.discovery import Discovery, excluded, key_of, related, relatives, rotated
 from tailrace.agent.files.events import events_of
 from tailrace.agent.files.fingerprint import Kin
-from tailrace.agent.files.table import FileTable
+from tailrace.agent.files.table import FileTable, changed_ns
 from tailrace.agent.files.tailed import TailedFile
 from tailrace.agent.inputs import Files
 from tailrace.core import limits, log
@@ -53,11 +53,12 @@ class Found(NamedTuple):
 
 class Known(NamedTuple):
     """`read`: marks, with the file that is tailed from there. `unread`: ends of files that have
-    more than was read of them. `paths`: where files were first seen."""
+    more than was read of them. `newest`: by the path that files were first seen at, when what was
+    read last was written, in ns."""
 
     read: Kin[TailedFile | None]
     unread: Kin[None]
-    paths: frozenset[str]
+    newest: Mapping[str, int]
 
     def is_about_to_be_read(self, content: Content, size: int, path: str) -> bool:
         """Whether the file holds all that another one has, which is read first."""
@@ -90,12 +91,17 @@ class Rotation:
     def known(self) -> Known:
         """What is known of the text of files that are tailed, and of others."""
         files = self._table.files
-        tailed = [(m, file) for file in files.values() for m in (file.mark, *file.trail)]
+        tailed = [(m, f) for f in files.values() for m in {f.mark, *f.trail, f.ahead}]
         lost = [mark for key, mark in self._state.files.items() if key not in files]
         read = Kin([*tailed, *((mark, None) for mark in (*lost, *self._state.finished))])
         unread = Kin((mark, None) for mark in map(_unread, files.values()))
-        marks = (*self._state.files.values(), *self._state.finished)
-        return Known(read, unread, frozenset(mark.path for mark in marks))
+        return Known(read, unread, self._newest())
+
+    def _newest(self) -> dict[str, int]:
+        newest: dict[str, int] = {}
+        for mark in (*self._state.files.values(), *self._state.finished):
+            newest[mark.path] = max(mark.changed_ns, newest.get(mark.path, 0))
+        return newest
 
     def beginning(self, found: Found, known: Known, at_end: bool, now_s: float) -> Mark | None:
         """Where to begin a file that nobody knows; None when that is not decided yet.
@@ -116,8 +122,9 @@ class Rotation:
             elif other is not None or is_packed(found.path) or _is_named_after(found.path, mark):
                 return mark
         start = _last_line(found.content, found.size) if at_end else 0
-        # Under a known name others may have come and gone since what was read last.
-        since_ns = 0 if found.path in known.paths and not start else found.changed_ns
+        since_ns = found.changed_ns
+        if not start:  # others may have come and gone since what was read last under this name
+            since_ns = min(since_ns, known.newest.get(found.path, since_ns))
         return fingerprint.mark_at(found.content, start, found.path, since_ns)
 
     def _may_grow(self, path: str, content: Content, known: Known, now_s: float) -> bool:
@@ -140,10 +147,15 @@ class Rotation:
         )
 
     def _still_holds(self, file: TailedFile, mark: Mark) -> bool:
+        """False also when something else is where the file was."""
         content = file.content
         try:
             content = content or open_content(file.place)
-            return fingerprint.holds(content, content.size(content.status()), mark)
+            status = content.status()
+            size = content.size(status)
+            if content is not file.content and key_of(status) != file.key:
+                return False
+            return all(fingerprint.holds(content, size, one) for one in {mark, file.mark})
         except OSError:
             return False
         finally:
@@ -166,6 +178,16 @@ class Rotation:
             for file in self._table.files.values()
         )
 
+    def expect(self, mark: Mark) -> None:
+        """What was written behind `mark` is not found: whatever its name is by now, it was missed.
+
+        What was read of others that were written to later says nothing of it.
+        """
+        since = self._state.since
+        if mark.changed_ns and mark.changed_ns < since.get(mark.path, sys.maxsize):
+            since[mark.path] = mark.changed_ns
+        self._folders.pop(os.path.dirname(mark.path), None)  # noqa: PTH120
+
     def seek_missed(self, now_s: float, folders: Collection[str] = ()) -> bool:
         """Find files that came and went under a known name between two looks, and tail them.
 
@@ -176,31 +198,42 @@ class Rotation:
         changed = [f for f in folders or self._table.folders if self._has_changed(f)]
         if not changed:
             return False
-        newest: dict[str, int] = {}
-        for mark in (*self._state.files.values(), *self._state.finished):
-            newest[mark.path] = max(mark.changed_ns, newest.get(mark.path, 0))
-        since = {name: ns for name, ns in {**newest, **self._state.since}.items() if ns}
         known = self.known()
+        since = {name: ns for name, ns in {**known.newest, **self._state.since}.items() if ns}
         waiting, found = dict[str, int](), False
         for folder in changed:
-            for path, name in rotated(folder, since):
-                begin = self._missed(path, name, since[name], known, now_s)
-                if begin == "wait":
-                    self._folders.pop(folder, None)  # asked again soon
-                    waiting[name] = since[name]
-                elif begin is not None:
-                    source = self._discovery.input_of(name)
-                    found |= source is not None and self.resume(path, begin, source, now_s)
+            missed, undecided = self._seek_in(folder, since, known, now_s)
+            found |= missed
+            waiting.update((name, since[name]) for name in undecided)
         rest = {n: ns for n, ns in self._state.since.items() if os.path.dirname(n) not in changed}  # noqa: PTH120
         before, self._state.since = self._state.since, {**rest, **waiting}
         return found or before != self._state.since
 
+    def _seek_in(
+        self, folder: str, since: Mapping[str, int], known: Known, now_s: float
+    ) -> tuple[bool, set[str]]:
+        """Whether any was missed, and the logs of which that is to be asked again soon."""
+        found, undecided = False, set[str]()
+        names = {n for n in self._state.since if n in since and os.path.dirname(n) == folder}  # noqa: PTH120
+        for path, name in rotated(folder, since):
+            source = self._discovery.input_of(name)
+            if source is None or excluded(path, source):
+                continue
+            fate = self._missed(path, Mark(name, changed_ns=since[name]), source, known, now_s)
+            found |= fate == "missed"
+            names.add(name)
+            if fate == "undecided":
+                undecided.add(name)
+        if self._has_changed(folder) or folder not in self._folders:
+            undecided |= names  # a file that was renamed meanwhile may not have been seen
+            self._folders.pop(folder, None)
+        if undecided:
+            self._folders.pop(folder, None)
+        return found, undecided
+
     def _has_changed(self, folder: str) -> bool:
         """A name came or went since it was asked last."""
-        try:
-            now_ns = os.stat(folder).st_mtime_ns  # noqa: PTH116 - each second
-        except OSError:
-            now_ns = 0
+        now_ns = changed_ns(folder)
         before_ns, self._folders[folder] = self._folders.get(folder), now_ns
         # Of two changes within a tick of the clock of the file system only one shows.
         if abs(self._clock.wall_ns() - now_ns) < _TICK_NS:
@@ -208,40 +241,69 @@ class Rotation:
         return bool(now_ns) and now_ns != before_ns
 
     def _missed(
-        self, path: str, name: str, since_ns: int, known: Known, now_s: float
-    ) -> Mark | Literal["wait"] | None:
-        """Where to begin a file that was missed; None for one that was not."""
-        source = self._discovery.input_of(name)
-        if source is None or excluded(path, source):
-            return None
+        self, path: str, since: Mark, source: Files, known: Known, now_s: float
+    ) -> Literal["known", "undecided", "missed"]:
+        """Tail the file at `path` if it was missed: from `since` on, which is a beginning."""
         content = None
         try:
             status = os.stat(path)  # noqa: PTH116 - there may be hundreds
             key = key_of(status)
-            if key in self._table.files or status.st_mtime_ns < since_ns:
-                return None
+            if status.st_mtime_ns < since.changed_ns:
+                return "known"
+            tailed = self._table.files.get(key)
+            if tailed is not None:
+                return "known" if self._is_tailed(tailed, path) else "undecided"
             content = open_content(path)
+            status = content.status()
+            if key_of(status) != key:
+                return "undecided"  # it was rotated on just now
             before = self._state.files.get(key)
             if before and before.offset:
                 if fingerprint.holds(content, content.size(status), before):
-                    return None
+                    return "known"
                 self._table.replaced(key)  # the inode was used again
-            size = content.size(status)
-            if self._may_grow(path, content, known, now_s) or known.is_about_to_be_read(
-                content, size, path
-            ):
-                return "wait"
-            shared = known.read.furthest(content, size)
-            if shared is None or not related(shared[0].path, path):
-                return Mark(name, changed_ns=since_ns)
-            mark, other = shared
-            # What is left of a file that is gone; of one that is there it is read there.
-            return mark if other is None and content.read_at(1, mark.offset) else None
-        except OSError:
-            return None
+            mark = self._beginning_of_missed(path, content, status, since, known, now_s)
+            if isinstance(mark, Mark):
+                fits = self._go_on(content, path, mark, source, now_s)
+                content = None if fits else content
+                return "missed" if fits else "known"
+            return mark
+        except FileNotFoundError:
+            return "undecided"  # it was rotated on just now
+        except OSError as error:
+            self._tell_unread(path, error)
+            return "known"
         finally:
             if content is not None:
                 content.close()
+
+    def _is_tailed(self, file: TailedFile, path: str) -> bool:
+        """Whether that is what `path` is; the inode of one that is closed may be another's."""
+        return file.content is not None or (
+            file.place == path and self._still_holds(file, file.mark)
+        )
+
+    def _beginning_of_missed(
+        self,
+        path: str,
+        content: Content,
+        status: os.stat_result,
+        since: Mark,
+        known: Known,
+        now_s: float,
+    ) -> Mark | Literal["known", "undecided"]:
+        """Raises OSError."""
+        size = content.size(status)
+        if self._may_grow(path, content, known, now_s) or known.is_about_to_be_read(
+            content, size, path
+        ):
+            return "undecided"
+        shared = known.read.furthest(content, size)
+        if shared is None or not related(shared[0].path, path):
+            return since
+        mark, other = shared
+        # What is left of a file that is gone; of one that is there it is read there.
+        return mark if other is None and content.read_at(1, mark.offset) else "known"
 
     def resume(self, path: str, mark: Mark, source: Files, now_s: float) -> bool:
         """Tail the file at `path` from `mark` on, if it is the one; or from where it was read to
@@ -249,29 +311,50 @@ class Rotation:
         content = None
         try:
             content = open_content(path)
-            status = content.status()
-            key = key_of(status)
-            fits = key not in self._table.files and stat.S_ISREG(status.st_mode)
-            if fits and fingerprint.holds(content, content.size(status), mark):
-                mark = self.furthest(content, status, path, mark)
-                self._table.add(self.file(path, key, source, mark, now_s), content)
+            if self._go_on(content, path, mark, source, now_s):
                 return True
         except OSError as error:
-            _log.warning("rotated file not read", extra={"path": path, "why": str(error)})
+            self._tell_unread(path, error)
         if content is not None:
             content.close()
         return False
 
+    def _go_on(self, content: Content, path: str, mark: Mark, source: Files, now_s: float) -> bool:
+        """Tail an open file if it is the one that `mark` is of. Raises OSError."""
+        status = content.status()
+        key = key_of(status)
+        if key in self._table.files or not stat.S_ISREG(status.st_mode):
+            return False
+        if not fingerprint.holds(content, content.size(status), mark):
+            return False
+        mark = self.furthest(content, status, path, mark)
+        self._table.add(self.file(path, key, source, mark, now_s), content)
+        return True
+
+    def _tell_unread(self, path: str, error: OSError) -> None:
+        _log.warning("rotated file not read", extra={"path": path, "why": str(error)})
+
     def furthest(self, content: Content, status: os.stat_result, path: str, mark: Mark) -> Mark:
         """Where to go on in a file that holds what was read up to `mark`: what is behind it may
         have been read under another inode, of a copy or before it was compressed."""
-        if not is_packed(path) and self._state.files.get(key_of(status)) == mark:
+        same = mark.offset and self._state.files.get(key_of(status)) == mark
+        if same and not is_packed(path):
             return mark  # the very file, as nearly all are at a start
         size = content.size(status)
         known = Kin((m, None) for m in (*self._state.files.values(), *self._state.finished))
         found = known.furthest(content, size)
         further = found is not None and found[0].offset > mark.offset
         return found[0] if found and further and related(found[0].path, path) else mark
+
+    def recognise(self, file: TailedFile) -> None:
+        """A file was opened again of which nothing was read: if others came and went in its folder
+        it may be another one, with the same name and inode. Raises OSError."""
+        if changed_ns(os.path.dirname(file.place)) == file.closed_ns or file.content is None:  # noqa: PTH120
+            return
+        mark = self.furthest(file.content, file.content.status(), file.place, file.mark)
+        if mark.offset:
+            file.begin(mark)
+            self._state.files[file.key] = mark
 
     def forget_copies(self, present: Collection[str]) -> None:
         """Remember only those that are still there, by their keys. Once in each look."""

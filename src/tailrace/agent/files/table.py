@@ -6,6 +6,7 @@ import os
 import resource
 
 from tailrace.agent.checkpoints import Mark, State
+from tailrace.agent.files import fingerprint
 from tailrace.agent.files.contents import Content, open_content
 from tailrace.agent.files.discovery import key_of
 from tailrace.agent.files.tailed import TailedFile
@@ -48,28 +49,39 @@ class FileTable:
     def close(self, file: TailedFile) -> None:
         """Let go of its descriptor."""
         self._open.pop(file.key, None)
+        if file.content is not None and not file.mark.offset:
+            file.closed_ns = changed_ns(os.path.dirname(file.place))  # noqa: PTH120
         file.close()
 
     def reopen(self, file: TailedFile) -> bool:
         """Open a file that was closed; False when its turn has not come, or it moved.
 
-        Raises OSError.
+        One whose inode is another file's by now is tailed no more. Its mark stays, for who looks
+        at that file. Raises OSError.
         """
         if self.opened >= self.open_files and not self._close_idle():
             return False
-        file.content = open_content(file.place)
+        try:
+            file.content = open_content(file.place)
+        except FileNotFoundError:
+            return False
         self._open[file.key] = file
-        if key_of(file.content.status()) == file.key:
+        status = file.content.status()
+        moved = key_of(status) != file.key
+        if not moved and fingerprint.holds(file.content, file.content.size(status), file.mark):
             return True
         self.close(file)
+        if not moved:
+            self.files.pop(file.key)
         return False
 
     def _close_idle(self) -> bool:
-        """Close the longest idle file that was read to its end and still has its name."""
-        for file in self._open.values():
-            if file.seen and file.left_s is None:
-                self.close(file)
-                return True
+        """Close the longest idle file that was read to its end and can be found again; one that
+        still has its name, if there is any."""
+        read = [file for file in self._open.values() if file.seen]
+        for file in (*(f for f in read if f.left_s is None), *(f for f in read if _is_linked(f))):
+            self.close(file)
+            return True
         return False
 
     def took(self, file: TailedFile, now_s: float) -> None:
@@ -119,3 +131,16 @@ class FileTable:
         for file in self.files.values():
             self.close(file)
         self.files.clear()
+
+
+def changed_ns(folder: str) -> int:
+    """When a name in the folder came or went last; 0 when there is no such folder."""
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 - each second
+    except OSError:
+        return 0
+
+
+def _is_linked(file: TailedFile) -> bool:
+    """Whether it has a name yet: what is written to it would be lost otherwise."""
+    return file.content is not None and file.content.status().st_nlink > 0

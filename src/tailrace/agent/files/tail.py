@@ -67,6 +67,10 @@ class Tail:
             present.setdefault(key, []).append(path)
             if key not in self.files and self._skipped.get(key, 0.0) <= now_s:
                 unknown.append((key, path, source))
+        if self._first:
+            for mark in self._state.files.values():
+                if not mark.offset:
+                    self._rotation.expect(mark)
         durable = self._admit_all(unknown, now_s) or self._first
         if self._first:
             self._find_lost(now_s)
@@ -139,6 +143,7 @@ class Tail:
             return changed
         if gone:
             self.table.remember(mark)  # it may turn up compressed
+            self._rotation.expect(mark)
         if found.key in self._state.files and not begun.offset:
             # What came and went in between was written to after what was read last.
             begun = Mark(begun.path, changed_ns=mark.changed_ns)
@@ -171,6 +176,9 @@ class Tail:
         gone: list[tuple[Mark, Files]] = []
         for key in lost[-_LOST_MARKS:]:
             mark = self._state.files[key]
+            if not mark.offset:
+                self.table.replaced(key)  # any file could be it
+                continue
             source = self._discovery.input_of(mark.path)
             place = place_of(key, str(Path(mark.path).parent)) if source else None
             if source is None or (place and self._rotation.resume(place, mark, source, now_s)):
@@ -180,7 +188,8 @@ class Tail:
             gone.append((mark, source))
         # Those that are where they were come first: nobody else is continued by them.
         for mark, source in gone:
-            self._rotation.seek_rest(mark, source, now_s)
+            if not self._rotation.seek_rest(mark, source, now_s):
+                self._rotation.expect(mark)
 
     def rewind(self, file: TailedFile, now_s: float) -> None:
         """A file was truncated; what was not read of it is looked for. The state must be durable
@@ -189,6 +198,7 @@ class Tail:
         missing = 0 if found else max(0, file.size - file.mark.offset)
         if not found and file.mark.offset:
             self.table.remember(file.mark)  # it may turn up compressed
+            self._rotation.expect(file.mark)
         self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
         _log.warning(
             "file was truncated; reading it from its beginning",
@@ -207,6 +217,10 @@ class Tail:
     def _follow(self, file: TailedFile, places: list[str], now_s: float) -> None:
         """Notice that the file lost its name; let go of it when it is finished."""
         original = file.mark.path
+        moved = places and file.place not in places
+        if moved and file.content is None and not file.mark.offset:
+            self._forget_unread(file)
+            return
         if places:
             file.place = original if original in places else places[0]
         file.present = bool(places)
@@ -246,23 +260,41 @@ class Tail:
 
     def _find(self, file: TailedFile, now_s: float) -> None:
         """A file that was closed for want of descriptors moved, or is gone."""
+        if not file.mark.offset:
+            self._forget_unread(file)
+            return
         place = place_of(file.key, str(Path(file.mark.path).parent))
         if place is not None:
             file.place = place
             return
-        missing = file.size - file.mark.offset
         self.table.finish(file)
-        if missing > 0 and not self._rotation.seek_rest(file.mark, file.input, now_s):
+        if self._rotation.seek_rest(file.mark, file.input, now_s):
+            return
+        self._rotation.expect(file.mark)
+        missing = file.size - file.mark.offset
+        if missing > 0:
             self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
             _log.error("file is gone before it was read", extra={"path": file.place})
 
+    def _forget_unread(self, file: TailedFile) -> None:
+        """Whatever has its inode now could be it: it is looked for by its name."""
+        self.table.forget(file)
+        self._rotation.expect(file.mark)
+
     def open(self, file: TailedFile, now_s: float) -> bool:
         """False when a file that was closed cannot be read now."""
+        if file.content is not None:
+            return True
         try:
-            return file.content is not None or self.table.reopen(file)
+            opened = self.table.reopen(file)
+            if opened and not file.mark.offset:
+                self._rotation.recognise(file)
         except OSError as error:
             self.drop(file, error.strerror or "cannot be read", now_s)
             return False
+        if file.key not in self.files:
+            self._rotation.expect(file.mark)
+        return opened
 
     def let_go(self, file: TailedFile) -> None:
         """Close a file that was read to its end and will not grow; forget it when it is gone."""

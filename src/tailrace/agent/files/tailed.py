@@ -41,7 +41,8 @@ class TailedFile:
     is gone or taken by another file. `final`: it will not grow. `content` is None while it is
     closed, `size` what it was when it was last looked at. `held`: its last lines wait for more.
     `hole`: it was truncated under a writer that does not append, so it may begin with NULs.
-    `ended_s`: when it was last known to be read to its end.
+    `ended_s`: when it was last known to be read to its end. `closed_ns`: of one that was closed
+    before anything was read of it, when a name in its folder had come or gone last.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class TailedFile:
         self._text = mark.offset > 0
         self._changed_ns = mark.changed_ns
         self.hole = False
+        self.closed_ns = 0
         self._events = events
         self._codec = Codec.RECORDS if source.codec == "records" else Codec.LINES
         name = os.path.splitext(os.path.basename(mark.path))[0]  # noqa: PTH119, PTH122 - thousands
@@ -87,6 +89,11 @@ class TailedFile:
         """Forget what was read ahead of the mark."""
         self.ahead = self.mark
         self.seen = None
+
+    def begin(self, mark: Mark) -> None:
+        """Begin to read it at `mark`, before anything was read."""
+        self.mark = self.ahead = mark
+        self._text = mark.offset > 0
 
     def rewind(self) -> None:
         """It holds something else now: read it from its beginning."""
