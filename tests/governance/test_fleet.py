@@ -1,4 +1,4 @@
-"""Who is running, late, silent and stopped, and what was lost, on the real control file."""
+"""Who is running, late, silent and stopped, and what was lost, on the real control store."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from places import Place
 
 from tailrace.core import limits
 from tailrace.core.clock import ManualClock
@@ -34,28 +35,25 @@ def said(source: str = "a", **fields: Any) -> Announcement:
 
 
 class Server:
-    """A fleet whose clock is driven; each `run` is a process of its own on the same file."""
+    """A fleet whose clock is driven; each `run` is a process of its own on the same store."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.clock = ManualClock()
         self.metrics = Metrics()
 
     def run(self, use: Use) -> None:
-        async def main() -> None:
-            control = Control(self.directory)
-            await control.open()
+        async def work(control: Control) -> None:
             fleet = Fleet(control, self.clock, self.metrics)
             await fleet.open()
             await use(fleet)
-            await control.close()
 
-        asyncio.run(main())
+        self.place.use(work)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Server:
-    return Server(tmp_path / "control")
+def server(place: Place) -> Server:
+    return Server(place)
 
 
 async def listed(fleet: Fleet, *states: Any, limit: int = 100) -> Agents:
@@ -248,13 +246,13 @@ def test_an_agent_is_forgotten_after_a_month(server: Server) -> None:
     server.run(after)
 
 
-def damaged_after(server: Server, data: bytes, offset: int = 0) -> None:
+def damaged_after(directory: Path, data: bytes, offset: int = 0) -> None:
     async def use(fleet: Fleet) -> None:
         for number in range(200):  # pages enough that damage hits a table
             await fleet.announce("default", said(f"agent-{number}", gateway="x" * 200))
 
-    server.run(use)
-    with (server.directory / NAME).open("r+b") as file:
+    Server(Place(directory)).run(use)
+    with (directory / NAME).open("r+b") as file:
         file.seek(offset)
         file.write(data)
 
@@ -263,16 +261,17 @@ def damaged_after(server: Server, data: bytes, offset: int = 0) -> None:
     ("data", "offset"), [(b"this is no database at all", 0), (b"\xff" * 30_000, 8_192)]
 )
 def test_a_damaged_file_is_kept_aside_and_a_fresh_one_is_begun(
-    server: Server, data: bytes, offset: int
+    tmp_path: Path, data: bytes, offset: int
 ) -> None:
-    damaged_after(server, data, offset)
+    damaged_after(tmp_path, data, offset)
+    server = Server(Place(tmp_path))
 
     async def use(fleet: Fleet) -> None:
         assert await states(fleet) == {}
         await fleet.announce("default", said(losses=[LOSS]))
 
     server.run(use)
-    (kept,) = server.directory.glob(f"{NAME}.damaged-*")
+    (kept,) = tmp_path.glob(f"{NAME}.damaged-*")
     assert data in kept.read_bytes()
     assert kept.stat().st_mode & 0o077 == 0
 
@@ -282,13 +281,12 @@ def test_a_damaged_file_is_kept_aside_and_a_fresh_one_is_begun(
     server.run(after)
 
 
-def test_a_file_of_a_newer_tailrace_is_refused_and_left_alone(server: Server) -> None:
-    server.directory.mkdir()
-    with sqlite3.connect(server.directory / NAME) as connection:
+def test_a_file_of_a_newer_tailrace_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / NAME) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer tailrace"):
-        server.run(lambda fleet: asyncio.sleep(0))
-    assert not list(server.directory.glob("*.damaged-*"))
+        Server(Place(tmp_path)).run(lambda fleet: asyncio.sleep(0))
+    assert not list(tmp_path.glob("*.damaged-*"))
 
 
 def test_what_cannot_be_kept_is_an_error_and_changes_nothing(server: Server) -> None:

@@ -1,4 +1,5 @@
-"""Tokens in the real control store: made, known, revoked, expired, and when it fails."""
+"""Tokens in the real control store of both kinds: made, known, revoked, expired, and when it
+fails."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import Place
 
 from tailrace.core import limits
 from tailrace.core.access import Principal, Scope
@@ -25,7 +27,7 @@ DAY_NS = 86_400 * 10**9
 
 
 class Store:
-    """A server's tokens, and a command beside it on the same file."""
+    """A server's tokens, and a command beside it on the same store."""
 
     def __init__(self, control: Control, command: Control) -> None:
         self.clock = ManualClock()
@@ -48,9 +50,9 @@ class Store:
         return await self.command.read(tokentable.listed)
 
 
-def run(directory: Path, use: Callable[[Store], Awaitable[None]]) -> None:
+def run(place: Place, use: Callable[[Store], Awaitable[None]]) -> None:
     async def main() -> None:
-        control, command = Control(directory), Control(directory, owner=False)
+        control, command = place.control(), place.control(owner=False)
         await control.open()
         await command.open()
         store = Store(control, command)
@@ -62,7 +64,7 @@ def run(directory: Path, use: Callable[[Store], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def test_a_token_made_by_another_process_is_known_at_the_next_look(tmp_path: Path) -> None:
+def test_a_token_made_by_another_process_is_known_at_the_next_look(place: Place) -> None:
     async def use(store: Store) -> None:
         assert len(store.tokens) == 0
         token, secret = await store.create(Scope.QUERY, Scope.INGEST, Scope.QUERY)
@@ -76,7 +78,7 @@ def test_a_token_made_by_another_process_is_known_at_the_next_look(tmp_path: Pat
         assert store.tokens.principal(secret) is None
         assert (await store.listed())[0].state(store.clock.wall_ns()) == "revoked"
 
-    run(tmp_path, use)
+    run(place, use)
 
 
 def test_the_secret_is_nowhere_in_the_file(tmp_path: Path) -> None:
@@ -87,10 +89,10 @@ def test_the_secret_is_nowhere_in_the_file(tmp_path: Path) -> None:
         for path in tmp_path.iterdir():
             assert secret[16:].encode() not in path.read_bytes(), path
 
-    run(tmp_path, use)
+    run(Place(tmp_path), use)
 
 
-def test_another_secret_of_the_same_id_is_nobody(tmp_path: Path) -> None:
+def test_another_secret_of_the_same_id_is_nobody(place: Place) -> None:
     async def use(store: Store) -> None:
         _, secret = await store.create(Scope.INGEST)
         await store.tokens.look()
@@ -98,10 +100,10 @@ def test_another_secret_of_the_same_id_is_nobody(tmp_path: Path) -> None:
         for wrong in (other, secret + "x", secret[:-1], secret.upper(), "", "\ud800", "\0"):
             assert store.tokens.principal(wrong) is None
 
-    run(tmp_path, use)
+    run(place, use)
 
 
-def test_an_expired_token_is_nobody_from_that_moment_on(tmp_path: Path) -> None:
+def test_an_expired_token_is_nobody_from_that_moment_on(place: Place) -> None:
     async def use(store: Store) -> None:
         token, secret = await store.create(
             Scope.INGEST, expires_ns=store.clock.wall_ns() + 10 * 10**9
@@ -113,10 +115,10 @@ def test_an_expired_token_is_nobody_from_that_moment_on(tmp_path: Path) -> None:
         assert store.tokens.principal(secret) is None
         assert token.state(store.clock.wall_ns()) == "expired"
 
-    run(tmp_path, use)
+    run(place, use)
 
 
-def test_revoking_again_changes_nothing_and_an_unknown_id_is_told(tmp_path: Path) -> None:
+def test_revoking_again_changes_nothing_and_an_unknown_id_is_told(place: Place) -> None:
     async def use(store: Store) -> None:
         token, _ = await store.create(Scope.INGEST)
         first = await store.revoke(token.id)
@@ -126,10 +128,10 @@ def test_revoking_again_changes_nothing_and_an_unknown_id_is_told(tmp_path: Path
         assert await store.revoke("' OR 1=1 --") is None
         assert await store.control.read(tokentable.changes) == 2
 
-    run(tmp_path, use)
+    run(place, use)
 
 
-def test_the_last_use_is_noted_once_a_minute(tmp_path: Path) -> None:
+def test_the_last_use_is_noted_once_a_minute(place: Place) -> None:
     async def use(store: Store) -> None:
         _, secret = await store.create(Scope.INGEST)
         await store.tokens.look()
@@ -144,11 +146,11 @@ def test_the_last_use_is_noted_once_a_minute(tmp_path: Path) -> None:
         await store.tokens.close()
         assert (await store.listed())[0].used_ns == store.clock.wall_ns()
 
-    run(tmp_path, use)
+    run(place, use)
 
 
 def test_the_known_stay_valid_for_a_while_when_the_store_fails(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def use(store: Store) -> None:
         _, secret = await store.create(Scope.INGEST)
@@ -168,11 +170,11 @@ def test_the_known_stay_valid_for_a_while_when_the_store_fails(
         assert store.tokens.principal(secret)
         assert secret not in caplog.text
 
-    run(tmp_path, use)
+    run(place, use)
 
 
 def test_there_is_an_end_to_tokens_and_old_ended_ones_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "TOKENS", 2)
 
@@ -186,10 +188,10 @@ def test_there_is_an_end_to_tokens_and_old_ended_ones_go(
         await store.create(Scope.INGEST)
         assert len(await store.listed()) == 1
 
-    run(tmp_path, use)
+    run(place, use)
 
 
-def test_a_scope_of_a_newer_tailrace_gives_nothing(tmp_path: Path) -> None:
+def test_a_scope_of_a_newer_tailrace_gives_nothing(place: Place) -> None:
     async def use(store: Store) -> None:
         _, secret = await store.create(Scope.INGEST)
         scopes: dict[str, Any] = {"scopes": "ingest fly"}
@@ -199,7 +201,7 @@ def test_a_scope_of_a_newer_tailrace_gives_nothing(tmp_path: Path) -> None:
         found = store.tokens.principal(secret)
         assert found and found.scopes == {Scope.INGEST}
 
-    run(tmp_path, use)
+    run(place, use)
 
 
 def test_secrets_are_told_apart_from_other_text() -> None:

@@ -30,6 +30,7 @@ from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds, Size
+from tailrace.governance import location
 from tailrace.ship import gateways
 from tailrace.ship.gateways import Gateway
 
@@ -41,13 +42,17 @@ _HIDDEN = "(hidden)"
 class Server(msgspec.Struct, forbid_unknown_fields=True):
     """`listen`: address of the one HTTP port. `token` or `token_file`: who may use it, beside those
     that have a token of the control store. `auth`: whether everyone needs one; "auto" is not on
-    loopback, unless one is set here. `tls_*`: PEM files, see app/tls.py. No `doors`: the usual."""
+    loopback, unless one is set here. `control`: a database for the control store, see
+    governance/location.py; a file under `data_dir` without. `tls_*`: PEM files, see app/tls.py. No
+    `doors`: the usual."""
 
     listen: str = "127.0.0.1:7480"
     data_dir: str = "tailrace-data"
     token: str = ""
     token_file: str = ""
     auth: Literal["auto", "required"] = "auto"
+    control: str = ""
+    control_password_file: str = ""
     tls_cert: str = ""
     tls_key: str = ""
     tls_client_ca: str = ""
@@ -210,6 +215,7 @@ def _check(config: Config) -> None:
     if config.server.token != config.server.token.strip():
         raise ConfigError("server.token: no client can send the spaces around it; leave them out")
     _check_tls(config.server)
+    _check_control(config.server)
     server = config.server
     doors.check(server.doors or [], bool(server.tls_cert), bool(server.tls_client_ca))
     quotas(config.limits)
@@ -222,6 +228,13 @@ def _check_tls(server: Server) -> None:
     for key in ("tls_key", "tls_client_ca"):
         if getattr(server, key) and not server.tls_cert:
             raise ConfigError(f"server.{key}: there is no TLS without server.tls_cert; set it too")
+
+
+def _check_control(server: Server) -> None:
+    if server.control:
+        location.check(server.control, "server.control")
+    elif server.control_password_file:
+        raise ConfigError("server.control_password_file: the database is server.control; set it")
 
 
 def requires_token(server: Server, host: str) -> bool:

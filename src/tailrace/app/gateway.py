@@ -16,13 +16,13 @@ from starlette.applications import Starlette
 
 from tailrace import __version__
 from tailrace.app.config import Config, GatewayConfig
+from tailrace.app.control import control_store
 from tailrace.app.front import Front
 from tailrace.app.serving import SWITCH_S
 from tailrace.core import log
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.routes import routes as gateway_routes
-from tailrace.governance.control import Control
 from tailrace.guard.passthrough import PassThrough
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Gateways, targets
@@ -44,7 +44,7 @@ class Relay:
         clock = SystemClock()
         data = Path(config.server.data_dir).resolve()
         self._upstream = upstream(config.gateway, clock)
-        control = Control(data / "control")
+        control = control_store(config.server)
         sink = PassThrough(self._upstream)
         self._front = Front(config, data, control, clock, self._metrics, sink, self._upstream)
         self._stop = asyncio.Event()

@@ -17,6 +17,7 @@ from tailrace import __version__
 from tailrace.agent.agent import Agent
 from tailrace.app.agent import Own, agent_settings, archive
 from tailrace.app.config import Config
+from tailrace.app.control import control_store
 from tailrace.app.front import Front
 from tailrace.app.serving import SWITCH_S
 from tailrace.core import log
@@ -26,7 +27,6 @@ from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
-from tailrace.governance.control import Control
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.passthrough import PassThrough
@@ -66,7 +66,7 @@ class Runtime:
         self._scratch = Scratch(data)
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
-        self._control = Control(data / "control")
+        self._control = control_store(config.server)
         self._front = Front(
             config,
             data,

@@ -1,7 +1,8 @@
 """The control store: what is remembered beside the data.
 
 By default the file `data_dir/control/control.sqlite`, which one server and any number of short
-commands share. schema.py has the tables, database.py what SQLite and PostgreSQL do differently.
+commands share; or a database of PostgreSQL, which gateways share too. schema.py has the tables,
+database.py and postgresql.py what the two do differently.
 
 A store with more migrations than are known here is refused. A file that is damaged is kept as
 `control.sqlite.damaged-NANOSECONDS` and the server begins a fresh one: agents come back by
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tailrace.core.errors import StoreError
-from tailrace.governance.database import Database, Served, Sqlite
+from tailrace.governance.database import Database, Sqlite
 from tailrace.governance.schema import METADATA, MIGRATIONS
 
 _T = TypeVar("_T")
@@ -29,10 +30,10 @@ _T = TypeVar("_T")
 class Control:
     """Runs work on one connection, in one thread. `open` before, `close` after."""
 
-    def __init__(self, place: Path | str, owner: bool = True) -> None:
-        """`place` is the directory of the file, or the URL of a database server. Only its `owner`,
-        which is the server, sets a damaged file aside: nobody else may then have it open."""
-        self._database: Database = Sqlite(place) if isinstance(place, Path) else Served(place)
+    def __init__(self, place: Path | Database, owner: bool = True) -> None:
+        """`place` is the directory of the file, or a database. Only its `owner`, which is the
+        server, sets a damaged file aside: nobody else may then have it open."""
+        self._database: Database = Sqlite(place) if isinstance(place, Path) else place
         self._owner = owner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="control")
         self._engine: Engine | None = None
@@ -66,8 +67,6 @@ class Control:
                 if not self._owner or not self._database.set_aside(error):
                     raise
                 self._engine = self._ready()
-        except ImportError as error:
-            raise StoreError(f"{self._database.where}: {error.name} is not installed") from None
         except SQLAlchemyError as error:
             raise self._failed(error) from None
 
@@ -86,7 +85,7 @@ class Control:
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"{self._database.where} was written by a newer tailrace (schema {version}, known "
-                f"are {len(MIGRATIONS)}); run that one, or move the file away"
+                f"are {len(MIGRATIONS)}); run that one, or begin another store"
             )
         for number, tables in enumerate(MIGRATIONS[version:], version + 1):
             METADATA.create_all(connection, tables=tables, checkfirst=False)

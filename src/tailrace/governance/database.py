@@ -1,8 +1,8 @@
 """What differs between the databases that may hold the control store.
 
 SQLite is one file, `control.sqlite`: WAL, `PRAGMA user_version` is the number of migrations, and a
-transaction that may write takes the lock at its start, so that none fails half way. PostgreSQL
-keeps the number in a table of one row, and migrates under an advisory lock.
+transaction that may write takes the lock at its start, so that none fails half way. PostgreSQL has
+a file of its own, postgresql.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from tailrace.core import log
@@ -21,7 +21,6 @@ _log = log.get("governance")
 NAME = "control.sqlite"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DAMAGED_KEPT = 4
-_MIGRATION_LOCK = 7_480
 
 
 class Database(Protocol):
@@ -30,7 +29,7 @@ class Database(Protocol):
     where: str
 
     def engine(self) -> Engine:
-        """Ready for work, not migrated. Raises SQLAlchemyError, OSError, ImportError."""
+        """Ready for work, not migrated. Raises SQLAlchemyError, StoreError, OSError."""
         ...
 
     def version(self, connection: Connection) -> int:
@@ -90,29 +89,6 @@ class Sqlite:
             for path in kept.parent.glob(f"{NAME}.damaged-{number}*"):
                 path.unlink()
         return True
-
-
-class Served:
-    """A database that a server keeps, by its SQLAlchemy URL; written for PostgreSQL."""
-
-    def __init__(self, url: str) -> None:
-        self._url = make_url(url)
-        self.where = self._url.render_as_string(hide_password=True)
-
-    def engine(self) -> Engine:
-        return create_engine(self._url, pool_size=1, pool_pre_ping=True, hide_parameters=True)
-
-    def version(self, connection: Connection) -> int:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        connection.execute(text("CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL)"))
-        return int(connection.execute(text("SELECT max(number) FROM migrations")).scalar() or 0)
-
-    def set_version(self, connection: Connection, number: int) -> None:
-        connection.execute(text("DELETE FROM migrations"))
-        connection.execute(text("INSERT INTO migrations VALUES (:number)"), {"number": number})
-
-    def set_aside(self, error: DBAPIError) -> bool:
-        return False
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:

@@ -23,10 +23,13 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, Text
 
 METADATA = MetaData()
+# Ordered by bytes everywhere: PostgreSQL's other collations change with its machine's libraries,
+# and an index of before is then wrong.
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _text(name: str, primary_key: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=False, primary_key=primary_key)
+    return Column(name, _TEXT, nullable=False, primary_key=primary_key)
 
 
 def _number(name: str, primary_key: bool = False) -> Column[int]:

@@ -144,13 +144,14 @@ def _revoke(arguments: argparse.Namespace) -> int:
 
 def _in_store(arguments: argparse.Namespace, work: Callable[[Connection], _T]) -> _T:
     """`work` on the control store, durably. Raises ConfigError, StoreError, OSError."""
-    from tailrace.governance.control import Control
+    from tailrace.app.control import control_store
 
-    data = Path(common.load(arguments).server.data_dir).resolve()
-    _check_owner(data)
+    server = common.load(arguments).server
+    if not server.control:
+        _check_owner(Path(server.data_dir).resolve())
 
     async def in_store() -> _T:
-        control = Control(data / "control", owner=False)
+        control = control_store(server, owner=False)
         await control.open()
         try:
             return await control.run(work, durable=True)
