@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,12 +26,25 @@ def postgresql() -> Iterator[Postgresql]:
         yield server
 
 
+def run(server: Postgresql, statement: str) -> None:
+    with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
+        connection.execute(statement)
+
+
 @pytest.fixture
 def database(postgresql: Postgresql) -> str:
     """The URI of an empty database."""
     name = f"control{next(_numbers)}"
-    postgresql.do(f"CREATE DATABASE {name}", check=True)
+    run(postgresql, f"CREATE DATABASE {name}")
     return postgresql.uri(name)
+
+
+@pytest.fixture
+def schema(postgresql: Postgresql) -> str:
+    """The URI of an empty schema, which costs less than a database."""
+    name = f"control{next(_numbers)}"
+    run(postgresql, f"CREATE SCHEMA {name}")
+    return f"{postgresql.uri('postgres')}&options=-csearch_path%3D{name}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -38,4 +52,4 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty store; everything that goes through Control holds for both kinds."""
     if request.param == "sqlite":
         return Place(tmp_path / "control")
-    return Place(request.getfixturevalue("database"))
+    return Place(request.getfixturevalue("schema"))

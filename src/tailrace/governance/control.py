@@ -73,7 +73,7 @@ class Control:
     def _ready(self) -> Engine:
         engine = self._database.engine()
         try:
-            with engine.begin() as connection:
+            with self._database.bounded(), engine.begin() as connection:
                 self._migrate(connection)
         except BaseException:
             engine.dispose()
@@ -95,8 +95,8 @@ class Control:
         if self._engine is None:
             raise StoreError("the control store is not open")
         try:
-            with self._engine.connect().execution_options(**options) as connection:
-                connection.begin()
+            with self._database.bounded(), self._engine.connect() as connection:
+                connection.execution_options(**options).begin()
                 found = work(connection)
                 connection.commit()
                 return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,10 @@ class Database(Protocol):
         ...
 
     def set_version(self, connection: Connection, number: int) -> None: ...
+
+    def bounded(self) -> AbstractContextManager[None]:
+        """Around all that uses a connection: it fails if the database does not answer at all."""
+        ...
 
     def set_aside(self, error: DBAPIError) -> bool:
         """Put a store that `error` shows to be damaged where a person finds it; False otherwise."""
@@ -70,6 +75,9 @@ class Sqlite:
 
     def set_version(self, connection: Connection, number: int) -> None:
         connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+    def bounded(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def set_aside(self, error: DBAPIError) -> bool:
         """Keeps the damaged file and its log; the last few of them."""

@@ -9,8 +9,13 @@ A server that does not answer holds a caller up for no longer than the times bel
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -25,7 +30,10 @@ if TYPE_CHECKING:
 # For each address of a host. libpq takes no less than 2.
 CONNECT_S = 5
 # A statement, the wait for a lock, and a transaction that its client has left open.
-ANSWER_S = 10
+ANSWER_S = 5
+# All of a piece of work; then its connection is cut. Beyond this waits only who asks a server that
+# cannot even end a statement, such as one whose disk hangs.
+WORK_S = 15.0
 # After a failed connection who comes next hears so at once, for so long: otherwise callers would
 # wait in line for one timeout each.
 RETRY_S = 1.0
@@ -35,8 +43,8 @@ _DEFAULTS: dict[str, Any] = {
     "client_encoding": "utf8",
     "connect_timeout": CONNECT_S,
     # A peer that vanished without a word is noticed within ANSWER_S.
-    "keepalives_idle": 4,
-    "keepalives_interval": 2,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
     "keepalives_count": 3,
     "tcp_user_timeout": ANSWER_S * 1000,
 }
@@ -55,12 +63,13 @@ class Postgresql:
         self._password = password
         self._failed_s = -RETRY_S
         self._why = ""
+        self._until_s = 0.0
+        self._connection: psycopg.Connection | None = None
         self.where = location.shown(uri)
 
     def engine(self) -> Engine:
         """Raises StoreError when there is no driver."""
         try:
-            # prepared statements of a session do not get through every connection pooler.
             engine = create_engine(
                 "postgresql+psycopg://",
                 creator=self._connect,
@@ -92,26 +101,59 @@ class Postgresql:
         """Its server knows better what to do with what is damaged."""
         return False
 
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        timer = threading.Timer(WORK_S, self._cut)
+        timer.daemon = True
+        self._until_s = time.monotonic() + WORK_S
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        """What reads from the connection fails; libpq has no timeout for that."""
+        if self._connection is None or self._connection.closed:
+            return
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(self._connection.fileno())) as shared,
+        ):
+            shared.shutdown(socket.SHUT_RDWR)
+
     def _connect(self) -> psycopg.Connection:
         """Raises psycopg.Error, StoreError."""
         import psycopg
 
         if time.monotonic() - self._failed_s < RETRY_S:
             raise StoreError(self._why)
+        self._check_time()
         try:
             connection = psycopg.connect(**self._parameters(), autocommit=True)
-            connection.execute(_SESSION)
-            connection.autocommit = False
+            self._connection = connection
+            with contextlib.ExitStack() as unready:
+                unready.callback(connection.close)
+                self._check_time()
+                connection.execute(_SESSION)
+                connection.autocommit = False
+                unready.pop_all()
         except psycopg.Error as error:
             self._failed_s = time.monotonic()
             self._why = f"{self.where}: {str(error).partition(chr(10))[0]}"
             raise
         return connection
 
+    def _check_time(self) -> None:
+        """Nothing cuts a connection that is made after its work was to end."""
+        if time.monotonic() >= self._until_s:
+            raise StoreError(f"{self.where} does not answer")
+
     def _parameters(self) -> dict[str, Any]:
         """What the URI says goes first. Raises psycopg.Error, StoreError."""
         from psycopg.conninfo import conninfo_to_dict
 
+        # Prepared statements do not get through every connection pooler.
         found = {**_DEFAULTS, **conninfo_to_dict(self._uri), "prepare_threshold": None}
         if self._password is not None:
             try:
