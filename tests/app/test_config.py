@@ -86,6 +86,9 @@ def test_no_file_is_needed() -> None:
         ("[server]\ntls_client_ca = 'a'", ["server.tls_client_ca", "server.tls_cert"]),
         ("[server]\nauth = 'none'", ["server.auth", "none"]),
         ("[server]\ntoken = 'a'\ntoken_file = 'b'", ["server.token_file"]),
+        ("[server]\ncontrol = '/var/lib/control'", ["server.control", "postgresql://USER@HOST"]),
+        ("[server]\ncontrol = 'postgresql://a:b@c/d'", ["server.control", "password_file"]),
+        ("[server]\ncontrol_password_file = 'a'", ["server.control_password_file", "set it"]),
         ("[queue]\nmax_size = '8 gigs'", ["queue.max_size", "GiB"]),
         ("[archive]\nstep = '5MiB'", ["archive.step", "ms"]),
         ("[[agent.inputs]]\npaths = []", ["agent.inputs[0].paths"]),
@@ -214,3 +217,9 @@ def test_the_servers_own_address_follows_its_tls(tmp_path: Path) -> None:
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     found = load(tmp_path, "[server]\ntoken = 'open sesame'")
     assert "sesame" not in str(config.shown(found))
+
+
+def test_a_password_in_the_address_of_the_control_store_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "", TAILRACE_SERVER__CONTROL="postgresql://tailrace:sesame@db/tailrace")
+    assert "sesame" not in str(caught.value)

@@ -117,3 +117,15 @@ def test_another_users_directory_is_not_written(
     _, err = say(capsys, *CREATE, status=2)
     assert "run this as that one" in err
     assert not list(data.iterdir())
+
+
+def test_a_database_needs_no_directory_and_its_password_has_to_be_there(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_SERVER__CONTROL", "postgresql://tailrace@127.0.0.1:1/tailrace")
+    out, err = say(capsys, *CREATE, status=1)
+    assert err.startswith("tailrace: postgresql://tailrace@127.0.0.1:1/tailrace: ")
+    assert (out, err.count("\n"), data.exists()) == ("", 1, False)
+    monkeypatch.setenv("TAILRACE_SERVER__CONTROL_PASSWORD_FILE", str(data))
+    out, err = say(capsys, *CREATE, status=2)
+    assert err == f"tailrace: server.control_password_file: {data}: No such file or directory\n"

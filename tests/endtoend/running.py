@@ -44,12 +44,15 @@ def free_port() -> int:
 
 
 class Server:
-    """Not started yet. Its data is `home`/data, its log `home`/server.log.
+    """`tailrace up`, or another `command` that serves. Not started yet.
+
+    Its data is `home`/data, its log `home`/server.log.
 
     `tls` is what requests verify it and prove themselves with; `headers` go with each of them.
     """
 
     def __init__(self, home: Path, **environment: str) -> None:
+        self.command = "up"
         self.port = free_port()
         self.home = home
         self.data = home / "data"
@@ -69,7 +72,7 @@ class Server:
 
     def launch(self) -> None:
         """Start, without waiting."""
-        command = [str(Path(sys.executable).with_name("tailrace")), "up"]
+        command = [str(Path(sys.executable).with_name("tailrace")), self.command]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from credentials import REVOKED_S, Tokens, bearer
 from elasticsearch import AuthenticationException, Elasticsearch, UnsupportedProductError
 from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -27,37 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 from certificates import authority, signed
 
 COMMAND = Path(sys.executable).with_name("tailrace")
-# What the issue asks for; the clock of a machine with two busy cores included.
-REVOKED_S = 5.0
 LINES = '{service_name=~".+"}'
-
-
-def bearer(secret: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {secret}"}
-
-
-class Tokens:
-    """`tailrace token` beside the server; every secret it printed."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self.secrets: list[str] = []
-
-    def run(self, *words: str) -> str:
-        done = subprocess.run(
-            [COMMAND, "token", *words], env=self._server.environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def create(self, tenant: str, *scopes: str, expires: str = "1d") -> str:
-        chosen = [word for scope in scopes for word in ("--scope", scope)]
-        made = self.run("create", "--tenant", tenant, *chosen, "--name", "x", "--expires", expires)
-        self.secrets.append(made)
-        return made
-
-    def revoke(self, secret: str) -> None:
-        self.run("revoke", secret.split("_")[1])
 
 
 @pytest.fixture(scope="module")
