@@ -10,6 +10,7 @@ A server that does not answer holds a caller up for no longer than the times bel
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -63,7 +64,7 @@ class Postgresql:
         self._password = password
         self._failed_s = -RETRY_S
         self._why = ""
-        self._until_s = 0.0
+        self._until_s = math.inf
         self._connection: psycopg.Connection | None = None
         self.where = location.shown(uri)
 
@@ -85,6 +86,7 @@ class Postgresql:
                 "pip install 'tailrace[postgresql]'"
             ) from None
         event.listen(engine, "begin", _begin)
+        self._watch(engine)
         return engine
 
     def version(self, connection: Connection) -> int:
@@ -103,14 +105,24 @@ class Postgresql:
 
     @contextmanager
     def bounded(self) -> Iterator[None]:
-        timer = threading.Timer(WORK_S, self._cut)
-        timer.daemon = True
         self._until_s = time.monotonic() + WORK_S
-        timer.start()
         try:
             yield
         finally:
-            timer.cancel()
+            self._until_s = math.inf
+
+    def _watch(self, engine: Engine) -> None:
+        """Cut off what takes too long until `engine` is disposed of. A timer for each piece of work
+        would cost more than the work."""
+        disposed, every_s = threading.Event(), WORK_S / 5
+
+        def watch() -> None:
+            while not disposed.wait(every_s):
+                if time.monotonic() > self._until_s:
+                    self._cut()
+
+        event.listen(engine, "engine_disposed", lambda _engine: disposed.set())
+        threading.Thread(target=watch, name="control-watch", daemon=True).start()
 
     def _cut(self) -> None:
         """What reads from the connection fails; libpq has no timeout for that."""
@@ -128,13 +140,13 @@ class Postgresql:
 
         if time.monotonic() - self._failed_s < RETRY_S:
             raise StoreError(self._why)
-        self._check_time()
+        if time.monotonic() > self._until_s:
+            raise StoreError(f"{self.where} does not answer")
         try:
             connection = psycopg.connect(**self._parameters(), autocommit=True)
             self._connection = connection
             with contextlib.ExitStack() as unready:
                 unready.callback(connection.close)
-                self._check_time()
                 connection.execute(_SESSION)
                 connection.autocommit = False
                 unready.pop_all()
@@ -143,11 +155,6 @@ class Postgresql:
             self._why = f"{self.where}: {str(error).partition(chr(10))[0]}"
             raise
         return connection
-
-    def _check_time(self) -> None:
-        """Nothing cuts a connection that is made after its work was to end."""
-        if time.monotonic() >= self._until_s:
-            raise StoreError(f"{self.where} does not answer")
 
     def _parameters(self) -> dict[str, Any]:
         """What the URI says goes first. Raises psycopg.Error, StoreError."""
