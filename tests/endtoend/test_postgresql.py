@@ -14,11 +14,12 @@ from servers import Postgresql, postgresql_server
 PASSWORD = "sesame-0815"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgresql() -> Iterator[Postgresql]:
     with postgresql_server() as server:
         server.do(f"CREATE ROLE tailrace LOGIN PASSWORD '{PASSWORD}'", check=True)
-        server.do("CREATE DATABASE control OWNER tailrace", check=True)
+        for name in ("control", "empty"):
+            server.do(f"CREATE DATABASE {name} OWNER tailrace", check=True)
         yield server
 
 
@@ -86,3 +87,15 @@ def test_a_token_is_good_and_revoked_at_all_who_share_the_database(
         assert one.stop() == 0
     files = [path for one in both for path in one.home.rglob("*") if path.is_file()]
     assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
+
+
+def test_processes_that_find_no_tables_at_once_all_succeed(
+    tmp_path: Path, postgresql: Postgresql
+) -> None:
+    server = Server(tmp_path, TAILRACE_SERVER__CONTROL=postgresql.uri("empty"))
+    words = [COMMAND, "token", "create", "--scope", "ingest", "--name", "x"]
+    makers = [
+        subprocess.Popen(words, env=server.environment, stdout=subprocess.DEVNULL) for _ in range(4)
+    ]
+    assert [one.wait(60) for one in makers] == [0, 0, 0, 0]
+    assert Tokens(server).run("list").count("active") == 4
