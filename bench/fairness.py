@@ -3,7 +3,8 @@
 Three quiet tenants send REQUESTS_PER_S requests of 50 rows each in all, due at fixed moments, first
 alone, then beside a noisy one on NOISY_CONNECTIONS connections. The server is the real one, in a
 process of its own; its tenants are told by a header, for there are no tokens here. As a control the
-noisy one sends in the name of a quiet one too: then nothing is to be shared fairly.
+noisy one sends in the name of a quiet one too: then nothing is to be shared fairly. Last, it has a
+limit, does not heed what it is told, and each of its connections tries again after 50 ms.
 
     python -m bench.fairness [seconds]
 """
@@ -35,6 +36,8 @@ QUIET_CONNECTIONS = 30
 NOISY_CONNECTIONS = 32
 SECONDS = 20
 HEADER = b"x-bench-tenant"
+LIMIT = "[{name='limited', bytes_per_second='4MB'}]"
+BODIES = (("small bodies", 50, False), ("1 MB", 2_500, False), ("4 MB zstd", 10_000, True))
 
 
 class _Server(Runtime):
@@ -54,7 +57,9 @@ class _Server(Runtime):
 def _serve(directory: str, listener: socket.socket, started: Event) -> None:
     import uvloop
 
-    config: Config = load(None, {"TAILRACE_SERVER__DATA_DIR": directory})
+    config: Config = load(
+        None, {"TAILRACE_SERVER__DATA_DIR": directory, "TAILRACE_LIMITS__TENANTS": LIMIT}
+    )
 
     async def main() -> None:
         await _Server(config, listener, started.set).run()
@@ -145,9 +150,8 @@ def main(seconds: float = SECONDS) -> None:
         _quiet(port, 2)
         alone = _quiet(port, seconds)
         _say("alone", alone, 0.0)
-        for words, rows, zstd in (("small bodies", 50, False), ("1 MB", 2_500, False),
-                                  ("4 MB zstd", 10_000, True)):  # fmt: skip
-            for tenant in ("noisy", QUIET[0]):
+        for words, rows, zstd in BODIES:
+            for tenant in ("noisy", QUIET[0], "limited"):
                 _say(f"{words}, as {tenant}", *_beside(port, seconds, tenant, rows, zstd))
         server.terminate()
         server.join(60)

@@ -6,7 +6,7 @@ import pytest
 from rotating import play
 
 FEW = range(150)
-MANY = range(1_000, 6_000)
+MANY = range(1_000, 3_000)
 
 
 @pytest.mark.parametrize("seeds", [FEW[start : start + 25] for start in range(0, len(FEW), 25)])

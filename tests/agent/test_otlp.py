@@ -14,9 +14,14 @@ from pathlib import Path
 import pytest
 from fakes import FakeGateway
 from feeding import Drain
+from google.protobuf import json_format
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
@@ -27,7 +32,7 @@ from tailrace.agent.feeds.otlp import Otlp
 from tailrace.agent.inputs import OtlpInput
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
-from tailrace.core.frame import Codec
+from tailrace.core.frame import Codec, Signal
 from tailrace.core.payload import expand
 
 PROTOBUF = "application/x-protobuf"
@@ -74,6 +79,26 @@ def request_of(count: int, size: int = 10, service: str = "shop") -> ExportLogsS
     scope = group.scope_logs.add()
     for number in range(count):
         scope.log_records.add().body.string_value = f"{number} ".ljust(size, "x")
+    return request
+
+
+def metrics_of(count: int) -> ExportMetricsServiceRequest:
+    request = ExportMetricsServiceRequest()
+    scope = request.resource_metrics.add().scope_metrics.add()
+    for number in range(count):
+        point = scope.metrics.add(name=f"queue.{number}").gauge.data_points.add()
+        point.time_unix_nano, point.as_double = 1, number
+    return request
+
+
+def traces_of(count: int) -> ExportTraceServiceRequest:
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for number in range(count):
+        scope.spans.add(
+            name=f"step {number}", trace_id=b"t" * 16, span_id=b"%08d" % number,
+            start_time_unix_nano=1, end_time_unix_nano=2,
+        )  # fmt: skip
     return request
 
 
@@ -216,6 +241,45 @@ def test_json_becomes_records(kept: tuple[Otlp, Drain]) -> None:
     assert post(server, too_long, media_type="application/json")[0] == 413
 
 
+@pytest.mark.parametrize("signal", [Signal.METRICS, Signal.SPANS])
+def test_metrics_and_traces_travel_as_they_came(kept: tuple[Otlp, Drain], signal: Signal) -> None:
+    server, drain = kept
+    bodies, path = (
+        ([metrics_of(n).SerializeToString() for n in (2, 3)], "/v1/metrics")
+        if signal is Signal.METRICS
+        else ([traces_of(n).SerializeToString() for n in (2, 3)], "/v1/traces")
+    )
+    for body in bodies:
+        assert post(server, body, path)[:2] == (200, b"")
+    assert [(piece.codec, piece.signal, piece.rows) for piece in drain.pieces] == [
+        (Codec.OTLP, signal, 2),
+        (Codec.OTLP, signal, 3),
+    ]
+    assert [bytes(piece.data) for piece in drain.pieces] == bodies
+
+
+def test_metrics_and_traces_in_json_become_rows_and_what_is_left_out_is_said(
+    kept: tuple[Otlp, Drain],
+) -> None:
+    server, drain = kept
+    body = json_format.MessageToDict(metrics_of(2))
+    scope = body["resourceMetrics"][0]["scopeMetrics"][0]
+    scope["metrics"].append({"name": "", "gauge": scope["metrics"][0]["gauge"]})
+    status, answer, _ = post(server, json.dumps(body).encode(), "/v1/metrics", "application/json")
+    assert status == 200
+    assert json.loads(answer)["partialSuccess"]["rejectedDataPoints"] == "1"
+    body = json_format.MessageToDict(traces_of(1))
+    span = body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span.update(traceId="ab" * 16, spanId="cd" * 8)  # hex, where protobuf's JSON has base64
+    answer = post(server, json.dumps(body).encode(), "/v1/traces", "application/json")[:2]
+    assert answer == (200, b"{}")
+    metrics, spans = drain.pieces
+    assert (metrics.codec, metrics.signal, metrics.rows) == (Codec.RECORDS, Signal.METRICS, 2)
+    assert (spans.codec, spans.signal, spans.rows) == (Codec.RECORDS, Signal.SPANS, 1)
+    assert json.loads(bytes(spans.data))["trace_id"] == "ab" * 16
+    assert sum(drain.dropped.values()) == 1
+
+
 def test_a_request_without_records_is_fine(kept: tuple[Otlp, Drain]) -> None:
     server, drain = kept
     assert post(server, b"")[:2] == (200, b"")
@@ -241,10 +305,9 @@ def test_chunked_bodies_and_kept_connections(kept: tuple[Otlp, Drain]) -> None:
 def test_what_is_wrong_is_said(kept: tuple[Otlp, Drain]) -> None:
     server, drain = kept
     good = request_of(1).SerializeToString()
-    for path in ("/v1/traces", "/v1/metrics", "/x"):
-        status, answer, _ = post(server, good, path)
-        assert status == 404
-        assert b"/v1/logs" in answer
+    status, answer, _ = post(server, good, "/x")
+    assert status == 404
+    assert b"/v1/logs, /v1/metrics, /v1/traces" in answer
     assert post(server, good, media_type="text/plain")[0] == 415
     assert post(server, good, Content_Encoding="br")[0] == 415
     assert post(server, good[:-1])[0] == 400

@@ -84,6 +84,7 @@ def test_it_says_what_to_try_and_ctrl_c_drains(terminal: Terminal) -> None:
     address = said.split("is running: ")[1].split("/\r\n")[0]
     query = [str(COMMAND), "query", '{service_name="tailrace"}', "--url", address]
     assert f"query error --since 1h --url {address}" in said
+    assert "  doors     this port" in said
     deadline = time.monotonic() + DEADLINE_S
     while "started" not in subprocess.run(query, capture_output=True, text=True).stdout:
         assert time.monotonic() < deadline, "its own log cannot be searched"

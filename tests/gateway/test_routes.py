@@ -17,10 +17,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tailrace.core import limits
 from tailrace.core.errors import Busy, Poison, StoreError
-from tailrace.core.frame import Codec, Frame, Header
+from tailrace.core.frame import Codec, Frame, Header, Signal
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe, expand
 from tailrace.wire import frames
@@ -172,6 +176,57 @@ def test_an_otlp_frame_becomes_records_under_its_own_number() -> None:
         assert metrics.get("tailrace_ingest_repaired_total", "nul") == 1
 
     run(use, tenant="mine")
+
+
+def otlp_metrics(*names: str) -> bytes:
+    request = ExportMetricsServiceRequest()
+    scope = request.resource_metrics.add().scope_metrics.add()
+    for name in names:
+        point = scope.metrics.add(name=name).gauge.data_points.add()
+        point.time_unix_nano, point.as_double = 5, 1.5
+    return request.SerializeToString()
+
+
+def test_an_otlp_frame_of_metrics_or_spans_becomes_rows_and_what_is_left_out_is_counted() -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        body = relayed_frame(otlp_metrics("depth", "", "width"), signal=Signal.METRICS)
+        assert (await client.post("/ingest/frames", content=body)).json()["accepted"] == 2
+        header = sink.frames[0].header
+        assert (header.key, header.signal) == (("mine", "agent-1", 7, 8), Signal.METRICS)
+        assert (header.codec, header.rows) == (Codec.RECORDS, 2)
+        assert [json.loads(row)["name"] for row in sink.data.splitlines()] == ["depth", "width"]
+        assert metrics.get("tailrace_ingest_refused_total", "field") == 1
+        request = ExportTraceServiceRequest()
+        request.resource_spans.add().scope_spans.add().spans.add(
+            name="pay", trace_id=b"t" * 16, span_id=b"s" * 8,
+            start_time_unix_nano=1, end_time_unix_nano=2,
+        )  # fmt: skip
+        body = relayed_frame(request.SerializeToString(), signal=Signal.SPANS, seq=9)
+        assert (await client.post("/ingest/frames", content=body)).status_code == 200
+        assert sink.frames[1].header.signal is Signal.SPANS
+        body = relayed_frame(request.SerializeToString(), signal=Signal.METRICS, seq=10)
+        assert (await client.post("/ingest/frames", content=body)).status_code == 400
+
+    run(use, tenant="mine")
+
+
+def test_the_resource_of_a_relayed_frame_is_not_repeated_beyond_its_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(frames.REPEATED_BYTES, Signal.METRICS, 60)  # of 29 bytes each
+
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        request = ExportMetricsServiceRequest()
+        scope = request.resource_metrics.add().scope_metrics.add()
+        points = scope.metrics.add(name="depth").gauge.data_points
+        for number in range(5):
+            points.add(time_unix_nano=number + 1, as_int=number)
+        body = relayed_frame(request.SerializeToString(), signal=Signal.METRICS)
+        assert (await client.post("/ingest/frames", content=body)).json()["accepted"] == 5
+        rows = [frame.header.rows for frame in sink.frames]
+        assert (sum(rows), max(rows)) == (5, 2)
+
+    run(use)
 
 
 def test_an_otlp_frame_of_many_records_has_the_same_pieces_each_time() -> None:

@@ -55,6 +55,26 @@ def test_a_frame_that_is_sent_twice_is_archived_once(lane: Lane) -> None:
     World().scenario(body)
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("first", [Lane.BOTH, Lane.BULK])
+def test_a_frame_whose_answer_was_lost_is_archived_once_though_diverted_once(
+    first: Lane, together: bool
+) -> None:
+    """Over its limit it travels the bulk lane, sent again or at first."""
+
+    async def body(world: World) -> None:
+        second = Lane.BULK if first is Lane.BOTH else Lane.BOTH
+        await world.queue.accept([frame(1, first)])
+        if not together:
+            await world.drained()
+        await world.queue.accept([frame(1, second), frame(2)])
+        await world.drained()
+        assert [archived(world, frame(n)) for n in (1, 2)] == [bodies(1, 2), bodies(2, 2)]
+        assert world.hot.bodies(frame(1).header.key) == bodies(1, 2)
+
+    World().scenario(body)
+
+
 @pytest.mark.parametrize("operation", ["step", "insert", "clear", "remembered", "newest"])
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
 def test_a_step_that_fails_is_repeated_and_doubles_nothing(operation: str, moment: str) -> None:

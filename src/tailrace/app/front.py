@@ -115,6 +115,11 @@ class Front:
         return self.entrance.guarded(found, Scope.ADMIN)
 
     @property
+    def doors(self) -> list[str]:
+        """Type and address of what is open beside the one port."""
+        return self._doors.names
+
+    @property
     def ends(self) -> set[asyncio.Task[None]]:
         """Tasks that run as long as the front does."""
         return {*(one.task for one in self._served), *self._doors.ends, *self._watching}

@@ -49,7 +49,10 @@ class _Web:
 
 
 class Doors:
-    """All listeners beside the one HTTP port. `open` after the tokens are known."""
+    """All listeners beside the one HTTP port. `open` after the tokens are known.
+
+    `names`: what is open, as a person is told of it.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Doors:
         self._connections = connections
         self._optional = optional
         self._open: list[_Listener] = []
+        self.names: list[str] = []
         self._settings = [
             (one, _place(one, number), _entrance(one, number, access))
             for number, one in enumerate(settings)
@@ -76,6 +80,7 @@ class Doors:
         for settings, (host, port), entrance in self._settings:
             try:
                 self._open.append(await self._listener(settings, host, port, entrance))
+                self.names.append(f"{settings.type} {settings.listen}")
             except (ConfigError, OSError) as error:
                 if not self._optional:
                     raise

@@ -96,6 +96,11 @@ class Runtime:
             disk_reserve_bytes=queue.disk_reserve,
         )
 
+    @property
+    def doors(self) -> list[str]:
+        """Type and address of what is open beside `server.listen`."""
+        return self._front.doors
+
     async def run(self) -> None:
         """Start, serve until SIGINT or SIGTERM, drain. A second SIGINT ends the process."""
         sys.setswitchinterval(SWITCH_S)

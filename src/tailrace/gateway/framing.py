@@ -18,14 +18,15 @@ def frames_of(
     received_ns: int,
     identify: Callable[[int], Identity],
     compressed: bytes = b"",
+    most_rows: int = limits.FRAME_ROWS,
 ) -> list[Frame]:
-    """Frames of at most FRAME_BYTES and FRAME_ROWS each; `identify` is given their index.
+    """Frames of at most FRAME_BYTES and `most_rows` each; `identify` is given their index.
 
     `compressed` is zstd of exactly `content.data`, if the sender sent such: it is kept as the
     payload when the content fits one frame, which saves the work of compressing it again.
     """
-    fits = len(content.data) <= limits.FRAME_BYTES and content.rows <= limits.FRAME_ROWS
-    pieces = [content.data] if fits else split(content.data)
+    fits = len(content.data) <= limits.FRAME_BYTES and content.rows <= most_rows
+    pieces = [content.data] if fits else split(content.data, limits.FRAME_BYTES, most_rows)
     frames: list[Frame] = []
     for index, piece in enumerate(pieces):
         facts = describe(piece, content.rows if fits else None)

@@ -20,8 +20,9 @@ from tailrace.core.errors import Busy, InputError
 from tailrace.core.log import get
 from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.door import READ_DEADLINE_S, Door
-from tailrace.gateway.otlp import PROTOBUF, Reading
+from tailrace.gateway.otlp import Reading
 from tailrace.wire.otlp import answers
+from tailrace.wire.otlp.signals import KINDS
 
 # Entrance.authorise, or its like: who the value of the metadata `authorization` stands for.
 Authorise = Callable[[str | None], Principal]
@@ -104,7 +105,7 @@ class GrpcDoor:
         allow(principal, Scope.INGEST)
         async with self._reading.hold(limits.GRPC_MESSAGE_BYTES):
             message = await self._message(messages)
-        reading = Reading(PROTOBUF[signal], self._door.metrics)
+        reading = Reading(KINDS[signal].protobuf, self._door.metrics)
         await self._door.take_bytes(message, principal.tenant, reading)
         return answers.encode_success(reading.rejected, reading.message)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from starlette.requests import Request
@@ -14,24 +13,11 @@ from tailrace.gateway.answers import Form, json_answer, media_type
 from tailrace.gateway.door import Door
 from tailrace.gateway.way import Way
 from tailrace.wire.content import Content
-from tailrace.wire.otlp import answers, logs, metrics, traces
-from tailrace.wire.otlp.kept import Export
+from tailrace.wire.otlp import answers
+from tailrace.wire.otlp.signals import KINDS, Decode
 
 _PROTOBUF = ("application/x-protobuf", "application/protobuf")
 _JSON = "application/json"
-Decode = Callable[[bytes], Export]
-
-# How the body of a request is read, by signal.
-PROTOBUF: dict[str, Decode] = {
-    "logs": logs.decode_protobuf,
-    "metrics": metrics.decode_protobuf,
-    "traces": traces.decode_protobuf,
-}
-JSON: dict[str, Decode] = {
-    "logs": logs.decode_json,
-    "metrics": metrics.decode_json,
-    "traces": traces.decode_json,
-}
 
 
 class Reading:
@@ -56,7 +42,8 @@ async def post(signal: str, door: Door, request: Request) -> Response:
     kind = media_type(request)
     if kind not in (*_PROTOBUF, _JSON):
         raise Unsupported(f"Content-Type must be {_PROTOBUF[0]} or {_JSON}", "media_type")
-    reading = Reading((JSON if kind == _JSON else PROTOBUF)[signal], door.metrics)
+    decode = KINDS[signal].json if kind == _JSON else KINDS[signal].protobuf
+    reading = Reading(decode, door.metrics)
     await door.take(request, reading)
     if kind == _JSON:
         answer = answers.json_success(signal, reading.rejected, reading.message)
@@ -78,4 +65,4 @@ def _way(signal: str, form: Form = status_form) -> Way:
     return Way("otlp", paths, partial(post, signal), form)
 
 
-WAYS = tuple(map(_way, PROTOBUF))
+WAYS = tuple(map(_way, KINDS))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from tailrace.core import limits
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec, Frame
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity
-from tailrace.wire.otlp import logs
+from tailrace.wire.frames import REPEATED_BYTES
+from tailrace.wire.otlp.signals import PROTOBUF
 
 
 def relayed(frame: Frame, metrics: Metrics) -> list[Frame]:
@@ -19,14 +21,18 @@ def relayed(frame: Frame, metrics: Metrics) -> list[Frame]:
     The first keeps its identity; those after it, where the records need more than one, are
     numbered by sources of their own ("agent-1#1", "agent-1#2"), so that a frame that is sent again
     gives the same ones. The frame's resource stays in the headers: what the application says of
-    itself wins over it, key by key. Raises InputError like `logs.decode_protobuf`.
+    itself wins over it, key by key. Records that cannot be kept are left out and counted. Raises
+    InputError when none is left, or it is no request of its signal.
     """
     header = frame.header
     if header.codec is not Codec.OTLP:
         return [frame]
-    content = logs.decode_protobuf(expand(frame.payload, header.bytes)).content
+    export = PROTOBUF[header.signal](expand(frame.payload, header.bytes))
+    for reason, count in export.reasons.items():
+        metrics.add("tailrace_ingest_refused_total", count, reason)
+    content = export.content
     if content is None:
-        raise InputError("an OTLP frame holds no log record", "empty")
+        raise InputError("an OTLP frame holds no record", "empty")
     for reason, count in content.repaired.items():
         metrics.add("tailrace_ingest_repaired_total", count, reason)
     content = msgspec.structs.replace(content, resource=header.resource)
@@ -35,7 +41,10 @@ def relayed(frame: Frame, metrics: Metrics) -> list[Frame]:
         source = f"{header.source}#{index}" if index else header.source
         return Identity(source, header.epoch, header.seq)
 
-    found = frames_of(content, header.tenant, header.received_ns, identify)
+    # The resource is repeated for each row, and a metric may have thousands.
+    repeated = sum(len(key) + len(value) for key, value in header.resource.items())
+    most_rows = min(limits.FRAME_ROWS, REPEATED_BYTES[header.signal] // max(1, repeated))
+    found = frames_of(content, header.tenant, header.received_ns, identify, most_rows=most_rows)
     return [
         Frame(
             msgspec.structs.replace(piece.header, lane=header.lane, weight=header.weight),

@@ -121,8 +121,13 @@ class Archiver:
             await asyncio.sleep(0.1)
 
     async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
+        # A frame that was diverted once, and was within its limits when it was sent another time,
+        # is in both lanes.
         both = [d for d in deliveries if d.frame.header.lane is Lane.BOTH]
-        recorded = await self._hot.remembered([d.frame.header for d in both])
+        fresh = {d.frame.header.key for d in await self._known.fresh(both)}
+        both = [d for d in both if d.frame.header.key in fresh]
+        late = _of_bulk(deliveries)
+        recorded = await self._hot.remembered([d.frame.header for d in (*both, *late)])
         # A frame that was sent twice is archived where it was stored first: each has a time of
         # ingest of its own, by which its rows are found.
         hot = [
@@ -131,7 +136,8 @@ class Archiver:
             if d.frame.header.key in recorded and recorded[d.frame.header.key].after == d.after
         ]
         await self._bulk.clear()
-        bulk = await self._loader.load(await self._known.fresh(_of_bulk(deliveries)))
+        late = [d for d in late if d.frame.header.key not in recorded]
+        bulk = await self._loader.load(await self._known.fresh(late))
         headers = [d.frame.header for d in bulk]
         rows, files, size = await self._archive.step(hot, headers, upto)
         await self._remember(bulk)

@@ -1,8 +1,8 @@
 """An OTLP/HTTP endpoint that relays: what it took is in the spool before it answers.
 
-Protobuf travels as it came, cut at log records where it is large, and the gateway decodes it; JSON
-becomes records here. A request that is not answered 200 may be kept in part, and is kept again
-when it is sent again.
+Logs, metrics and traces. Protobuf travels as it came, cut between records where it is large, and
+the gateway decodes it; JSON becomes rows here. A request that is not answered 200 may be kept in
+part, and is kept again when it is sent again.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from tailrace.agent.inputs import OtlpInput
 from tailrace.agent.settings import AgentSettings
 from tailrace.core import limits
 from tailrace.core.errors import Busy, InputError, TooLarge, Unsupported
-from tailrace.core.frame import Codec
+from tailrace.core.frame import Codec, Signal
 from tailrace.wire import encoding
-from tailrace.wire.otlp import answers, logs, walk
+from tailrace.wire.otlp import answers, walk
+from tailrace.wire.otlp.kept import Export
+from tailrace.wire.otlp.signals import KINDS
 from tailrace.wire.split import split
 
-PATH = "/v1/logs"
+# By path: what a request there holds.
+_PATHS = {f"/v1/{name}": name for name in KINDS}
 _PROTOBUF = "application/x-protobuf"
 _JSON = "application/json"
-_NOT_YET = ("/v1/traces", "/v1/metrics")
 # A frame of this size decodes to one the gateway takes, and keeps a refusal's company small.
 _PIECE_BYTES = limits.MIB
 _PIECE_ROWS = 10_000
@@ -79,41 +81,49 @@ class Otlp:
         is_json = _media_type(request) == _JSON
         try:
             self._check(request)
-            self._take(request, is_json)
+            export = self._take(request, is_json)
         except InputError as error:
             if self._stopping.is_set():  # the end of a body that we broke off is not the sender's
                 return _refusal(is_json, 503, "the agent stops; send again", {"Retry-After": "5"})
             return _refusal(is_json, 404 if error.reason == "path" else error.status, str(error))
         except Busy as error:
             return _refusal(is_json, 503, str(error), {"Retry-After": f"{error.retry_after_s:.0f}"})
-        # An ExportLogsServiceResponse without a word: all was taken.
-        return Answer(200, b"{}", _JSON) if is_json else Answer(200, b"", _PROTOBUF)
+        if not is_json:
+            return Answer(200, answers.encode_success(), _PROTOBUF)
+        name = _PATHS[request.path]
+        return Answer(200, answers.json_success(name, export.rejected, export.message), _JSON)
 
     def _check(self, request: Request) -> None:
-        if request.path in _NOT_YET:
-            raise InputError(f"{request.path} is not taken: only logs are, at {PATH}", "path")
-        if request.path != PATH or request.method != "POST":
-            raise InputError(f"there is only POST {PATH}", "path")
+        if request.path not in _PATHS or request.method != "POST":
+            raise InputError(f"there is only POST to {', '.join(_PATHS)}", "path")
         if _media_type(request) not in (_PROTOBUF, _JSON):
             raise Unsupported(f"Content-Type must be {_PROTOBUF} or {_JSON}", "media_type")
 
-    def _take(self, request: Request, is_json: bool) -> None:
-        """Durable when this returns. Raises InputError or Busy."""
+    def _take(self, request: Request, is_json: bool) -> Export:
+        """What of it is known here to be left out; the rest is durable. Raises InputError or
+        Busy."""
         limit = limits.RELAY_JSON_BYTES if is_json else limits.RELAY_BODY_BYTES
         if request.chunked or request.length > _SMALL_BYTES:
             with _Turn(self._large):
-                tickets = self._put_all(request.read(limit), request, is_json, limit)
+                export, tickets = self._put_all(request.read(limit), request, is_json, limit)
         else:
-            tickets = self._put_all(request.read(limit), request, is_json, limit)
+            export, tickets = self._put_all(request.read(limit), request, is_json, limit)
         end_s = time.monotonic() + _DURABLE_S
         for ticket in tickets:
             if not ticket.wait(max(0.0, end_s - time.monotonic())):
                 raise Busy("the spool cannot be written just now; send again", _RETRY_S)
+        return export
 
-    def _put_all(self, body: bytes, request: Request, is_json: bool, limit: int) -> list[Ticket]:
+    def _put_all(
+        self, body: bytes, request: Request, is_json: bool, limit: int
+    ) -> tuple[Export, list[Ticket]]:
+        kind = KINDS[_PATHS[request.path]]
         with _Turn(self._working):
             data = encoding.expand(body, request.headers.get("content-encoding", ""), limit)
-            return [self._put(batch) for batch in (_json if is_json else _protobuf)(data)]
+            if is_json:
+                export = kind.json(data)
+                return export, list(map(self._put, _rows(export, kind.signal)))
+            return Export(None), list(map(self._put, _requests(data, kind.signal)))
 
     def _put(self, batch: Batch) -> Ticket:
         ticket = None
@@ -138,25 +148,28 @@ class _Turn:
         self._lock.release()
 
 
-def _protobuf(data: bytes) -> Iterator[Batch]:
+def _requests(data: bytes, signal: Signal) -> Iterator[Batch]:
+    """Of protobuf, each with some of its records."""
     if len(data) > _PIECE_BYTES:
         # All of it is looked at before some of it is kept.
         sizes = (len(piece.data) for piece in walk.split(data, _PIECE_BYTES, _PIECE_ROWS))
         if max(sizes, default=0) > limits.FRAME_BYTES:
-            raise TooLarge(f"a log record is larger than {limits.FRAME_BYTES} bytes", "line_length")
+            raise TooLarge(f"a record is larger than {limits.FRAME_BYTES} bytes", "line_length")
     for piece in walk.split(data, _PIECE_BYTES, _PIECE_ROWS):
-        yield Batch(piece.data, piece.rows, Codec.OTLP, checked=True)
+        yield Batch(piece.data, piece.rows, Codec.OTLP, signal, checked=True)
 
 
-def _json(data: bytes) -> Iterator[Batch]:
-    content = logs.decode_json(data).content
+def _rows(export: Export, signal: Signal) -> Iterator[Batch]:
+    content = export.content
     if content is None:
         return
-    repaired = content.repaired
+    repaired, dropped = content.repaired, export.reasons
     for piece in split(content.data, _PIECE_BYTES, _PIECE_ROWS):
         rows = piece.count(b"\n")
-        yield Batch(piece, rows, Codec.RECORDS, checked=True, repaired=repaired)
-        repaired = {}
+        yield Batch(
+            piece, rows, Codec.RECORDS, signal, checked=True, repaired=repaired, dropped=dropped
+        )
+        repaired, dropped = {}, {}
 
 
 def _media_type(request: Request) -> str:

@@ -95,12 +95,18 @@ class Tail:
         for key, path, source in unknown:
             if key in self._state.files and key not in self.files:
                 self._admit(path, source, None, now_s)
-        rest = [one for one in unknown if one[0] not in self.files]
-        known = self._rotation.known() if rest else None
-        # Of the rest those whose inode was known: what they were may be in the others.
-        for key, path, source in sorted(rest, key=lambda one: one[0] not in self._state.files):
-            if key not in self.files:
-                durable |= self._admit(path, source, known, now_s)
+        # Of the rest those whose inode was known: what they were may be in the others. Compressed
+        # ones come last: they may be made of files that were just found.
+        for packed in (False, True):
+            rest = [
+                (key not in self._state.files, key, path, source)
+                for key, path, source in unknown
+                if is_packed(path) is packed and key not in self.files
+            ]
+            known = self._rotation.known() if rest else None
+            for _, key, path, source in sorted(rest, key=lambda one: one[0]):
+                if key not in self.files:
+                    durable |= self._admit(path, source, known, now_s)
         return durable
 
     def _admit(self, path: str, source: Files, known: Known | None, now_s: float) -> bool:

@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _up(runtime: Any, config: Config, listener: Any) -> None:
-    await runtime(config, listener, lambda: _greet(config)).run()
+    running: Any = runtime(config, listener, lambda: _greet(config, running.doors))
+    await running.run()
 
 
 def _log_to(path: Path, config: Config) -> None:
@@ -104,7 +105,7 @@ def _demo(config: Config, data: Path) -> Any:
     return shop
 
 
-def _greet(config: Config) -> None:
+def _greet(config: Config, doors: list[str]) -> None:
     url = configuration.url(config)
     command = _command()
     asked = "" if url == DEFAULT_URL else f" --url {url}"
@@ -113,6 +114,7 @@ def _greet(config: Config) -> None:
     lines = (
         f"tailrace is running: {url}/",
         f"  data      {Path(config.server.data_dir).resolve()}",
+        f"  doors     {', '.join(['this port', *doors])}",
         f"  tailing   {files or 'nothing'}",
         f"  try       {command} query error --since 1h{asked}",
         f"            {command} tail '{{service_name=~\".+\"}}'{asked}",

@@ -1,10 +1,11 @@
-"""OTLP logs in protobuf, walked just as deep as the log records: counted, and cut into requests.
+"""OTLP in protobuf, walked just as deep as the records: counted, and cut into requests.
 
     ExportLogsServiceRequest { 1: ResourceLogs* }
     ResourceLogs             { 1: resource, 2: ScopeLogs*, 3: schema URL }
     ScopeLogs                { 1: scope, 2: LogRecord*, 3: schema URL }
 
-Source: opentelemetry-proto, logs/v1, and https://protobuf.dev/programming-guides/encoding/. What
+Requests of traces and metrics are built alike, of spans and metrics instead of log records.
+Source: opentelemetry-proto, */v1, and https://protobuf.dev/programming-guides/encoding/. What
 the records hold is not looked at, so this needs no protobuf library. Groups, which protobuf gave
 up long ago, are refused.
 """
@@ -17,14 +18,14 @@ from typing import NamedTuple
 from tailrace.core.errors import TooLarge
 from tailrace.wire.fields import fields
 
-_RESOURCE_LOGS = 0x0A  # field 1, of a length
-_INNER = 0x12  # field 2, of a length: ScopeLogs, LogRecord
+_GROUP = 0x0A  # field 1, of a length
+_INNER = 0x12  # field 2, of a length: ScopeLogs, LogRecord and their like
 # Ends of a field and of two lengths around a record.
 _AROUND_BYTES = 3 * 6
 
 
 class Request(NamedTuple):
-    """One ExportLogsServiceRequest and the number of its log records."""
+    """One Export*ServiceRequest and the number of its records."""
 
     data: bytes
     rows: int
@@ -40,11 +41,11 @@ class _Field(NamedTuple):
 
 
 def count(data: bytes) -> int:
-    """The number of log records. Raises InputError ("protobuf")."""
+    """The number of records. Raises InputError ("protobuf")."""
     return sum(
         record.tag == _INNER
         for group in _fields(data, 0, len(data))
-        if group.tag == _RESOURCE_LOGS
+        if group.tag == _GROUP
         for scope in _fields(data, group.inner, group.end)
         if scope.tag == _INNER
         for record in _fields(data, scope.inner, scope.end)
@@ -103,7 +104,7 @@ class _Parts:
         if self._heads is not None:
             resource, scope = self._heads
             inner = _nested(_INNER, b"".join([scope, *self._records]))
-            self._done.append(_nested(_RESOURCE_LOGS, resource + inner))
+            self._done.append(_nested(_GROUP, resource + inner))
             self._records = []
 
     def end(self) -> Request:
@@ -114,9 +115,9 @@ class _Parts:
 
 
 def _records(data: bytes) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
-    """Each log record with its tag, and the fields beside it in its scope and in its resource."""
+    """Each record with its tag, and the fields beside it in its scope and in its resource."""
     for group in _fields(data, 0, len(data)):
-        if group.tag != _RESOURCE_LOGS:
+        if group.tag != _GROUP:
             continue
         resource = _head(data, group)
         for scope in _fields(data, group.inner, group.end):
