@@ -1,7 +1,7 @@
 """OTLP metrics to samples, as core/sample.py has them: each data point becomes its series' samples.
 
 A sample has the attributes of its point, the parts of the resource that are labels, and the name
-of the scope. How points become samples is in points.py and buckets.py.
+of the scope. How points become samples is in points.py, and wire/buckets.py.
 """
 
 from __future__ import annotations

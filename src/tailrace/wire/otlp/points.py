@@ -18,8 +18,8 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.sample import NAME_CHARACTERS, Sample
 from tailrace.core.sample import Exemplar as KeptExemplar
+from tailrace.wire.buckets import Buckets, explicit, exponential, spelled
 from tailrace.wire.fitting import count
-from tailrace.wire.otlp.buckets import Buckets, explicit, exponential
 from tailrace.wire.otlp.form import TIMES_END, Form, first, opened, texts
 from tailrace.wire.otlp.json import Count, Int32, Int64, Message, Pair
 
@@ -111,9 +111,11 @@ def exponential_histogram(
     form: Form, series: Series, point: Any, labels: Labels
 ) -> Iterator[Sample]:
     """The same; see buckets.py for the bounds."""
-    runs = [(run.offset, run.bucket_counts[:]) for run in (point.negative, point.positive)]
+    below, above = (
+        [(one.offset, one.bucket_counts[:])] for one in (point.negative, point.positive)
+    )
     zero = (point.zero_threshold, point.zero_count)
-    buckets = exponential(point.scale, runs[0], zero, runs[1], point.count)
+    buckets = exponential(point.scale, below, zero, above, point.count)
     return _bucketed(form, series, point, buckets, labels)
 
 
@@ -143,13 +145,6 @@ MESSAGES: tuple[type[Message], ...] = (
     SummaryDataPoint,
     Exemplar,
 )
-
-
-def spelled(value: float) -> str:
-    """A bound or a quantile as a label: "5", "0.25", "+Inf"."""
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(value).removesuffix(".0")
 
 
 def _bucketed(
