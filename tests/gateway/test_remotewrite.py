@@ -74,7 +74,7 @@ def test_2_0_is_told_what_was_written() -> None:
         body = packed(sent.SerializeToString())
         answer = await client.post(PATH, content=body, headers=HEADERS_2)
         assert (answer.status_code, written(answer)) == (400, ["2", "0", "1"])
-        assert answer.text.startswith("2 samples are stored; 1 refused: a metric has no name")
+        assert answer.text.startswith("2 samples and 0 native histograms are stored; 1 ref")
         assert sum(frame.header.rows for frame in sink.frames) == 4
         assert metrics.get("tailrace_ingest_refused_total", "name") == 1
         assert metrics.get("tailrace_ingest_rejected_total", "partial") == 1
