@@ -152,6 +152,7 @@ def _metrics_protobuf() -> bytes:
     point = counter.data_points.add(time_unix_nano=NOW, as_int=7)
     exemplar = point.exemplars.add(time_unix_nano=NOW, as_double=0.5)
     exemplar.trace_id, exemplar.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    scope.metrics.add(name="gone").gauge.data_points.add(time_unix_nano=NOW, flags=1)
     for kind in ("histogram", "exponential_histogram"):
         distribution = getattr(scope.metrics.add(name=kind), kind)
         distribution.aggregation_temporality = 2
@@ -161,6 +162,7 @@ def _metrics_protobuf() -> bytes:
         else:
             found.scale, found.zero_count, found.positive.offset = 1, 1, -2
             found.positive.bucket_counts[:] = [1, 0, 1]
+        distribution.data_points.add(time_unix_nano=NOW, flags=1)
     summary = scope.metrics.add(name="summary").summary
     quantile = summary.data_points.add(time_unix_nano=NOW, count=3, sum=4.5).quantile_values.add()
     quantile.quantile, quantile.value = 0.5, 1.5

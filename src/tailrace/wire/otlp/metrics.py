@@ -36,8 +36,6 @@ _TEMPORALITIES = {
     "AGGREGATION_TEMPORALITY_DELTA": 1,
     "AGGREGATION_TEMPORALITY_CUMULATIVE": _CUMULATIVE,
 }
-# DataPointFlags: the point says only that its series has no value now.
-_NO_VALUE = 1
 
 
 class _Data(Message, frozen=True):
@@ -141,8 +139,6 @@ def _samples(
     if len(memoryview(raw)) > limits.POINT_BYTES:
         raise TooLarge(f"is longer than {limits.POINT_BYTES} bytes", "line_length")
     point = opener(raw)
-    if point.flags & _NO_VALUE:
-        return iter(())
     if not 0 < point.time_unix_nano < TIMES_END:
         raise InputError("has no time, or one out of bounds", "time")
     attributes = {**common, **texts(form, point.attributes)}
