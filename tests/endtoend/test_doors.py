@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import logging.handlers
 import os
@@ -228,6 +229,24 @@ def test_syslog_ng(server: Server, ports: Ports, tmp_path: Path) -> None:
     path = ":".join(str(DEBIAN / one) for one in libraries)
     with running(str(SYSLOG_NG), *words, LD_LIBRARY_PATH=path):
         found(server, '{service_name="ngshop"} |= "from syslog-ng"')
+
+
+def test_an_otlp_series_ends_where_a_point_has_no_recorded_value(server: Server) -> None:
+    now = int(time.time())
+    points = [
+        {"timeUnixNano": f"{now - 60}000000000", "asInt": "7"},
+        {"timeUnixNano": f"{now - 30}000000000", "flags": 1},
+    ]
+    metric = {"name": "ended.gauge", "gauge": {"dataPoints": points}}
+    body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
+    assert server.post("/otlp/v1/metrics", body, content_type="application/json").status == 200
+
+    def at(before_s: int) -> list[str]:
+        answer = server.get(f"/api/v1/query?query=ended_gauge&time={now - before_s}")
+        return [one["value"][1] for one in answer.json()["data"]["result"]]
+
+    server.until(lambda: at(40) == ["7"], "the value")
+    assert at(20) == []
 
 
 @contextlib.contextmanager

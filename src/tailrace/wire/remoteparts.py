@@ -16,7 +16,7 @@ from tailrace.wire import series
 from tailrace.wire.content import Content
 from tailrace.wire.messages import classes, parsed
 from tailrace.wire.remotehistograms import Native, native
-from tailrace.wire.samplelines import WINDOW, SampleLines, number, tails
+from tailrace.wire.samplelines import WINDOW, SampleLines, number, tail
 from tailrace.wire.series import Refused
 
 # Samples as Prometheus writes them: a value, left out when it is 0, and milliseconds that take six
@@ -86,7 +86,7 @@ class Parts:
         """One sample, in any form."""
         found = parsed(_Sample, data)
         try:
-            self.lines.add(head, tails([found.value], found.timestamp))
+            self.lines.add(head, [tail(found.value, found.timestamp)])
         except Refused as refused:
             self.refuse(refused.reason)
 

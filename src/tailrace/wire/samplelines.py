@@ -8,7 +8,7 @@ sample where thousands can be done by one call.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -33,16 +33,25 @@ _encoder = msgspec.json.Encoder()
 
 
 class Unusual(Exception):  # noqa: N818
-    """The last seven bytes of a tail are not as `tails` writes them."""
+    """The last seven bytes of a tail are not as `tail` writes them."""
 
 
-def tails(values: Sequence[float], time_ms: int) -> list[bytes]:
-    """Samples of one time as they wait. Raises Refused ("time") outside (1970, 2109)."""
+def tail(value: float, time_ms: int) -> bytes:
+    """A sample as it waits. Raises Refused ("time") outside (1970, 2109)."""
+    return _TAIL.pack(value, _end(time_ms))
+
+
+def tails(values: Iterable[float], time_ms: int) -> list[bytes]:
+    """The same for several of one time."""
+    end = _end(time_ms)
+    return [_TAIL.pack(value, end) for value in values]
+
+
+def _end(time_ms: int) -> bytes:
     if not 0 < time_ms < 1 << _TIME_BITS:
         raise Refused("time")
     groups = [time_ms >> shift & 0x7F for shift in range(0, _TIME_BITS, 7)]
-    end = bytes([0x10, *(group | 0x80 for group in groups[:-1]), groups[-1]])
-    return [_TAIL.pack(value, end) for value in values]
+    return bytes([0x10, *(group | 0x80 for group in groups[:-1]), groups[-1]])
 
 
 def is_stale(value: float) -> bool:
