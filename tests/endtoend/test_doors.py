@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import logging.handlers
 import os
@@ -37,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 
 from certificates import authority, signed
+from exposition import served
 from test_opentelemetry import Exporters, speak
 
 DEBIAN = Path(__file__).resolve().parents[2] / ".venv/debian"
@@ -229,19 +231,61 @@ def test_syslog_ng(server: Server, ports: Ports, tmp_path: Path) -> None:
         found(server, '{service_name="ngshop"} |= "from syslog-ng"')
 
 
-@pytest.mark.skipif(not PROMETHEUS.exists(), reason="Prometheus is not unpacked")
-def test_prometheus_writes_what_it_scraped(server: Server, ports: Ports, tmp_path: Path) -> None:
-    config = tmp_path / "prometheus.yml"
+def test_an_otlp_series_ends_where_a_point_has_no_recorded_value(server: Server) -> None:
+    now = int(time.time())
+    points = [
+        {"timeUnixNano": f"{now - 60}000000000", "asInt": "7"},
+        {"timeUnixNano": f"{now - 30}000000000", "flags": 1},
+    ]
+    metric = {"name": "ended.gauge", "gauge": {"dataPoints": points}}
+    body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
+    assert server.post("/otlp/v1/metrics", body, content_type="application/json").status == 200
+
+    def at(before_s: int) -> list[str]:
+        answer = server.get(f"/api/v1/query?query=ended_gauge&time={now - before_s}")
+        return [one["value"][1] for one in answer.json()["data"]["result"]]
+
+    server.until(lambda: at(40) == ["7"], "the value")
+    assert at(20) == []
+
+
+@contextlib.contextmanager
+def scraping(directory: Path, target: int, door: int) -> Iterator[None]:
+    """Prometheus, which takes native histograms too and writes all to the door."""
+    config = directory / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 1s}\n"
         "scrape_configs:\n"
-        f'  - {{job_name: itself, static_configs: [{{targets: ["127.0.0.1:{server.port}"]}}]}}\n'
+        f'  - {{job_name: itself, static_configs: [{{targets: ["127.0.0.1:{target}"]}}]}}\n'
         "remote_write:\n"
-        f"  - url: http://127.0.0.1:{ports['prometheus']}/api/v1/write\n"
+        f"  - url: http://127.0.0.1:{door}/api/v1/write\n"
+        "    send_native_histograms: true\n"
         "    queue_config: {batch_send_deadline: 500ms}\n"
     )
-    words = [f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
-    with running(str(PROMETHEUS), *words, "--web.listen-address=127.0.0.1:0"):
+    words = [
+        f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}",
+        "--web.listen-address=127.0.0.1:0", "--enable-feature=native-histograms",
+    ]  # fmt: skip
+    with running(str(PROMETHEUS), *words):
+        yield
+
+
+@pytest.mark.skipif(not PROMETHEUS.exists(), reason="Prometheus is not unpacked")
+def test_prometheus_writes_native_histograms_that_queries_find_as_classic_ones(
+    server: Server, ports: Ports, tmp_path: Path
+) -> None:
+    with served() as target, scraping(tmp_path, target, ports["prometheus"]):
+        found = series(server, "max by (le) (shop_wait_seconds_bucket)")
+        assert {one["metric"]["le"]: float(one["value"][1]) for one in found} == {
+            "-1": 0, "-0.5": 1, "0.001": 3, "0.5": 3, "1": 6, "2": 6, "4": 6, "8": 10, "+Inf": 10,
+        }  # fmt: skip
+        (total,) = series(server, 'shop_wait_seconds_sum{kind="paid"}')
+        assert total["value"][1] == "25.5"
+
+
+@pytest.mark.skipif(not PROMETHEUS.exists(), reason="Prometheus is not unpacked")
+def test_prometheus_writes_what_it_scraped(server: Server, ports: Ports, tmp_path: Path) -> None:
+    with scraping(tmp_path, server.port, ports["prometheus"]):
         (up,) = series(server, 'up{job="itself"}')
         assert up["value"][1] == "1"
         server.until(

@@ -8,12 +8,14 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 import uvicorn
 from doors import MemorySink, of_tenant
+from exposition import Target as NativeTarget
+from exposition import served
 from starlette.applications import Starlette
 
 from tailrace.core import sample
@@ -34,6 +36,7 @@ scrape_configs:
 remote_write:
   - url: http://127.0.0.1:{gateway}/api/v1/write
     send_exemplars: true
+    send_native_histograms: true
     queue_config: {{batch_send_deadline: 500ms, min_backoff: 50ms, max_backoff: 200ms}}
     metadata_config: {{send_interval: 1s}}
 """
@@ -86,18 +89,9 @@ class AwaitedSink(MemorySink):
 
 
 @contextlib.contextmanager
-def target() -> Iterator[int]:
-    Target.gone.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Target) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
-
-
-@contextlib.contextmanager
-def prometheus(directory: Path, target_port: int, gateway_port: int) -> Iterator[None]:
+def prometheus(
+    directory: Path, target_port: int, gateway_port: int, features: str = "exemplar-storage"
+) -> Iterator[None]:
     config = directory / "prometheus.yml"
     config.write_text(CONFIG.format(target=target_port, gateway=gateway_port))
     command = [
@@ -105,7 +99,7 @@ def prometheus(directory: Path, target_port: int, gateway_port: int) -> Iterator
         f"--config.file={config}",
         f"--storage.tsdb.path={directory / 'data'}",
         "--web.listen-address=127.0.0.1:0",
-        "--enable-feature=exemplar-storage",
+        f"--enable-feature={features}",
     ]
     with (
         (directory / "log").open("wb") as log,
@@ -131,13 +125,19 @@ async def gateway(sink: MemorySink, listening: socket.socket):  # type: ignore[n
         door.close()
 
 
-@pytest.mark.skipif(not PROMETHEUS.exists(), reason="no Prometheus is unpacked under .venv/debian")
+installed = pytest.mark.skipif(
+    not PROMETHEUS.exists(), reason="no Prometheus is unpacked under .venv/debian"
+)
+
+
+@installed
 def test_samples_of_prometheus_arrive_after_refusals_and_end_with_stale_markers(
     tmp_path: Path,
 ) -> None:
     async def main() -> None:
         sink = AwaitedSink(refusals=2)
-        with socket.create_server(("127.0.0.1", 0)) as listening, target() as target_port:
+        Target.gone.clear()
+        with socket.create_server(("127.0.0.1", 0)) as listening, served(Target) as target_port:
             port = listening.getsockname()[1]
             async with gateway(sink, listening):
                 with prometheus(tmp_path, target_port, port):
@@ -148,6 +148,58 @@ def test_samples_of_prometheus_arrive_after_refusals_and_end_with_stale_markers(
         assert sink.refusals == 0
 
     asyncio.run(main())
+
+
+@installed
+def test_native_histograms_of_prometheus_arrive_as_classic_ones_and_end_with_stale_markers(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        sink = AwaitedSink(refusals=0)
+        NativeTarget.gone.clear()
+        with socket.create_server(("127.0.0.1", 0)) as listening, served() as target_port:
+            port = listening.getsockname()[1]
+            async with gateway(sink, listening):
+                with prometheus(tmp_path, target_port, port, "native-histograms"):
+                    found = await sink.until(lambda all: named(all, "shop_share_count") >= 2)
+                    check_native(found)
+                    NativeTarget.gone.set()
+                    found = await sink.until(
+                        lambda all: any(one.stale and "shop_wait" in one.name for one in all)
+                    )
+                    assert {
+                        (one.name, one.attributes.get("le", ""))
+                        for one in found
+                        if one.stale and "shop_wait" in one.name
+                    } == {
+                        ("shop_wait_seconds_bucket", "+Inf"), ("shop_wait_seconds_sum", ""),
+                        ("shop_wait_seconds_count", ""),
+                    }  # fmt: skip
+
+    asyncio.run(main())
+
+
+def check_native(found: list[Sample]) -> None:
+    wait = {
+        one.name.removeprefix("shop_wait_seconds_") + one.attributes.get("le", ""): one.value
+        for one in found
+        if one.attributes.get("kind") == "paid"
+    }
+    assert wait == {
+        "bucket-1": 0, "bucket-0.5": 1, "bucket0.001": 3, "bucket0.5": 3, "bucket1": 6,
+        "bucket2": 6, "bucket4": 6, "bucket8": 10, "bucket+Inf": 10, "sum": 25.5, "count": 10,
+    }  # fmt: skip
+    share = {
+        one.name.removeprefix("shop_share_") + one.attributes.get("le", ""): one.value
+        for one in found
+        if one.name.startswith("shop_share_")
+    }
+    assert share == {
+        "bucket0.001": 0.25, "bucket1": 0.25, "bucket2": 0.75, "bucket+Inf": 0.75, "sum": 0.6,
+        "count": 0.75,
+    }  # fmt: skip
+    assert {one.attributes["job"] for one in found} == {"shop"}
+    assert {one.kind for one in found if one.name.startswith("shop")} == {"counter"}
 
 
 def named(found: list[Sample], name: str) -> int:

@@ -74,10 +74,33 @@ def test_2_0_is_told_what_was_written() -> None:
         body = packed(sent.SerializeToString())
         answer = await client.post(PATH, content=body, headers=HEADERS_2)
         assert (answer.status_code, written(answer)) == (400, ["2", "0", "1"])
-        assert answer.text.startswith("2 samples are stored; 1 refused: a metric has no name")
+        assert answer.text.startswith("2 samples and 0 native histograms are stored; 1 ref")
         assert sum(frame.header.rows for frame in sink.frames) == 4
         assert metrics.get("tailrace_ingest_refused_total", "name") == 1
         assert metrics.get("tailrace_ingest_rejected_total", "partial") == 1
+
+    run(use)
+
+
+@pytest.mark.parametrize("headers", [HEADERS, HEADERS_2])
+def test_native_histograms_are_counted_apart_from_samples(headers: dict[str, str]) -> None:
+    async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
+        first = headers is HEADERS
+        sent = (V1["WriteRequest"] if first else V2["Request"])()
+        add = series if first else series2
+        add(sent, NAME, [(1.0, TIME_MS)])
+        for time_ms in (TIME_MS, TIME_MS + 1):
+            add(sent, {"__name__": "took"}).histograms.add(timestamp=time_ms, count_int=3)
+        body = packed(sent.SerializeToString())
+        answer = await client.post(PATH, content=body, headers=headers)
+        assert (answer.status_code, written(answer)) == (204, ["1", "2", "0"])
+        add(sent, {"__name__": "took"}).histograms.add(timestamp=TIME_MS, schema=99)
+        body = packed(sent.SerializeToString())
+        answer = await client.post(PATH, content=body, headers=headers)
+        assert (answer.status_code, written(answer)) == (400, ["1", "2", "0"])
+        assert answer.text.startswith("1 samples and 2 native histograms are stored; 1 refused: a ")
+        assert metrics.get("tailrace_ingest_refused_total", "histogram") == 1
+        assert sum(frame.header.rows for frame in sink.frames) == 2 * (1 + 2 * 3)
 
     run(use)
 

@@ -152,6 +152,7 @@ def _metrics_protobuf() -> bytes:
     point = counter.data_points.add(time_unix_nano=NOW, as_int=7)
     exemplar = point.exemplars.add(time_unix_nano=NOW, as_double=0.5)
     exemplar.trace_id, exemplar.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    scope.metrics.add(name="gone").gauge.data_points.add(time_unix_nano=NOW, flags=1)
     for kind in ("histogram", "exponential_histogram"):
         distribution = getattr(scope.metrics.add(name=kind), kind)
         distribution.aggregation_temporality = 2
@@ -161,6 +162,7 @@ def _metrics_protobuf() -> bytes:
         else:
             found.scale, found.zero_count, found.positive.offset = 1, 1, -2
             found.positive.bucket_counts[:] = [1, 0, 1]
+        distribution.data_points.add(time_unix_nano=NOW, flags=1)
     summary = scope.metrics.add(name="summary").summary
     quantile = summary.data_points.add(time_unix_nano=NOW, count=3, sum=4.5).quantile_values.add()
     quantile.quantile, quantile.value = 0.5, 1.5
@@ -192,6 +194,13 @@ def _as_json(request: Message) -> bytes:
 
 
 _VALUE = [("value", 1, "double"), ("timestamp", 2, "int64")]
+_SPAN = [("offset", 1, "sint32"), ("length", 2, "uint32")]
+_HISTOGRAM = [
+    ("count", 1, "uint64"), ("sum", 3, "double"), ("schema", 4, "sint32"),
+    ("threshold", 5, "double"), ("zeros", 6, "uint64"), ("below", 8, "BucketSpan*"),
+    ("below_deltas", 9, "sint64*"), ("above", 11, "BucketSpan*"), ("above_counts", 13, "double*"),
+    ("timestamp", 15, "int64"), ("custom", 16, "double*"),
+]  # fmt: skip
 _REMOTE = classes(
     "body_remote_write",
     {
@@ -202,7 +211,10 @@ _REMOTE = classes(
             ("labels", 1, "Label*"),
             ("samples", 2, "Sample*"),
             ("exemplars", 3, "Exemplar*"),
+            ("histograms", 4, "Histogram*"),
         ],
+        "BucketSpan": _SPAN,
+        "Histogram": _HISTOGRAM,
         "Request": [("series", 1, "Series*")],
     },
 )
@@ -211,7 +223,14 @@ _REMOTE2 = classes(
     {
         "Sample": _VALUE,
         "Metadata": [("type", 1, "int32"), ("help", 3, "uint32"), ("unit", 4, "uint32")],
-        "Series": [("refs", 1, "uint32*"), ("samples", 2, "Sample*"), ("metadata", 5, "Metadata")],
+        "Series": [
+            ("refs", 1, "uint32*"),
+            ("samples", 2, "Sample*"),
+            ("histograms", 3, "Histogram*"),
+            ("metadata", 5, "Metadata"),
+        ],
+        "BucketSpan": _SPAN,
+        "Histogram": _HISTOGRAM,
         "Request": [("symbols", 4, "bytes*"), ("series", 5, "Series*")],
     },
 )
@@ -237,8 +256,38 @@ def _remote2() -> bytes:
     return bytes(request.SerializeToString())
 
 
+def _remote_histograms() -> bytes:
+    request = _REMOTE["Request"]()
+    series = request.series.add()
+    series.labels.add(name=b"__name__", value=b"took")
+    _histograms(series)
+    series.exemplars.add(value=0.5, timestamp=NOW // 10**6)
+    return bytes(request.SerializeToString())
+
+
+def _remote2_histograms() -> bytes:
+    request = _REMOTE2["Request"](symbols=[b"", b"__name__", b"took", b"s"])
+    series = request.series.add(refs=[1, 2])
+    _histograms(series)
+    series.metadata.type, series.metadata.unit = 3, 3
+    return bytes(request.SerializeToString())
+
+
+def _histograms(series: Any) -> None:
+    one = series.histograms.add(count=7, sum=1.5, schema=2, threshold=0.001, zeros=1)
+    one.timestamp = NOW // 10**6
+    one.below.add(offset=-3, length=2)
+    one.below.add(offset=4, length=1)
+    one.below_deltas[:] = [1, 1, -1]
+    one.above.add(offset=5, length=1)
+    one.above_counts[:] = [2.5]
+    custom = series.histograms.add(count=2, schema=-53, custom=[0.5, 2], timestamp=NOW // 10**6)
+    custom.above.add(offset=1, length=2)
+    custom.above_counts[:] = [1, 1]
+
+
 # Before their compression.
-REMOTE, REMOTE2 = (_remote(),), (_remote2(),)
+REMOTE, REMOTE2 = (_remote(), _remote_histograms()), (_remote2(), _remote2_histograms())
 # By signal.
 OTLP_PROTOBUF = {
     "logs": (_logs_protobuf(),),

@@ -103,9 +103,7 @@ def test_spans_in_frames_are_checked_and_the_bad_line_is_named() -> None:
     "fields",
     [
         {"signal": Signal.METRICS, "codec": Codec.LINES},
-        {"signal": Signal.METRICS, "codec": Codec.OTLP},
         {"signal": Signal.SPANS, "codec": Codec.LINES},
-        {"signal": Signal.SPANS, "codec": Codec.OTLP},
         {"signal": Signal.METRICS, "codec": Codec.RECORDS, "rows": limits.FRAME_ROWS,
          "resource": {"k": "x" * 700}},
     ],

@@ -162,11 +162,71 @@ def test_the_newest_exemplars_are_kept() -> None:
     assert values == list(range(50))[-limits.EXEMPLARS_PER_SAMPLE :]
 
 
-def test_a_point_without_a_recorded_value_is_left_out_and_no_fault() -> None:
+def stale(found: ExportMetricsServiceRequest) -> list[tuple[str, str]]:
+    """Series that end here, which is all that there is; in JSON too."""
+    found_rows = kept(found)
+    assert all(
+        (row["value"], row["stale"], row["time"]) == ("NaN", True, NOW) for row in found_rows
+    )
+    assert not any("exemplars" in row for row in found_rows)
+    assert rows(metrics.decode_json(as_json(found)).content) == found_rows
+    return [(name, label) for name, label, _ in series(found)]
+
+
+@pytest.mark.parametrize("kind", ["gauge", "sum"])
+@pytest.mark.parametrize("value", [{}, {"as_int": 3}, {"as_double": 0.5}])
+def test_a_point_without_a_recorded_value_ends_its_series(
+    kind: str, value: dict[str, float]
+) -> None:
+    found, metric = request(service_name="shop")
+    point = getattr(metric, kind).data_points.add(time_unix_nano=NOW, flags=1, **value)
+    point.exemplars.add(time_unix_nano=NOW, as_int=1)
+    assert stale(found) == [("m.n", "")]
+    assert kept(found)[0]["attributes"] == {"service.name": "shop"}
+
+
+@pytest.mark.parametrize("counts", [[], [1, 2, 3]])
+def test_a_histogram_without_a_recorded_value_ends_the_series_that_it_names(
+    counts: list[int],
+) -> None:
+    found, metric = request()
+    metric.histogram.data_points.add(time_unix_nano=NOW, flags=1)
+    metric.histogram.data_points.add(
+        time_unix_nano=NOW, flags=1, explicit_bounds=[0.1, 2], bucket_counts=counts
+    )
+    assert stale(found) == [
+        ("m.n_bucket", "+Inf"), ("m.n_sum", ""), ("m.n_count", ""),
+        ("m.n_bucket", "0.1"), ("m.n_bucket", "2"), ("m.n_bucket", "+Inf"), ("m.n_sum", ""),
+        ("m.n_count", ""),
+    ]  # fmt: skip
+
+
+def test_an_exponential_histogram_without_a_recorded_value_ends_the_series_that_it_names() -> None:
+    found, metric = request()
+    metric.exponential_histogram.data_points.add(time_unix_nano=NOW, flags=1)
+    point = metric.exponential_histogram.data_points.add(time_unix_nano=NOW, flags=1)
+    point.positive.bucket_counts[:] = [4]
+    assert stale(found) == [
+        ("m.n_bucket", "+Inf"), ("m.n_sum", ""), ("m.n_count", ""),
+        ("m.n_bucket", "0"), ("m.n_bucket", "1"), ("m.n_bucket", "2"), ("m.n_bucket", "+Inf"),
+        ("m.n_sum", ""), ("m.n_count", ""),
+    ]  # fmt: skip
+
+
+def test_a_summary_without_a_recorded_value_ends_the_series_that_it_names() -> None:
+    found, metric = request()
+    point = metric.summary.data_points.add(time_unix_nano=NOW, flags=1)
+    assert stale(found) == [("m.n_sum", ""), ("m.n_count", "")]
+    point.quantile_values.add(quantile=0.5)
+    assert stale(found) == [("m.n", "0.5"), ("m.n_sum", ""), ("m.n_count", "")]
+
+
+def test_a_point_without_a_recorded_value_needs_a_time_as_any() -> None:
     found, metric = request()
     metric.gauge.data_points.add(time_unix_nano=NOW, flags=1)
+    metric.gauge.data_points.add(flags=1)
     export = metrics.decode_protobuf(found.SerializeToString())
-    assert (export.content, export.rejected) == (None, 0)
+    assert (export.rejected, export.reasons) == (1, {"time": 1})
 
 
 def test_points_that_cannot_be_kept_are_left_out_and_counted() -> None:

@@ -106,7 +106,7 @@ def test_good_series_are_taken_and_the_others_counted_by_reason() -> None:
     series2(request, NAME, [(1.0, TIME_MS)]).labels_refs.extend(range(200))
     request.symbols.append(b"\xff")
     series2(request, NAME, [(1.0, TIME_MS)]).labels_refs.extend([3, len(request.symbols) - 1])
-    series2(request, NAME, [(1.0, -5)]).histograms.append(b"")
+    series2(request, NAME, [(1.0, -5)]).histograms.add(timestamp=TIME_MS, schema=30)
     written = remotewrite2.decode(request.SerializeToString())
     assert len(read(written)) == 1
     assert written.refused == {

@@ -41,13 +41,14 @@ async def write(door: Door, request: Request) -> Response:
         door.metrics.add("tailrace_ingest_refused_total", count, reason)
     headers = {
         "X-Prometheus-Remote-Write-Samples-Written": str(written.samples),
-        "X-Prometheus-Remote-Write-Histograms-Written": "0",
+        "X-Prometheus-Remote-Write-Histograms-Written": str(written.histograms),
         "X-Prometheus-Remote-Write-Exemplars-Written": str(written.exemplars),
     }
     if not written.refused:
         return Response(status_code=204, headers=headers)
     door.metrics.add("tailrace_ingest_rejected_total", 1, "partial")
-    text = f"{written.samples} samples are stored; {written.explain()}"
+    taken = f"{written.samples} samples and {written.histograms} native histograms are stored"
+    text = f"{taken}; {written.explain()}"
     return PlainTextResponse(text, InputError.status, headers=headers)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+
+from tailrace.wire.fields import malformed
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _KINDS = {
@@ -49,3 +51,11 @@ def classes(package: str, messages: Mapping[str, Sequence[tuple[str, int, str]]]
         )
         for name in messages
     }
+
+
+def parsed(kind: Any, data: bytes) -> Any:
+    """A message. Raises InputError ("protobuf")."""
+    try:
+        return kind.FromString(data)
+    except message.DecodeError:
+        raise malformed() from None

@@ -1,21 +1,21 @@
-"""What remote write 1.0 and 2.0 share: their samples, exemplars, and the account of a body."""
+"""What remote write 1.0 and 2.0 share: their samples, native histograms, exemplars, and the account
+of a body."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
 
 import msgspec
-from google.protobuf import message
 
 from tailrace.core import limits
 from tailrace.core.errors import TooLarge
 from tailrace.wire import series
 from tailrace.wire.content import Content
-from tailrace.wire.fields import malformed
-from tailrace.wire.messages import classes
+from tailrace.wire.messages import classes, parsed
+from tailrace.wire.remotehistograms import Native, native
 from tailrace.wire.samplelines import WINDOW, SampleLines, number, tail
 from tailrace.wire.series import Refused
 
@@ -37,11 +37,13 @@ _Sample = classes("remote_sample", {"Sample": [("value", 1, "double"), ("timesta
 class Written(msgspec.Struct):
     """What a body becomes. `refused` counts, by a key of series.REASONS, what it does not.
 
-    `exemplars` are those that are kept. A body may hold none of anything, which is a success.
+    `samples` are those that were sent as such, `exemplars` those that are kept. A body may hold
+    none of anything, which is a success.
     """
 
     contents: list[Content]
     samples: int
+    histograms: int
     exemplars: int
     refused: dict[str, int]
 
@@ -59,6 +61,11 @@ class Parts:
         self.lines = SampleLines()
         self._refused: dict[str, int] = {}
         self._odd = 0
+        self._histograms = 0
+        self._histogram_rows = 0
+        # The newest histograms by the head that a sample of their series would have.
+        self._natives: dict[bytes, Native] = {}
+        self._native_rows = 0
 
     def refuse(self, reason: str) -> None:
         """Count something that is not taken."""
@@ -89,8 +96,29 @@ class Parts:
         while some := [(one[1] or ZERO) + one[2] for one in islice(found, WINDOW)]:
             self.lines.add(head, some)
 
+    def histogram(
+        self, head: bytes, labels: Mapping[str, str], data: bytes, kind: str = "", unit: str = ""
+    ) -> None:
+        """One native histogram of the series with these labels and this head."""
+        try:
+            found = native(labels, kind, unit, data)
+        except Refused as refused:
+            self.refuse(refused.reason)
+            return
+        rows = len(found.heads)
+        self.lines.add_several(found.heads, found.tails)
+        self._histograms += 1
+        self._histogram_rows += rows
+        # Exemplars find samples no farther back.
+        if self._native_rows + rows > WINDOW:
+            self._natives.clear()
+            self._native_rows = 0
+        self._natives[head] = found
+        self._native_rows += rows
+
     def exemplar(self, head: bytes, labels: Mapping[str, str], value: float, time_ms: int) -> None:
-        """One exemplar of the series with this head. Raises Refused."""
+        """One exemplar of the series with this head; of a histogram it is the bucket's that
+        counts it. Raises Refused."""
         series.check(labels)
         if not 0 <= time_ms < 2**63 // _MS:
             raise Refused("time")
@@ -104,25 +132,20 @@ class Parts:
         if attributes:
             found["attributes"] = attributes
         self.odd()
+        if histogram := self._natives.get(head):
+            head = histogram.heads[bisect_left(histogram.bounds[:-1], value)]
         self.lines.explain(head, _encoder.encode(found))
 
     def written(self) -> Written:
         """All of it."""
         contents = self.lines.contents()
-        return Written(contents, self.lines.rows, self.lines.exemplars, self._refused)
+        samples = self.lines.rows - self._histogram_rows
+        return Written(contents, samples, self._histograms, self.lines.exemplars, self._refused)
 
 
 def usual(data: bytes, start: int, end: int) -> bool:
     """Whether nothing but samples in their usual form stands between two places."""
     return _ALL_USUAL.fullmatch(data, start, end) is not None
-
-
-def parsed(kind: Any, data: bytes) -> Any:
-    """A message. Raises InputError ("protobuf")."""
-    try:
-        return kind.FromString(data)
-    except message.DecodeError:
-        raise malformed() from None
 
 
 def _plain(value: float) -> bytes:

@@ -6,6 +6,8 @@
     Sample         { 1: double value, 2: int64 milliseconds }
     Exemplar       { 1: Label*, 2: double value, 3: int64 milliseconds }
 
+For Histogram see remotehistograms.py.
+
 Source: https://prometheus.io/docs/specs/prw/remote_write_spec/. Prometheus sends a series with one
 sample, again and again; see knownseries.py for how those pass. Metadata come in requests of their
 own and belong to no series, so they are passed over: a metric is a counter by its name.
@@ -17,19 +19,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from tailrace.core import limits
+from tailrace.core.errors import InputError
 from tailrace.wire import series
 from tailrace.wire.fields import field, fields, malformed
 from tailrace.wire.knownseries import RUN, Known, KnownSeries, Run
-from tailrace.wire.messages import classes
-from tailrace.wire.remoteparts import (
-    SAMPLE_BYTES,
-    ZERO,
-    ZERO_SAMPLE_BYTES,
-    Parts,
-    Written,
-    parsed,
-    usual,
-)
+from tailrace.wire.messages import classes, parsed
+from tailrace.wire.remoteparts import SAMPLE_BYTES, ZERO, ZERO_SAMPLE_BYTES, Parts, Written, usual
 from tailrace.wire.samplelines import WINDOW, Unusual
 from tailrace.wire.series import Refused
 
@@ -47,7 +42,12 @@ _messages = classes(
     "remote_write",
     {
         "Label": [("name", 1, "bytes"), ("value", 2, "bytes")],
-        "Labels": [("labels", 1, "Label*"), ("samples", 2, "bytes*"), ("others", 3, "bytes*")],
+        "Labels": [
+            ("labels", 1, "Label*"),
+            ("samples", 2, "bytes*"),
+            ("exemplars", 3, "bytes*"),
+            ("histograms", 4, "bytes*"),
+        ],
         "Exemplar": [("labels", 1, "Label*"), ("value", 2, "double"), ("timestamp", 3, "int64")],
     },
 )
@@ -134,9 +134,12 @@ class _Reader:
                 continue
             if not usual(data, place, stop):
                 continue
-            labels = parsed(_messages["Labels"], data[inner:place])
-            if not (labels.samples or labels.others):
-                head = _head(labels.labels)
+            try:
+                labels = parsed(_messages["Labels"], data[inner:place])
+            except InputError:  # no sample begins here, or `_any_series` says what is wrong
+                continue
+            if not (labels.samples or labels.exemplars or labels.histograms):
+                head = series.head(_texts(labels.labels))
                 found = Known(data[position : place + before], sample - before, pad, head)
                 self._known.add(found)
                 return found
@@ -155,7 +158,8 @@ class _Reader:
                 raise Refused("labels")
             labels.append(parsed(_messages["Label"], data[inner:end]))
             place = end
-        head = _head(labels)
+        texts = _texts(labels)
+        head = series.head(texts)
         if place == stop:
             self._parts.odd()
         if self._known is not None and usual(data, place, stop):
@@ -169,7 +173,7 @@ class _Reader:
                 exemplars.append(data[inner:end])
                 self._parts.odd()
             elif tag == _HISTOGRAM:
-                self._parts.refuse("histogram")
+                self._parts.histogram(head, texts, data[inner:end])
             elif tag != _LABEL:
                 self._parts.odd()
         for exemplar in exemplars:
@@ -181,10 +185,6 @@ class _Reader:
             self._parts.exemplar(head, _texts(found.labels), found.value, found.timestamp)
         except Refused as refused:
             self._parts.refuse(refused.reason)
-
-
-def _head(labels: Iterable[Any]) -> bytes:
-    return series.head(_texts(labels))
 
 
 def _texts(labels: Iterable[Any]) -> dict[str, str]:

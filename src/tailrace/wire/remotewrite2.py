@@ -7,8 +7,8 @@
     Exemplar   { 1: uint32 labels_refs*, 2: double value, 3: int64 milliseconds }
     Metadata   { 1: type, 3: uint32 help_ref, 4: uint32 unit_ref }
 
-References are indexes of `symbols`, of labels in pairs of name and value. When a counter was
-created is not stored, nor is what HELP says.
+References are indexes of `symbols`, of labels in pairs of name and value. When a counter or a
+histogram was created is not stored, nor is what HELP says. For Histogram see remotehistograms.py.
 
 Source: https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
 """
@@ -21,15 +21,15 @@ from tailrace.core import limits
 from tailrace.core.errors import TooLarge
 from tailrace.wire import series
 from tailrace.wire.fields import fields, varint
-from tailrace.wire.messages import classes
-from tailrace.wire.remoteparts import Parts, Written, parsed
+from tailrace.wire.messages import classes, parsed
+from tailrace.wire.remoteparts import Parts, Written
 from tailrace.wire.series import Refused
 
 _SYMBOL, _SERIES = 0x22, 0x2A
 _REFS, _REF, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 0x0A, 0x08, 0x12, 0x1A, 0x22, 0x2A
 # Counters, and the series of histograms and summaries, where their names say that they count.
-_COUNTER, _GAUGE = 1, 2
-_KINDS = {_COUNTER: "counter", _GAUGE: "gauge"}
+_COUNTER, _GAUGE, _GAUGE_HISTOGRAM = 1, 2, 4
+_KINDS = {_COUNTER: "counter", _GAUGE: "gauge", _GAUGE_HISTOGRAM: "gauge"}
 # Name and value of each label, the metric's name included.
 _MOST_REFS = 2 * (limits.LABELS_PER_SERIES + 1)
 
@@ -94,7 +94,8 @@ class _Series:
     def give(self, parts: Parts) -> None:
         """Its samples and exemplars to `parts`. Raises Refused and InputError."""
         data = self._data
-        head = self._head()
+        labels, kind, unit = self._meaning()
+        head = series.head(labels, kind, unit)
         exemplars: list[bytes] = []
         empty = True
         for tag, inner, stop in fields(data, *self._span):
@@ -105,14 +106,15 @@ class _Series:
                 exemplars.append(data[inner:stop])
                 parts.odd()
             elif tag == _HISTOGRAM:
-                parts.refuse("histogram")
+                empty = False
+                parts.histogram(head, labels, data[inner:stop], kind, unit)
         if empty:
             parts.odd()
         for exemplar in exemplars:
             self._exemplar(parts, head, exemplar)
 
-    def _head(self) -> bytes:
-        """Labels and metadata may stand behind the samples, and in pieces."""
+    def _meaning(self) -> tuple[dict[str, str], str, str]:
+        """Labels, kind and unit. They may stand behind the samples, and in pieces."""
         data = self._data
         refs: list[int] = []
         kind, unit = "", ""
@@ -127,7 +129,7 @@ class _Series:
                 unit = self._text(metadata.unit)
             if len(refs) > _MOST_REFS:
                 raise Refused("labels")
-        return series.head(self._labels(refs), kind, unit)
+        return self._labels(refs), kind, unit
 
     def _exemplar(self, parts: Parts, head: bytes, data: bytes) -> None:
         found = parsed(_messages["Exemplar"], data)

@@ -8,7 +8,7 @@ sample where thousands can be done by one call.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -25,8 +25,10 @@ WINDOW = 2_048
 _TAIL = struct.Struct("<d7s")
 _TIME_BITS = 42
 _MS = 1_000_000
-_STALE_BITS = 0x7FF0000000000002
 _DOUBLE = struct.Struct("<d")
+# The NaN by which Prometheus says that a series has ended.
+_STALE = 0x7FF0000000000002.to_bytes(8, "little")
+(STALE,) = _DOUBLE.unpack(_STALE)
 _encoder = msgspec.json.Encoder()
 
 
@@ -36,10 +38,25 @@ class Unusual(Exception):  # noqa: N818
 
 def tail(value: float, time_ms: int) -> bytes:
     """A sample as it waits. Raises Refused ("time") outside (1970, 2109)."""
+    return _TAIL.pack(value, _end(time_ms))
+
+
+def tails(values: Iterable[float], time_ms: int) -> list[bytes]:
+    """The same for several of one time."""
+    end = _end(time_ms)
+    return [_TAIL.pack(value, end) for value in values]
+
+
+def _end(time_ms: int) -> bytes:
     if not 0 < time_ms < 1 << _TIME_BITS:
         raise Refused("time")
     groups = [time_ms >> shift & 0x7F for shift in range(0, _TIME_BITS, 7)]
-    return _TAIL.pack(value, bytes([0x10, *(group | 0x80 for group in groups[:-1]), groups[-1]]))
+    return bytes([0x10, *(group | 0x80 for group in groups[:-1]), groups[-1]])
+
+
+def is_stale(value: float) -> bool:
+    """Whether this is the marker of Prometheus, and no other NaN."""
+    return value != value and _DOUBLE.pack(value) == _STALE
 
 
 class _Times(dict[bytes, bytes]):
@@ -83,6 +100,13 @@ class SampleLines:
                 self.settle()
             self.heads += [head] * len(some)
             self.tails += some
+
+    def add_several(self, heads: Sequence[bytes], tails: Sequence[bytes]) -> None:
+        """Samples of several series, at most WINDOW."""
+        if len(self.heads) + len(heads) > WINDOW:
+            self.settle()
+        self.heads += heads
+        self.tails += tails
 
     def explain(self, head: bytes, exemplar: bytes) -> None:
         """An exemplar, as JSON, for the newest sample of this series within the window."""
@@ -168,8 +192,7 @@ def _texts(values: Sequence[float]) -> list[bytes]:
 def number(value: float) -> bytes:
     """One value as JSON; a stale marker of Prometheus says so."""
     if value != value:
-        stale = int.from_bytes(_DOUBLE.pack(value), "little") == _STALE_BITS
-        return b'"NaN","stale":true' if stale else b'"NaN"'
+        return b'"NaN","stale":true' if is_stale(value) else b'"NaN"'
     if value in (float("inf"), float("-inf")):
         return b'"+Inf"' if value > 0 else b'"-Inf"'
     return _encoder.encode(value)

@@ -40,7 +40,9 @@ REASONS = {
     "label_refs": "references of labels are odd in number or beyond the symbols",
     "utf8": "a label is not valid UTF-8",
     "time": "a time is before 1970 or after 2109",
-    "histogram": "native histograms are not stored; send classic ones",
+    "histogram": "a native histogram's spans, counts or schema cannot be, or do not fit together",
+    "buckets": f"a native histogram has more than {limits.BUCKETS_PER_POINT} buckets of its own "
+    f"bounds, or more than {limits.POINT_BYTES} bytes",
 }
 
 

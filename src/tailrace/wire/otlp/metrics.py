@@ -1,7 +1,7 @@
 """OTLP metrics to samples, as core/sample.py has them: each data point becomes its series' samples.
 
 A sample has the attributes of its point, the parts of the resource that are labels, and the name
-of the scope. How points become samples is in points.py and buckets.py.
+of the scope. How points become samples is in points.py, and wire/buckets.py.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ _TEMPORALITIES = {
     "AGGREGATION_TEMPORALITY_DELTA": 1,
     "AGGREGATION_TEMPORALITY_CUMULATIVE": _CUMULATIVE,
 }
-# DataPointFlags: the point says only that its series has no value now.
-_NO_VALUE = 1
 
 
 class _Data(Message, frozen=True):
@@ -141,8 +139,6 @@ def _samples(
     if len(memoryview(raw)) > limits.POINT_BYTES:
         raise TooLarge(f"is longer than {limits.POINT_BYTES} bytes", "line_length")
     point = opener(raw)
-    if point.flags & _NO_VALUE:
-        return iter(())
     if not 0 < point.time_unix_nano < TIMES_END:
         raise InputError("has no time, or one out of bounds", "time")
     attributes = {**common, **texts(form, point.attributes)}

@@ -1,7 +1,8 @@
 """Data points of metrics to samples.
 
 Histograms and summaries become the series that Prometheus has for them: NAME_bucket with `le`,
-NAME_sum and NAME_count; NAME with `quantile`, NAME_sum and NAME_count. Source: "Prometheus and
+NAME_sum and NAME_count; NAME with `quantile`, NAME_sum and NAME_count. A point that says it has no
+recorded value is a stale marker for each of the series that it names. Source: "Prometheus and
 OpenMetrics Compatibility" of the OpenTelemetry specification.
 """
 
@@ -18,14 +19,16 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.core.sample import NAME_CHARACTERS, Sample
 from tailrace.core.sample import Exemplar as KeptExemplar
+from tailrace.wire.buckets import Buckets, explicit, exponential, spelled
 from tailrace.wire.fitting import count
-from tailrace.wire.otlp.buckets import Buckets, explicit, exponential
 from tailrace.wire.otlp.form import TIMES_END, Form, first, opened, texts
 from tailrace.wire.otlp.json import Count, Int32, Int64, Message, Pair
 
 Finite = float | Literal["NaN", "+Inf", "-Inf"]
 Labels = Mapping[str, str]
 _NUMBERS = ("as_double", "as_int")
+# DataPointFlags: the point says only that its series has no value now.
+_NO_RECORDED_VALUE = 1
 
 
 class Series(NamedTuple):
@@ -94,7 +97,7 @@ class SummaryDataPoint(_Point, frozen=True):
 
 def number(form: Form, series: Series, point: Any, labels: Labels) -> Iterator[Sample]:
     """The sample of a gauge or a sum."""
-    value = _value(form, point)
+    value = math.nan if _is_stale(point) else _value(form, point)
     if value is None:
         raise InputError("has no value", "field")
     exemplars = _exemplars(form, point)
@@ -103,7 +106,10 @@ def number(form: Form, series: Series, point: Any, labels: Labels) -> Iterator[S
 
 def histogram(form: Form, series: Series, point: Any, labels: Labels) -> Iterator[Sample]:
     """Cumulative buckets, sum and count."""
-    buckets = explicit(point.explicit_bounds[:], point.bucket_counts[:], point.count)
+    bounds, counts = point.explicit_bounds[:], point.bucket_counts[:]
+    if _is_stale(point) and not counts:
+        counts = [0] * (len(bounds) + 1)
+    buckets = explicit(bounds, counts, point.count)
     return _bucketed(form, series, point, buckets, labels)
 
 
@@ -111,9 +117,11 @@ def exponential_histogram(
     form: Form, series: Series, point: Any, labels: Labels
 ) -> Iterator[Sample]:
     """The same; see buckets.py for the bounds."""
-    runs = [(run.offset, run.bucket_counts[:]) for run in (point.negative, point.positive)]
+    below, above = (
+        [(one.offset, one.bucket_counts[:])] for one in (point.negative, point.positive)
+    )
     zero = (point.zero_threshold, point.zero_count)
-    buckets = exponential(point.scale, runs[0], zero, runs[1], point.count)
+    buckets = exponential(point.scale, below, zero, above, point.count)
     return _bucketed(form, series, point, buckets, labels)
 
 
@@ -145,13 +153,6 @@ MESSAGES: tuple[type[Message], ...] = (
 )
 
 
-def spelled(value: float) -> str:
-    """A bound or a quantile as a label: "5", "0.25", "+Inf"."""
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(value).removesuffix(".0")
-
-
 def _bucketed(
     form: Form, series: Series, point: Any, buckets: Buckets, labels: Labels
 ) -> Iterator[Sample]:
@@ -160,7 +161,7 @@ def _bucketed(
     for place, (bound, total) in enumerate(buckets):
         named = {**labels, "le": spelled(bound)}
         yield _sample(plain, point, "_bucket", total, named, exemplars.get(place, []))
-    if form.has(point, "sum"):
+    if form.has(point, "sum") or _is_stale(point):
         yield _sample(series, point, "_sum", point.sum, labels)
     yield _sample(plain, point, "_count", point.count, labels)
 
@@ -173,15 +174,22 @@ def _sample(
     labels: Labels,
     exemplars: Sequence[KeptExemplar] = (),
 ) -> Sample:
+    stale = _is_stale(point)
     return Sample(
         point.time_unix_nano,
         series.name + suffix,
-        _finite(float(value)),
+        "NaN" if stale else _finite(float(value)),
         "counter" if series.goes_up else "gauge",
         series.unit,
         dict(labels),
-        list(exemplars[-limits.EXEMPLARS_PER_SAMPLE :]),
+        [] if stale else list(exemplars[-limits.EXEMPLARS_PER_SAMPLE :]),
+        stale,
     )
+
+
+def _is_stale(point: Any) -> bool:
+    found: bool = point.flags & _NO_RECORDED_VALUE != 0
+    return found
 
 
 def _finite(value: float) -> Finite:
