@@ -18,7 +18,7 @@ from tailrace import __version__
 from tailrace.app.config import Config, GatewayConfig
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
-from tailrace.app.serving import SWITCH_S
+from tailrace.app.serving import SWITCH_S, settle
 from tailrace.core import log
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.metrics import Metrics
@@ -57,6 +57,7 @@ class Relay:
             loop.add_signal_handler(number, self._stop.set)
         await self._front.open()
         await self._front.serve(self._application(), self._listener)
+        settle()
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({stopped, *self._front.ends}, return_when="FIRST_COMPLETED")

@@ -19,7 +19,7 @@ from tailrace.app.agent import Own, agent_settings, archive
 from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
-from tailrace.app.serving import SWITCH_S
+from tailrace.app.serving import SWITCH_S, settle
 from tailrace.core import log
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
@@ -115,6 +115,7 @@ class Runtime:
         await self._archive.open()
         writer, archiver = self._start_lanes()
         self._start_agent(await self._front.serve(self._application(), self._listener))
+        settle()
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
         self._started()
         stopped = asyncio.create_task(self._stop.wait())

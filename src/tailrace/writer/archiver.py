@@ -24,6 +24,8 @@ from tailrace.writer.loader import Loader
 
 _log = log.get("archiver")
 RETRY_S = 1.0
+# Frames that are looked at before others have their turn on the event loop: a few milliseconds.
+_AT_ONCE = 1_000
 
 
 class ArchiveFiles(Protocol):
@@ -121,22 +123,13 @@ class Archiver:
             await asyncio.sleep(0.1)
 
     async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
-        # A frame that was diverted once, and was within its limits when it was sent another time,
-        # is in both lanes.
-        both = [d for d in deliveries if d.frame.header.lane is Lane.BOTH]
-        fresh = {d.frame.header.key for d in await self._known.fresh(both)}
-        both = [d for d in both if d.frame.header.key in fresh]
-        late = _of_bulk(deliveries)
-        recorded = await self._hot.remembered([d.frame.header for d in (*both, *late)])
-        # A frame that was sent twice is archived where it was stored first: each has a time of
-        # ingest of its own, by which its rows are found.
-        hot = [
-            msgspec.structs.replace(d.frame.header, rows=recorded[d.frame.header.key].rows)
-            for d in both
-            if d.frame.header.key in recorded and recorded[d.frame.header.key].after == d.after
-        ]
+        hot: list[Header] = []
+        late: list[Delivery] = []
+        for start in range(0, len(deliveries), _AT_ONCE):
+            stored, bulk = await self._apart(deliveries[start : start + _AT_ONCE])
+            hot += stored
+            late += bulk
         await self._bulk.clear()
-        late = [d for d in late if d.frame.header.key not in recorded]
         bulk = await self._loader.load(await self._known.fresh(late))
         headers = [d.frame.header for d in bulk]
         rows, files, size = await self._archive.step(hot, headers, upto)
@@ -145,6 +138,27 @@ class Archiver:
         self._metrics.add("tailrace_archive_rows_total", rows)
         self._metrics.add("tailrace_archive_files_total", files)
         self._metrics.add("tailrace_archive_bytes_total", size)
+
+    async def _apart(self, deliveries: Sequence[Delivery]) -> tuple[list[Header], list[Delivery]]:
+        """Headers of those that are archived from the hot table, and those that never were there.
+
+        A frame that was diverted once, and was within its limits when it was sent another time, is
+        in both lanes.
+        """
+        both = [d for d in deliveries if d.frame.header.lane is Lane.BOTH]
+        late = _of_bulk(deliveries)
+        fresh = {d.frame.header.key for d in await self._known.fresh(both)}
+        recorded = await self._hot.remembered([d.frame.header for d in (*both, *late)])
+        # A frame that was sent twice is archived where it was stored first: each has a time of
+        # ingest of its own, by which its rows are found.
+        hot = [
+            msgspec.structs.replace(d.frame.header, rows=found.rows)
+            for d in both
+            if (found := recorded.get(d.frame.header.key)) is not None
+            and found.after == d.after
+            and d.frame.header.key in fresh
+        ]
+        return hot, [d for d in late if d.frame.header.key not in recorded]
 
     async def _remember(self, archived: Sequence[Delivery]) -> None:
         """Record bulk-only frames that are not recorded yet."""

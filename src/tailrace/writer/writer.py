@@ -81,12 +81,13 @@ class Writer:
         if deliveries:
             fresh = await self._known.fresh(deliveries)
             duplicates = len(deliveries) - len(fresh)
-            todo = fresh
+            todo, there = fresh, list[Delivery]()
             if self._doubtful_bytes > 0:
                 todo = await missing(self._table, fresh)
+                doubtful = {d.frame.header.key for d in todo}
+                there = [d for d in fresh if d.frame.header.key not in doubtful]
                 self._doubtful_bytes -= sum(d.frame.header.bytes for d in deliveries)
-            recorded = await self._loader.load(todo)
-            done = [d for d in fresh if d not in todo] + recorded
+            done = there + await self._loader.load(todo)
             await self._table.remember(done)
             self._known.note(done)
             self._count(done, duplicates)
