@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -59,6 +60,38 @@ def limited(use: Callable[[Limited], Awaitable[None]], tenant: str = "default", 
         await use(found)
 
     run(inside, tenant=tenant, admission=admission)
+
+
+def admit(door: Limited, size: int) -> bool:
+    frame = Frame(Header("default", "s", 1, 1, 1, size, 0, 0), b"")
+    try:
+        door.admission.admit([frame], door.admission.weigh([frame]))
+    except Busy:
+        return False
+    return True
+
+
+def test_of_those_who_were_told_to_wait_only_what_may_come_in_is_read() -> None:
+    async def use(door: Limited) -> None:
+        with contextlib.ExitStack() as running:
+            for _ in range(9):  # nothing was refused yet: all may be read
+                running.enter_context(door.admission.enter("default"))
+        assert [admit(door, 3_000) for _ in range(3)] == [True, False, False]
+        door.clock.advance(60.0)  # the bucket is full, 4,000
+        with contextlib.ExitStack() as running:
+            for _ in range(2):  # 3,000 are being taken, and something is left
+                running.enter_context(door.admission.enter("default"))
+            with pytest.raises(Busy) as caught, door.admission.enter("default"):
+                pass
+            assert (caught.value.reason, caught.value.retry_after_s) == ("bytes_rate", 2.0)
+        with door.admission.enter("default"):
+            pass  # alone it may come in whatever the others were like
+        door.clock.advance(3.0)  # long enough after a request that was too large
+        with contextlib.ExitStack() as running:
+            for _ in range(9):
+                running.enter_context(door.admission.enter("default"))
+
+    limited(use, rate=Rate(1_000, 0), burst_s=4.0)
 
 
 def test_beyond_its_bytes_a_second_a_tenant_waits_as_long_as_it_is_told() -> None:

@@ -70,6 +70,8 @@ class Admission:
             spent = found.closed_for
             wait_s = found.closed_until_s - now_s
             self._refuse(found, Excess(spent.reason, wait_s, spent.message), Load())
+        if found.running and (crowd := found.crowded(now_s)) is not None:
+            self._refuse(found, crowd, Load())
         if found.quota.requests and found.running >= found.quota.requests:
             message = f"this tenant may send {found.quota.requests} requests at the same time"
             self._refuse(found, Excess("requests", _CONCURRENT_RETRY_S, message), Load())
@@ -97,6 +99,7 @@ class Admission:
         excesses: dict[str, Excess] = {}
         for tenant, load in loads.items():
             found = self._tenant(tenant)
+            found.weighed(load)
             excess = found.excess(load, now_s, now_ns)
             if excess is None:
                 continue

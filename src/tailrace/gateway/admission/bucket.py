@@ -31,6 +31,10 @@ class TokenBucket:
         missing = min(amount, self.burst) - self.level(now_s)
         return max(0.0, missing) / self.rate
 
+    def debt_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount`, which is being taken, is there in full; 0 when it is."""
+        return max(0.0, amount - self.level(now_s)) / self.rate
+
     def take(self, amount: float, now_s: float) -> None:
         """Take it, whatever there is: ask `wait_s` first."""
         self._level = self.level(now_s) - amount
@@ -53,6 +57,13 @@ class Meter:
         return (
             self._bytes.wait_s(bytes_, now_s) if self._bytes else 0.0,
             self._rows.wait_s(rows, now_s) if self._rows else 0.0,
+        )
+
+    def debts(self, bytes_: float, rows: float, now_s: float) -> float:
+        """Seconds until so many bytes and rows, which are being taken, are there in full."""
+        return max(
+            self._bytes.debt_s(bytes_, now_s) if self._bytes else 0.0,
+            self._rows.debt_s(rows, now_s) if self._rows else 0.0,
         )
 
     def take(self, bytes_: float, rows: float, now_s: float) -> None:

@@ -16,6 +16,9 @@ from tailrace.gateway.admission.refusals import Excess, Reason, Refusals
 
 DAY_NS = 86_400_000_000_000
 HOUR_NS = 3_600_000_000_000
+# Share of the newest request in what is usual.
+_NEWEST = 0.2
+_WARY_S = 60.0
 
 
 class Spent(msgspec.Struct):
@@ -37,10 +40,29 @@ class Tenant:
         # Until then nothing is read: a request was refused, and would be again.
         self.closed_until_s = float("-inf")
         self.closed_for: Excess | None = None
+        self._usual = (0.0, 0.0)  # bytes and rows of its requests
         self._meter = Meter(quota.rate, quota.burst_s, now_s)
         self._services: OrderedDict[str, Meter] = OrderedDict()
         self._hour = 0
         self._distinct: dict[Reason, Distinct] = {}
+
+    def weighed(self, load: Load) -> None:
+        """What a request of it turned out to hold, whether it is taken or not."""
+        bytes_, rows = self._usual
+        share = _NEWEST if any(self._usual) else 1.0
+        self._usual = (bytes_ + (load.bytes - bytes_) * share, rows + (load.rows - rows) * share)
+
+    def crowded(self, now_s: float) -> Excess | None:
+        """Whether those that are read just now will take all there is, if they are as usual.
+
+        Only of one that was refused lately: else all that it told to wait come at once, and are
+        read and decoded for nothing.
+        """
+        if self.closed_for is None or now_s > self.closed_until_s + _WARY_S:
+            return None
+        bytes_, rows = self._usual
+        wait_s = self._meter.debts(bytes_ * self.running, rows * self.running, now_s)
+        return Excess(self.closed_for.reason, wait_s, self.closed_for.message) if wait_s else None
 
     def excess(self, load: Load, now_s: float, now_ns: int) -> Excess | None:
         """What `load` is beyond: of several, what lasts longest."""
