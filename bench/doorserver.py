@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from tailrace.app.serving import SWITCH_S, settle
 from tailrace.core.clock import SystemClock
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.door import Door
@@ -52,6 +53,7 @@ async def serve(directory: Path) -> None:
     streams = SyslogStreams(door, "default", "127.0.0.1", 0)
     for listener in (datagrams, streams):
         await listener.start()
+    settle()  # as the real server does, whose switch interval is below
     http_port = server.servers[0].sockets[0].getsockname()[1]
     print(http_port, datagrams.address[1], streams.address[1], flush=True)
     await serving
@@ -61,4 +63,5 @@ async def serve(directory: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(SWITCH_S)
     uvloop.run(serve(Path(sys.argv[1])))
