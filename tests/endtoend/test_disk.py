@@ -49,6 +49,7 @@ def test_a_full_disk_is_answered_with_503_until_space_returns(
     server = start(disk.path, TAILRACE_QUEUE__DISK_RESERVE=RESERVE)
     loads = loads_on(server)
     loads[0].await_acks(20)
+    server.until(lambda: bool(server.counts("small-.*")), "something stored")
     disk.fill(leave_bytes=16 * MIB)
     server.until(lambda: server.get("/ready").status == 503, "not ready")
     refused = server.post("/ingest/lines?service=late", b"no room\n")
