@@ -146,8 +146,6 @@ def test_a_cursor_that_journalctl_refuses_is_a_warning_too(
     written.write("one")
     bench = launch()
     journal = bench.reader._sources[0]
-    bench.step(0.0)
-    journal.close()
     journal.ahead = module.Mark("journal", cursor="nonsense")
     assert step_until(bench, 1) == ["one"]
     assert "no longer holds the entry" in caplog.text
