@@ -282,8 +282,7 @@ class Reader:
         add("tailrace_agent_lines_cut_total", sum(t.repaired.get("line_length", 0) for t in batch))
         for taken in batch:
             self._activity.took(taken.origin.input, taken.rows, taken.size)
-            for reason, count in taken.dropped.items():
-                add("tailrace_agent_dropped_total", count, reason)
+            self._metrics.add_each("tailrace_agent_dropped_total", taken.dropped)
             for reason, count in taken.repaired.items():
                 if reason != "line_length":
                     add("tailrace_agent_repaired_total", count, reason)

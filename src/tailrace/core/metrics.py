@@ -7,6 +7,7 @@ them. A metric has at most one label, whose values are constants of the code, ne
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 Name = Literal[
@@ -81,6 +82,11 @@ class Metrics:
         with self._lock:
             key = (name, label)
             self._values[key] = self._values.get(key, 0) + value
+
+    def add_each(self, name: Name, values: Mapping[str, float]) -> None:
+        """Add by label."""
+        for label, value in values.items():
+            self.add(name, value, label)
 
     def set(self, name: Name, value: float, label: str = "") -> None:
         """Set a gauge."""

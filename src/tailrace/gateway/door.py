@@ -129,8 +129,7 @@ class Door:
         compressed: bytes = b"",
     ) -> list[Frame]:
         """Frames of this content, numbered by `identify` or else by this gateway."""
-        for reason, count in content.repaired.items():
-            self.metrics.add("tailrace_ingest_repaired_total", count, reason)
+        self.metrics.add_each("tailrace_ingest_repaired_total", content.repaired)
         own = self._numbering
         return frames_of(
             content,

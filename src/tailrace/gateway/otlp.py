@@ -32,8 +32,7 @@ class Reading:
     def __call__(self, data: bytes) -> list[Content]:
         found = self._decode(data)
         self.rejected, self.message = found.rejected, found.message
-        for reason, number in found.reasons.items():
-            self._metrics.add("tailrace_ingest_refused_total", number, reason)
+        self._metrics.add_each("tailrace_ingest_refused_total", found.reasons)
         return [found.content] if found.content else []
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from tailrace.core import limits
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec, Frame
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity
-from tailrace.wire.frames import REPEATED_BYTES
+from tailrace.wire.frames import rows_beside
 from tailrace.wire.otlp.signals import PROTOBUF
 
 
@@ -28,22 +27,18 @@ def relayed(frame: Frame, metrics: Metrics) -> list[Frame]:
     if header.codec is not Codec.OTLP:
         return [frame]
     export = PROTOBUF[header.signal](expand(frame.payload, header.bytes))
-    for reason, count in export.reasons.items():
-        metrics.add("tailrace_ingest_refused_total", count, reason)
+    metrics.add_each("tailrace_ingest_refused_total", export.reasons)
     content = export.content
     if content is None:
         raise InputError("an OTLP frame holds no record", "empty")
-    for reason, count in content.repaired.items():
-        metrics.add("tailrace_ingest_repaired_total", count, reason)
+    metrics.add_each("tailrace_ingest_repaired_total", content.repaired)
     content = msgspec.structs.replace(content, resource=header.resource)
 
     def identify(index: int) -> Identity:
         source = f"{header.source}#{index}" if index else header.source
         return Identity(source, header.epoch, header.seq)
 
-    # The resource is repeated for each row, and a metric may have thousands.
-    repeated = sum(len(key) + len(value) for key, value in header.resource.items())
-    most_rows = min(limits.FRAME_ROWS, REPEATED_BYTES[header.signal] // max(1, repeated))
+    most_rows = rows_beside(header.resource, header.signal)  # a metric may have thousands
     found = frames_of(content, header.tenant, header.received_ns, identify, most_rows=most_rows)
     return [
         Frame(

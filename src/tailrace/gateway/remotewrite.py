@@ -37,8 +37,7 @@ async def write(door: Door, request: Request) -> Response:
 
     await door.take(request, contents, block=True)
     written = found[0]
-    for reason, count in written.refused.items():
-        door.metrics.add("tailrace_ingest_refused_total", count, reason)
+    door.metrics.add_each("tailrace_ingest_refused_total", written.refused)
     headers = {
         "X-Prometheus-Remote-Write-Samples-Written": str(written.samples),
         "X-Prometheus-Remote-Write-Histograms-Written": str(written.histograms),

@@ -108,9 +108,14 @@ def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
     return Frame(header, body[middle:end]), end
 
 
+def rows_beside(resource: Mapping[str, str], signal: Signal) -> int:
+    """The most rows that a frame with this resource may have: it is repeated for each of them."""
+    size = sum(len(key) + len(value) for key, value in resource.items())
+    return min(limits.FRAME_ROWS, REPEATED_BYTES[signal] // max(1, size))
+
+
 def _check_header(header: Header, number: int) -> None:
     numbers = (header.epoch, header.seq, header.checksum)
-    resource_bytes = sum(len(key) + len(value) for key, value in header.resource.items())
     times = (header.first_ns, header.last_ns, header.received_ns)
     rules = {
         "tenant": check_tenant(header.tenant),
@@ -124,7 +129,7 @@ def _check_header(header: Header, number: int) -> None:
         "signal": header.signal not in _CHECKS or header.codec is not Codec.LINES,
         "resource": len(header.resource) <= limits.RESOURCE_ATTRIBUTES
         and all(len(k) + len(v) <= limits.LABEL_VALUE_BYTES for k, v in header.resource.items())
-        and resource_bytes * header.rows <= REPEATED_BYTES[header.signal],
+        and header.rows <= rows_beside(header.resource, header.signal),
     }
     for field, holds in rules.items():
         if not holds:

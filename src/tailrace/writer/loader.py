@@ -51,12 +51,11 @@ class Loader:
         await self._table.insert([d.frame for d in deliveries])
         self._metrics.add("tailrace_writer_inserts_total")
         counts = await self._table.stored([d.frame.header for d in deliveries])
-        whole = {d.frame.header.key for d in deliveries}
-        odd = [d for d in deliveries if counts.get(d.frame.header.key) != d.frame.header.rows]
-        whole -= {d.frame.header.key for d in odd}
+        whole, odd = list[Delivery](), list[Delivery]()
+        for d in deliveries:
+            (whole if counts.get(d.frame.header.key) == d.frame.header.rows else odd).append(d)
         await self._table.remove([d.frame.header for d in odd])
-        found = [d for d in deliveries if d.frame.header.key in whole]
-        return found + await self._slow(odd)
+        return whole + await self._slow(odd)
 
     async def _again(self, lone: Sequence[Delivery]) -> list[Delivery]:
         """A second time, since it may have been the engine that failed and not the frame."""

@@ -163,10 +163,15 @@ class Rotation:
                 content.close()
 
     def seek_rest(self, mark: Mark, source: Files, now_s: float) -> bool:
-        """Find the file that holds what was read up to `mark`, and read on there."""
+        """Find the file that holds what was read up to `mark`, and read on there; expect it when
+        it is not there yet, or was renamed just now."""
         if not mark.offset or self._is_read_on(mark):
             return mark.offset > 0
-        return any(self.resume(path, mark, source, now_s) for path in sorted(relatives(mark.path)))
+        others = sorted(relatives(mark.path))
+        found = any(self.resume(path, mark, source, now_s) for path in others)
+        if not found:
+            self.expect(mark)
+        return found
 
     def _is_read_on(self, mark: Mark) -> bool:
         """Whether a file that is tailed holds it: a copy that may be gone from its folder, for a
@@ -224,10 +229,10 @@ class Rotation:
             names.add(name)
             if fate == "undecided":
                 undecided.add(name)
-        if self._has_changed(folder) or folder not in self._folders:
+        changed = self._has_changed(folder) or folder not in self._folders
+        if changed:
             undecided |= names  # a file that was renamed meanwhile may not have been seen
-            self._folders.pop(folder, None)
-        if undecided:
+        if changed or undecided:
             self._folders.pop(folder, None)
         return found, undecided
 

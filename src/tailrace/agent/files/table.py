@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from itertools import chain
 
 from tailrace.agent.checkpoints import Mark, State
 from tailrace.agent.files import fingerprint
@@ -78,11 +79,13 @@ class FileTable:
     def _close_idle(self) -> bool:
         """Close the longest idle file that was read to its end and can be found again; one that
         still has its name, if there is any."""
-        read = [file for file in self._open.values() if file.seen]
-        for file in (*(f for f in read if f.left_s is None), *(f for f in read if _is_linked(f))):
+        opened = self._open.values()  # of thousands one is closed for each that is opened
+        named = (file for file in opened if file.seen and file.left_s is None)
+        linked = (file for file in opened if file.seen and _is_linked(file))
+        file = next(chain(named, linked), None)
+        if file is not None:
             self.close(file)
-            return True
-        return False
+        return file is not None
 
     def took(self, file: TailedFile, now_s: float) -> None:
         """Something was read of it: it is the one to be closed last."""

@@ -149,7 +149,6 @@ class Tail:
             return changed
         if gone:
             self.table.remember(mark)  # it may turn up compressed
-            self._rotation.expect(mark)
         if found.key in self._state.files and not begun.offset:
             # What came and went in between was written to after what was read last.
             begun = Mark(begun.path, changed_ns=mark.changed_ns)
@@ -194,8 +193,7 @@ class Tail:
             gone.append((mark, source))
         # Those that are where they were come first: nobody else is continued by them.
         for mark, source in gone:
-            if not self._rotation.seek_rest(mark, source, now_s):
-                self._rotation.expect(mark)
+            self._rotation.seek_rest(mark, source, now_s)
 
     def rewind(self, file: TailedFile, now_s: float) -> None:
         """A file was truncated; what was not read of it is looked for. The state must be durable
@@ -204,7 +202,6 @@ class Tail:
         missing = 0 if found else max(0, file.size - file.mark.offset)
         if not found and file.mark.offset:
             self.table.remember(file.mark)  # it may turn up compressed
-            self._rotation.expect(file.mark)
         self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
         _log.warning(
             "file was truncated; reading it from its beginning",
@@ -276,7 +273,6 @@ class Tail:
         self.table.finish(file)
         if self._rotation.seek_rest(file.mark, file.input, now_s):
             return
-        self._rotation.expect(file.mark)
         missing = file.size - file.mark.offset
         if missing > 0:
             self._metrics.add("tailrace_agent_vanished_bytes_total", missing)
