@@ -3,7 +3,6 @@ any place."""
 
 from __future__ import annotations
 
-import gzip
 import os
 import random
 import shutil
@@ -14,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import zstandard
 from driving import Bench
+from logrotate import PACKED, pack, renumber
 
 from tailrace.agent.inputs import Files
 
-PACKED = (".gz", ".zst")
 FILE_ACTIONS = [
     *["write"] * 4,
     "rename",
@@ -222,9 +220,7 @@ class History:
         if not self._shifts:
             return self._log.with_name(f"a.log.{self._rotations}")
         for old in self._rotated:  # from the oldest on: the next number is free
-            _, _, number, *packed = old.path.name.split(".")
-            name = ".".join(["a.log", str(int(number) + 1), *packed])
-            old.path = old.path.rename(old.path.with_name(name))
+            old.path = renumber(self._log, old.path)
         return self._log.with_name("a.log.1")
 
     def _copy(self, action: str) -> None:
@@ -254,25 +250,14 @@ class History:
             file.write(data)
 
     def _pack(self, rotated: Generation) -> None:
-        """In two parts, and with the times of what it was made of, as gzip does it."""
         if rotated is self._late:
             self._late = None
-        text = rotated.path.read_bytes()
         kind = self._chance.choice(("gz", "zst"))
-        packed = (
-            gzip.compress(text, 1) if kind == "gz" else zstandard.ZstdCompressor(1).compress(text)
+        looks = not self._stepping and self._chance.random() < 0.3
+        rotated.path = pack(
+            rotated.path, kind, lambda: self._step(1.5, allowed=0) if looks else None
         )
-        path, status = rotated.path, rotated.path.stat()
-        target = path.with_name(f"{path.name}.{kind}")
-        with target.open("wb", buffering=0) as file:
-            file.write(packed[: len(packed) // 2])
-            if not self._stepping and self._chance.random() < 0.3:
-                self._step(1.5, allowed=0)
-            file.write(packed[len(packed) // 2 :])
-        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-        path.unlink()
-        rotated.path = target
-        self._tell("packed", target.name)
+        self._tell("packed", rotated.path.name)
 
     def _delete(self) -> None:
         """Only what has surely arrived."""

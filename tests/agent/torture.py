@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import random
 import re
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-import zstandard
+from logrotate import PACKED, pack, renumber
 
 from tailrace.core.frame import Frame, Lane
 from tailrace.core.payload import expand
@@ -79,7 +78,6 @@ class Rotated(msgspec.Struct):
     path: Path
     end: int
     busy_until_s: float = 0.0
-    number: int = 1
 
 
 class App:
@@ -155,11 +153,7 @@ class App:
         if not self._shifts:
             return self.path.with_name(f"{self.path.name}.{self._rotations}")
         for old in self._rotated:  # from the oldest on: the next number is free
-            old.number += 1
-            ending = old.path.suffix if old.path.suffix in (".gz", ".zst") else ""
-            old.path = old.path.rename(
-                self.path.with_name(f"{self.path.name}.{old.number}{ending}")
-            )
+            old.path = renumber(self.path, old.path)
         return self.path.with_name(f"{self.path.name}.1")
 
     def _move(self) -> Rotated:
@@ -193,23 +187,11 @@ class App:
         return self._rotated[-1]
 
     def _pack(self, rotated: Rotated) -> None:
-        """In steps, and with the times of what it was made of, as gzip does it."""
         kind = self._chance.choice(("gz", "zst"))
         self.done[kind] += 1
-        text = rotated.path.read_bytes()
-        packed = (
-            gzip.compress(text, 1) if kind == "gz" else zstandard.ZstdCompressor(1).compress(text)
-        )
-        target = rotated.path.with_name(f"{rotated.path.name}.{kind}")
-        with target.open("wb", buffering=0) as file:
-            file.write(packed[: len(packed) // 2])
-            time.sleep(self._chance.choice((0.0, 0.005)))
-            file.write(packed[len(packed) // 2 :])
-        status = rotated.path.stat()
-        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-        rotated.path.unlink()
-        rotated.path = target
-        self.history.append((time.time(), f"packed {target.name}", rotated.end))
+        pause_s = self._chance.choice((0.0, 0.005))
+        rotated.path = pack(rotated.path, kind, lambda: time.sleep(pause_s))
+        self.history.append((time.time(), f"packed {rotated.path.name}", rotated.end))
 
     def tidy(self, arrived: int) -> None:
         """Compress what is due, delete some of what has surely arrived."""
@@ -219,7 +201,7 @@ class App:
                 continue
             if rotated is self._late:
                 self._late = None
-            if rotated.busy_until_s and rotated.path.suffix not in (".gz", ".zst"):
+            if rotated.busy_until_s and rotated.path.suffix not in PACKED:
                 rotated.busy_until_s = 0.0
                 self._pack(rotated)
             if rotated.end <= arrived and self._chance.random() < 0.02:

@@ -125,6 +125,18 @@ async def gateway(sink: MemorySink, listening: socket.socket):  # type: ignore[n
         door.close()
 
 
+@contextlib.asynccontextmanager
+async def scraping(  # type: ignore[no-untyped-def]
+    directory: Path, sink: MemorySink, target: type[BaseHTTPRequestHandler], *features: str
+):
+    """A Prometheus that scrapes `target` and writes to a gateway before `sink`."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, served(target) as target_port:
+        port = listening.getsockname()[1]
+        async with gateway(sink, listening):
+            with prometheus(directory, target_port, port, *features):
+                yield
+
+
 installed = pytest.mark.skipif(
     not PROMETHEUS.exists(), reason="no Prometheus is unpacked under .venv/debian"
 )
@@ -137,14 +149,11 @@ def test_samples_of_prometheus_arrive_after_refusals_and_end_with_stale_markers(
     async def main() -> None:
         sink = AwaitedSink(refusals=2)
         Target.gone.clear()
-        with socket.create_server(("127.0.0.1", 0)) as listening, served(Target) as target_port:
-            port = listening.getsockname()[1]
-            async with gateway(sink, listening):
-                with prometheus(tmp_path, target_port, port):
-                    found = await sink.until(lambda all: named(all, "shop_odd") >= 2)
-                    check(found)
-                    Target.gone.set()
-                    await sink.until(lambda all: any(one.stale for one in all))
+        async with scraping(tmp_path, sink, Target):
+            found = await sink.until(lambda all: named(all, "shop_odd") >= 2)
+            check(found)
+            Target.gone.set()
+            await sink.until(lambda all: any(one.stale for one in all))
         assert sink.refusals == 0
 
     asyncio.run(main())
@@ -157,24 +166,21 @@ def test_native_histograms_of_prometheus_arrive_as_classic_ones_and_end_with_sta
     async def main() -> None:
         sink = AwaitedSink(refusals=0)
         NativeTarget.gone.clear()
-        with socket.create_server(("127.0.0.1", 0)) as listening, served() as target_port:
-            port = listening.getsockname()[1]
-            async with gateway(sink, listening):
-                with prometheus(tmp_path, target_port, port, "native-histograms"):
-                    found = await sink.until(lambda all: named(all, "shop_share_count") >= 2)
-                    check_native(found)
-                    NativeTarget.gone.set()
-                    found = await sink.until(
-                        lambda all: any(one.stale and "shop_wait" in one.name for one in all)
-                    )
-                    assert {
-                        (one.name, one.attributes.get("le", ""))
-                        for one in found
-                        if one.stale and "shop_wait" in one.name
-                    } == {
-                        ("shop_wait_seconds_bucket", "+Inf"), ("shop_wait_seconds_sum", ""),
-                        ("shop_wait_seconds_count", ""),
-                    }  # fmt: skip
+        async with scraping(tmp_path, sink, NativeTarget, "native-histograms"):
+            found = await sink.until(lambda all: named(all, "shop_share_count") >= 2)
+            check_native(found)
+            NativeTarget.gone.set()
+            found = await sink.until(
+                lambda all: any(one.stale and "shop_wait" in one.name for one in all)
+            )
+            assert {
+                (one.name, one.attributes.get("le", ""))
+                for one in found
+                if one.stale and "shop_wait" in one.name
+            } == {
+                ("shop_wait_seconds_bucket", "+Inf"), ("shop_wait_seconds_sum", ""),
+                ("shop_wait_seconds_count", ""),
+            }  # fmt: skip
 
     asyncio.run(main())
 

@@ -16,13 +16,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from remote import V1, V2
 
 from tailrace.core.frame import CANONICAL, Codec, Frame, Header, Hints, Signal
 from tailrace.core.payload import compress, describe
 from tailrace.core.sample import Exemplar, Sample
 from tailrace.core.span import Event, Link, Span
 from tailrace.wire import frames, loki, samples, spans
-from tailrace.wire.messages import classes
 
 NOW = 1_790_000_000_000_000_001
 TRACE, SPAN = "ab" * 16, "cd" * 8
@@ -193,52 +193,9 @@ def _as_json(request: Message) -> bytes:
     return text.encode()
 
 
-_VALUE = [("value", 1, "double"), ("timestamp", 2, "int64")]
-_SPAN = [("offset", 1, "sint32"), ("length", 2, "uint32")]
-_HISTOGRAM = [
-    ("count", 1, "uint64"), ("sum", 3, "double"), ("schema", 4, "sint32"),
-    ("threshold", 5, "double"), ("zeros", 6, "uint64"), ("below", 8, "BucketSpan*"),
-    ("below_deltas", 9, "sint64*"), ("above", 11, "BucketSpan*"), ("above_counts", 13, "double*"),
-    ("timestamp", 15, "int64"), ("custom", 16, "double*"),
-]  # fmt: skip
-_REMOTE = classes(
-    "body_remote_write",
-    {
-        "Label": [("name", 1, "bytes"), ("value", 2, "bytes")],
-        "Sample": _VALUE,
-        "Exemplar": [("labels", 1, "Label*"), ("value", 2, "double"), ("timestamp", 3, "int64")],
-        "Series": [
-            ("labels", 1, "Label*"),
-            ("samples", 2, "Sample*"),
-            ("exemplars", 3, "Exemplar*"),
-            ("histograms", 4, "Histogram*"),
-        ],
-        "BucketSpan": _SPAN,
-        "Histogram": _HISTOGRAM,
-        "Request": [("series", 1, "Series*")],
-    },
-)
-_REMOTE2 = classes(
-    "body_remote_write_2",
-    {
-        "Sample": _VALUE,
-        "Metadata": [("type", 1, "int32"), ("help", 3, "uint32"), ("unit", 4, "uint32")],
-        "Series": [
-            ("refs", 1, "uint32*"),
-            ("samples", 2, "Sample*"),
-            ("histograms", 3, "Histogram*"),
-            ("metadata", 5, "Metadata"),
-        ],
-        "BucketSpan": _SPAN,
-        "Histogram": _HISTOGRAM,
-        "Request": [("symbols", 4, "bytes*"), ("series", 5, "Series*")],
-    },
-)
-
-
 def _remote() -> bytes:
-    request = _REMOTE["Request"]()
-    series = request.series.add()
+    request = V1["WriteRequest"]()
+    series = request.timeseries.add()
     for name, value in ((b"__name__", b"asked_total"), (b"code", b"200")):
         series.labels.add(name=name, value=value)
     series.samples.add(value=7.5, timestamp=NOW // 10**6)
@@ -249,16 +206,16 @@ def _remote() -> bytes:
 
 
 def _remote2() -> bytes:
-    request = _REMOTE2["Request"](symbols=[b"", b"__name__", b"load", b"code", b"200", b"s"])
-    series = request.series.add(refs=[1, 2, 3, 4])
+    request = V2["Request"](symbols=[b"", b"__name__", b"load", b"code", b"200", b"s"])
+    series = request.timeseries.add(labels_refs=[1, 2, 3, 4])
     series.samples.add(value=7.5, timestamp=NOW // 10**6)
-    series.metadata.type, series.metadata.unit = 2, 5
+    series.metadata.type, series.metadata.unit_ref = 2, 5
     return bytes(request.SerializeToString())
 
 
 def _remote_histograms() -> bytes:
-    request = _REMOTE["Request"]()
-    series = request.series.add()
+    request = V1["WriteRequest"]()
+    series = request.timeseries.add()
     series.labels.add(name=b"__name__", value=b"took")
     _histograms(series)
     series.exemplars.add(value=0.5, timestamp=NOW // 10**6)
@@ -266,24 +223,25 @@ def _remote_histograms() -> bytes:
 
 
 def _remote2_histograms() -> bytes:
-    request = _REMOTE2["Request"](symbols=[b"", b"__name__", b"took", b"s"])
-    series = request.series.add(refs=[1, 2])
+    request = V2["Request"](symbols=[b"", b"__name__", b"took", b"s"])
+    series = request.timeseries.add(labels_refs=[1, 2])
     _histograms(series)
-    series.metadata.type, series.metadata.unit = 3, 3
+    series.metadata.type, series.metadata.unit_ref = 3, 3
     return bytes(request.SerializeToString())
 
 
 def _histograms(series: Any) -> None:
-    one = series.histograms.add(count=7, sum=1.5, schema=2, threshold=0.001, zeros=1)
-    one.timestamp = NOW // 10**6
-    one.below.add(offset=-3, length=2)
-    one.below.add(offset=4, length=1)
-    one.below_deltas[:] = [1, 1, -1]
-    one.above.add(offset=5, length=1)
-    one.above_counts[:] = [2.5]
-    custom = series.histograms.add(count=2, schema=-53, custom=[0.5, 2], timestamp=NOW // 10**6)
-    custom.above.add(offset=1, length=2)
-    custom.above_counts[:] = [1, 1]
+    one = series.histograms.add(count_int=7, sum=1.5, schema=2, zero_threshold=0.001)
+    one.zero_count_int, one.timestamp = 1, NOW // 10**6
+    one.negative_spans.add(offset=-3, length=2)
+    one.negative_spans.add(offset=4, length=1)
+    one.negative_deltas[:] = [1, 1, -1]
+    one.positive_spans.add(offset=5, length=1)
+    one.positive_counts[:] = [2.5]
+    custom = series.histograms.add(count_int=2, schema=-53, timestamp=NOW // 10**6)
+    custom.custom_values[:] = [0.5, 2]
+    custom.positive_spans.add(offset=1, length=2)
+    custom.positive_counts[:] = [1, 1]
 
 
 # Before their compression.
