@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from tailrace.core.finding import Finding
 from tailrace.core.fleet import Announcement
 from tailrace.core.frame import Frame, Lane
 
@@ -110,6 +111,12 @@ class Registry(Protocol):
     """
 
     async def announce(self, tenant: str, said: Announcement) -> int: ...
+
+
+class Findings(Protocol):
+    """Who remembers what the guard found. `note` must not block; it may join what is too much."""
+
+    def note(self, found: Sequence[Finding]) -> None: ...
 
 
 HOT_LANES = frozenset({Lane.HOT, Lane.BOTH})
