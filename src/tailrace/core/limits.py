@@ -48,6 +48,8 @@ GRPC_METADATA_BYTES = 16 * KIB
 FRAME_BYTES = 4 * MIB
 FRAME_ROWS = 100_000
 HEADER_BYTES = 64 * KIB
+# A frame whose values were replaced: what takes their place is up to four times as long.
+GUARDED_BYTES = 4 * FRAME_BYTES
 FRAMES_PER_BODY = 256
 # A line longer than this is cut and flagged: nobody reads more, and the page must show it.
 LINE_BYTES = 256 * KIB
