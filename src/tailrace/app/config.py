@@ -31,6 +31,7 @@ from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds, Size
 from tailrace.governance import location
+from tailrace.guard.settings import Settings as GuardSettings
 from tailrace.ship import gateways
 from tailrace.ship.gateways import Gateway
 
@@ -130,6 +131,10 @@ class GatewayConfig(msgspec.Struct, forbid_unknown_fields=True):
     region: str = ""
 
 
+class GuardConfig(GuardSettings, frozen=True, forbid_unknown_fields=True):
+    """What is taken out before anything is kept; the tables are in guard/settings.py."""
+
+
 class Config(msgspec.Struct, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -140,6 +145,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     agent: AgentConfig = msgspec.field(default_factory=AgentConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
     gateway: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
+    guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:

@@ -115,6 +115,13 @@ INSERT_WAIT_S = 0.5
 # The archive is written in larger steps: a file per step, tenant and hour.
 ARCHIVE_BYTES = 192 * MIB
 ARCHIVE_WAIT_S = 60.0
+# Rows of each table and archive that one audit reads back, and files of the archive it opens: held
+# as JSON while they are looked at.
+AUDIT_ROWS = 200_000
+AUDIT_FILES = 64
+# A value whose pseudonyms are asked for, and the request around it.
+PSEUDONYM_VALUE_CHARS = 4_096
+PSEUDONYM_BODY_BYTES = 32 * KIB
 # A query's answer is held whole before it is sent.
 QUERY_ROWS = 5_000
 QUERY_SERIES = 2_000

@@ -56,6 +56,9 @@ _USUAL = _issued(
     ("300-305 3095 36 38-39", "14"),
 )
 
+# With how they begin, when they have sixteen digits.
+SIXTEEN = frozenset(four for four, lengths in _USUAL.items() if 16 in lengths)
+
 
 def card(digits: bytes) -> bool:
     """A number that an issuer of payment cards could have issued."""

@@ -157,11 +157,12 @@ class _Work:
         """What is remembered of a row is read from what is left of it."""
         service, version, environment = self._origin.of(cleaned)
         code, tenant = places.code(cleaned), self._header.tenant
-        for hit, action in decided:
-            field = places.field(row, hit.start - start)
-            self.found[
-                Place(tenant, service, version, environment, hit.kind, field, code, action)
-            ] += 1
+        counted: Counter[tuple[str, str, Action]] = Counter(
+            (hit.kind, places.field(row, hit.start - start), action) for hit, action in decided
+        )
+        for (kind, field, action), count in counted.items():
+            place = Place(tenant, service, version, environment, kind, field, code, action)
+            self.found[place] += count
 
     def _decided(
         self, hits: Sequence[Hit], service: str, environment: str

@@ -73,6 +73,7 @@ class Finder:
 
     def _look(self, text: bytes, ends: list[int], folded: dict[int, Folded]) -> Iterator[Hit]:
         detectors, fold = self._detectors, self._fold
+        promising = [detector.promising for detector in detectors]
         done, last_end = [0] * fold, [-2] * fold
         start = stop = 0
         memo: dict[object, object] = {}
@@ -85,8 +86,7 @@ class Finder:
             last_end[number] = end
             if repeated:
                 continue
-            detector = detectors[number]
-            if not detector.promising(text, end):
+            if not promising[number](text, end):
                 continue
             if end > stop + 1:
                 # A candidate may end with the newline; two bytes before that it is in its row.
@@ -95,9 +95,10 @@ class Finder:
                 memo = {}
             if folded and start in folded:
                 continue
-            for begin, until, value in detector.look(Window(text, start, stop, end, memo)):
-                done[number] = max(done[number], until)
-                yield Hit(begin, until, number, detector.kind, value)
+            for begin, until, value in detectors[number].look(Window(text, start, stop, end, memo)):
+                if until > done[number]:
+                    done[number] = until
+                yield Hit(begin, until, number, detectors[number].kind, value)
 
 
 def _keep(hits: dict[tuple[int, int, str], Hit], data: bytes, hit: Hit) -> None:

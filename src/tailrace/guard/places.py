@@ -31,7 +31,7 @@ _PATH = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _PATH_BYTES = 100
 _FIELD = re.compile(rb"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
 _TOKENS = re.compile(rb"[A-Za-z]+|[^A-Za-z\s]+")
-_PATTERN_BYTES = 80
+_PATTERN_BYTES = 48
 _PATTERN_WORDS = 8
 
 
@@ -56,9 +56,10 @@ class Origin:
 
 
 def _first(pattern: re.Pattern[bytes], name: bytes, row: bytes) -> str:
-    if name not in row:
+    at = row.find(name)
+    if at < 0:
         return ""
-    match = pattern.search(row)
+    match = pattern.search(row, at)
     return match[1].decode(errors="replace") if match else ""
 
 

@@ -63,6 +63,16 @@ class Approved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: str = "*"
 
 
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[guard.thresholds]]`: so many values of a kind in an hour, at one place, raise an alert; 0
+    for never. The first that fits counts."""
+
+    detector: str
+    per_hour: int
+    service: str = "*"
+    environment: str = "*"
+
+
 USUAL_FIELDS = (Field("customer.name"), Field("*.email", "email"), Field("ssn", "ssn"))
 
 
@@ -75,3 +85,4 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: list[Field] = msgspec.field(default_factory=lambda: list(USUAL_FIELDS))
     detectors: list[Custom] = []
     approved: list[Approved] = []
+    thresholds: list[Threshold] = []

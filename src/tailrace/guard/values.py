@@ -103,18 +103,31 @@ def number_quotes(text: bytes, start: int, stop: int, low: int, high: int) -> by
     that is a JSON number in the row `text[low:high]`, else nothing."""
     if not _AFTER.match(text, stop, high):
         return b""
-    found = _BEFORE.search(text[max(low, start - _BACK) : start])
-    if not found:
+    head = _stripped(text[max(low, start - _BACK) : start])
+    listed = b""
+    if head[-1:] in (b"[", b","):
+        at = head.rfind(b"[")
+        listed = head[at + 1 :]
+        if at < 0 or b"]" in listed or b"{" in listed or b"}" in listed:
+            return b""
+        head = _stripped(head[:at])
+    if head[-1:] != b":":
         return b""
-    quote = found["slashes"] + b'"'
-    listed = found["listed"] or b""
-    if listed.count(b'"') % 2:
+    head = _stripped(head[:-1])
+    if head[-1:] != b'"':
         return b""
-    return quote
+    name = head[:-1]
+    quote = name[len(name.rstrip(b"\\")) :] + b'"'
+    return quote if listed.count(b'"') % 2 == 0 else b""
 
 
-_BACK = 2_048
+def _stripped(head: bytes) -> bytes:
+    """Without the blanks at its end, escaped ones too."""
+    head = head.rstrip(b" \t\x1e")
+    while head[-1:] in (b"n", b"r", b"t") and head[-2:-1] == b"\\":
+        head = head[:-1].rstrip(b"\\").rstrip(b" \t\x1e")
+    return head
+
+
+_BACK = 1_024
 _AFTER = re.compile(_SPACE + rb"[,\]}]")
-_BEFORE = re.compile(
-    rb"(?<!\\)(?P<slashes>\\*)\"" + _SPACE + rb":" + _SPACE + rb"(?P<listed>\[[^\]{}]*)?$"
-)

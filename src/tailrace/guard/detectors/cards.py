@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from tailrace.guard.checks import card, usual_card
+from tailrace.guard.checks import SIXTEEN, card, luhn, usual_card
 from tailrace.guard.detectors.detector import (
     Detector,
     Found,
@@ -19,8 +19,8 @@ from tailrace.guard.detectors.detector import (
 
 _SEPARATOR = rb"[ \-._/+\t]"
 _RUN = b"0123456789 -._/+\t"
-# A run is looked at in pieces of this size: the longest card with separators is half of it.
-_BACK, _AHEAD = 60, 160
+# A run is looked at in pieces of this size; the longest card with separators is as long as _BACK.
+_BACK, _AHEAD = 60, 2_000
 _DIGITS = re.compile(rb"\d+")
 # How pandas and JavaScript write a whole number.
 _ZEROS = re.compile(rb"\.0+(?![0-9])")
@@ -38,6 +38,8 @@ _GROUPINGS = {
     6: ((6, 13),),
 }
 # Separators that no card is printed with: only beside the words of one.
+# How numbers of fourteen and fifteen digits begin that are cards.
+_SHORTER = frozenset((b"30", b"34", b"36", b"37", b"38", b"39"))
 _ODD = frozenset(b"_/")
 _LONGEST, _SHORTEST = 19, 13
 _LENGTHS = (16, 15, 14, 19, 18, 17, 13)
@@ -58,7 +60,6 @@ _OTHER = re.compile(
     rb"(?:^|[_.-])(?:id|ids|ns|us|ms|ts|tx|txn|no)$"
 )
 _CAMEL_ID = re.compile(rb"[a-z](?:Ids?|IDs?)$")
-_NUMBER_LIST = re.compile(rb'([\w.\-]{1,64})\\*["\']?\s{0,2}[:=]\s{0,2}\[[\d,\s"\'\\.]{0,200}$')
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _LINKS = frozenset((b"-", b".", b"_", b"/", b"+", b" ", b"\t"))
 _PARTS = _LINKS - {b" ", b"\t"}
@@ -83,17 +84,56 @@ class _Group(NamedTuple):
     stop: int
 
 
-class Cards:
-    """Card numbers in the groups they are printed in, beside words of cards, or bare.
+class BareCards:
+    """Card numbers that stand alone, without separators: of an issuer in wide use, unless their
+    name says that they are something else. One in forty numbers of sixteen digits is like that."""
 
-    A bare one is believed when it stands alone, is of an issuer in wide use, and its name does not
-    say that it is something else: one in forty of the numbers of sixteen digits is like that.
-    """
+    name = "pan-bare"
+    kind = "pan"
+    candidates = (rb"(?:^|[^0-9])[2-6][0-9]{13,15}[^0-9]",)
+    cased: tuple[bytes, ...] = ()
+    matches = (
+        b'{"card":4111111111111111}',
+        b"PAN=5105105105105100",
+        b"amex 378282246310005 ok",
+        b"30569309025904 was declined",
+        b"paid 2223003122003222",
+    )
+    traps = (
+        b'{"order_id":"4111111111111111"}',
+        b"trace 41111111111111114111111111111111",
+        b"0.4111111111111111",
+        b"orderId=4111111111111111",
+        b"imei: 490154203237518",
+        b"id 4111111111111111-4111-4111-4111-411111111111",
+        b"a4111111111111111",
+    )
+
+    def promising(self, text: bytes, end: int) -> bool:
+        """See Detector. This is asked of every long number, so it is short."""
+        if end < 17:
+            return True
+        digits = text[end - 17 : end - 1]
+        if digits[:4] in SIXTEEN:
+            return digits.isdigit() and luhn(digits)
+        return digits[1:3] in _SHORTER or digits[2:4] in _SHORTER
+
+    def look(self, window: Window) -> Iterator[Found]:
+        """See Detector."""
+        text, start, _stop, end, _memo = window
+        head = text[max(start, end - 20) : end - 1]
+        begin = end - 1 - len(head) + len(head.rstrip(b"0123456789"))
+        place = _Place(_Run(text, start, begin, end - 1), 0)
+        if place.bare():
+            yield place.found(1)
+
+
+class Cards:
+    """Card numbers in the groups they are printed in, or beside the words of a card."""
 
     name = "pan"
     kind = "pan"
     candidates = (
-        rb"(?:^|[^0-9])[2-6][0-9]{13,15}[^0-9]",
         rb"\d\d\d\d%(s)b\d\d\d\d%(s)b\d\d\d\d" % {b"s": _SEPARATOR},
         rb"\d\d\d\d%(s)b\d\d\d\d\d\d%(s)b\d\d\d\d" % {b"s": _SEPARATOR},
         rb"\d\d\d\d\d\d%(s)b\d\d\d\d\d\d\d\d\d\d" % {b"s": _SEPARATOR},
@@ -104,10 +144,8 @@ class Cards:
     matches = (
         b"paid with 4111 1111 1111 1111",
         b"4111-1111-1111-1111",
-        b'{"card":4111111111111111}',
         b"amex 3782 822463 10005",
-        b"PAN=5105105105105100",
-        b"mc 2223003122003222",
+        b"mastercard 2223003122003222",
         b"diners 3056 930902 5904",
         b"4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
         b"card 6304 0000 0000 0000",
@@ -118,61 +156,70 @@ class Cards:
         b"visa 4917 6100 0000 0000 003",
     )
     traps = (
-        b'{"order_id":"4111111111111111"}',
         b"time 1700000000123456789",
-        b"trace 41111111111111114111111111111111",
         b"4111 1111 1111 1112",
-        b"0.4111111111111111",
-        b"orderId=4111111111111111",
-        b"imei: 490154203237518",
         b"#pan:k3j9x2m4q8zt7vwa",
         b"411111******1111",
-        b"id 4111111111111111-4111-4111-4111-411111111111",
+        b"order 4111 1111",
+        b"10 20 30 40 50 60 70 80 90",
     )
 
     def promising(self, text: bytes, end: int) -> bool:
-        """See Detector. Most candidates are one long number without separators, and no card."""
-        seen = text[end - 21 if end > 21 else 0 : end - 1]
-        head = seen.rstrip(b"0123456789")
-        size = len(seen) - len(head)
-        if size < _SHORTEST or card(seen[-size:]):
-            return True
-        linked = head[-1:] in _LINKS and head[-2:-1].isdigit()
-        return linked or (text[end - 1 : end] in _LINKS and text[end : end + 1].isdigit())
+        """See Detector."""
+        return True
 
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
         text, start, stop, end, memo = window
-        seen = text[max(start, end - _BACK) : end - 1]
-        low = end - 1 - len(seen) + len(seen.rstrip(_RUN))
-        if ("run", low) in memo:
+        done = memo.get("cards", 0)
+        assert isinstance(done, int)
+        if end <= done:
             return
-        memo["run", low] = True
+        seen = text[max(start, end - _BACK) : end]
+        low = end - len(seen) + len(seen.rstrip(_RUN))
         seen = text[low : min(stop, end + _AHEAD)]
         high = low + len(seen) - len(seen.lstrip(_RUN))
-        groups = [_Group(*match.span()) for match in _DIGITS.finditer(text, low, high)]
-        at = 0
-        while at < len(groups):
-            count = 0
-            if text[groups[at].start] in b"23456":
-                place = _Place(text, start, groups, at)
-                count = place.grouped() or place.bare() or place.odd()
-                if count:
-                    yield place.found(count)
-            at += count or 1
+        # A run that goes on is taken up again where the last card that may begin here ends.
+        memo["cards"] = high if high < end + _AHEAD else end + _AHEAD - _BACK
+        yield from _in_run(_Run(text, start, low, high))
+
+
+def _in_run(run: _Run) -> Iterator[Found]:
+    text, groups, at = run.text, run.groups, 0
+    while at < len(groups):
+        count = 0
+        if text[groups[at].start] in b"23456":
+            place = _Place(run, at)
+            count = place.grouped() or place.bare() or place.odd()
+            if count:
+                yield place.found(count)
+        at += count or 1
+
+
+class _Run:
+    """Digits and separators, `text[low:high]`, in a row that begins at `start`."""
+
+    def __init__(self, text: bytes, start: int, low: int, high: int) -> None:
+        self.text = text
+        self.start = start
+        self.groups = [_Group(*match.span()) for match in _DIGITS.finditer(text, low, high)]
+        # There are no letters in a run: words of a card stand before it.
+        seen = text[max(start, low - _CONTEXT_BYTES) : low].lower()
+        self.word = max((low - len(seen) + m.start() for m in _WORDS.finditer(seen)), default=-1)
 
 
 class _Place:
     """A group of digits with which a card may begin. Each way of looking gives how many groups it
     takes, 0 when there is none."""
 
-    def __init__(self, text: bytes, start: int, groups: Sequence[_Group], at: int) -> None:
-        self._text = text
-        self._start = start
-        self._groups = groups
+    def __init__(self, run: _Run, at: int) -> None:
+        self._text = run.text
+        self._start = run.start
+        self._groups = groups = run.groups
         self._at = at
         self._first = groups[at].start
-        self._sizes = [group.stop - group.start for group in groups[at : at + _SPACED]]
+        self._word = run.word
+        self._sizes = [stop - start for start, stop in groups[at : at + _SPACED]]
 
     def grouped(self) -> int:
         """In the groups of a printed card."""
@@ -231,8 +278,7 @@ class _Place:
 
     def _spoken(self) -> bool:
         """Whether words of a card stand before it."""
-        seen = self._text[max(self._start, self._first - _CONTEXT_BYTES) : self._first]
-        return _WORDS.search(seen.lower()) is not None
+        return self._word >= 0 and self._first - self._word <= _CONTEXT_BYTES
 
     def _name(self) -> bytes:
         """Of the number: the name or the words before it."""
@@ -240,11 +286,15 @@ class _Place:
         if name in _VAGUE:
             at = self._text.rfind(name, self._start, self._first)
             name = key_before(self._text, at, self._start) + b" " + name
-        if not name:
-            seen = self._text[max(self._start, self._first - 256) : self._first]
-            listed = _NUMBER_LIST.search(seen)
-            name = listed[1] if listed else b""
-        return name
+        return name or self._list_name()
+
+    def _list_name(self) -> bytes:
+        """Of a list of numbers."""
+        low = max(self._start, self._first - 256)
+        at = self._text.rfind(b"[", low, self._first)
+        if at < 0 or self._text[at + 1 : self._first].strip(b"0123456789,. \t\"'\\"):
+            return b""
+        return key_before(self._text, at, self._start)
 
     def _joined(self) -> bool:
         """Whether it is part of something longer: a fraction, a word, a number with parts."""
@@ -361,4 +411,5 @@ CARDS: tuple[Detector, ...] = (
         traps=(b"GPIO pin 18", b"pinned 1234", b"spinning: 1234", b"gpio pin=18", b"pin 4 of 1234"),
     ),
     Cards(),
+    BareCards(),
 )

@@ -53,7 +53,17 @@ _DATE = (
     rb"\d{1,2}(?:st|nd|rd|th)?[ \-](?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
     rb"[ \-,]{1,2}(?:19|20)\d\d"
 )
+_DATE_HEAD = re.compile(rb"\d{1,4}[\-/. ]\d|\d{8}|\d{1,2}(?:st|nd|rd|th)?[ \-][A-Za-z]{3}")
+_MONTH = re.compile(
+    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? $", re.IGNORECASE
+)
 _BORN = rb"(?:dob|d\.o\.b\.?|birth.?date|date.?of.?birth|birthday|birth.?day|born(?: on)?)"
+
+
+def _begins_date(text: bytes, end: int) -> bool:
+    if _DATE_HEAD.match(text, end - 1):
+        return True
+    return _MONTH.search(text[max(0, end - 13) : end - 1]) is not None
 
 
 def _date(match: re.Match[bytes]) -> bytes | None:
@@ -93,6 +103,7 @@ NATIONAL: tuple[Detector, ...] = (
         candidates=_CANDIDATES,
         pattern=_NINE,
         check=_itin,
+        quick=lambda text, end: b"9" in text[max(0, end - 20) : end - 3],
         before=20,
         after=14,
         matches=(b"itin 912-70-1234", b"taxpayer id 912701234", b"900-88-1234 filed"),
@@ -114,6 +125,7 @@ NATIONAL: tuple[Detector, ...] = (
             re.IGNORECASE,
         ),
         check=_date,
+        quick=_begins_date,
         before=48,
         after=24,
         matches=(

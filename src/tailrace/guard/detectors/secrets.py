@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from tailrace.guard.detectors.detector import Detector, Found, Shape, Window
 from tailrace.guard.values import after_separator, value_at
 
-_WORDS = (
-    rb"passwords?(?:\d|_?(?:confirm(?:ation)?|again|repeat|old|new|hash))?|passwd|passphrase|pwd|passwort|contrase\w{0,4}a|secrets?|secret.?key|client.?secret|"
-    rb"api.?keys?|apikey|access.?key|auth.?token|access.?token|refresh.?token|id.?token|session.?token|"
-    rb"bearer.?token|tokens?|credentials?|private.?key|encryption.?key|signing.?key|shared.?key|"
-    rb"account.?key|master.?key|authorization|x-api-key|x-auth-token|secret.?access.?key|pass"
+# How names end that are secret, without case, `_`, `-`, `.` and digits at the end.
+_SUFFIXES = tuple(
+    b"""
+    password passwords passwd passphrase passwort contrasena passwordconfirm passwordconfirmation
+    passwordagain passwordrepeat passwordold passwordnew passwordhash secret secrets token tokens
+    apikey apikeys accesskey secretkey privatekey encryptionkey signingkey sharedkey accountkey
+    masterkey secretaccesskey credential credentials authorization
+    """.split()
 )
-# The name ends with one of the words, whatever stands before it: db.password, X-Api-Key.
-_NAME = re.compile(rb"(?P<name>" + _WORDS + rb")$", re.IGNORECASE)
-_NAME_END = re.compile(rb"(?:\\*[\"'])?(?:[ \t]|\\+[nrt])*(?:=>|[:=]|%3[AaDd])?$")
+# Those that are found within other words: bypass, compass.
+_SHORT = (b"pass", b"pwd")
+_KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 # Values that are none: placeholders, what was taken out before, what says that there is one.
 _NOTHING = re.compile(
     rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[^>]*>?|\[[^\]]*\]?|\{.*|\$\{?[A-Za-z_][\w.]*\}?|%[sdrv]|%\(\w+\)s|\?|"
@@ -101,15 +104,13 @@ class Named:
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
         text, start, stop, end, _memo = window
-        low = max(start, end - 64)
-        seen = text[low:end]
-        joint = _NAME_END.search(seen)
-        name_stop = low + (joint.start() if joint else len(seen))
-        name = _NAME.search(text[low:name_stop])
-        at = after_separator(text, name_stop, stop)
-        if name is None or at is None or not _own_word(text[low:name_stop], name):
+        seen = text[max(start, end - 80) : end]
+        head = _before_separator(seen)
+        name = head[len(head.rstrip(_KEY_BYTES)) :]
+        if not _is_secret(name, head[: len(head) - len(name)]):
             return
-        value = value_at(text, at, stop)
+        at = after_separator(text, end - len(seen) + len(head), stop)
+        value = value_at(text, at, stop) if at is not None else None
         if value is None or value.shape in ("word", "nested"):
             return
         begin, until = value.start, value.stop
@@ -119,23 +120,35 @@ class Named:
                 rest = value_at(text, begin, stop)
                 until = rest.stop if rest else begin
         secret = text[begin:until]
-        if secret and not _is_nothing(secret, name["name"], value.shape):
+        if secret and not _is_nothing(secret, name, value.shape):
             yield Found(begin, until, secret)
 
 
-def _own_word(seen: bytes, name: re.Match[bytes]) -> bool:
-    """Whether the word begins a word: "compass" and "bypass" do not hold "pass"."""
-    at = name.start("name")
-    head = seen[at - 1 : at]
-    if not head.isalpha():
-        return head != b"#"  # a pseudonym
-    escaped = seen[at - 2 : at - 1] == b"\\" and head in b"nrt"
-    camel = seen[at : at + 1].isupper() and head.islower()
-    return escaped or camel or len(name["name"]) > 6
+def _before_separator(seen: bytes) -> bytes:
+    """Up to the end of the name, without `"`, `=` and what else stands between it and a value."""
+    head = seen.rstrip(b"=:>")
+    if len(head) == len(seen):
+        head = seen[:-3]  # %3D
+    return head.rstrip(b" \t").rstrip(b"\"'\\").rstrip(b" \t")
+
+
+def _is_secret(name: bytes, before: bytes) -> bool:
+    if before.endswith(b"#"):
+        return False  # a pseudonym
+    if before.endswith(b"\\") and name[:1] in (b"n", b"r", b"t") and len(name) > 1:
+        name = name[1:]
+    plain = name.lower().translate(None, b"_-.").rstrip(b"0123456789")
+    if plain.endswith(_SUFFIXES):
+        return True
+    if not plain.endswith(_SHORT):
+        return False
+    size = 4 if plain.endswith(b"pass") else 3
+    head, tail = name[: len(name) - size], name[len(name) - size :]
+    return not head[-1:].isalpha() or (tail[:1].isupper() and head[-1:].islower())
 
 
 def _is_nothing(value: bytes, name: bytes, shape: str) -> bool:
-    if _NOTHING.fullmatch(value):
+    if _NOTHING.fullmatch(value) or (name.lower() == b"pwd" and value[:1] in b"/~"):
         return True
     if not _LENIENT.search(name):
         return False
@@ -231,22 +244,38 @@ class PrivateKeys:
         yield Found(begin, until, text[begin:until])
 
 
+class Tokens:
+    """JSON Web Tokens and their kin: a header in base64url that begins with {", and more parts."""
+
+    name = "jwt"
+    kind = "jwt"
+    candidates: tuple[bytes, ...] = ()
+    cased = (rb"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4}",)
+    matches = (
+        b"auth eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl ok",
+        b'{"t":"eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZ"}',
+    )
+    traps = (b"eyJhbGciOiJIUzI1NiJ9", b"key.java.lang.Object", b"eyJhbGciOiJIUzI1NiJ9.png")
+    _header_bytes = 4_096
+    _token = re.compile(rb"eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){1,4}\.?")
+
+    def promising(self, text: bytes, end: int) -> bool:
+        """See Detector."""
+        return True
+
+    def look(self, window: Window) -> Iterator[Found]:
+        """See Detector."""
+        text, start, stop, end, _memo = window
+        dot = text.rfind(b".", start, end)
+        begin = text.rfind(b"eyJ", max(start, dot - self._header_bytes), dot)
+        match = self._token.match(text, begin, stop) if begin >= 0 else None
+        if match and match.end() >= end:
+            yield Found(begin, match.end(), match[0])
+
+
 SECRETS: tuple[Detector, ...] = (
     PrivateKeys(),
-    Shape(
-        "jwt",
-        "jwt",
-        candidates=(),
-        cased=(rb"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4}",),
-        pattern=re.compile(
-            rb"(?P<value>eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*){1,3})"
-        ),
-        check=_as_it_is,
-        before=8_192,
-        after=16_384,
-        matches=(b"auth eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl ok",),
-        traps=(b"eyJhbGciOiJIUzI1NiJ9", b"key.java.lang.Object"),
-    ),
+    Tokens(),
     Shape(
         "api_key",
         "api_key",
