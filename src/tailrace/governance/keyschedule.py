@@ -6,8 +6,6 @@ find what it has made. When that data is gone, so is the key: its row stays as a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 from sqlalchemy import Connection
 
@@ -15,7 +13,7 @@ from tailrace.governance import keymaking, keytable
 from tailrace.governance.keytable import Key
 from tailrace.governance.masterkey import MasterKey
 
-# Keys that one transaction changes: some tens of milliseconds.
+# Keys that one transaction changes: a tenth of a second or two.
 STEP = 500
 
 
@@ -41,26 +39,16 @@ class Schedule(msgspec.Struct, frozen=True):
         return retired_ns + int(self.retention_s * 1e9)
 
 
-def rotate(
-    connection: Connection, master: MasterKey, keys: Sequence[Key], now_ns: int
-) -> list[Key]:
-    """The keys that follow on `keys`, which are in use. Raises StoreError."""
-    for key in keys:
-        keytable.retire(connection, key, now_ns)
-    return [keymaking.make(connection, master, key.tenant, key.kind, now_ns) for key in keys]
-
-
 def rotate_due(
     connection: Connection, master: MasterKey, schedule: Schedule, now_ns: int
 ) -> list[Key]:
     """Of those that are due, the first STEP: the keys that follow. Raises StoreError."""
     due = keytable.to_retire(connection, schedule.retires_before_ns(now_ns), STEP)
-    return rotate(connection, master, due, now_ns)
+    return keymaking.rotate(connection, master, due, now_ns)
 
 
 def destroy_due(connection: Connection, schedule: Schedule, now_ns: int) -> list[Key]:
     """Of those that are due, the first STEP: destroyed now."""
     due = keytable.to_destroy(connection, schedule.destroys_before_ns(now_ns), STEP)
-    for key in due:
-        keytable.destroy(connection, key, now_ns)
+    keytable.destroy(connection, due, now_ns)
     return due

@@ -6,10 +6,11 @@ is no news to anybody, for nobody keeps a note of what is not there.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
 
 from tailrace.governance import changecount
 from tailrace.governance.schema import KEYS
@@ -81,17 +82,20 @@ def add(connection: Connection, key: Key, secret: bytes) -> None:
     connection.execute(insert(KEYS).values(**msgspec.structs.asdict(key), wrapped=secret))
 
 
-def retire(connection: Connection, key: Key, now_ns: int) -> None:
-    """It makes no more pseudonyms."""
-    connection.execute(update(KEYS).where(_is(key)).values(retired_ns=now_ns))
-    changecount.add(connection, _SUBJECT)
+def retire(connection: Connection, keys: Sequence[Key], now_ns: int) -> None:
+    """They make no more pseudonyms."""
+    _change(connection, [_name(key) for key in keys], {"retired_ns": now_ns})
 
 
-def destroy(connection: Connection, key: Key, now_ns: int) -> None:
-    """Its row stays, without the secret. Control.scrub then cleans the files."""
-    gone = {"wrapped": b"", "destroyed_ns": now_ns}
-    connection.execute(update(KEYS).where(_is(key)).values(gone))
-    changecount.add(connection, _SUBJECT)
+def destroy(connection: Connection, keys: Sequence[Key], now_ns: int) -> None:
+    """Their rows stay, without the secrets. Control.scrub then cleans the files."""
+    _change(connection, [_name(key) for key in keys], {"wrapped": b"", "destroyed_ns": now_ns})
+
+
+def rewrap(connection: Connection, master: str, rows: Sequence[tuple[Key, bytes]]) -> None:
+    """Each key with the wrapped secret that it has now, under the master key of that id."""
+    named = [_name(key) | {"this_wrapped": wrapped} for key, wrapped in rows]
+    _change(connection, named, {"wrapped": bindparam("this_wrapped"), "master": master})
 
 
 def to_retire(connection: Connection, before_ns: int, limit: int) -> list[Key]:
@@ -117,8 +121,23 @@ def changes(connection: Connection) -> int:
     return changecount.read(connection, _SUBJECT)
 
 
-def _is(key: Key) -> ColumnElement[bool]:
-    return and_(_c.tenant == key.tenant, _c.kind == key.kind, _c.epoch == key.epoch)
+def _name(key: Key) -> dict[str, Any]:
+    return {"this_tenant": key.tenant, "this_kind": key.kind, "this_epoch": key.epoch}
+
+
+def _change(
+    connection: Connection, named: Sequence[dict[str, Any]], values: dict[str, Any]
+) -> None:
+    """Give each of the keys that are `named` the `values`, and count it."""
+    if not named:
+        return
+    this = and_(
+        _c.tenant == bindparam("this_tenant"),
+        _c.kind == bindparam("this_kind"),
+        _c.epoch == bindparam("this_epoch"),
+    )
+    connection.execute(update(KEYS).where(this).values(values), named)
+    changecount.add(connection, _SUBJECT)
 
 
 def _wrapped(connection: Connection, which: ColumnElement[bool]) -> list[tuple[Key, bytes]]:
