@@ -29,6 +29,8 @@ Name = Literal[
     "tailrace_agent_losses_rows_total",
     "tailrace_access_refused_total",
     "tailrace_tokens_age_seconds",
+    "tailrace_keys_total",
+    "tailrace_keys_age_seconds",
     "tailrace_ingest_requests_total",
     "tailrace_ingest_rows_total",
     "tailrace_ingest_bytes_total",

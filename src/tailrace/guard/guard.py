@@ -76,6 +76,11 @@ class Guard:
         """See Room. False as long as the last frame could not be guarded."""
         return self._running and self._cleaner is not None and self._room.ready()
 
+    @property
+    def loaded(self) -> bool:
+        """Whether there is something that cleans."""
+        return self._cleaner is not None
+
     def cleaner(self) -> Cleaner:
         """What cleans. Raises Busy when it cannot be had."""
         cleaner = self._loaded()
