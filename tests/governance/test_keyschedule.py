@@ -96,20 +96,31 @@ def test_one_of_those_that_share_keys_rotates_them_and_the_others_follow(place: 
 
 
 def test_who_rotates_by_hand_is_followed_at_the_next_look_and_only_for_that_tenant(
-    place: Place,
+    place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
+
     async def use(server: Keeper, command: Keeper) -> None:
         before = await server.keys.secrets("shop")
         other = await server.keys.secrets("other")
+        server.clock.advance(1)
         now_ns = server.clock.wall_ns()
         due = [k for k in await command.listed() if (k.tenant, k.kind) == ("shop", "pan")]
-        await command.control.run(lambda c: keymaking.rotate(c, master_key(), due, now_ns))
+        await command.control.run(lambda c: keyschedule.rotate(c, master_key(), due, now_ns))
         assert await server.keys.secrets("shop") == before
         await server.keys.look()
         after = await server.keys.secrets("shop")
         assert after["pan"] != before["pan"]
         assert after["email"] == before["email"]
         assert await server.keys.secrets("other") is other
+        assert told(caplog, "a key was rotated by another process") == [("shop", "pan", 2)]
+        server.clock.advance(1)
+        now_ns = server.clock.wall_ns()
+        await command.control.run(lambda c: keytable.destroy(c, due, now_ns))
+        await server.keys.look()
+        await server.keys.look()
+        assert told(caplog, "a key was destroyed by another process") == [("shop", "pan", 1)]
+        assert len(told(caplog, "a key was rotated by another process")) == 1
 
     run(place, use, keepers=2)
 
