@@ -157,6 +157,29 @@ def test_the_key_in_use_is_not_destroyed_nor_one_that_is_not_there(home: Home, s
     assert "no such key" in say("rotate", "--tenant", "nobody", status=1)[1]
 
 
+def test_a_running_server_follows_within_seconds(home: Home, say: Said) -> None:
+    async def serve() -> None:
+        config = configuration.load(None, os.environ)
+        control = control_store(config.server)
+        await control.open()
+        keys = keyring(config, control, SystemClock(), Metrics(), KINDS)
+        await keys.open()
+        running = asyncio.create_task(keys.run())
+        before = dict(await keys.secrets("shop"))
+        await asyncio.to_thread(say, "rotate", *PAN)
+        async with asyncio.timeout(10):
+            while (await keys.secrets("shop"))["pan"] == before["pan"]:
+                await asyncio.sleep(0.02)
+        assert len(await keys.history("shop", "pan")) == 2
+        await asyncio.to_thread(say, "destroy", *PAN, "--epoch", "1", "--yes")
+        assert [key.epoch for key in await keys.history("shop", "pan")] == [2]
+        running.cancel()
+        await asyncio.wait([running])
+        await control.close()
+
+    asyncio.run(serve())
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -174,6 +174,46 @@ def test_what_could_not_be_done_is_done_later(
     run(place, use)
 
 
+def test_a_clock_that_jumps_destroys_nothing_before_somebody_may_have_noticed(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(keeper: Keeper) -> None:
+        await keeper.keys.secrets("shop")
+        keeper.clock.advance(90 * DAY_S)
+        await keeper.keys.rotate_due()
+        keeper.clock.jump_wall(3_650 * DAY_S)
+        await keeper.keys.rotate_due()
+        assert keeper.counted("destroyed") == 0
+        assert "the clock has jumped" in caplog.text
+        keeper.clock.jump_wall(-3_650 * DAY_S)
+        for _ in range(48):
+            keeper.clock.advance(DAY_S / 24)
+            await keeper.keys.rotate_due()
+        assert keeper.counted("destroyed") == 0
+        keeper.clock.jump_wall(3_650 * DAY_S)
+        await keeper.keys.rotate_due()
+        keeper.clock.advance(DAY_S)
+        await keeper.keys.rotate_due()
+        assert (await keeper.states())[("pan", 1)] == "destroyed"
+
+    run(place, use)
+
+
+def test_a_key_ends_on_time_while_the_master_key_is_away(place: Place) -> None:
+    async def use(keeper: Keeper) -> None:
+        await keeper.keys.secrets("shop")
+        keeper.clock.advance(90 * DAY_S)
+        await keeper.keys.rotate_due()
+        broken = Source(StoreError("guard.master_key_command: the command failed"))
+        fresh = Keeper(keeper.control, keeper.clock, broken)
+        keeper.clock.advance(365 * DAY_S)
+        await fresh.keys.look()
+        assert (await keeper.states())[("pan", 1)] == "destroyed"
+        assert (await keeper.states())[("pan", 2)] == "in use"
+
+    run(place, use)
+
+
 def test_a_server_takes_a_new_master_key_after_the_keys_were_wrapped_anew(place: Place) -> None:
     async def use(server: Keeper, command: Keeper) -> None:
         before = dict(await server.keys.secrets("shop"))

@@ -26,6 +26,7 @@ from tailrace.governance.keyschedule import Schedule
 from tailrace.governance.keytable import Key
 from tailrace.governance.master import Master
 from tailrace.governance.masterkey import MasterSource
+from tailrace.governance.steadiness import Steadiness
 
 _log = log.get("governance")
 # After a failure who comes next hears so at once, for so long: otherwise the frames of new tenants
@@ -64,6 +65,7 @@ class Keys:
         self._master = Master(master, clock)
         self._kinds = tuple(kinds)
         self._schedule = schedule
+        self._steadiness = Steadiness(clock)
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._changes = -1
         self._why = ""
@@ -129,13 +131,14 @@ class Keys:
         self._metrics.set("tailrace_keys_age_seconds", age_s)
 
     async def rotate_due(self) -> None:
-        """Rotate and destroy what is due. Raises StoreError."""
-        while await self._rotate_some():
-            pass
-        while await self._destroy_some():
+        """Destroy and rotate what is due. Raises StoreError."""
+        # First what needs no master key.
+        while self._steadiness.holds() and await self._destroy_some():
             self._scrubbed = False
         if not self._scrubbed:
             self._scrubbed = await self._control.scrub()
+        while await self._rotate_some():
+            pass
 
     async def _rotate_some(self) -> bool:
         now_ns = self._clock.wall_ns()
