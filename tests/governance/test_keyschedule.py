@@ -96,20 +96,31 @@ def test_one_of_those_that_share_keys_rotates_them_and_the_others_follow(place: 
 
 
 def test_who_rotates_by_hand_is_followed_at_the_next_look_and_only_for_that_tenant(
-    place: Place,
+    place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
+
     async def use(server: Keeper, command: Keeper) -> None:
         before = await server.keys.secrets("shop")
         other = await server.keys.secrets("other")
+        server.clock.advance(1)
         now_ns = server.clock.wall_ns()
         due = [k for k in await command.listed() if (k.tenant, k.kind) == ("shop", "pan")]
-        await command.control.run(lambda c: keymaking.rotate(c, master_key(), due, now_ns))
+        await command.control.run(lambda c: keyschedule.rotate(c, master_key(), due, now_ns))
         assert await server.keys.secrets("shop") == before
         await server.keys.look()
         after = await server.keys.secrets("shop")
         assert after["pan"] != before["pan"]
         assert after["email"] == before["email"]
         assert await server.keys.secrets("other") is other
+        assert told(caplog, "a key was rotated by another process") == [("shop", "pan", 2)]
+        server.clock.advance(1)
+        now_ns = server.clock.wall_ns()
+        await command.control.run(lambda c: keytable.destroy(c, due, now_ns))
+        await server.keys.look()
+        await server.keys.look()
+        assert told(caplog, "a key was destroyed by another process") == [("shop", "pan", 1)]
+        assert len(told(caplog, "a key was rotated by another process")) == 1
 
     run(place, use, keepers=2)
 
@@ -159,6 +170,46 @@ def test_what_could_not_be_done_is_done_later(
         keeper.clock.advance(SCHEDULE_S)
         await fresh.keys.look()
         assert fresh.counted("rotated") == len(KINDS)
+
+    run(place, use)
+
+
+def test_a_clock_that_jumps_destroys_nothing_before_somebody_may_have_noticed(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(keeper: Keeper) -> None:
+        await keeper.keys.secrets("shop")
+        keeper.clock.advance(90 * DAY_S)
+        await keeper.keys.rotate_due()
+        keeper.clock.jump_wall(3_650 * DAY_S)
+        await keeper.keys.rotate_due()
+        assert keeper.counted("destroyed") == 0
+        assert "the clock has jumped" in caplog.text
+        keeper.clock.jump_wall(-3_650 * DAY_S)
+        for _ in range(48):
+            keeper.clock.advance(DAY_S / 24)
+            await keeper.keys.rotate_due()
+        assert keeper.counted("destroyed") == 0
+        keeper.clock.jump_wall(3_650 * DAY_S)
+        await keeper.keys.rotate_due()
+        keeper.clock.advance(DAY_S)
+        await keeper.keys.rotate_due()
+        assert (await keeper.states())[("pan", 1)] == "destroyed"
+
+    run(place, use)
+
+
+def test_a_key_ends_on_time_while_the_master_key_is_away(place: Place) -> None:
+    async def use(keeper: Keeper) -> None:
+        await keeper.keys.secrets("shop")
+        keeper.clock.advance(90 * DAY_S)
+        await keeper.keys.rotate_due()
+        broken = Source(StoreError("guard.master_key_command: the command failed"))
+        fresh = Keeper(keeper.control, keeper.clock, broken)
+        keeper.clock.advance(365 * DAY_S)
+        await fresh.keys.look()
+        assert (await keeper.states())[("pan", 1)] == "destroyed"
+        assert (await keeper.states())[("pan", 2)] == "in use"
 
     run(place, use)
 

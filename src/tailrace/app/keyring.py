@@ -20,10 +20,14 @@ def master_key(config: Config) -> MasterSource:
     return master_source(config.guard, Path(config.server.data_dir), bool(config.server.control))
 
 
+def schedule(config: Config) -> Schedule:
+    """When keys end."""
+    return Schedule(config.guard.key_rotation, config.guard.key_retention)
+
+
 def keyring(
     config: Config, control: Control, clock: Clock, metrics: Metrics, kinds: Sequence[str]
 ) -> Keys:
     """Not open yet. `kinds`: of the values that the guard makes pseudonyms of. Raises
     ConfigError."""
-    schedule = Schedule(config.guard.key_rotation, config.guard.key_retention)
-    return Keys(control, clock, metrics, master_key(config), kinds, schedule)
+    return Keys(control, clock, metrics, master_key(config), kinds, schedule(config))

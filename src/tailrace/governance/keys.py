@@ -26,6 +26,7 @@ from tailrace.governance.keyschedule import Schedule
 from tailrace.governance.keytable import Key
 from tailrace.governance.master import Master
 from tailrace.governance.masterkey import MasterSource
+from tailrace.governance.steadiness import Steadiness
 
 _log = log.get("governance")
 # After a failure who comes next hears so at once, for so long: otherwise the frames of new tenants
@@ -64,6 +65,7 @@ class Keys:
         self._master = Master(master, clock)
         self._kinds = tuple(kinds)
         self._schedule = schedule
+        self._steadiness = Steadiness(clock)
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._changes = -1
         self._why = ""
@@ -72,6 +74,8 @@ class Keys:
         self._looked_s = now_s
         self._scheduled_s = now_s - SCHEDULE_S
         self._complained_s = now_s - limits.LOG_WINDOW_S
+        # Up to when the own log has what became of keys, whoever did it.
+        self._told_ns = clock.wall_ns()
         # A process that ended early may have left something behind.
         self._scrubbed = False
         # One looks into the store at a time, so that no copy is kept that is older than a look.
@@ -127,13 +131,14 @@ class Keys:
         self._metrics.set("tailrace_keys_age_seconds", age_s)
 
     async def rotate_due(self) -> None:
-        """Rotate and destroy what is due. Raises StoreError."""
-        while await self._rotate_some():
-            pass
-        while await self._destroy_some():
+        """Destroy and rotate what is due. Raises StoreError."""
+        # First what needs no master key.
+        while self._steadiness.holds() and await self._destroy_some():
             self._scrubbed = False
         if not self._scrubbed:
             self._scrubbed = await self._control.scrub()
+        while await self._rotate_some():
+            pass
 
     async def _rotate_some(self) -> bool:
         now_ns = self._clock.wall_ns()
@@ -149,7 +154,9 @@ class Keys:
         )
         made = await self._control.run(work, durable=True)
         for key in made:
-            self._tell("a key was rotated; this one follows", "rotated", key)
+            _tell("a key was rotated; this one follows", key, key.epoch)
+        self._metrics.add("tailrace_keys_total", len(made), "rotated")
+        self._told_ns = max(self._told_ns, now_ns)
         await self._look()
         return bool(made)
 
@@ -162,12 +169,10 @@ class Keys:
         work = partial(keyschedule.destroy_due, schedule=self._schedule, now_ns=now_ns)
         destroyed = await self._control.run(work, durable=True)
         for key in destroyed:
-            self._tell("a key was destroyed", "destroyed", key)
+            _tell("a key was destroyed", key, key.epoch)
+        self._metrics.add("tailrace_keys_total", len(destroyed), "destroyed")
+        self._told_ns = max(self._told_ns, now_ns)
         return bool(destroyed)
-
-    def _tell(self, message: str, how: str, key: Key) -> None:
-        _log.info(message, extra={"tenant": key.tenant, "kind": key.kind, "epoch": key.epoch})
-        self._metrics.add("tailrace_keys_total", 1, how)
 
     async def _learn(self, tenant: str) -> Mapping[str, bytes]:
         async with self._looking:
@@ -219,16 +224,29 @@ class Keys:
             # The number is read before the rows: a change in between is seen at the next look.
             changes = await self._control.read(keytable.changes)
             if changes != self._changes:
-                if self._known:
-                    self._forget_old(await self._control.read(keytable.in_use))
+                await self._follow()
                 self._changes = changes
         self._looked_s = self._clock.monotonic_s()
 
-    def _forget_old(self, rows: Sequence[Key]) -> None:
+    async def _follow(self) -> None:
+        """Tell what others did, and forget what is no longer so."""
+        ended = partial(keytable.ended_since, ended_ns=self._told_ns)
+        for key in await self._control.read(ended):
+            self._told_ns = max(key.retired_ns, key.destroyed_ns)
+            if key.destroyed_ns:
+                _tell("a key was destroyed by another process", key, key.epoch)
+            else:
+                _tell("a key was rotated by another process; this one follows", key, key.epoch + 1)
+        self._scrubbed = False
+        if not self._known:
+            return
         now: dict[str, dict[str, int]] = {}
-        for key in rows:
+        for key in await self._control.read(keytable.in_use):
             if key.tenant in self._known and key.kind in self._kinds:
                 now.setdefault(key.tenant, {})[key.kind] = key.epoch
         for tenant in [t for t, known in self._known.items() if known.epochs != now.get(t)]:
             del self._known[tenant]
-            _log.info("keys have changed", extra={"tenant": tenant})
+
+
+def _tell(message: str, key: Key, epoch: int) -> None:
+    _log.info(message, extra={"tenant": key.tenant, "kind": key.kind, "epoch": epoch})

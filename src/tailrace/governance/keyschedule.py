@@ -6,6 +6,8 @@ find what it has made. When that data is gone, so is the key: its row stays as a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -37,6 +39,14 @@ class Schedule(msgspec.Struct, frozen=True):
             return key.destroyed_ns
         retired_ns = key.retired_ns or key.created_ns + int(self.rotation_s * 1e9)
         return retired_ns + int(self.retention_s * 1e9)
+
+
+def rotate(
+    connection: Connection, master: MasterKey, keys: Sequence[Key], now_ns: int
+) -> list[Key]:
+    """Those of `keys` that are in use still: the keys that follow. Raises StoreError."""
+    in_use = set(keytable.in_use(connection, {key.tenant for key in keys}))
+    return keymaking.rotate(connection, master, [key for key in keys if key in in_use], now_ns)
 
 
 def rotate_due(

@@ -6,11 +6,21 @@ is no news to anybody, for nobody keeps a note of what is not there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from tailrace.governance import changecount
 from tailrace.governance.schema import KEYS
@@ -52,9 +62,19 @@ def listed(connection: Connection, tenant: str = "") -> list[Key]:
     return [Key(*row) for row in connection.execute(wanted)]
 
 
-def in_use(connection: Connection) -> list[Key]:
-    """Those that make pseudonyms, of every tenant."""
-    return [Key(*row) for row in connection.execute(select(*_SHOWN).where(_IN_USE))]
+def in_use(connection: Connection, tenants: Collection[str] = ()) -> list[Key]:
+    """Those that make pseudonyms, of some tenants or of all."""
+    wanted = select(*_SHOWN).where(_IN_USE).order_by(_c.tenant, _c.kind, _c.epoch)
+    if tenants:
+        wanted = wanted.where(_c.tenant.in_(tenants))
+    return [Key(*row) for row in connection.execute(wanted)]
+
+
+def ended_since(connection: Connection, ended_ns: int) -> list[Key]:
+    """Those that were retired or destroyed after that time, in the order of it."""
+    last_ns = case((_c.destroyed_ns > 0, _c.destroyed_ns), else_=_c.retired_ns)
+    wanted = select(*_SHOWN).where(last_ns > ended_ns).order_by(last_ns, _c.tenant, _c.kind)
+    return [Key(*row) for row in connection.execute(wanted)]
 
 
 def wrapped_in_use(connection: Connection, tenant: str) -> list[tuple[Key, bytes]]:
