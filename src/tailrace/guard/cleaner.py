@@ -23,7 +23,7 @@ from tailrace.guard.kinds import KINDS, Kind
 from tailrace.guard.policy import Policy
 from tailrace.guard.pseudonyms import Pseudonyms
 from tailrace.guard.rewrite import Edit, rewritten
-from tailrace.guard.settings import Settings
+from tailrace.guard.settings import USUAL_FIELDS, Settings
 from tailrace.guard.values import number_quotes
 
 _row = msgspec.json.Decoder(msgspec.Raw)
@@ -51,7 +51,8 @@ class Cleaner:
         }
         names = frozenset(self.kinds)
         off = _off(settings, names)
-        fields = field_rules(settings.fields, names)
+        chosen = USUAL_FIELDS if settings.fields is None else settings.fields
+        fields = field_rules(chosen, names)
         known: list[Detector] = [*fields, *custom, *CATALOGUE]
         self.detectors = [one for one in known if one.kind not in off]
         self._finder = Finder(self.detectors)

@@ -77,12 +77,12 @@ USUAL_FIELDS = (Field("customer.name"), Field("*.email", "email"), Field("ssn", 
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`enable` and `disable` are kinds: ip is off, all others are on."""
+    """`enable` and `disable` are kinds: ip is off, all others are on. No `fields`: the usual."""
 
     enable: list[str] = []
     disable: list[str] = []
     rules: list[Rule] = []
-    fields: list[Field] = msgspec.field(default_factory=lambda: list(USUAL_FIELDS))
+    fields: list[Field] | None = None
     detectors: list[Custom] = []
     approved: list[Approved] = []
     thresholds: list[Threshold] = []
