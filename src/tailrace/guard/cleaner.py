@@ -19,6 +19,7 @@ from tailrace.guard.custom import custom_detectors
 from tailrace.guard.detectors.detector import Detector
 from tailrace.guard.fields import field_rules
 from tailrace.guard.finder import Finder, Hit
+from tailrace.guard.keyrows import key_rows
 from tailrace.guard.kinds import KINDS, Kind
 from tailrace.guard.policy import Policy
 from tailrace.guard.pseudonyms import Pseudonyms
@@ -63,7 +64,7 @@ class Cleaner:
     def clean(self, header: Header, data: bytes, secrets: Mapping[str, bytes]) -> Cleaned:
         """`data` are the rows of a frame with this header, `secrets` its tenant's by kind."""
         whole = data if data.endswith(b"\n") else data + b"\n"
-        hits = self._finder.find(whole)
+        hits = key_rows(whole, self._finder.find(whole))
         if header.signal is Signal.METRICS:
             hits = [hit for hit in hits if not _is_number(whole, hit)]
         if not hits:

@@ -11,6 +11,8 @@ from tailrace.guard.scan import ID_BITS, Candidate, Scanner
 
 _MASK = (1 << ID_BITS) - 1
 _BACKSLASH = 0x5C
+# A value that begins this close behind a candidate is that candidate's: others within it are done.
+_NEAR = 4
 
 
 class Hit(NamedTuple):
@@ -96,7 +98,7 @@ class Finder:
             if folded and start in folded:
                 continue
             for begin, until, value in detectors[number].look(Window(text, start, stop, end, memo)):
-                if until > done[number]:
+                if begin <= end + _NEAR and until > done[number]:
                     done[number] = until
                 yield Hit(begin, until, number, detectors[number].kind, value)
 

@@ -325,6 +325,10 @@ def _as_it_is(match: re.Match[bytes]) -> bytes | None:
     return match["value"]
 
 
+def _digits(match: re.Match[bytes]) -> bytes:
+    return digits_of(match["value"])
+
+
 def _stripe(match: re.Match[bytes]) -> bytes | None:
     number = digits_of(match["one"] or match["two"])
     return match["value"] if card(number) else None
@@ -409,6 +413,20 @@ CARDS: tuple[Detector, ...] = (
         after=18,
         matches=(b"pin=1234", b'{"pin":"123456"}', b"PIN code: 4321"),
         traps=(b"GPIO pin 18", b"pinned 1234", b"spinning: 1234", b"gpio pin=18", b"pin 4 of 1234"),
+    ),
+    Shape(
+        "pan-cut",
+        "pan",
+        candidates=(rb"\[cut [0-9]",),
+        pattern=re.compile(rb"(?P<value>\d(?:[ \-]?\d){6,18})[ \-]? \xe2\x80\xa6\[cut \d"),
+        check=_digits,
+        before=60,
+        after=4,
+        matches=(
+            b"paid with 4111 1111 11 \xe2\x80\xa6[cut 90 bytes]",
+            b"411111111 \xe2\x80\xa6[cut 90 bytes]",
+        ),
+        traps=(b"in 12 \xe2\x80\xa6[cut 90 bytes]", b"[cut 9 bytes] 4111111111"),
     ),
     Cards(),
     BareCards(),

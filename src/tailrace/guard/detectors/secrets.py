@@ -20,6 +20,7 @@ _SUFFIXES = tuple(
 )
 # Those that are found within other words: bypass, compass.
 _SHORT = (b"pass", b"pwd")
+_LIST = ord("[")
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 # Values that are none: placeholders, what was taken out before, what says that there is one.
 _NOTHING = re.compile(
@@ -111,8 +112,10 @@ class Named:
             return
         at = after_separator(text, end - len(seen) + len(head), stop)
         value = value_at(text, at, stop) if at is not None else None
-        if value is None or value.shape in ("word", "nested"):
+        if value is None or value.shape == "word":
             return
+        if value.shape == "nested" and text[value.start] != _LIST:
+            return  # an object has names of its own
         begin, until = value.start, value.stop
         if scheme := _SCHEME.match(text, begin, stop):
             begin = scheme.end()
