@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
 
 from starlette.routing import BaseRoute
@@ -14,22 +13,18 @@ from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Registry, Room, Sink
 from tailrace.core.errors import StoreError
-from tailrace.core.finding import Finding
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
+from tailrace.governance.findings.book import Book
 from tailrace.guard.announcements import GuardedRegistry
 from tailrace.guard.cleaner import Cleaner
 from tailrace.guard.guard import Guard
 from tailrace.guard.http import routes
-from tailrace.guard.kinds import KINDS
+from tailrace.guard.kinds import KINDS, all_kinds
 from tailrace.guard.scrub import Scrubber
+from tailrace.guard.thresholds import Thresholds
 
 _log = log.get("guard")
-
-
-class _Uncounted:
-    def note(self, found: Sequence[Finding]) -> None:
-        """Nothing."""
 
 
 class Guarding:
@@ -49,10 +44,14 @@ class Guarding:
         room: Room,
     ) -> None:
         """Raises ConfigError."""
-        self._kinds = (*KINDS, *(one.name for one in config.guard.detectors))
+        kinds = all_kinds(config.guard.detectors)
+        self._kinds = tuple(kinds)
         self._keys = keyring(config, control, clock, metrics, self._kinds)
+        titles = {name: kind.title for name, kind in kinds.items()}
+        thresholds = Thresholds(config.guard.thresholds, kinds)
+        self.findings = Book(control, clock, metrics, thresholds.of, titles, KINDS)
         load = partial(Cleaner, config.guard, clock)
-        self.guard = Guard(behind, room, load, self._keys, _Uncounted(), clock, metrics)
+        self.guard = Guard(behind, room, load, self._keys, self.findings, clock, metrics)
         self._scrubber = Scrubber(self.guard.cleaner)
         self._running: list[asyncio.Task[None]] = []
 
@@ -62,8 +61,13 @@ class Guarding:
             await self._keys.open()
         except StoreError as error:
             _log.error("keys cannot be had, and nothing is taken in: %s", error)
+        try:
+            await self.findings.open()
+        except StoreError as error:
+            _log.error("findings cannot be read: %s", error)
         log.scrub(self._scrub_own)
-        self._running = [asyncio.create_task(self._keys.run())]
+        running = (self._keys.run(), self.findings.run())
+        self._running = [asyncio.create_task(one) for one in running]
 
     def _scrub_own(self, line: str) -> str:
         """A guard that could not be loaded has to be able to say so."""
@@ -83,7 +87,8 @@ class Guarding:
         return set(self._running)
 
     async def close(self) -> None:
-        """Stop following the keys."""
+        """Write the last findings; stop following the keys."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self.findings.close()

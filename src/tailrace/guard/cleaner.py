@@ -20,7 +20,7 @@ from tailrace.guard.detectors.detector import Detector
 from tailrace.guard.fields import field_rules
 from tailrace.guard.finder import Finder, Hit
 from tailrace.guard.keyrows import key_rows
-from tailrace.guard.kinds import KINDS, Kind
+from tailrace.guard.kinds import KINDS, all_kinds
 from tailrace.guard.policy import Policy
 from tailrace.guard.pseudonyms import Pseudonyms
 from tailrace.guard.rewrite import Edit, rewritten
@@ -45,11 +45,8 @@ class Cleaner:
 
     def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
         settings = settings or Settings()
-        self.kinds: dict[str, Kind] = dict(KINDS)
-        custom = custom_detectors(settings.detectors, self.kinds)
-        self.kinds |= {
-            one.name: Kind(one.title or one.name, one.action, 1) for one in settings.detectors
-        }
+        custom = custom_detectors(settings.detectors, KINDS)
+        self.kinds = all_kinds(settings.detectors)
         names = frozenset(self.kinds)
         off = _off(settings, names)
         chosen = USUAL_FIELDS if settings.fields is None else settings.fields

@@ -10,8 +10,8 @@ from tailrace.guard.finder import Hit
 # A key of 16,384 bits has some 200 lines of 64 characters.
 _ROWS = 256
 _BODY = re.compile(rb"[A-Za-z0-9+/]{40,120}={0,2}")
-# The last line is as long as is left; it ends its row or the text that holds it. It has whole groups
-# of four characters, and other than small letters among them.
+# The last line is as long as is left; it ends its row or the text that holds it. It has whole
+# groups of four characters, and other than small letters among them.
 _LAST = re.compile(
     rb"(?<![A-Za-z0-9+/])(?=[a-z]*[A-Z0-9+/=])(?:[A-Za-z0-9+/]{4})*"
     rb"(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)(?=\\*\" ?[,}]|[ \t\r]*$)"
