@@ -15,6 +15,9 @@ _PARTS = {
 
 def luhn(digits: bytes) -> bool:
     """The check digit of ISO/IEC 7812-1, over ASCII digits."""
+    if len(digits) == 16:  # nearly all
+        first = _PARTS[digits[:4]] + _PARTS[digits[4:8]]
+        return (first + _PARTS[digits[8:12]] + _PARTS[digits[12:]]) % 10 == 0
     whole = digits.rjust(-(-len(digits) // _CHUNK) * _CHUNK, b"0")
     total = 0
     for at in range(0, len(whole), _CHUNK):

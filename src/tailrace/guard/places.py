@@ -100,7 +100,7 @@ def _is_name(name: bytes) -> bool:
 
 
 def _word(token: bytes) -> str:
-    word = token.decode()
+    word = token.decode(errors="replace")
     return word if word.lower() in WORDS else "*"
 
 

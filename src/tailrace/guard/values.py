@@ -13,7 +13,7 @@ from typing import NamedTuple
 # A value that does not end within this is cut off or no value: it is taken to the row's end.
 _VALUE_BYTES = 64 * 1024
 _SPACE = rb"(?:[ \t\x1e]|\\+[nrt])*"
-_SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=]|%3[Aa]|%3[Dd])" + _SPACE)
+_SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=>]|%3[Aa]|%3[Dd])" + _SPACE)
 _OPENING = re.compile(rb"(?P<slashes>\\*)(?P<quote>[\"'`])")
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+\-]?\d+)?(?=" + _SPACE + rb"(?:[,}\]]|$))")
 _WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from tailrace.guard.checks import SIXTEEN, card, luhn, usual_card
 from tailrace.guard.detectors.detector import (
+    NO_DIGITS,
     Detector,
     Found,
     Shape,
@@ -28,33 +30,29 @@ _ZEROS = re.compile(rb"\.0+(?![0-9])")
 _GROUPINGS = {
     4: (
         (4, 4, 4, 4),
+        *((4, 4, 4, 4, rest) for rest in (1, 2, 3)),
+        *((4, 4, 4, rest) for rest in (1, 2, 3, 5, 6, 7)),
         (4, 6, 5),
         (4, 6, 4),
-        (4, 4, 4, 4, 3),
-        (4, 4, 4, 4, 2),
-        (4, 4, 4, 1),
-        (4, 4, 5),
+        (4, 3, 3, 3),
+        (4, 5, 6),
     ),
     6: ((6, 13),),
 }
-# Separators that no card is printed with: only beside the words of one.
-# How numbers of fourteen and fifteen digits begin that are cards.
-_SHORTER = frozenset((b"30", b"34", b"36", b"37", b"38", b"39"))
-_ODD = frozenset(b"_/")
 _LONGEST, _SHORTEST = 19, 13
 _LENGTHS = (16, 15, 14, 19, 18, 17, 13)
 # Single digits in a row; more than this is a table of numbers.
 _SPACED = 24
 _WORDS = re.compile(
     rb"card|(?<![a-z])pan(?![a-z])|(?<![a-z])ccn?(?![a-z])|ccnum|credit|debit|visa|master|amex|"
-    rb"american.?express|maestro|discover|diners|(?<![a-z])jcb|unionpay|kreditkarte|carte|tarjeta"
+    rb"american.?express|maestro|discover|diners|account|acct|(?<![a-z])jcb|unionpay|kreditkarte|carte|tarjeta"
 )
 _CONTEXT_BYTES = 40
 # Names of numbers that are no cards although one in forty of them looks like one.
 _OTHER = re.compile(
     rb"order|track|trace|span|request|invoice|imei|imsi|meid|iccid|sim|device|serial|time|stamp|"
-    rb"seq|offset|session|shipment|parcel|waybill|sku|ean|isbn|gtin|upc|barcode|snowflake|message|"
-    rb"msg|event|job|build|batch|block|addr|ptr|bytes|size|duration|nanos|micros|epoch|count|hash|"
+    rb"seq|offset|session|shipment|parcel|waybill|sku|ean|isbn|gtin|upc|barcode|snowflake|"
+    rb"event|job|build|batch|block|addr|ptr|bytes|size|duration|nanos|micros|epoch|(?<!ac)count|hash|"
     rb"correlation|transaction|ticket|case|sensor|meter|node|lsn|xid|commit|version|latency|"
     rb"elapsed|process|thread|uuid|guid|checksum|crc|nonce|index|partition|lag|ref|"
     rb"(?:^|[_.-])(?:id|ids|ns|us|ms|ts|tx|txn|no)$"
@@ -90,7 +88,7 @@ class BareCards:
 
     name = "pan-bare"
     kind = "pan"
-    candidates = (rb"(?:^|[^0-9])[2-6][0-9]{13,15}[^0-9]",)
+    candidates = (rb"(?:^|[^0-9])[2-6][0-9]{12,18}[^0-9]",)
     cased: tuple[bytes, ...] = ()
     matches = (
         b'{"card":4111111111111111}',
@@ -111,12 +109,12 @@ class BareCards:
 
     def promising(self, text: bytes, end: int) -> bool:
         """See Detector. This is asked of every long number, so it is short."""
-        if end < 17:
-            return True
-        digits = text[end - 17 : end - 1]
-        if digits[:4] in SIXTEEN:
-            return digits.isdigit() and luhn(digits)
-        return digits[1:3] in _SHORTER or digits[2:4] in _SHORTER
+        seen = text[end - 20 if end > 20 else 0 : end - 1]
+        size = len(seen) - len(seen.rstrip(b"0123456789"))
+        digits = seen[-size:]
+        if size == 16:
+            return digits[:4] in SIXTEEN and luhn(digits)
+        return card(digits)
 
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
@@ -134,11 +132,13 @@ class Cards:
     name = "pan"
     kind = "pan"
     candidates = (
-        rb"\d\d\d\d%(s)b\d\d\d\d%(s)b\d\d\d\d" % {b"s": _SEPARATOR},
-        rb"\d\d\d\d%(s)b\d\d\d\d\d\d%(s)b\d\d\d\d" % {b"s": _SEPARATOR},
+        rb"\d\d\d\d%(s)b{1,3}\d\d\d\d%(s)b{1,3}\d\d\d\d" % {b"s": _SEPARATOR},
+        rb"\d\d\d\d%(s)b{1,3}\d\d\d\d\d\d%(s)b{1,3}\d\d\d\d" % {b"s": _SEPARATOR},
+        rb"\d\d\d\d%(s)b{1,3}\d\d\d%(s)b{1,3}\d\d\d%(s)b{1,3}\d\d\d" % {b"s": _SEPARATOR},
         rb"\d\d\d\d\d\d%(s)b\d\d\d\d\d\d\d\d\d\d" % {b"s": _SEPARATOR},
         rb"\d" + rb"%b\d" % _SEPARATOR * 11,
-        rb"(?:card|pan|ccn|credit|debit|visa|master|amex)[^\n]{0,30}?\d(?:[ \-._/+]{0,2}\d){12}",
+        rb"[0-9][0-9][0-9][0-9][^0-9\n]{1,20}card",
+        rb"(?:card|pan|ccn|[^a-z0-9]cc[^a-z0-9]|credit|debit|visa|master|amex|account|acct)[^\n]{0,30}?\d(?:[ \-._/+]{0,2}\d){12}",
     )
     cased: tuple[bytes, ...] = ()
     matches = (
@@ -175,8 +175,9 @@ class Cards:
         assert isinstance(done, int)
         if end <= done:
             return
-        seen = text[max(start, end - _BACK) : end]
-        low = end - len(seen) + len(seen.rstrip(_RUN))
+        seen = text[max(start, end - _BACK) : end].rstrip(NO_DIGITS)  # a word behind it
+        at = max(start, end - _BACK) + len(seen)
+        low = at - len(seen) + len(seen.rstrip(_RUN))
         seen = text[low : min(stop, end + _AHEAD)]
         high = low + len(seen) - len(seen.lstrip(_RUN))
         # A run that goes on is taken up again where the last card that may begin here ends.
@@ -186,9 +187,10 @@ class Cards:
 
 def _in_run(run: _Run) -> Iterator[Found]:
     text, groups, at = run.text, run.groups, 0
+    firsts = b"2345689" if max(run.words) >= 0 else b"23456"
     while at < len(groups):
         count = 0
-        if text[groups[at].start] in b"23456":
+        if text[groups[at].start] in firsts:
             place = _Place(run, at)
             count = place.grouped() or place.bare() or place.odd()
             if count:
@@ -203,9 +205,19 @@ class _Run:
         self.text = text
         self.start = start
         self.groups = [_Group(*match.span()) for match in _DIGITS.finditer(text, low, high)]
-        # There are no letters in a run: words of a card stand before it.
-        seen = text[max(start, low - _CONTEXT_BYTES) : low].lower()
-        self.word = max((low - len(seen) + m.start() for m in _WORDS.finditer(seen)), default=-1)
+        self._low, self._high = low, high
+
+    @cached_property
+    def words(self) -> tuple[int, int]:
+        """Where words of a card are nearest before and behind, -1 for nowhere near. There are no
+        letters in a run, so they stand outside of it."""
+        text, low, high = self.text, self._low, self._high
+        seen = text[max(self.start, low - _CONTEXT_BYTES) : low].lower()
+        before = max(
+            (low - len(seen) + found.start() for found in _WORDS.finditer(seen)), default=-1
+        )
+        behind = _WORDS.search(text[high : high + _CONTEXT_BYTES].split(b"\n", 1)[0].lower())
+        return before, high + behind.start() if behind else -1
 
 
 class _Place:
@@ -218,7 +230,7 @@ class _Place:
         self._groups = groups = run.groups
         self._at = at
         self._first = groups[at].start
-        self._word = run.word
+        self._run = run
         self._sizes = [stop - start for start, stop in groups[at : at + _SPACED]]
 
     def grouped(self) -> int:
@@ -242,14 +254,13 @@ class _Place:
         if not _SHORTEST <= self._sizes[0] <= _LONGEST:
             return 0
         digits = self._text[slice(*self._groups[self._at])]
-        if not card(digits):
+        if not card(digits) or not (usual_card(digits) or self._spoken()):
             return 0
         name = self._name()
-        if _WORDS.search(name):
+        plain = name.lower()
+        if _WORDS.search(plain):
             return 1
-        if self._joined() or _OTHER.search(name.lower()) or _CAMEL_ID.search(name):
-            return 0
-        return 1 if usual_card(digits) or self._spoken() else 0
+        return 0 if self._joined() or _OTHER.search(plain) or _CAMEL_ID.search(name) else 1
 
     def odd(self) -> int:
         """In any other groups, beside the words of a card."""
@@ -270,18 +281,26 @@ class _Place:
         digits = [text[self._first : stop]]
         for group in groups[1:]:
             gap = text[stop : group.start]
-            if len(gap) > 2 or (not _ODD.isdisjoint(gap) and not self._spoken()):
+            if len(gap) > 3:
                 return False
             digits.append(text[group.start : group.stop])
             stop = group.stop
-        return card(b"".join(digits))
+        whole = b"".join(digits)
+        return card(whole) or (self._spoken() and len(whole) == 16 and luhn(whole))
 
     def _spoken(self) -> bool:
-        """Whether words of a card stand before it."""
-        return self._word >= 0 and self._first - self._word <= _CONTEXT_BYTES
+        """Whether words of a card stand beside it."""
+        before, behind = self._run.words
+        return (before >= 0 and self._first - before <= _CONTEXT_BYTES) or (
+            behind >= 0 and behind - self._first <= 2 * _CONTEXT_BYTES
+        )
 
     def _name(self) -> bytes:
         """Of the number: the name or the words before it."""
+        begin, stop = self._groups[self._at]
+        opened = self._text[begin - 1 : begin] in (b'"', b"'")
+        if opened and self._text[stop : stop + 1] not in (b'"', b"'", b"\\", b"."):
+            return b""  # a text that begins with it
         name = key_before(self._text, self._first, self._start)
         if name in _VAGUE:
             at = self._text.rfind(name, self._start, self._first)
@@ -335,7 +354,7 @@ def _stripe(match: re.Match[bytes]) -> bytes | None:
 
 
 _NAMED_CODE = (
-    rb"(?<![A-Za-z])(?:cvv2?|cvc2?|cvn|csc|card.?code|security.?code|"
+    rb"(?<![A-Za-z])(?:card|cc|credit_?card)?[_\-.]?(?:cvv2?|cvc2?|cvn|csc|card.?code|security.?code|"
     rb"card.?verification(?:.?(?:value|code|number))?|verification.?value)"
 )
 
@@ -362,15 +381,16 @@ CARDS: tuple[Detector, ...] = (
         "cvv",
         "cvv",
         candidates=(
-            rb"(?:cvv|cvc|cvn|csc)2?[^\n]{0,10}[0-9]{3}",
-            rb"(?:security|card|verification).?(?:code|number|value)[^\n]{0,10}[0-9]{3}",
+            rb"(?:cvv|cvc|cvn|csc)2?[^\n]{0,24}[0-9]{3}",
+            rb"(?:security|card|verification).?(?:code|number|value)[^\n]{0,24}[0-9]{3}",
         ),
         pattern=re.compile(
-            _NAMED_CODE + rb"\\*[\"']?\s{0,3}(?:[:=#]|=>|is|was|\(|)\s{0,3}\\*[\"']?"
+            _NAMED_CODE + rb"\\*[\"']?\s{0,3}(?:[:=#>]|=>|is|was|\(|)\s{0,3}\\*[\"']?"
             rb"(?P<value>\d{3,4})(?![\d.])",
             re.IGNORECASE,
         ),
         check=_as_it_is,
+        before=64,
         after=4,
         matches=(
             b"cvv=123",
@@ -402,17 +422,32 @@ CARDS: tuple[Detector, ...] = (
     Shape(
         "pin",
         "pin",
-        candidates=(rb"pin[^\n]{0,10}[0-9]{4}",),
+        candidates=(rb"pin[^\n]{0,26}[0-9]{4}",),
         pattern=re.compile(
-            rb"(?<![A-Za-z])(?:card|user|atm|debit)?[_\- ]?pin(?:[_\- ]?(?:code|number|block|no))?"
-            rb"\\*[\"']?\s{0,2}(?:[:=]|is)\s{0,2}\\*[\"']?(?P<value>\d{4,6}|[0-9A-F]{16})(?![\w.])",
+            rb"(?<![A-Za-z])(?:(?:card|user|atm|debit|new|old)?[_\-. ]?pin(?:[_\-. ]?(?:code|number|no))?"
+            rb"\\*[\"']?\s{0,2}(?:=>|[:=>]|is|was)\s{0,2}|"
+            rb"(?:(?:card|entered|atm|debit|wrong)[_\- ]pin|pin[_\- ](?:code|number)|--pin)\s{1,2})\\*[\"']?"
+            rb"(?P<value>\d{4,6}|[0-9A-F]{16})(?![\w.])",
             re.IGNORECASE,
         ),
         check=_as_it_is,
-        before=40,
+        before=60,
         after=18,
-        matches=(b"pin=1234", b'{"pin":"123456"}', b"PIN code: 4321"),
-        traps=(b"GPIO pin 18", b"pinned 1234", b"spinning: 1234", b"gpio pin=18", b"pin 4 of 1234"),
+        matches=(
+            b"pin=1234",
+            b'{"pin":"123456"}',
+            b"PIN code: 4321",
+            b"card pin 4889 wrong",
+            b'{"pinCode"=>"8065"}',
+        ),
+        traps=(
+            b"GPIO pin 18",
+            b"pinned 1234",
+            b"spinning: 1234",
+            b"gpio pin=18",
+            b"pin 4 of 1234",
+            b"pin 1234 of the header",
+        ),
     ),
     Shape(
         "pan-cut",

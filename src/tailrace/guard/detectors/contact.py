@@ -29,7 +29,8 @@ _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-'" 
 _LOCAL_BYTES = 64
 _DOMAIN = re.compile(
     rb"(?:[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\-\x80-\xff]{0,62})\.){1,8}"
-    rb"(?P<top>[A-Za-z]{2,24}|xn--[A-Za-z0-9\-]{1,59})(?![A-Za-z0-9\-_@/]|\.[A-Za-z0-9])"
+    rb"(?P<top>[A-Za-z]{2,24}|[\x80-\xff]{4,64}|xn--[A-Za-z0-9\-]{1,59})"
+    rb"(?![A-Za-z0-9\-_@/\x80-\xff]|\.[A-Za-z0-9])"
 )
 _QUICK = re.compile(rb"[A-Za-z0-9\x80-\xff][A-Za-z0-9\-\x80-\xff]{0,62}\.[A-Za-z0-9\x80-\xff]")
 _REPOSITORIES = frozenset((b"git", b"svn", b"hg"))
@@ -95,6 +96,7 @@ def _american(match: re.Match[bytes]) -> bytes | None:
     return b"+1" + digits if american_phone(digits) else None
 
 
+_ID = re.compile(rb"(?i:[_.\-]ids?|^ids?)$|[a-z]Ids?$")
 _SPOKEN = re.compile(
     rb"phone|(?<![a-z])tel(?![a-z])|telefon|mobile|(?<![a-z])cell(?![a-z]|.?id)|(?<![a-z])fax|"
     rb"msisdn|whatsapp|(?<![a-z])sms(?![a-z])|(?<![a-z])call(?:ed|er|ing)?(?![a-z])"
@@ -104,18 +106,11 @@ _SPOKEN = re.compile(
 def _spoken(match: re.Match[bytes]) -> bytes | None:
     value = match["value"]
     digits = digits_of(value)
-    if not 7 <= len(digits) <= 15 or not _SPOKEN.search(key_phrase(match)):
+    if not 7 <= len(digits) <= 15 or not _SPOKEN.search(before(match, 28).lower()):
+        return None
+    if _ID.search(key_before(match.string, match.start("value"))):
         return None
     return (b"+" if value.startswith(b"+") else b"") + digits
-
-
-def key_phrase(match: re.Match[bytes]) -> bytes:
-    """The name before the value with one word more, in lower case."""
-    text, at = match.string, match.start("value")
-    start = text.rfind(b"\n", 0, at) + 1
-    name = key_before(text, at, start)
-    more = key_before(text, text.rfind(name, start, at), start) if name else b""
-    return (more + b" " + name).lower()
 
 
 def _address(match: re.Match[bytes]) -> bytes | None:
@@ -129,8 +124,8 @@ PHONES: tuple[Detector, ...] = (
     Shape(
         "phone",
         "phone",
-        candidates=(rb"\+[1-9][0-9 \-.()]{7}",),
-        pattern=re.compile(rb"(?P<value>\+[1-9](?:[ \-.()/]{0,2}\d){6,14})(?![\d])"),
+        candidates=(rb"\+[1-9][0-9 \-.()+]{7}",),
+        pattern=re.compile(rb"(?P<value>\+[1-9](?:[ \-.()/+]{0,3}\d){6,14})(?![\d])"),
         check=_e164,
         before=12,
         after=32,
@@ -160,10 +155,10 @@ PHONES: tuple[Detector, ...] = (
         "phone",
         candidates=(
             rb"(?:phone|tel|mobile|cell|fax|msisdn|whatsapp|sms|call|caller|called)[^\n]{0,18}?[0-9]"
-            rb"[ \-.()/0-9]{6}",
+            rb"[ \-.()/+0-9]{6}",
         ),
         pattern=re.compile(
-            rb"(?<![\w.])(?P<value>\+?\(?\d(?:[ \-.()/]{0,2}\d){6,14})(?![\w]|[\-.]\d)"
+            rb"(?<![\w.])(?P<value>\+?\(?\d(?:[ \-.()/+]{0,3}\d){6,14})(?![\w]|[\-.]\d)"
         ),
         check=_spoken,
         before=26,

@@ -16,7 +16,7 @@ _KEY = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 # Between a name and its value.
 _JOINTS = frozenset(b" \t\"'\\:=#[(>")
 _KEY_BYTES = 80
-_NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
+NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
 
 class Window(NamedTuple):
@@ -73,7 +73,8 @@ Check = Callable[[re.Match[bytes]], "bytes | None"]
 class Shape(NamedTuple):
     """Known by its form: `pattern`, with a group "value", looked for from `before` bytes before the
     candidate's end to `after` behind it, and `check`, which normalises or refuses it. `quick` is
-    asked first, with the text and the end of the candidate: it costs less."""
+    asked first, with the text and the end of the candidate: it costs less. `behind`: so many bytes
+    of a candidate may be words that follow the value."""
 
     name: str
     kind: str
@@ -84,6 +85,7 @@ class Shape(NamedTuple):
     after: int = 48
     cased: Sequence[bytes] = ()
     quick: Callable[[bytes, int], object] | None = None
+    behind: int = 0
     matches: Sequence[bytes] = ()
     traps: Sequence[bytes] = ()
 
@@ -96,12 +98,18 @@ class Shape(NamedTuple):
         text, start, stop, end, _memo = window
         low, high = end - self.before, end + self.after
         low, high = low if low > start else start, high if high < stop else stop
+        least = end - 1 - self.behind
+        found = []
         for match in self.pattern.finditer(text, low, high):
             begin, until = match.span()
-            if until >= end - 1:
-                value = self.check(match) if begin < end else None
-                return () if value is None else (Found(*match.span("value"), value),)
-        return ()
+            if begin >= end:
+                break
+            if until >= least:
+                if (value := self.check(match)) is not None:
+                    found.append(Found(*match.span("value"), value))
+                if until >= end - 1:
+                    break
+        return found
 
 
 def before(match: re.Match[bytes], width: int) -> bytes:
@@ -124,4 +132,4 @@ def key_before(text: bytes, at: int, start: int = 0) -> bytes:
 
 def digits_of(text: bytes) -> bytes:
     """Only the ASCII digits of a text."""
-    return text.translate(None, _NO_DIGITS)
+    return text.translate(None, NO_DIGITS)

@@ -13,13 +13,15 @@ _WORDS = re.compile(
 )
 # Nine in ten of all nine digits would pass: without dashes they need a word this near.
 _CONTEXT_BYTES = 36
+_BEHIND = re.compile(rb"[ \"'(\[,]{1,3}(?:ssn|itin|social.{0,2}sec)", re.IGNORECASE)
 _LINKED = re.compile(rb"\d[ .]?-$|-$|[A-Za-z0-9_]$")
 
 
 def _number(match: re.Match[bytes]) -> bytes | None:
     digits = digits_of(match["value"])
-    dashed = match["dash"] == b"-" == match["dash2"]
+    dashed = match["dash"] == match["dash2"] and match["dash"].strip(b" +") == b"-"
     spoken = _WORDS.search(before(match, _CONTEXT_BYTES).lower()) is not None
+    spoken = spoken or _BEHIND.match(match.string, match.end()) is not None
     if not spoken and (not dashed or _LINKED.search(before(match, 3))):
         return None
     return digits
@@ -36,26 +38,28 @@ def _itin(match: re.Match[bytes]) -> bytes | None:
 
 
 _NINE = re.compile(
-    rb"(?<![\d.])(?P<value>\d(?P<gap>[ .\-]?)\d(?P=gap)\d(?P<dash>[ .\-_/]?)\d(?P=gap)\d"
-    rb"(?P<dash2>[ .\-_/]?)\d(?P=gap)\d(?P=gap)\d(?P=gap)\d)(?!\d|[\-.]\d|\w)"
+    rb"(?<![\d.])(?P<value>\d(?P<gap>[ .\-]?)\d(?P=gap)\d(?P<dash>[ .\-_/+]{0,3})\d(?P=gap)\d"
+    rb"(?P<dash2>[ .\-_/+]{0,3})\d(?P=gap)\d(?P=gap)\d(?P=gap)\d)(?!\d|[\-.]\d|\w)"
 )
 _CANDIDATES = (
     rb"[0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][0-9][0-9]",
     rb"(?:ssn|social.{0,2}sec|[^a-z]tin|itin|tax.{0,2}(?:id|payer)|ss#)"
-    rb"[^\n]{0,32}?[0-9](?:[ .\-_/]?[0-9]){8}",
+    rb"[^\n]{0,32}?[0-9](?:[ .\-_/+]{0,3}[0-9]){8}",
+    rb"[0-9][0-9][0-9][ \"'(\[,]{1,3}(?:ssn|itin|social)",
+    rb"[0-9][0-9][0-9][ +]-[ +][0-9][0-9][ +]-[ +][0-9][0-9][0-9][0-9]",
 )
 _DATE = (
     rb"(?:19|20)\d\d(?P<sep>[\-/.])(?:0?[1-9]|1[0-2])(?P=sep)(?:0?[1-9]|[12]\d|3[01])|"
     rb"(?:0?[1-9]|[12]\d|3[01])[\-/. ](?:0?[1-9]|[12]\d|3[01])[\-/. ](?:(?:19|20)\d\d|\d\d)|"
     rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|"
-    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? \d{1,2}(?:st|nd|rd|th)?,? "
+    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?[ +]\d{1,2}(?:st|nd|rd|th)?,?[ +]"
     rb"(?:19|20)\d\d|"
-    rb"\d{1,2}(?:st|nd|rd|th)?[ \-](?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
-    rb"[ \-,]{1,2}(?:19|20)\d\d"
+    rb"\d{1,2}(?:st|nd|rd|th)?[ \-+](?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+    rb"[ \-,+]{1,2}(?:19|20)\d\d"
 )
-_DATE_HEAD = re.compile(rb"\d{1,4}[\-/. ]\d|\d{8}|\d{1,2}(?:st|nd|rd|th)?[ \-][A-Za-z]{3}")
+_DATE_HEAD = re.compile(rb"\d{1,4}[\-/. ]\d|\d{8}|\d{1,2}(?:st|nd|rd|th)?[ \-+][A-Za-z]{3}")
 _MONTH = re.compile(
-    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? $", re.IGNORECASE
+    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?[ +]$", re.IGNORECASE
 )
 _BORN = rb"(?:dob|d\.o\.b\.?|birth.?date|date.?of.?birth|birthday|birth.?day|born(?: on)?)"
 
@@ -77,9 +81,11 @@ NATIONAL: tuple[Detector, ...] = (
         candidates=_CANDIDATES,
         pattern=_NINE,
         check=_ssn,
-        before=20,
-        after=14,
+        before=40,
+        after=22,
+        behind=24,
         matches=(
+            b"123456789 (ssn) already enrolled",
             b"ssn 123-45-6789",
             b"customer 219-09-9998 called",
             b'{"ssn":123456789}',
@@ -103,9 +109,10 @@ NATIONAL: tuple[Detector, ...] = (
         candidates=_CANDIDATES,
         pattern=_NINE,
         check=_itin,
-        quick=lambda text, end: b"9" in text[max(0, end - 20) : end - 3],
-        before=20,
-        after=14,
+        quick=lambda text, end: b"9" in text[max(0, end - 30) : end - 3],
+        before=40,
+        after=22,
+        behind=24,
         matches=(b"itin 912-70-1234", b"taxpayer id 912701234", b"900-88-1234 filed"),
         traps=(b"912-10-1234", b"912701234 bytes", b"912-70-0000"),
     ),
@@ -113,9 +120,9 @@ NATIONAL: tuple[Detector, ...] = (
         "dob",
         "dob",
         candidates=(
-            rb"(?:dob|birth|born|d\.o\.b)[^\n]{0,20}?[0-9]",
-            rb"(?:dob|birth|born)[^\n]{0,12}?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
-            rb"[a-z]{0,6}\.? [0-9]",
+            rb"(?:dob|birth|born|d\.o\.b)[^\n]{0,30}?[0-9]",
+            rb"(?:dob|birth|born)[^\n]{0,20}?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+            rb"[a-z]{0,6}\.?[ +][0-9]",
         ),
         pattern=re.compile(
             rb"(?<![A-Za-z])(?:[a-z]+_)?"

@@ -66,7 +66,7 @@ class Named:
             rb"authorization",
             rb"[^a-z]pass",
         )
-        for rest in (rb"[\\\"' \t]{0,8}[:=]", rb"%3[ad]")
+        for rest in (rb"[\\\"' \t]{0,8}[:=]", rb"%3[ad]", rb">")
     )
     cased: tuple[bytes, ...] = ()
     matches = (
@@ -80,6 +80,7 @@ class Named:
         b'{"token":"zz9plural"}',
         b"access_token=qwertyuiop",
         b"pwd: letmein",
+        b"<user>joe</user><password>Pameka698ius5</password>",
     )
     traps = (
         b"token_count=123",
@@ -108,8 +109,11 @@ class Named:
         seen = text[max(start, end - 80) : end]
         head = _before_separator(seen)
         name = head[len(head.rstrip(_KEY_BYTES)) :]
-        if not _is_secret(name, head[: len(head) - len(name)]):
+        outer = head[: len(head) - len(name)]
+        if not _is_secret(name, outer):
             return
+        if seen[len(head) :] == b">" and not outer.endswith(b"<"):
+            return  # no tag of XML that opens
         at = after_separator(text, end - len(seen) + len(head), stop)
         value = value_at(text, at, stop) if at is not None else None
         if value is None or value.shape == "word":
@@ -207,12 +211,16 @@ _KEYS = (
     rb"sq0(?:atp|csp)-[A-Za-z0-9_\-]{22}",
     rb"hooks\.slack\.com/services/T[A-Z0-9]{6}",
     rb"tr_[A-Za-z0-9_\-]{32}",
+    rb"dapi[a-f0-9]{32}",
+    rb"glsa_[A-Za-z0-9]{32}",
+    rb"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20}",
+    rb"GOCSPX-[A-Za-z0-9_\-]{20}",
+    rb"[0-9]{8,10}:AA[A-Za-z0-9_\-]{33}",
 )
 _KEY = re.compile(
     rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%3[Dd]))(?P<value>(?:" + b"|".join(_KEYS) + rb")"
     rb"(?:[A-Za-z0-9_\-/.+=]*[A-Za-z0-9_\-=])?)"
 )
-_RSA = rb"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY"
 
 
 class PrivateKeys:
@@ -221,13 +229,13 @@ class PrivateKeys:
     name = "private_key"
     kind = "private_key"
     candidates: tuple[bytes, ...] = ()
-    cased = (rb"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY",)
+    cased = (rb"-----BEGIN[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY",)
     matches = (
         b"-----BEGIN " + b"RSA PRIVATE KEY-----\\nMIIEabc\\n-----END RSA " + b"PRIVATE KEY-----",
         b"key: -----BEGIN " + b"OPENSSH PRIVATE KEY-----\x1eb3BlbnNz",
     )
     traps = (b"-----BEGIN CERTIFICATE-----", b"-----BEGIN PUBLIC KEY-----")
-    _end = re.compile(rb"-----END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
+    _end = re.compile(rb"-----END[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY(?: BLOCK)?-----")
     _body = re.compile(rb"(?:[A-Za-z0-9+/=:,\-. \t\x1e]|\\+[nrt/])*")
 
     def promising(self, text: bytes, end: int) -> bool:
@@ -332,16 +340,31 @@ SECRETS: tuple[Detector, ...] = (
         traps=(b"bearer authentication", b"Bearer realm="),
     ),
     Shape(
+        "secret-quoted",
+        "secret",
+        candidates=(rb"(?:password|passwd|passphrase|passcode|secret) [\\]{0,15}[\"'`]",),
+        pattern=re.compile(
+            rb"(?:password|passwd|passphrase|passcode|secret) \\*[\"'`](?P<value>[^\s\"'`\\<]{3,128})"
+            rb"(?=\\*[\"'`])",
+            re.IGNORECASE,
+        ),
+        check=_credentials,
+        before=48,
+        after=140,
+        matches=(b'passphrase "Nepali010-kq8x" is wrong', b"with password 'hunter2'"),
+        traps=(b'password "" is empty', b"password 'missing'", b"secret 'x"),
+    ),
+    Shape(
         "secret-option",
         "secret",
-        candidates=(rb"-(?:password|passwd|pass|secret|token|api-key)[ ]+[^ \-]",),
+        candidates=(rb"[\-_.](?:password|passwd|pass|secret|token|api-key)[ ]+[^ \-]",),
         pattern=re.compile(
-            rb"(?<!\w)--?(?:[a-z]+-)?(?:password|passwd|pass|secret|token|api-key) +"
+            rb"(?<!\w)--?(?:[a-z0-9_.\-]{1,60}[_.\-])?(?:password|passwd|pass|secret|token|api-key) +"
             rb"[\"']?(?P<value>[^\s\-\"'\\][^\s\"'\\]*)",
             re.IGNORECASE,
         ),
         check=_credentials,
-        before=40,
+        before=90,
         after=200,
         matches=(b"mysql --password hunter2 -h db", b"run --api-key abc123"),
         traps=(b"use --password to log in", b"--token --verbose", b"user-password changed"),
