@@ -65,7 +65,7 @@ def requested(chance: Chance, kind: str) -> Sample:
     """In the query of a request, or in a form that was posted."""
     pair = hidden.pair(chance, kind)
     encode = chance.pick((forms.url_text, forms.form_text, forms.url_text))
-    if chance.odds(0.04):
+    if kind in forms.DISGUISED and chance.odds(0.04):
         encode = forms.url_all
     start = chance.pick(("?", "?id=17&", "?lang=de&page=2&"))
     found = needle_of(pair.value.mapped(encode), f"{start}{pair.key}=")
@@ -128,7 +128,7 @@ def in_json(chance: Chance, kind: str) -> Sample:
 def json_line(chance: Chance, kind: str) -> Sample:
     """A line of text that is JSON, with digits as codes at times."""
     how = jsontree.style(chance)
-    if chance.odds(0.1):
+    if kind in forms.DISGUISED and chance.odds(0.05):
         how = Style(forms.json_digits, how.spaced)
     whole: Tree = {
         "ts": textlines.iso(chance),

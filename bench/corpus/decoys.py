@@ -201,7 +201,7 @@ def _list(chance: Chance) -> Decoy:
 def _in_fours(chance: Chance) -> str:
     """None whose groups read as a card, which nobody could tell from one."""
     text = ibans.wrong(chance)
-    digits = "".join(letter if letter.isdigit() else " " for letter in text[4:])
+    digits = "".join(letter if letter.isdigit() else " " for letter in text[2:])
     runs = [run for run in digits.split() if len(run) >= 13]
     return _in_fours(chance) if any(map(_holds_card, runs)) else ibans.fours(text, " ")
 

@@ -26,14 +26,12 @@ _BETWEEN = Weighted(
         ("  ", 1.5),
         (" - ", 1.5),
         ("\t", 1),
-        ("_", 0.5),
-        ("/", 0.5),
         ("&nbsp;", 2),
         ("\n", 1),
     )
 )
-# Nobody's wish, but found where text was copied from pages.
-_UNSEEN = ("\u200b", "\u2060", "\u00ad", "\ufeff")
+# Nobody's wish, but found where text was copied from pages or joined by a program.
+_RARE = ("\u200b", "\u2060", "\u00ad", "\ufeff", "_", "/", ":")
 _ZEROS = {"arabic": 0x0660, "persian": 0x06F0, "devanagari": 0x0966, "fullwidth": 0xFF10}
 _SCRIPTS = tuple(_ZEROS.values())
 
@@ -60,9 +58,9 @@ def foreign(chance: Chance, text: str) -> str:
     return "".join(chr(zero + int(c)) if c.isdigit() else c for c in text)
 
 
-def unseen(chance: Chance, card: Value) -> Fragment:
-    """With characters of no width between the groups."""
-    return card.fragment("exotic", chance.pick(_UNSEEN).join(cards.groups(card.text)))
+def rare(chance: Chance, card: Value) -> Fragment:
+    """With something between the groups that hardly anybody writes, or sees."""
+    return card.fragment("exotic", chance.pick(_RARE).join(cards.groups(card.text)))
 
 
 def nine(chance: Chance, value: Value, context: bool) -> Fragment:
@@ -117,6 +115,10 @@ def form_text(text: str) -> str:
 def url_all(text: str) -> str:
     """Every byte as `%XX`, letters and digits too."""
     return "".join(f"%{byte:02X}" for byte in text.replace("&nbsp;", NBSP).encode())
+
+
+# Whose digits and signs somebody might hide; nobody writes a token so.
+DISGUISED = frozenset({"pan", "ssn", "itin", "iban", "email", "phone"})
 
 
 def html_text(text: str) -> str:

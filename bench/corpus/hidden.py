@@ -26,7 +26,7 @@ Write = Callable[[Chance, bool], Fragment]
 def _card(chance: Chance, context: bool) -> Fragment:
     point = chance.random()
     if point < 0.015:
-        return forms.unseen(chance, cards.card(chance))
+        return forms.rare(chance, cards.card(chance))
     if point < 0.025:
         value = cards.national(chance)
         return value.fragment("exotic", " ".join(cards.groups(value.text)))

@@ -51,7 +51,7 @@ def leaf(chance: Chance, pair: hidden.Pair) -> Tree:
 def _in_body(chance: Chance, kind: str) -> Sample:
     whole = canonical(chance, hidden.sentence(chance, kind))
     whole["attributes"] = attributes(chance)
-    return record(_json(chance, whole), f"record: {kind} in the body")
+    return record(_json(chance, whole, kind), f"record: {kind} in the body")
 
 
 def _in_attribute(chance: Chance, kind: str) -> Sample:
@@ -59,13 +59,13 @@ def _in_attribute(chance: Chance, kind: str) -> Sample:
     pair = hidden.pair(chance, kind)
     whole["attributes"] = attributes(chance) | {pair.key: leaf(chance, pair)}
     whole["resource"] = resource(chance)
-    return record(_json(chance, whole), f"record: {kind} in an attribute")
+    return record(_json(chance, whole, kind), f"record: {kind} in an attribute")
 
 
 def _in_said_attribute(chance: Chance, kind: str) -> Sample:
     whole = canonical(chance, "request refused")
     whole["attributes"] = attributes(chance) | {"error.message": hidden.sentence(chance, kind)}
-    return record(_json(chance, whole), f"record: {kind} in a sentence of an attribute")
+    return record(_json(chance, whole, kind), f"record: {kind} in a sentence of an attribute")
 
 
 def _as_key(chance: Chance, kind: str) -> Sample:
@@ -73,27 +73,27 @@ def _as_key(chance: Chance, kind: str) -> Sample:
     whole = canonical(chance, "totals by customer")
     found = hidden.WRITERS[kind](chance, False) if kind in _NAMES else hidden.sentence(chance, kind)
     whole["attributes"] = {found: 3, "n": 1}
-    return record(_json(chance, whole), f"record: {kind} in a key")
+    return record(_json(chance, whole, kind), f"record: {kind} in a key")
 
 
 def _nested(chance: Chance, kind: str) -> Sample:
     whole = canonical(chance, "payload")
     whole["attributes"] = {"request": carriers.tree(chance, kind), "n": 1}
-    return record(_json(chance, whole), f"record: {kind} in a nested object")
+    return record(_json(chance, whole, kind), f"record: {kind} in a nested object")
 
 
 def _in_array(chance: Chance, kind: str) -> Sample:
     whole = canonical(chance, "batch")
     first, second = hidden.sentence(chance, kind), hidden.sentence(chance, kind)
     whole["attributes"] = {"errors": [first, "timeout", second]}
-    return record(_json(chance, whole), f"record: {kind} in an array")
+    return record(_json(chance, whole, kind), f"record: {kind} in an array")
 
 
 def _in_resource(chance: Chance, kind: str) -> Sample:
     whole = canonical(chance, "started")
     pair = hidden.pair(chance, kind)
     whole["resource"] = resource(chance) | {pair.key: pair.value}
-    return record(_json(chance, whole), f"record: {kind} in the resource")
+    return record(_json(chance, whole, kind), f"record: {kind} in the resource")
 
 
 def _json_in_body(chance: Chance, kind: str) -> Sample:
@@ -102,7 +102,9 @@ def _json_in_body(chance: Chance, kind: str) -> Sample:
     for _ in range(depth):
         inner = inner.mapped(forms.json_text).within('"', '"')
     whole = canonical(chance, inner.within(chance.pick(("", "request: ", "-> "))))
-    return record(_json(chance, whole), f"record: {kind} in JSON in the body, {depth + 1} deep")
+    return record(
+        _json(chance, whole, kind), f"record: {kind} in JSON in the body, {depth + 1} deep"
+    )
 
 
 def _in_address(chance: Chance, kind: str) -> Sample:
@@ -111,7 +113,7 @@ def _in_address(chance: Chance, kind: str) -> Sample:
     url = found.within("https://shop.example.com/api/v1/orders", "&lang=de")
     whole = canonical(chance, "request")
     whole["attributes"] = attributes(chance) | {"url.full": url}
-    return record(_json(chance, whole), f"record: {kind} in an address")
+    return record(_json(chance, whole, kind), f"record: {kind} in an address")
 
 
 def _text_in_body(chance: Chance, kind: str) -> Sample:
@@ -119,7 +121,7 @@ def _text_in_body(chance: Chance, kind: str) -> Sample:
     _, around = chance.weighted(textlines.AROUND)
     _, found = carriers.noted(chance, hidden.pair(chance, kind))
     whole = canonical(chance, around(chance, found))
-    return record(_json(chance, whole), f"record: {kind} in a line in the body")
+    return record(_json(chance, whole, kind), f"record: {kind} in a line in the body")
 
 
 _NAMES = ("pan", "email", "ssn", "phone", "iban")
@@ -133,7 +135,7 @@ def _foreign(chance: Chance, kind: str) -> Sample:
     else:
         whole = maker(chance, "request refused")
         whole[chance.pick(("data", "ctx", "req", "extra"))] = carriers.tree(chance, kind)
-    return record(_json(chance, whole), f"{name}: {kind}", foreign=True)
+    return record(_json(chance, whole, kind), f"{name}: {kind}", foreign=True)
 
 
 def structlog(chance: Chance, message: Fragment | str) -> _Object:
@@ -244,7 +246,7 @@ def _span(chance: Chance, kind: str) -> Sample:
     if place == 4:
         whole["resource"] = {"host.name": chance.pick(HOSTS), pair.key: pair.value}
     where = ("name", "status", "attributes", "events", "resource")[place]
-    return record(_json(chance, whole), f"span: {kind} in its {where}", Signal.SPANS)
+    return record(_json(chance, whole, kind), f"span: {kind} in its {where}", Signal.SPANS)
 
 
 def sample(chance: Chance, labels: Tree) -> _Object:
@@ -269,12 +271,12 @@ def _sample(chance: Chance, kind: str) -> Sample:
         exemplar: _Object = {"time": time_ns(chance), "value": 0.25, "attributes": said}
         whole["exemplars"] = [exemplar]
         where = "an exemplar"
-    return record(_json(chance, whole), f"metric: {kind} in {where}", Signal.METRICS)
+    return record(_json(chance, whole, kind), f"metric: {kind} in {where}", Signal.METRICS)
 
 
-def _json(chance: Chance, whole: _Object) -> Fragment:
+def _json(chance: Chance, whole: _Object, kind: str) -> Fragment:
     how = jsontree.style(chance)
-    if chance.odds(0.03):
+    if kind in forms.DISGUISED and chance.odds(0.015):
         how = Style(forms.json_digits, how.spaced)
     return jsontree.written(whole, how)
 
