@@ -18,7 +18,7 @@ from bench.corpus.sample import Label, Sample
 from tailrace.core import sample as metric
 from tailrace.core import span
 from tailrace.core.errors import InputError
-from tailrace.core.frame import Codec, Header, Hints, Signal
+from tailrace.core.frame import CANONICAL, Codec, Header, Hints, Signal
 from tailrace.wire import records
 
 BATCH_BYTES = 1_000_000
@@ -38,13 +38,18 @@ class Batch:
     codec: Codec
     signal: Signal
     hints: Hints
-    samples: list[Sample]
     data: bytes
+    samples: Sequence[Sample] = ()
+
+    @classmethod
+    def of(cls, codec: Codec, data: bytes) -> Batch:
+        """Rows of logs that nobody will judge."""
+        return cls(codec, Signal.LOGS, CANONICAL, data)
 
     def header(self) -> Header:
         """A header as the gateway would have made it; the checksum is none."""
         return Header(
-            tenant="corpus", source="corpus", epoch=1, seq=1, rows=len(self.samples),
+            tenant="corpus", source="corpus", epoch=1, seq=1, rows=self.data.count(b"\n"),
             bytes=len(self.data), checksum=0, received_ns=1_790_000_000_000_000_000,
             signal=self.signal, codec=self.codec, hints=self.hints,
         )  # fmt: skip
@@ -56,6 +61,10 @@ class Cleaned:
 
     data: bytes
     detectors: Sequence[str] = ()
+
+
+# Takes a batch, gives its rows cleaned, in their order.
+Clean = Callable[[Batch], Cleaned]
 
 
 @dataclass
@@ -124,7 +133,7 @@ def batches(samples: Iterable[Sample], size: int = BATCH_BYTES) -> Iterator[Batc
 
 def judge(
     samples: Iterable[Sample],
-    clean: Callable[[Batch], Cleaned],
+    clean: Clean,
     verdict: Verdict | None = None,
 ) -> Verdict:
     """What `clean` makes of the samples, added to `verdict`.
@@ -208,7 +217,7 @@ def _keep(verdict: Verdict, what: str, one: Sample, row: bytes) -> None:
 
 
 def _batch(key: tuple[Codec, Signal, Hints], samples: list[Sample]) -> Batch:
-    return Batch(*key, samples, b"".join(one.data + b"\n" for one in samples))
+    return Batch(*key, b"".join(one.data + b"\n" for one in samples), samples)
 
 
 def _of(counts: Counter[tuple[str, str]], kind: str, gated: bool) -> int:
