@@ -11,15 +11,15 @@ from doors import MemorySink
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import InputError
 from tailrace.core.metrics import Metrics
+from tailrace.core.work import Work
 from tailrace.gateway.door import Door
-from tailrace.gateway.work import Work
 
 SMALL, LARGE = 100, 1_000_000
 
 
 def test_small_bodies_are_decoded_in_turns_of_the_tenants() -> None:
     async def main() -> None:
-        work, order = Work(), list[str]()
+        work, order = Work("gateway"), list[str]()
         names = ["noisy"] * 50 + ["quiet"]
         runs = [work.run(SMALL, False, name, lambda n=name: order.append(n)) for name in names]
         await asyncio.gather(*runs)
@@ -32,7 +32,7 @@ def test_small_bodies_are_decoded_in_turns_of_the_tenants() -> None:
 
 def test_between_two_bodies_on_the_loop_it_looks_for_what_is_new() -> None:
     async def main() -> None:
-        work, order = Work(), list[str]()
+        work, order = Work("gateway"), list[str]()
 
         def first() -> None:
             order.append("first")
@@ -48,7 +48,7 @@ def test_between_two_bodies_on_the_loop_it_looks_for_what_is_new() -> None:
 
 def test_a_thread_is_free_for_whoever_comes_once_several_tenants_send() -> None:
     async def main() -> None:
-        work, go = Work(), threading.Event()
+        work, go = Work("gateway"), threading.Event()
         await work.run(LARGE, False, "quiet", lambda: None)
         held = [asyncio.create_task(work.run(LARGE, False, "noisy", go.wait)) for _ in range(9)]
         await asyncio.sleep(0)
@@ -64,7 +64,7 @@ def test_a_thread_is_free_for_whoever_comes_once_several_tenants_send() -> None:
 
 def test_a_tenant_alone_has_both_threads() -> None:
     async def main() -> None:
-        work, both = Work(), threading.Barrier(2)
+        work, both = Work("gateway"), threading.Barrier(2)
         async with asyncio.timeout(10):
             await asyncio.gather(*(work.run(LARGE, False, "one", both.wait) for _ in range(2)))
         work.close()
@@ -74,7 +74,7 @@ def test_a_tenant_alone_has_both_threads() -> None:
 
 def test_what_a_decoder_did_not_foresee_gives_its_turn_back() -> None:
     async def main() -> None:
-        work = Work()
+        work = Work("gateway")
         for size in (SMALL, LARGE):
             for _ in range(4):
                 with pytest.raises(InputError, match="malformed"):

@@ -29,7 +29,7 @@ class Keyring(Protocol):
 
     async def secrets(self, tenant: str) -> Mapping[str, bytes]:
         """SECRET_BYTES in use for every kind that the guard knows. Those of a tenant that had none
-        are durable when this returns. Asked for each frame, so it must be quick when they are known.
+        are durable when this returns. Asked for each frame: it must be quick when they are known.
         """
         ...
 

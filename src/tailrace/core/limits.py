@@ -48,6 +48,8 @@ GRPC_METADATA_BYTES = 16 * KIB
 FRAME_BYTES = 4 * MIB
 FRAME_ROWS = 100_000
 HEADER_BYTES = 64 * KIB
+# A frame whose values were replaced: what takes their place is up to four times as long.
+GUARDED_BYTES = 4 * FRAME_BYTES
 FRAMES_PER_BODY = 256
 # A line longer than this is cut and flagged: nobody reads more, and the page must show it.
 LINE_BYTES = 256 * KIB
@@ -113,6 +115,13 @@ INSERT_WAIT_S = 0.5
 # The archive is written in larger steps: a file per step, tenant and hour.
 ARCHIVE_BYTES = 192 * MIB
 ARCHIVE_WAIT_S = 60.0
+# Rows of each table and archive that one audit reads back, and files of the archive it opens: held
+# as JSON while they are looked at.
+AUDIT_ROWS = 200_000
+AUDIT_FILES = 64
+# A value whose pseudonyms are asked for, and the request around it.
+PSEUDONYM_VALUE_CHARS = 4_096
+PSEUDONYM_BODY_BYTES = 32 * KIB
 # A query's answer is held whole before it is sent.
 QUERY_ROWS = 5_000
 QUERY_SERIES = 2_000

@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from tailrace.core import limits
 from tailrace.core.access import principal_of
+from tailrace.core.budget import ByteBudget
 from tailrace.core.errors import InputError, TooLarge
 from tailrace.gateway.admission.admission import Admission
-from tailrace.gateway.budget import ByteBudget
 
 # What has arrived is worth more patience than what has not.
 _TURN_S = 60.0

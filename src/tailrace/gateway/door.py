@@ -11,19 +11,19 @@ from starlette.requests import Request
 
 from tailrace.core import limits
 from tailrace.core.access import principal_of
+from tailrace.core.budget import ByteBudget
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Sink
 from tailrace.core.errors import Busy, InputError, Poison, TailraceError, TooLarge
 from tailrace.core.frame import Frame
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
+from tailrace.core.work import Work
 from tailrace.gateway.admission.admission import Admission
 from tailrace.gateway.admission.load import Load
 from tailrace.gateway.body import BodyReader
-from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.framing import frames_of
 from tailrace.gateway.numbering import Identity, Numbering
-from tailrace.gateway.work import Work
 from tailrace.wire import snappy
 from tailrace.wire.content import Content
 from tailrace.wire.encoding import expand
@@ -77,7 +77,7 @@ class Door:
         self._sink = sink
         self._body_bytes = body_bytes
         self._numbering = Numbering(clock)
-        self._work = Work()
+        self._work = Work("gateway")
 
     def expand(self, request: Request, body: bytes) -> bytes:
         """`body` before its Content-Encoding."""

@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from tailrace.core import limits
 from tailrace.core.access import tenant_of
+from tailrace.core.budget import ByteBudget
 from tailrace.core.contracts import Registry
 from tailrace.core.errors import Busy, InputError, StoreError
 from tailrace.core.fleet import TENANT_HEADER, Announcement, Confirmed
 from tailrace.core.log import get
 from tailrace.gateway.answers import json_answer
 from tailrace.gateway.body import BodyReader
-from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.door import READ_DEADLINE_S, Door
 from tailrace.wire import encoding
 

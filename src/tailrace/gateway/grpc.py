@@ -16,9 +16,9 @@ import grpc
 
 from tailrace.core import limits
 from tailrace.core.access import Principal, Scope, allow
+from tailrace.core.budget import ByteBudget
 from tailrace.core.errors import Busy, InputError
 from tailrace.core.log import get
-from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.door import READ_DEADLINE_S, Door
 from tailrace.gateway.otlp import Reading
 from tailrace.wire.otlp import answers

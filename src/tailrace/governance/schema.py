@@ -14,8 +14,14 @@ tokens   id                         the public part of the secret
          scopes                     words of core.access.Scope with spaces between them
          created_ns
          expires_ns, revoked_ns, used_ns       0 for never; `used_ns` is a minute coarse
-changes  subject                    what others keep a copy of: "tokens"
+changes  subject                    what others keep a copy of: "tokens", "keys"
          number                     one more with each change, so that a copy is known as old
+pseudonym_keys
+         tenant, kind, epoch        the key; epochs count from 1, the highest is in use
+         wrapped                    see wrapping.py; empty when it is destroyed
+         master                     MasterKey.id; the same in all rows that are not destroyed
+         created_ns
+         retired_ns, destroyed_ns   0 for never
 findings id                         a hash of the place
          tenant, service, version, environment, detector, field, code, action
                                     the place, see core.finding.Place
@@ -107,6 +113,18 @@ CHANGES = Table(
     _text("subject", primary_key=True),
     _number("number"),
 )
+KEYS = Table(
+    "pseudonym_keys",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("kind", primary_key=True),
+    _number("epoch", primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    _text("master"),
+    _number("created_ns"),
+    _number("retired_ns"),
+    _number("destroyed_ns"),
+)
 FINDINGS = Table(
     "findings",
     METADATA,
@@ -134,5 +152,6 @@ FINDING_WRITERS = Table(
 MIGRATIONS: tuple[tuple[Table, ...], ...] = (
     (AGENTS, LOSSES),
     (TOKENS, CHANGES),
+    (KEYS,),
     (FINDINGS, FINDING_HOURS, FINDING_SPANS, FINDING_WRITERS),
 )

@@ -22,11 +22,11 @@ import msgspec
 import xxhash
 
 from tailrace.agent.inputs import LogInput, OtlpInput
-from tailrace.agent.sampling import patterns, scanner
+from tailrace.agent.sampling import scanner
 from tailrace.agent.sampling.keeping import Rows, rows_of
 from tailrace.agent.sampling.scanner import KIND_BITS, Expression, Scanner
 from tailrace.agent.source import Buffer
-from tailrace.core import limits
+from tailrace.core import limits, patterns
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import Codec, Hints
 from tailrace.wire import consistent

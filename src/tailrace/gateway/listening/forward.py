@@ -20,11 +20,11 @@ import msgspec
 import xxhash
 
 from tailrace.core import limits
+from tailrace.core.budget import ByteBudget
 from tailrace.core.errors import Busy, InputError
 from tailrace.core.frame import Frame
 from tailrace.core.log import get
 from tailrace.gateway import numbering
-from tailrace.gateway.budget import ByteBudget
 from tailrace.gateway.door import READ_DEADLINE_S, Door
 from tailrace.gateway.listening.networks import EVERYONE, Networks, peer_of
 from tailrace.gateway.listening.sockets import bound

@@ -54,8 +54,9 @@ class _Refused(Exception):  # noqa: N818 - reads as what it says
     pass
 
 
-def read(pattern: str, key: str) -> Pattern:
-    """Raises ConfigError that names `key` and what is wrong."""
+def read(pattern: str, key: str, whole: bool = False) -> Pattern:
+    """Raises ConfigError that names `key` and what is wrong. `whole`: with what a match need not
+    have at its end, for whoever asks how far it goes."""
     try:
         with warnings.catch_warnings():
             # Of sets that look nested, such as [[:alpha:]], which mean something else here.
@@ -64,7 +65,8 @@ def read(pattern: str, key: str) -> Pattern:
         if not parsed.getwidth()[0]:
             raise _Refused("matches an empty line, and so every line")
         writer = _Writer()
-        text = writer.sequence(_trimmed(list(parsed)), parsed.state.flags)
+        items = list(parsed)
+        text = writer.sequence(items if whole else _trimmed(items), parsed.state.flags)
     except (re.error, FutureWarning, OverflowError, RecursionError) as error:
         raise ConfigError(f"{key}: {pattern!r} is no regular expression: {error}") from None
     except _Refused as refused:

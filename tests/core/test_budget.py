@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from tailrace.core.budget import ByteBudget
 from tailrace.core.errors import Busy
-from tailrace.gateway.budget import ByteBudget
 
 
 async def hold(budget: ByteBudget, size: int, name: str, log: list[str], go: asyncio.Event) -> None:

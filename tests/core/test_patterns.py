@@ -8,7 +8,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tailrace.agent.sampling import patterns
 from tailrace.agent.sampling.scanner import (
     KIND_BITS,
     Expression,
@@ -18,6 +17,7 @@ from tailrace.agent.sampling.scanner import (
     has_hyperscan,
     scanner_of,
 )
+from tailrace.core import patterns
 from tailrace.core.errors import ConfigError
 
 ENGINES: list[type[Hyperscan] | type[Searches]] = [Searches]

@@ -1,5 +1,5 @@
-"""Where bodies are decoded: on the event loop when they are small, else in a thread; in turns that
-are fair to tenants."""
+"""Where bodies are decoded and guarded: on the event loop when they are small, else in a thread; in
+turns that are fair to tenants."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from tailrace.core import limits
+from tailrace.core.budget import ByteBudget
 from tailrace.core.errors import InputError, TailraceError
 from tailrace.core.log import get
-from tailrace.gateway.budget import ByteBudget
 
 # Below these sizes a thread costs more than the work; compressed bytes may grow much.
 _INLINE_BYTES = 64 * limits.KIB
@@ -21,20 +21,21 @@ _THREADS = 2
 # A body that arrived is worth more patience than one that has not.
 _WAIT_S = 60.0
 
-_log = get("gateway")
 _T = TypeVar("_T")
 
 
 class Work:
-    """Runs the decoders of one process. Used from one event loop.
+    """Runs what one room of a process does to bodies. Used from one event loop.
 
     While several tenants send, none has both threads: the other is free for whoever comes. And of
     all that is ready on the loop, one body is decoded before the loop looks for new requests, so
     that a tenant with many connections is not served on all of them before another's one.
     """
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway")
+    def __init__(self, room: str) -> None:
+        """`room` names its threads and its logger."""
+        self._log = get(room)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=room)
         self._thread_turns = ByteBudget(_THREADS, _WAIT_S, reserve=1)
         self._loop_turns = ByteBudget(1, _WAIT_S)
 
@@ -48,7 +49,7 @@ class Work:
         """`task` in a thread, whatever its size. Raises Busy."""
         async with self._thread_turns.hold(1, tenant):
             loop = asyncio.get_running_loop()
-            running = loop.run_in_executor(self._threads, _guarded, task)
+            running = loop.run_in_executor(self._threads, self._caught, task)
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:
@@ -62,7 +63,7 @@ class Work:
     async def _on_the_loop(self, tenant: str, task: Callable[[], _T]) -> _T:
         await self._loop_turns.take(1, tenant)
         try:
-            return _guarded(task)
+            return self._caught(task)
         finally:
             asyncio.get_running_loop().call_soon(self._loop_turns.give, 1, tenant)
 
@@ -70,13 +71,12 @@ class Work:
         """Let the threads go."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-
-def _guarded(task: Callable[[], _T]) -> _T:
-    """No input may become a 500: what a decoder did not foresee is refused, and logged."""
-    try:
-        return task()
-    except TailraceError:
-        raise
-    except Exception as error:
-        _log.exception("a decoder failed")
-        raise InputError("body is malformed", "malformed") from error
+    def _caught(self, task: Callable[[], _T]) -> _T:
+        """No input may become a 500: what nobody foresaw is refused, and logged."""
+        try:
+            return task()
+        except TailraceError:
+            raise
+        except Exception as error:
+            self._log.exception("a body could not be worked on")
+            raise InputError("body is malformed", "malformed") from error

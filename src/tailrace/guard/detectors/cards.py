@@ -1,0 +1,433 @@
+"""Payment cards: numbers, magnetic stripes, security codes and PINs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tailrace.guard.checks import SIXTEEN, card, luhn, usual_card
+from tailrace.guard.detectors.detector import (
+    Detector,
+    Found,
+    Shape,
+    Window,
+    before,
+    digits_of,
+    key_before,
+)
+
+_SEPARATOR = rb"[ \-._/+\t]"
+_RUN = b"0123456789 -._/+\t"
+# A run is looked at in pieces of this size; the longest card with separators is as long as _BACK.
+_BACK, _AHEAD = 60, 2_000
+_DIGITS = re.compile(rb"\d+")
+# How pandas and JavaScript write a whole number.
+_ZEROS = re.compile(rb"\.0+(?![0-9])")
+# Groups in which cards are printed and typed.
+_GROUPINGS = {
+    4: (
+        (4, 4, 4, 4),
+        (4, 6, 5),
+        (4, 6, 4),
+        (4, 4, 4, 4, 3),
+        (4, 4, 4, 4, 2),
+        (4, 4, 4, 1),
+        (4, 4, 5),
+    ),
+    6: ((6, 13),),
+}
+# Separators that no card is printed with: only beside the words of one.
+# How numbers of fourteen and fifteen digits begin that are cards.
+_SHORTER = frozenset((b"30", b"34", b"36", b"37", b"38", b"39"))
+_ODD = frozenset(b"_/")
+_LONGEST, _SHORTEST = 19, 13
+_LENGTHS = (16, 15, 14, 19, 18, 17, 13)
+# Single digits in a row; more than this is a table of numbers.
+_SPACED = 24
+_WORDS = re.compile(
+    rb"card|(?<![a-z])pan(?![a-z])|(?<![a-z])ccn?(?![a-z])|ccnum|credit|debit|visa|master|amex|"
+    rb"american.?express|maestro|discover|diners|(?<![a-z])jcb|unionpay|kreditkarte|carte|tarjeta"
+)
+_CONTEXT_BYTES = 40
+# Names of numbers that are no cards although one in forty of them looks like one.
+_OTHER = re.compile(
+    rb"order|track|trace|span|request|invoice|imei|imsi|meid|iccid|sim|device|serial|time|stamp|"
+    rb"seq|offset|session|shipment|parcel|waybill|sku|ean|isbn|gtin|upc|barcode|snowflake|message|"
+    rb"msg|event|job|build|batch|block|addr|ptr|bytes|size|duration|nanos|micros|epoch|count|hash|"
+    rb"correlation|transaction|ticket|case|sensor|meter|node|lsn|xid|commit|version|latency|"
+    rb"elapsed|process|thread|uuid|guid|checksum|crc|nonce|index|partition|lag|ref|"
+    rb"(?:^|[_.-])(?:id|ids|ns|us|ms|ts|tx|txn|no)$"
+)
+_CAMEL_ID = re.compile(rb"[a-z](?:Ids?|IDs?)$")
+_LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+_LINKS = frozenset((b"-", b".", b"_", b"/", b"+", b" ", b"\t"))
+_PARTS = _LINKS - {b" ", b"\t"}
+# Words that say what it is only together with the one before.
+_VAGUE = (
+    b"number",
+    b"no",
+    b"nr",
+    b"num",
+    b"code",
+    b"value",
+    b"is",
+    b"was",
+    b"no.",
+    b"Number",
+    b"No.",
+)
+
+
+class _Group(NamedTuple):
+    start: int
+    stop: int
+
+
+class BareCards:
+    """Card numbers that stand alone, without separators: of an issuer in wide use, unless their
+    name says that they are something else. One in forty numbers of sixteen digits is like that."""
+
+    name = "pan-bare"
+    kind = "pan"
+    candidates = (rb"(?:^|[^0-9])[2-6][0-9]{13,15}[^0-9]",)
+    cased: tuple[bytes, ...] = ()
+    matches = (
+        b'{"card":4111111111111111}',
+        b"PAN=5105105105105100",
+        b"amex 378282246310005 ok",
+        b"30569309025904 was declined",
+        b"paid 2223003122003222",
+    )
+    traps = (
+        b'{"order_id":"4111111111111111"}',
+        b"trace 41111111111111114111111111111111",
+        b"0.4111111111111111",
+        b"orderId=4111111111111111",
+        b"imei: 490154203237518",
+        b"id 4111111111111111-4111-4111-4111-411111111111",
+        b"a4111111111111111",
+    )
+
+    def promising(self, text: bytes, end: int) -> bool:
+        """See Detector. This is asked of every long number, so it is short."""
+        if end < 17:
+            return True
+        digits = text[end - 17 : end - 1]
+        if digits[:4] in SIXTEEN:
+            return digits.isdigit() and luhn(digits)
+        return digits[1:3] in _SHORTER or digits[2:4] in _SHORTER
+
+    def look(self, window: Window) -> Iterator[Found]:
+        """See Detector."""
+        text, start, _stop, end, _memo = window
+        head = text[max(start, end - 20) : end - 1]
+        begin = end - 1 - len(head) + len(head.rstrip(b"0123456789"))
+        place = _Place(_Run(text, start, begin, end - 1), 0)
+        if place.bare():
+            yield place.found(1)
+
+
+class Cards:
+    """Card numbers in the groups they are printed in, or beside the words of a card."""
+
+    name = "pan"
+    kind = "pan"
+    candidates = (
+        rb"\d\d\d\d%(s)b\d\d\d\d%(s)b\d\d\d\d" % {b"s": _SEPARATOR},
+        rb"\d\d\d\d%(s)b\d\d\d\d\d\d%(s)b\d\d\d\d" % {b"s": _SEPARATOR},
+        rb"\d\d\d\d\d\d%(s)b\d\d\d\d\d\d\d\d\d\d" % {b"s": _SEPARATOR},
+        rb"\d" + rb"%b\d" % _SEPARATOR * 11,
+        rb"(?:card|pan|ccn|credit|debit|visa|master|amex)[^\n]{0,30}?\d(?:[ \-._/+]{0,2}\d){12}",
+    )
+    cased: tuple[bytes, ...] = ()
+    matches = (
+        b"paid with 4111 1111 1111 1111",
+        b"4111-1111-1111-1111",
+        b"amex 3782 822463 10005",
+        b"mastercard 2223003122003222",
+        b"diners 3056 930902 5904",
+        b"4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        b"card 6304 0000 0000 0000",
+        b"card=41 11 11 11 11 11 11 11",
+        b"4111 1111 1111 1111 12/27 123",
+        b"6011.0009.9013.9424",
+        b"card number 6759649826438453",
+        b"visa 4917 6100 0000 0000 003",
+    )
+    traps = (
+        b"time 1700000000123456789",
+        b"4111 1111 1111 1112",
+        b"#pan:k3j9x2m4q8zt7vwa",
+        b"411111******1111",
+        b"order 4111 1111",
+        b"10 20 30 40 50 60 70 80 90",
+    )
+
+    def promising(self, text: bytes, end: int) -> bool:
+        """See Detector."""
+        return True
+
+    def look(self, window: Window) -> Iterator[Found]:
+        """See Detector."""
+        text, start, stop, end, memo = window
+        done = memo.get("cards", 0)
+        assert isinstance(done, int)
+        if end <= done:
+            return
+        seen = text[max(start, end - _BACK) : end]
+        low = end - len(seen) + len(seen.rstrip(_RUN))
+        seen = text[low : min(stop, end + _AHEAD)]
+        high = low + len(seen) - len(seen.lstrip(_RUN))
+        # A run that goes on is taken up again where the last card that may begin here ends.
+        memo["cards"] = high if high < end + _AHEAD else end + _AHEAD - _BACK
+        yield from _in_run(_Run(text, start, low, high))
+
+
+def _in_run(run: _Run) -> Iterator[Found]:
+    text, groups, at = run.text, run.groups, 0
+    while at < len(groups):
+        count = 0
+        if text[groups[at].start] in b"23456":
+            place = _Place(run, at)
+            count = place.grouped() or place.bare() or place.odd()
+            if count:
+                yield place.found(count)
+        at += count or 1
+
+
+class _Run:
+    """Digits and separators, `text[low:high]`, in a row that begins at `start`."""
+
+    def __init__(self, text: bytes, start: int, low: int, high: int) -> None:
+        self.text = text
+        self.start = start
+        self.groups = [_Group(*match.span()) for match in _DIGITS.finditer(text, low, high)]
+        # There are no letters in a run: words of a card stand before it.
+        seen = text[max(start, low - _CONTEXT_BYTES) : low].lower()
+        self.word = max((low - len(seen) + m.start() for m in _WORDS.finditer(seen)), default=-1)
+
+
+class _Place:
+    """A group of digits with which a card may begin. Each way of looking gives how many groups it
+    takes, 0 when there is none."""
+
+    def __init__(self, run: _Run, at: int) -> None:
+        self._text = run.text
+        self._start = run.start
+        self._groups = groups = run.groups
+        self._at = at
+        self._first = groups[at].start
+        self._word = run.word
+        self._sizes = [stop - start for start, stop in groups[at : at + _SPACED]]
+
+    def grouped(self) -> int:
+        """In the groups of a printed card."""
+        for grouping in _GROUPINGS.get(self._sizes[0], ()):
+            count = len(grouping)
+            if tuple(self._sizes[:count]) == grouping and self._is_card(count):
+                return count
+        return self._spaced() if self._sizes[0] == 1 else 0
+
+    def _spaced(self) -> int:
+        """Digit by digit."""
+        sizes = self._sizes
+        run = next((n for n, size in enumerate(sizes) if size != 1), len(sizes))
+        if run == _SPACED:
+            return 0
+        return next((n for n in _LENGTHS if n <= run and self._is_card(n)), 0)
+
+    def bare(self) -> int:
+        """One number without separators."""
+        if not _SHORTEST <= self._sizes[0] <= _LONGEST:
+            return 0
+        digits = self._text[slice(*self._groups[self._at])]
+        if not card(digits):
+            return 0
+        name = self._name()
+        if _WORDS.search(name):
+            return 1
+        if self._joined() or _OTHER.search(name.lower()) or _CAMEL_ID.search(name):
+            return 0
+        return 1 if usual_card(digits) or self._spoken() else 0
+
+    def odd(self) -> int:
+        """In any other groups, beside the words of a card."""
+        size = self._sizes[0]
+        if size >= _SHORTEST or not self._spoken():
+            return 0
+        for count, more in enumerate(self._sizes[1:], 2):
+            size += more
+            if size > _LONGEST:
+                return 0
+            if size >= _SHORTEST and self._is_card(count):
+                return count
+        return 0
+
+    def _is_card(self, count: int) -> bool:
+        groups = self._groups[self._at : self._at + count]
+        text, stop = self._text, groups[0].stop
+        digits = [text[self._first : stop]]
+        for group in groups[1:]:
+            gap = text[stop : group.start]
+            if len(gap) > 2 or (not _ODD.isdisjoint(gap) and not self._spoken()):
+                return False
+            digits.append(text[group.start : group.stop])
+            stop = group.stop
+        return card(b"".join(digits))
+
+    def _spoken(self) -> bool:
+        """Whether words of a card stand before it."""
+        return self._word >= 0 and self._first - self._word <= _CONTEXT_BYTES
+
+    def _name(self) -> bytes:
+        """Of the number: the name or the words before it."""
+        name = key_before(self._text, self._first, self._start)
+        if name in _VAGUE:
+            at = self._text.rfind(name, self._start, self._first)
+            name = key_before(self._text, at, self._start) + b" " + name
+        return name or self._list_name()
+
+    def _list_name(self) -> bytes:
+        """Of a list of numbers."""
+        low = max(self._start, self._first - 256)
+        at = self._text.rfind(b"[", low, self._first)
+        if at < 0 or self._text[at + 1 : self._first].strip(b"0123456789,. \t\"'\\"):
+            return b""
+        return key_before(self._text, at, self._start)
+
+    def _joined(self) -> bool:
+        """Whether it is part of something longer: a fraction, a word, a number with parts."""
+        text, (begin, stop) = self._text, self._groups[self._at]
+        head, tail = text[max(self._start, begin - 2) : begin], text[stop : stop + 2]
+        if head and head[-1] in _LETTERS and head[:1] != b"\\":
+            return True
+        if head[-1:] == b"-" or (head[-1:] in _PARTS and head[:1].isdigit()):
+            return True
+        if tail[:1] not in _PARTS:
+            return bool(tail) and tail[0] in _LETTERS
+        return tail[1:].isdigit() and not _ZEROS.match(text, stop)
+
+    def found(self, count: int) -> Found:
+        """The card of `count` groups."""
+        groups = self._groups[self._at : self._at + count]
+        stop = groups[-1].stop
+        if fraction := _ZEROS.match(self._text, stop):
+            stop = fraction.end()
+        return Found(self._first, stop, b"".join(self._text[a:b] for a, b in groups))
+
+
+def _beside_card(match: re.Match[bytes]) -> bytes | None:
+    return match["value"] if len(digits_of(before(match, 48))) >= _SHORTEST else None
+
+
+def _as_it_is(match: re.Match[bytes]) -> bytes | None:
+    return match["value"]
+
+
+def _digits(match: re.Match[bytes]) -> bytes:
+    return digits_of(match["value"])
+
+
+def _stripe(match: re.Match[bytes]) -> bytes | None:
+    number = digits_of(match["one"] or match["two"])
+    return match["value"] if card(number) else None
+
+
+_NAMED_CODE = (
+    rb"(?<![A-Za-z])(?:cvv2?|cvc2?|cvn|csc|card.?code|security.?code|"
+    rb"card.?verification(?:.?(?:value|code|number))?|verification.?value)"
+)
+
+CARDS: tuple[Detector, ...] = (
+    Shape(
+        "track",
+        "track",
+        candidates=(rb"[0-9 ]\^[^\n]", rb"[0-9]=[0-9][0-9][0-9][0-9][0-9][0-9][0-9]"),
+        cased=(rb"[0-9]{12}D[0-9]{7}",),
+        pattern=re.compile(
+            rb"(?P<value>%?B(?P<one>\d[\d ]{11,20})\^[^^\n\"]{1,40}\^[\d ]{4,80}\??|"
+            rb";?(?P<two>(?<!\d)\d{13,19})[=D]\d{7,30}\??)"
+        ),
+        check=_stripe,
+        before=32,
+        after=140,
+        matches=(
+            b"swiped %B4111111111111111^DOE/JANE^27121010000000000000?",
+            b"t2=;4111111111111111=27121010000000000?",
+        ),
+        traps=(b"B1234567890123456^X^2712101", b"a=1234567890123=1234567", b"4111111111111111=x"),
+    ),
+    Shape(
+        "cvv",
+        "cvv",
+        candidates=(
+            rb"(?:cvv|cvc|cvn|csc)2?[^\n]{0,10}[0-9]{3}",
+            rb"(?:security|card|verification).?(?:code|number|value)[^\n]{0,10}[0-9]{3}",
+        ),
+        pattern=re.compile(
+            _NAMED_CODE + rb"\\*[\"']?\s{0,3}(?:[:=#]|=>|is|was|\(|)\s{0,3}\\*[\"']?"
+            rb"(?P<value>\d{3,4})(?![\d.])",
+            re.IGNORECASE,
+        ),
+        check=_as_it_is,
+        after=4,
+        matches=(
+            b"cvv=123",
+            b'{"cvv2":"1234"}',
+            b"security code: 999",
+            b"CVC 123",
+            b'"cvv":12345 cvv 321',
+        ),
+        traps=(b"cvv missing", b"cvv=12345", b"error code: 404", b"cvv check took 1234567"),
+    ),
+    Shape(
+        "cvv-beside-card",
+        "cvv",
+        candidates=(
+            rb"[0-9][0-9][/\-][0-9][0-9][^0-9\n]{1,8}[0-9]{3}",
+            rb"[/\-]20[0-9][0-9][^0-9\n]{1,8}[0-9]{3}",
+        ),
+        pattern=re.compile(
+            rb"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?:[\s|;,]{1,3}|[\s|;,]{0,3}[a-z]{2,4}[\s:=]{1,3})"
+            rb"(?P<value>\d{3,4})(?![\d.:\-])",
+            re.IGNORECASE,
+        ),
+        check=_beside_card,
+        before=32,
+        after=4,
+        matches=(b"4111 1111 1111 1111 12/27 123", b"4111111111111111|12/2027|999"),
+        traps=(b"on 12/27 123 orders", b"12-27 404"),
+    ),
+    Shape(
+        "pin",
+        "pin",
+        candidates=(rb"pin[^\n]{0,10}[0-9]{4}",),
+        pattern=re.compile(
+            rb"(?<![A-Za-z])(?:card|user|atm|debit)?[_\- ]?pin(?:[_\- ]?(?:code|number|block|no))?"
+            rb"\\*[\"']?\s{0,2}(?:[:=]|is)\s{0,2}\\*[\"']?(?P<value>\d{4,6}|[0-9A-F]{16})(?![\w.])",
+            re.IGNORECASE,
+        ),
+        check=_as_it_is,
+        before=40,
+        after=18,
+        matches=(b"pin=1234", b'{"pin":"123456"}', b"PIN code: 4321"),
+        traps=(b"GPIO pin 18", b"pinned 1234", b"spinning: 1234", b"gpio pin=18", b"pin 4 of 1234"),
+    ),
+    Shape(
+        "pan-cut",
+        "pan",
+        candidates=(rb"\[cut [0-9]",),
+        pattern=re.compile(rb"(?P<value>\d(?:[ \-]?\d){6,18})[ \-]? \xe2\x80\xa6\[cut \d"),
+        check=_digits,
+        before=60,
+        after=4,
+        matches=(
+            b"paid with 4111 1111 11 \xe2\x80\xa6[cut 90 bytes]",
+            b"411111111 \xe2\x80\xa6[cut 90 bytes]",
+        ),
+        traps=(b"in 12 \xe2\x80\xa6[cut 90 bytes]", b"[cut 9 bytes] 4111111111"),
+    ),
+    Cards(),
+    BareCards(),
+)

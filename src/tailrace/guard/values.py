@@ -1,0 +1,133 @@
+r"""Where the value that follows a name ends, in JSON, JSON within JSON, logfmt, URLs and prose.
+
+A quote within a JSON string is escaped, and within a string of that string twice, so the quotes of
+one level have the same number of backslashes before them (0, 1, 3, 7). A value that opens with a
+quote ends at the next one of its level.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# A value that does not end within this is cut off or no value: it is taken to the row's end.
+_VALUE_BYTES = 64 * 1024
+_SPACE = rb"(?:[ \t\x1e]|\\+[nrt])*"
+_SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=]|%3[Aa]|%3[Dd])" + _SPACE)
+_OPENING = re.compile(rb"(?P<slashes>\\*)(?P<quote>[\"'`])")
+_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+\-]?\d+)?(?=" + _SPACE + rb"(?:[,}\]]|$))")
+_WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])")
+# An unquoted value may hold a comma or semicolon, unless what follows looks like the next name.
+_PLAIN = re.compile(
+    rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/)+"
+)
+_OBJECT = re.compile(rb"[{\[]")
+_CLOSERS = {b"{": b"}", b"[": b"]"}
+
+
+class Value(NamedTuple):
+    """`text[start:stop]`, without its quotes. `shape`: quoted, plain, number, word (true, null), or
+    nested, an object or array whole."""
+
+    start: int
+    stop: int
+    shape: str
+
+
+def after_separator(text: bytes, at: int, stop: int) -> int | None:
+    """Where a value may begin behind the name that ends at `at`; None without `=` or `:`."""
+    match = _SEPARATOR.match(text, at, stop)
+    return match.end() if match else None
+
+
+def value_at(text: bytes, at: int, stop: int) -> Value | None:
+    """The value that begins at `at`; None when there is none before `stop`, the row's end."""
+    stop = min(stop, at + _VALUE_BYTES)
+    if opening := _OPENING.match(text, at, stop):
+        return _quoted(text, stop, opening)
+    if word := _WORD.match(text, at, stop):
+        return Value(at, word.end(), "word")
+    if number := _NUMBER.match(text, at, stop):
+        return Value(at, number.end(), "number")
+    if _OBJECT.match(text, at, stop):
+        return Value(at, _nested(text, at, stop), "nested")
+    plain = _PLAIN.match(text, at, stop)
+    if plain is None:
+        return None
+    end = plain.end()
+    while end > at and text[end - 1] in b")]}.,;":
+        end -= 1
+    return Value(at, end, "plain") if end > at else None
+
+
+def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = b'"') -> int:
+    """Of a string whose opening quote had `slashes` backslashes: where its content ends. That is
+    before the next quote of its level, or one of a lower level, which ends what holds the string;
+    `stop` when there is neither."""
+    at = start
+    while (at := text.find(quote, at, stop)) >= 0:
+        before = 0
+        while at - before > start and text[at - before - 1] == 0x5C:
+            before += 1
+        if before < slashes:
+            return at - before
+        if before % (2 * slashes + 2) == slashes:
+            return at - slashes
+        at += 1
+    return stop
+
+
+def _quoted(text: bytes, stop: int, opening: re.Match[bytes]) -> Value:
+    start, quote, slashes = opening.end(), opening["quote"], len(opening["slashes"])
+    end = string_end(text, start, stop, slashes, quote)
+    if quote != b'"':
+        # JSON around it ends sooner, for an apostrophe may stand alone.
+        end = min(end, string_end(text, start, stop, 0))
+    return Value(start, end, "quoted")
+
+
+def _nested(text: bytes, at: int, stop: int) -> int:
+    """Behind the bracket that closes the one at `at`; brackets in strings count where they pair."""
+    opener = text[at : at + 1]
+    closer = _CLOSERS[opener]
+    depth = 0
+    for match in re.finditer(re.escape(opener) + b"|" + re.escape(closer), text[at:stop]):
+        depth += 1 if match[0] == opener else -1
+        if not depth:
+            return at + match.end()
+    return stop
+
+
+def number_quotes(text: bytes, start: int, stop: int, low: int, high: int) -> bytes:
+    r"""The quote that a text needs in place of `text[start:stop]`: `"` of the right level where
+    that is a JSON number in the row `text[low:high]`, else nothing."""
+    if not _AFTER.match(text, stop, high):
+        return b""
+    head = _stripped(text[max(low, start - _BACK) : start])
+    listed = b""
+    if head[-1:] in (b"[", b","):
+        at = head.rfind(b"[")
+        listed = head[at + 1 :]
+        if at < 0 or b"]" in listed or b"{" in listed or b"}" in listed:
+            return b""
+        head = _stripped(head[:at])
+    if head[-1:] != b":":
+        return b""
+    head = _stripped(head[:-1])
+    if head[-1:] != b'"':
+        return b""
+    name = head[:-1]
+    quote = name[len(name.rstrip(b"\\")) :] + b'"'
+    return quote if listed.count(b'"') % 2 == 0 else b""
+
+
+def _stripped(head: bytes) -> bytes:
+    """Without the blanks at its end, escaped ones too."""
+    head = head.rstrip(b" \t\x1e")
+    while head[-1:] in (b"n", b"r", b"t") and head[-2:-1] == b"\\":
+        head = head[:-1].rstrip(b"\\").rstrip(b" \t\x1e")
+    return head
+
+
+_BACK = 1_024
+_AFTER = re.compile(_SPACE + rb"[,\]}]")
