@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -15,8 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from tailrace.core import limits
 from tailrace.core.access import KEY, Principal
+from tailrace.core.finding import Action
 from tailrace.governance.findings.book import Book
-from tailrace.governance.findings.http import routes
+from tailrace.governance.findings.http import Item, routes
 from tailrace.governance.schema import FINDINGS
 
 Get = Callable[..., Awaitable[httpx.Response]]
@@ -81,6 +83,13 @@ def test_a_finding_says_all_that_is_known_and_no_value(tmp_path: Path) -> None:
         assert (other.status_code, other.json()["reason"]) == (404, "finding")
 
     run(tmp_path, use)
+
+
+def test_the_description_of_the_api_has_every_field_of_a_finding_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "openapi.json").read_text()
+    described = json.loads(text)["components"]["schemas"]["Finding"]
+    assert list(described["properties"]) == described["required"] == list(Item.__struct_fields__)
+    assert described["properties"]["action"]["enum"] == list(get_args(Action))
 
 
 def test_parameters_choose_and_the_newest_come_first(tmp_path: Path) -> None:
