@@ -356,6 +356,28 @@ def test_what_is_old_is_deleted_in_steps(desk: Desk, monkeypatch: pytest.MonkeyP
     desk.run(use)
 
 
+def test_places_of_old_releases_make_room_for_new_ones(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FINDING_PLACES", 3)
+
+    async def use(book: Book) -> None:
+        for version in "123":
+            book.note([desk.found(1, version=version)])
+        book.note([desk.found(1, tenant="bank")])
+        await book.write()
+        desk.clock.advance(limits.FINDING_HOURS_S + 1)
+        book.note([desk.found(1, version="3"), desk.found(1, version="4")])
+        await book.look()
+        book.note([desk.found(1, version="4")])
+        await book.write()
+        found = {k.finding.place.version: k.finding.hits for k in await listed(book)}
+        assert found == {"3": 2, "": 1, "4": 1}
+        assert len(await listed(book, "bank")) == 1
+
+    desk.run(use)
+
+
 def test_a_store_without_the_tables_gets_them_and_keeps_the_rest(tmp_path: Path) -> None:
     store = Store(tmp_path)
     before = [tables for tables in MIGRATIONS if FINDINGS not in tables]

@@ -28,6 +28,7 @@ from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.governance.findings.http import routes as finding_routes
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.audit import Audit
@@ -165,6 +166,7 @@ class Runtime:
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
+            *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),
             *guarded(audit_routes(self._audit, guarding.guard.cleaner, self._clock), Scope.ADMIN),
             *self._front.routes(self._fleet.measure),

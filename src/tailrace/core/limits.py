@@ -227,8 +227,8 @@ FINDING_PLACES_WRITTEN = 500
 FINDING_NAME_CHARS = 200
 FINDING_CODE_CHARS = 300
 FINDING_FIELD_CHARS = 500
-# How long its hits are remembered by hour, a place after its last hit, and which batches of a
-# writer were written, each for as long as somebody may still ask.
+# How long its hits are remembered by hour, which batches of a writer were written, and a place
+# after its last hit where a tenant has too many; where it has not, as long as somebody may ask.
 FINDING_HOURS_S = 32 * 86_400.0
 FINDING_MEMORY_S = 365 * 86_400.0
 # Old rows deleted at a time, so that nobody waits long for the control store.

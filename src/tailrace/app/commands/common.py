@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,11 +60,16 @@ def time_text(nanoseconds: int) -> str:
     return f"{datetime.fromtimestamp(nanoseconds // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """The first row has the headings."""
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines. The first row has the headings."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+        yield "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() + "\n"
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """The first row has the headings."""
+    print("".join(table(rows)), end="")
 
 
 def print_json(value: object) -> None:

@@ -46,7 +46,7 @@ class Book:
     `threshold` must not raise and is asked in another thread. `titles` has words for a detector:
     "pan" is "card numbers". `kinds` are the detectors that are constants of the code, for counts;
     others are "custom". `raised` is given what begins to alert, with its sentence, on the event
-    loop: it must not block.
+    loop: it must neither block nor raise.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, tuple_, update
 
 from tailrace.core import limits
 from tailrace.governance.findings import known
@@ -42,8 +42,16 @@ def expire(connection: Connection, now_ns: int) -> bool:
         _delete(connection, FINDING_SPANS, spans.start_ns <= now_ns - HOUR_NS),
         _delete(connection, FINDING_WRITERS, writers.at_ns < before(limits.FINDING_HOURS_S)),
         _delete(connection, FINDINGS, _c.last_ns < before(limits.FINDING_MEMORY_S)),
+        # Each release has places of its own: those of old ones must not keep new ones out.
+        _delete(connection, FINDINGS, and_(_full(), _c.last_ns < before(limits.FINDING_HOURS_S))),
     ]
     return max(deleted) >= limits.FINDING_ROWS_DELETED
+
+
+def _full() -> ColumnElement[bool]:
+    """Places of tenants that have as many as they may."""
+    counted = func.count() >= limits.FINDING_PLACES
+    return _c.tenant.in_(select(_c.tenant).group_by(_c.tenant).having(counted))
 
 
 def _delete(connection: Connection, table: Table, old: ColumnElement[bool]) -> int:
