@@ -31,9 +31,8 @@ _HOSTILE_BYTES = 1_000_000
 def cleaner() -> Clean:
     """The guard's own, at its defaults."""
     from tailrace.guard.cleaner import Cleaner
-    from tailrace.guard.rules import GuardRules
 
-    found = Cleaner(GuardRules())
+    found = Cleaner()
     secrets = {kind: bytes([number]) * SECRET_BYTES for number, kind in enumerate(KINDS, 1)}
 
     def clean(batch: Batch) -> Cleaned:

@@ -83,7 +83,7 @@ def itin(digits: bytes) -> bool:
     """Nine digits as the IRS assigns them to those who have no SSN."""
     group = int(digits[3:5])
     assigned = 50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or 94 <= group <= 99
-    return digits[:1] == b"9" and assigned and digits[5:] != b"0000"
+    return digits[:1] == b"9" and assigned
 
 
 # Lengths of the IBAN registry (ISO 13616), by country.

@@ -64,6 +64,8 @@ class FieldRule:
         if name is None:
             return
         begin = low + name.end()
+        if text[low + name.start() - 1 : low + name.start()] == b"#":
+            return  # a pseudonym
         quoted = text[begin : begin + 1] in (b'"', b"\\")
         if (quoted and _members(window)) or not self._fits(tuple(name[0].split(b"."))):
             return

@@ -25,6 +25,15 @@ _OBJECT = re.compile(rb"[{\[]")
 _CLOSERS = {b"{": b"}", b"[": b"]"}
 
 
+_AFTER_STRING = (b",", b"}", b"]", b" ", b"")
+
+
+def _is_named(text: bytes, at: int) -> bool:
+    """Whether the name before the separator before `at` ends with a quote."""
+    head = text[max(0, at - 16) : at].rstrip(b" \t\x1e").rstrip(b"=:>").rstrip(b" \t\x1e")
+    return head[-1:] in (b'"', b"'")
+
+
 class Value(NamedTuple):
     """`text[start:stop]`, without its quotes. `shape`: quoted, plain, number, word (true, null), or
     nested, an object or array whole."""
@@ -44,6 +53,8 @@ def value_at(text: bytes, at: int, stop: int) -> Value | None:
     """The value that begins at `at`; None when there is none before `stop`, the row's end."""
     stop = min(stop, at + _VALUE_BYTES)
     if opening := _OPENING.match(text, at, stop):
+        if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
+            return None  # the end of a text that ends with the name
         return _quoted(text, stop, opening)
     if word := _WORD.match(text, at, stop):
         return Value(at, word.end(), "word")

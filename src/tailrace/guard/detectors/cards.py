@@ -40,26 +40,31 @@ _GROUPINGS = {
     6: ((6, 13),),
 }
 _LONGEST, _SHORTEST = 19, 13
+_ODD_GROUP = 8
 _LENGTHS = (16, 15, 14, 19, 18, 17, 13)
 # Single digits in a row; more than this is a table of numbers.
 _SPACED = 24
 _WORDS = re.compile(
     rb"card|(?<![a-z])pan(?![a-z])|(?<![a-z])ccn?(?![a-z])|ccnum|credit|debit|visa|master|amex|"
-    rb"american.?express|maestro|discover|diners|account|acct|(?<![a-z])jcb|unionpay|kreditkarte|carte|tarjeta"
+    rb"american.?express|maestro|discover|diners|account|acct|(?<![a-z])jcb|unionpay|"
+    rb"kreditkarte|carte|tarjeta"
 )
 _CONTEXT_BYTES = 40
 # Names of numbers that are no cards although one in forty of them looks like one.
 _OTHER = re.compile(
     rb"order|track|trace|span|request|invoice|imei|imsi|meid|iccid|sim|device|serial|time|stamp|"
-    rb"seq|offset|session|shipment|parcel|waybill|sku|ean|isbn|gtin|upc|barcode|snowflake|"
-    rb"event|job|build|batch|block|addr|ptr|bytes|size|duration|nanos|micros|epoch|(?<!ac)count|hash|"
+    rb"seq|offset|session|shipment|parcel|waybill|awb|sku|ean|isbn|gtin|upc|barcode|snowflake|"
+    rb"event|job|build|batch|block|addr|ptr|bytes|size|duration|nanos|micros|epoch|"
+    rb"(?<!ac)count|hash|"
     rb"correlation|transaction|ticket|case|sensor|meter|node|lsn|xid|commit|version|latency|"
     rb"elapsed|process|thread|uuid|guid|checksum|crc|nonce|index|partition|lag|ref|"
-    rb"(?:^|[_.-])(?:id|ids|ns|us|ms|ts|tx|txn|no)$"
+    rb"(?:^|[_.-])(?:id|ids|uid|sha\d*|digest|ns|us|ms|ts|tx|txn|no)$"
 )
+_FIELD = re.compile(rb"[=:\"\\,;&]")
 _CAMEL_ID = re.compile(rb"[a-z](?:Ids?|IDs?)$")
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _LINKS = frozenset((b"-", b".", b"_", b"/", b"+", b" ", b"\t"))
+_JOINED = frozenset((b"-", b"_", b"."))
 _PARTS = _LINKS - {b" ", b"\t"}
 # Words that say what it is only together with the one before.
 _VAGUE = (
@@ -138,7 +143,8 @@ class Cards:
         rb"\d\d\d\d\d\d%(s)b\d\d\d\d\d\d\d\d\d\d" % {b"s": _SEPARATOR},
         rb"\d" + rb"%b\d" % _SEPARATOR * 11,
         rb"[0-9][0-9][0-9][0-9][^0-9\n]{1,20}card",
-        rb"(?:card|pan|ccn|[^a-z0-9]cc[^a-z0-9]|credit|debit|visa|master|amex|account|acct)[^\n]{0,30}?\d(?:[ \-._/+]{0,2}\d){12}",
+        rb"(?:card|pan|ccn|[^a-z0-9]cc[^a-z0-9]|credit|debit|visa|master|amex|account|acct)"
+        rb"[^\n]{0,30}?\d(?:[ \-._/+]{0,2}\d){12}",
     )
     cased: tuple[bytes, ...] = ()
     matches = (
@@ -258,18 +264,23 @@ class _Place:
             return 0
         name = self._name()
         plain = name.lower()
-        if _WORDS.search(plain):
+        if _WORDS.search(plain) or self._said_behind():
             return 1
         return 0 if self._joined() or _OTHER.search(plain) or _CAMEL_ID.search(name) else 1
+
+    def _said_behind(self) -> bool:
+        """Whether the sentence goes on to say that it is a card."""
+        stop, word = self._groups[self._at].stop, self._run.words[1]
+        return word >= 0 and not _FIELD.search(self._text, stop, word)
 
     def odd(self) -> int:
         """In any other groups, beside the words of a card."""
         size = self._sizes[0]
-        if size >= _SHORTEST or not self._spoken():
+        if size > _ODD_GROUP or not self._spoken():
             return 0
         for count, more in enumerate(self._sizes[1:], 2):
             size += more
-            if size > _LONGEST:
+            if size > _LONGEST or more > _ODD_GROUP:
                 return 0
             if size >= _SHORTEST and self._is_card(count):
                 return count
@@ -277,6 +288,8 @@ class _Place:
 
     def _is_card(self, count: int) -> bool:
         groups = self._groups[self._at : self._at + count]
+        if self._goes_on(count):
+            return False
         text, stop = self._text, groups[0].stop
         digits = [text[self._first : stop]]
         for group in groups[1:]:
@@ -287,6 +300,14 @@ class _Place:
             stop = group.stop
         whole = b"".join(digits)
         return card(whole) or (self._spoken() and len(whole) == 16 and luhn(whole))
+
+    def _goes_on(self, count: int) -> bool:
+        """Whether more numbers are joined to it: it is part of an id."""
+        groups, at = self._groups, self._at
+        around = [(at - 1, at)] if at else []
+        if at + count < len(groups):
+            around.append((at + count - 1, at + count))
+        return any(self._text[groups[a].stop : groups[b].start] in _JOINED for a, b in around)
 
     def _spoken(self) -> bool:
         """Whether words of a card stand beside it."""
@@ -354,7 +375,8 @@ def _stripe(match: re.Match[bytes]) -> bytes | None:
 
 
 _NAMED_CODE = (
-    rb"(?<![A-Za-z])(?:card|cc|credit_?card)?[_\-.]?(?:cvv2?|cvc2?|cvn|csc|card.?code|security.?code|"
+    rb"(?<![A-Za-z])(?:card|cc|credit_?card)?[_\-.]?(?:cvv2?|cvc2?|cvn|csc|"
+    rb"card.?code|security.?code|"
     rb"card.?verification(?:.?(?:value|code|number))?|verification.?value)"
 )
 
@@ -409,7 +431,8 @@ CARDS: tuple[Detector, ...] = (
             rb"[/\-]20[0-9][0-9][^0-9\n]{1,8}[0-9]{3}",
         ),
         pattern=re.compile(
-            rb"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?:[\s|;,]{1,3}|[\s|;,]{0,3}[a-z]{2,4}[\s:=]{1,3})"
+            rb"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d"
+            rb"(?:[\s|;,]{1,3}|[\s|;,]{0,3}[a-z]{2,4}[\s:=]{1,3})"
             rb"(?P<value>\d{3,4})(?![\d.:\-])",
             re.IGNORECASE,
         ),
@@ -424,9 +447,11 @@ CARDS: tuple[Detector, ...] = (
         "pin",
         candidates=(rb"pin[^\n]{0,26}[0-9]{4}",),
         pattern=re.compile(
-            rb"(?<![A-Za-z])(?:(?:card|user|atm|debit|new|old)?[_\-. ]?pin(?:[_\-. ]?(?:code|number|no))?"
+            rb"(?<![A-Za-z])(?:(?:card|user|atm|debit|new|old)?[_\-. ]?"
+            rb"pin(?:[_\-. ]?(?:code|number|no))?"
             rb"\\*[\"']?\s{0,2}(?:=>|[:=>]|is|was)\s{0,2}|"
-            rb"(?:(?:card|entered|atm|debit|wrong)[_\- ]pin|pin[_\- ](?:code|number)|--pin)\s{1,2})\\*[\"']?"
+            rb"(?:(?:card|entered|atm|debit|wrong)[_\- ]pin|pin[_\- ](?:code|number)|--pin)"
+            rb"\s{1,2})\\*[\"']?"
             rb"(?P<value>\d{4,6}|[0-9A-F]{16})(?![\w.])",
             re.IGNORECASE,
         ),

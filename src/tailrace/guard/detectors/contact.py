@@ -85,7 +85,7 @@ class Emails:
 
 
 def _e164(match: re.Match[bytes]) -> bytes | None:
-    if before(match, 1).isalnum():
+    if before(match, 1).isalnum() or _NO_PHONE.fullmatch(match["value"]):
         return None
     digits = digits_of(match["value"])
     return b"+" + digits if international_phone(digits) else None
@@ -96,17 +96,27 @@ def _american(match: re.Match[bytes]) -> bytes | None:
     return b"+1" + digits if american_phone(digits) else None
 
 
+# Between two digits: one separator, or a bracket with one.
+_GAP = rb"(?:[ \-./+]|[ +]?\(|\)[ +\-]?)?"
+_NO_PHONE = re.compile(rb"\+?\d+\.\d+|\d{1,3}(?:\.\d{1,3}){3}")
 _ID = re.compile(rb"(?i:[_.\-]ids?|^ids?)$|[a-z]Ids?$")
 _SPOKEN = re.compile(
     rb"phone|(?<![a-z])tel(?![a-z])|telefon|mobile|(?<![a-z])cell(?![a-z]|.?id)|(?<![a-z])fax|"
-    rb"msisdn|whatsapp|(?<![a-z])sms(?![a-z])|(?<![a-z])call(?:ed|er|ing)?(?![a-z])"
+    rb"msisdn|whatsapp|(?<![a-z])sms(?![a-z])|(?<![a-z])call(?:ed|er|ing)?(?![a-z(])"
 )
+
+
+def _near(match: re.Match[bytes]) -> bytes:
+    seen = before(match, 48).translate(None, b"\\").rpartition(b'",')[2]
+    return seen[-28:].lower()
 
 
 def _spoken(match: re.Match[bytes]) -> bytes | None:
     value = match["value"]
     digits = digits_of(value)
-    if not 7 <= len(digits) <= 15 or not _SPOKEN.search(before(match, 28).lower()):
+    if _NO_PHONE.fullmatch(value) or not 7 <= len(digits) <= 15:
+        return None
+    if not _SPOKEN.search(_near(match)):
         return None
     if _ID.search(key_before(match.string, match.start("value"))):
         return None
@@ -125,7 +135,7 @@ PHONES: tuple[Detector, ...] = (
         "phone",
         "phone",
         candidates=(rb"\+[1-9][0-9 \-.()+]{7}",),
-        pattern=re.compile(rb"(?P<value>\+[1-9](?:[ \-.()/+]{0,3}\d){6,14})(?![\d])"),
+        pattern=re.compile(rb"(?P<value>\+[1-9](?:" + _GAP + rb"\d){6,14})(?![\d])"),
         check=_e164,
         before=12,
         after=32,
@@ -154,14 +164,14 @@ PHONES: tuple[Detector, ...] = (
         "phone-spoken",
         "phone",
         candidates=(
-            rb"(?:phone|tel|mobile|cell|fax|msisdn|whatsapp|sms|call|caller|called)[^\n]{0,18}?[0-9]"
+            rb"(?:phone|tel|mobile|cell|fax|msisdn|whatsapp|sms|call|caller|called)[^\n]{0,32}?[0-9]"
             rb"[ \-.()/+0-9]{6}",
         ),
         pattern=re.compile(
-            rb"(?<![\w.])(?P<value>\+?\(?\d(?:[ \-.()/+]{0,3}\d){6,14})(?![\w]|[\-.]\d)"
+            rb"(?<![\w.])(?P<value>\+?\(?\d(?:" + _GAP + rb"\d){6,14})(?![\w]|[\-.]\d)"
         ),
         check=_spoken,
-        before=26,
+        before=44,
         after=30,
         matches=(b"phone=030 901820", b'{"mobile":"07700 900123"}', b"msisdn 491701234567"),
         traps=(b"telemetry 1234567890", b"cell_id=12345678", b"phone calls: 12", b"recall 1234567"),

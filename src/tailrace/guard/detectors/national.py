@@ -8,8 +8,8 @@ from tailrace.guard.checks import itin, ssn
 from tailrace.guard.detectors.detector import Detector, Shape, before, digits_of
 
 _WORDS = re.compile(
-    rb"(?<![a-z])ssn|social.{0,2}sec|soc.{0,2}sec|(?<![a-z])ss#|(?<![a-z])tin(?![a-z])|"
-    rb"itin(?![a-z])|tax.{0,2}(?:payer|id)"
+    rb"(?<![a-z#])ssn|social.{0,2}sec|soc.{0,2}sec|(?<![a-z])ss#|(?<![a-z])tin(?![a-z])|"
+    rb"(?<!#)itin(?![a-z])|tax.{0,2}(?:payer|id)"
 )
 # Nine in ten of all nine digits would pass: without dashes they need a word this near.
 _CONTEXT_BYTES = 36
@@ -20,7 +20,8 @@ _LINKED = re.compile(rb"\d[ .]?-$|-$|[A-Za-z0-9_]$")
 def _number(match: re.Match[bytes]) -> bytes | None:
     digits = digits_of(match["value"])
     dashed = match["dash"] == match["dash2"] and match["dash"].strip(b" +") == b"-"
-    spoken = _WORDS.search(before(match, _CONTEXT_BYTES).lower()) is not None
+    seen = before(match, 2 * _CONTEXT_BYTES).translate(None, b"\\")[-_CONTEXT_BYTES:]
+    spoken = _WORDS.search(seen.lower()) is not None
     spoken = spoken or _BEHIND.match(match.string, match.end()) is not None
     if not spoken and (not dashed or _LINKED.search(before(match, 3))):
         return None
@@ -52,7 +53,8 @@ _DATE = (
     rb"(?:19|20)\d\d(?P<sep>[\-/.])(?:0?[1-9]|1[0-2])(?P=sep)(?:0?[1-9]|[12]\d|3[01])|"
     rb"(?:0?[1-9]|[12]\d|3[01])[\-/. ](?:0?[1-9]|[12]\d|3[01])[\-/. ](?:(?:19|20)\d\d|\d\d)|"
     rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|"
-    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?[ +]\d{1,2}(?:st|nd|rd|th)?,?[ +]"
+    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+    rb"[ +]\d{1,2}(?:st|nd|rd|th)?,?[ +]"
     rb"(?:19|20)\d\d|"
     rb"\d{1,2}(?:st|nd|rd|th)?[ \-+](?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
     rb"[ \-,+]{1,2}(?:19|20)\d\d"
@@ -114,7 +116,7 @@ NATIONAL: tuple[Detector, ...] = (
         after=22,
         behind=24,
         matches=(b"itin 912-70-1234", b"taxpayer id 912701234", b"900-88-1234 filed"),
-        traps=(b"912-10-1234", b"912701234 bytes", b"912-70-0000"),
+        traps=(b"912-10-1234", b"912701234 bytes"),
     ),
     Shape(
         "dob",

@@ -21,13 +21,17 @@ _SUFFIXES = tuple(
 # Those that are found within other words: bypass, compass.
 _SHORT = (b"pass", b"pwd")
 _LIST = ord("[")
+_NEWLINE = re.compile(rb"\x1e|\\[nr]")
+_NEXT = re.compile(rb"[A-Za-z_][\w.\-]*=")
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 # Values that are none: placeholders, what was taken out before, what says that there is one.
 _NOTHING = re.compile(
-    rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[^>]*>?|\[[^\]]*\]?|\{.*|\$\{?[A-Za-z_][\w.]*\}?|%[sdrv]|%\(\w+\)s|\?|"
+    rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[^>]*>?|\[[^\]]*\]?|\{.*|\$\{?[A-Za-z_][\w.]*\}?|"
+    rb"%[sdrv]|%\(\w+\)s|\?|"
     rb"#[a-z_]+:[0-9a-z]{16}|none|null|nil|undefined|empty|hidden|filtered|redacted|masked|removed|"
     rb"secret|n/?a|yes|no|ok|set|unset|true|false|present|missing|absent|required|optional|"
-    rb"invalid|valid|incorrect|correct|wrong|expired|changed|updated|rotated|rejected|accepted|failed|"
+    rb"invalid|valid|incorrect|correct|wrong|expired|changed|updated|rotated|rejected|"
+    rb"accepted|failed|"
     rb"must|is|was|not|too|for|from|and|or|the|a|an|to|in|has|have|does|do|did|should|cannot|can|"
     rb"could|will|user|length|reset|field|authentication|mismatch|error|denied|string|bytes?|"
     rb"basic|bearer|digest|negotiate|token|password|bool|int|str)",
@@ -115,11 +119,16 @@ class Named:
         if seen[len(head) :] == b">" and not outer.endswith(b"<"):
             return  # no tag of XML that opens
         at = after_separator(text, end - len(seen) + len(head), stop)
-        value = value_at(text, at, stop) if at is not None else None
+        if at is None:
+            return
+        value = value_at(text, at, stop)
         if value is None or value.shape == "word":
             return
         if value.shape == "nested" and text[value.start] != _LIST:
             return  # an object has names of its own
+        between = text[end - len(seen) + len(head) : at]
+        if _NEWLINE.search(between) or (between[-1:] == b" " and _NEXT.match(text, at)):
+            return  # nothing, and the next line or name
         begin, until = value.start, value.stop
         if scheme := _SCHEME.match(text, begin, stop):
             begin = scheme.end()
@@ -266,9 +275,9 @@ class Tokens:
         b"auth eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl ok",
         b'{"t":"eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZ"}',
     )
-    traps = (b"eyJhbGciOiJIUzI1NiJ9", b"key.java.lang.Object", b"eyJhbGciOiJIUzI1NiJ9.png")
+    traps = (b"eyJhbGciOiJIUzI1NiJ9", b"key.java.lang.Object", b"eyJhbGciOiJIUzI1NiJ9.json ok")
     _header_bytes = 4_096
-    _token = re.compile(rb"eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){1,4}\.?")
+    _token = re.compile(rb"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*){1,3}")
 
     def promising(self, text: bytes, end: int) -> bool:
         """See Detector."""
@@ -342,25 +351,31 @@ SECRETS: tuple[Detector, ...] = (
     Shape(
         "secret-quoted",
         "secret",
-        candidates=(rb"(?:password|passwd|passphrase|passcode|secret) [\\]{0,15}[\"'`]",),
+        candidates=(rb"(?:password|passwd|passphrase|passcode) [\\]{0,15}[\"'`]",),
         pattern=re.compile(
-            rb"(?:password|passwd|passphrase|passcode|secret) \\*[\"'`](?P<value>[^\s\"'`\\<]{3,128})"
-            rb"(?=\\*[\"'`])",
+            rb"(?:password|passwd|passphrase|passcode) \\*[\"'`]"
+            rb"(?P<value>[^\s\"'`\\<]{3,128})(?=\\*[\"'`])",
             re.IGNORECASE,
         ),
         check=_credentials,
         before=48,
         after=140,
         matches=(b'passphrase "Nepali010-kq8x" is wrong', b"with password 'hunter2'"),
-        traps=(b'password "" is empty', b"password 'missing'", b"secret 'x"),
+        traps=(
+            b'password "" is empty',
+            b"password 'missing'",
+            b"password 'x",
+            b'secret "shop-tls" not found',
+        ),
     ),
     Shape(
         "secret-option",
         "secret",
-        candidates=(rb"[\-_.](?:password|passwd|pass|secret|token|api-key)[ ]+[^ \-]",),
+        candidates=(rb"(?:password|passwd|passphrase|[_.\-]pass|pwd|secret|token|key)[ ]+[^ \-]",),
         pattern=re.compile(
-            rb"(?<!\w)--?(?:[a-z0-9_.\-]{1,60}[_.\-])?(?:password|passwd|pass|secret|token|api-key) +"
-            rb"[\"']?(?P<value>[^\s\-\"'\\][^\s\"'\\]*)",
+            rb"(?<!\w)--?(?:[a-z0-9_.\-]{0,60}(?:password|passwd|passphrase|pwd)|"
+            rb"(?:[a-z0-9_.\-]{0,60}[_.\-])?(?:pass|secret|token|api[_\-]?key|(?:access|secret)[_\-]?key))"
+            rb" +[\"']?(?P<value>[^\s\-\"'\\][^\s\"'\\]*)",
             re.IGNORECASE,
         ),
         check=_credentials,
