@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from bench.corpus import corpus, load
 from bench.corpus.chance import Chance
-from bench.corpus.folding import folded
+from bench.corpus.folding import decoded, folded
 from bench.corpus.ibans import STRUCTURES
 from bench.corpus.phones import COUNTRIES
 from bench.corpus.sample import Sample
@@ -137,6 +137,38 @@ def test_every_kind_has_enough_labels_in_every_form_of_it(samples: list[Sample])
         ("phone", "contextual"), ("phone", "bare"), ("iban", "formatted"), ("cvv", "adjacent"),
     ]:  # fmt: skip
         assert counts[kind, form] > 20, (kind, form)
+
+
+TELLING = {
+    "pan": r"card|pan|ccn|cc|account.?number|amex|visa",
+    "ssn": r"ssn|social.?security",
+    "itin": r"itin|taxpayer",
+    "phone": r"phone|tel|mobile|msisdn|sms|whatsapp|fax",
+    "dob": r"dob|birth|born",
+    "iban": r"iban|bank.?account",
+    "track": r"track|magstripe|raw",
+}
+
+
+@pytest.mark.parametrize("kind", TELLING)
+def test_a_word_within_thirty_characters_tells_what_a_contextual_value_is(
+    samples: list[Sample], kind: str
+) -> None:
+    tells = re.compile(TELLING[kind], re.IGNORECASE)
+    checked = 0
+    for one in samples:
+        text = one.data.decode()
+        text = decoded(text, percent="%B" not in text).replace("\\", "")
+        for label in one.labels:
+            if (label.kind, label.form) != (kind, "contextual"):
+                continue
+            value = decoded(label.needles[0]).replace("\\", "")
+            before, found, after = text.partition(value)
+            # A percent sign of another value keeps this one's codes from being decoded.
+            if found:
+                assert tells.search(before[-30:]) or tells.search(after[:30]), text
+                checked += 1
+    assert checked > 15
 
 
 def test_both_kinds_of_lines_come_in_every_format(samples: list[Sample]) -> None:
