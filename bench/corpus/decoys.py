@@ -99,7 +99,7 @@ def _uuid(chance: Chance) -> Decoy:
         return "request_id", chance.uuid()
     groups = [chance.digits(8), chance.digits(4), "4" + chance.digits(3), "8" + chance.digits(3)]
     tail = chance.digits(12)
-    return chance.pick(("uuid", "request_id", "session", "id")), "-".join([*groups, tail])
+    return chance.pick(("uuid", "request_id", "run", "id")), "-".join([*groups, tail])
 
 
 def _hardware(chance: Chance) -> Decoy:

@@ -69,7 +69,7 @@ _SYSTEMS: tuple[_Make, ...] = (
     lambda c: ("serial", c.digits(38)),
     lambda c: ("file", f"part-{c.digits(5)}-{c.uuid()}.c000.snappy.parquet"),
     lambda c: ("file", f"IMG_2026{c.digits(4)}_{c.digits(6)}.jpg"),
-    lambda c: ("session", f"0x{c.digits(16)}"),
+    lambda c: ("zxid", f"0x{c.digits(16)}"),
     lambda c: ("worker", f"SendWorker:{c.digits(12)}"),
     lambda c: ("from", f"local@{c.pick(HOSTS)}/{c.pick(HOSTS)}"),
     lambda c: ("port", f"{textlines.address(c)}.{c.below(65536)}"),
