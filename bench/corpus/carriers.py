@@ -160,10 +160,19 @@ def crowded(chance: Chance, kind: str) -> Sample:
     return line(around(chance, found), f"text {name}: several sentences")
 
 
+def long(chance: Chance, kind: str) -> Sample:
+    """A line of many kilobytes: a dump with a value somewhere in it."""
+    before, after = chance.between(2_000, 30_000), chance.between(20, 30_000)
+    words = " ".join(f"{chance.hex(8)}={chance.below(10**6)}" for _ in range(40))
+    found = hidden.sentence(chance, kind)
+    start, end = (words * (size // len(words) + 1) for size in (before, after))
+    return line(found.within(f"dump: {start} ", f" {end}"), f"text long: {kind} in a sentence")
+
+
 _ROWS = ("pan", "ssn", "email", "phone", "iban", "itin")
 CARRIERS = Weighted(
     (
         (spoken, 34), (keyed, 24), (requested, 10), (in_path, 3), (in_json, 12), (json_line, 8),
-        (marked_up, 3), (crowded, 6),
+        (marked_up, 3), (crowded, 6), (long, 0.1),
     )
 )  # fmt: skip

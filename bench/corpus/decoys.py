@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.corpus import cards, ibans, textlines
+from bench.corpus import cards, ibans, ids, textlines
 from bench.corpus.chance import ALNUM, CAPITALS, DIGITS, LETTERS, Chance
 from bench.corpus.identities import ssn
 from bench.corpus.names import HOSTS, SERVICES
@@ -99,7 +99,7 @@ def _uuid(chance: Chance) -> Decoy:
         return "request_id", chance.uuid()
     groups = [chance.digits(8), chance.digits(4), "4" + chance.digits(3), "8" + chance.digits(3)]
     tail = chance.digits(12)
-    return chance.pick(("uuid", "request_id", "session", "id")), "-".join([*groups, tail])
+    return chance.pick(("uuid", "request_id", "run", "id")), "-".join([*groups, tail])
 
 
 def _hardware(chance: Chance) -> Decoy:
@@ -313,5 +313,6 @@ DECOYS: dict[str, Make] = {
     "digit hex": _digit_hex, "uuid": _uuid, "hardware": _hardware, "version": _version,
     "nine digits": _nine, "dashed": _dashed, "blob": _blob, "fraction": _fraction, "list": _list,
     "iban-like": _iban_like, "at sign": _at_sign, "dotted": _dotted, "phone-like": _phone_like,
+    "systems": ids.of_systems, "thousands": ids.in_thousands, "companies": ids.of_companies,
     "pseudonym": _pseudonym,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from itertools import cycle
 
 from bench.corpus import cards, corpus, ibans, identities, ordinary, phones, textlines, tokens
 from bench.corpus.chance import Chance
+from bench.corpus.recordlines import time_ns
 from bench.corpus.sample import Fragment, Sample
 from tailrace.core.frame import CANONICAL, Codec, Signal
 
@@ -37,7 +38,7 @@ def lines(size: int, seed: str = "lines") -> Iterator[bytes]:
 
 def _line(chance: Chance) -> str:
     if chance.odds(0.25):
-        path = f"/api/v1/orders/{chance.below(10**9)}?ts={chance.digits(13)}"
+        path = f"/api/v1/orders/{chance.below(10**9)}?ts={time_ns(chance) // 10**6}"
         return textlines.access(chance, Fragment(path)).text
     _, around = chance.weighted(textlines.AROUND)
     return around(chance, Fragment(ordinary.message(chance))).text.replace("\n", " ")

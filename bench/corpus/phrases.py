@@ -41,7 +41,7 @@ CONTEXT: dict[str, tuple[str, ...]] = {
     "itin": (
         "ITIN {} on the return",
         "taxpayer id {} was refused",
-        "Individual Taxpayer Identification Number: {}",
+        "Taxpayer Identification No. {}",
         "itin={} form=1040",
         "no match for itin ({})",
     ),

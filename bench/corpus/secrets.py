@@ -26,7 +26,7 @@ _SAID = (
     "<user>joe</user><password>{}</password>",
     "POST /login?user=joe&password={}&next=%2F",
     "config loaded: smtp.password = {}",
-    'passphrase "{}" is wrong',
+    'passphrase: "{}" is wrong',
     '{"user":"joe","password":"{}"}',
 )
 _KEYED = (
