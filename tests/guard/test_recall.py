@@ -7,8 +7,6 @@ from bench import guard
 from bench.corpus import corpus
 from bench.corpus.judge import FALSE_PER_10_000, Verdict, goal, judge
 
-pytest.importorskip("tailrace.guard.cleaner")
-
 
 @pytest.fixture(scope="module")
 def verdict() -> Verdict:

@@ -59,7 +59,7 @@ def _first(pattern: re.Pattern[bytes], name: bytes, row: bytes) -> str:
     at = row.find(name)
     if at < 0:
         return ""
-    match = pattern.search(row, at)
+    match = pattern.search(row, max(0, at - len("deployment.") - 1))
     return match[1].decode(errors="replace") if match else ""
 
 

@@ -112,33 +112,34 @@ def _nested(text: bytes, at: int, stop: int) -> int:
 def number_quotes(text: bytes, start: int, stop: int, low: int, high: int) -> bytes:
     r"""The quote that a text needs in place of `text[start:stop]`: `"` of the right level where
     that is a JSON number in the row `text[low:high]`, else nothing."""
-    if not _AFTER.match(text, stop, high):
+    if not _AFTER.match(text, stop, high) or not _BEFORE.search(text, max(low, start - 64), start):
         return b""
-    head = _stripped(text[max(low, start - _BACK) : start])
-    listed = b""
-    if head[-1:] in (b"[", b","):
-        at = head.rfind(b"[")
-        listed = head[at + 1 :]
-        if at < 0 or b"]" in listed or b"{" in listed or b"}" in listed:
-            return b""
-        head = _stripped(head[:at])
-    if head[-1:] != b":":
-        return b""
-    head = _stripped(head[:-1])
-    if head[-1:] != b'"':
-        return b""
-    name = head[:-1]
-    quote = name[len(name.rstrip(b"\\")) :] + b'"'
-    return quote if listed.count(b'"') % 2 == 0 else b""
+    slashes = _level(text, low, high, start, 0)
+    return b"" if slashes is None else b"\\" * slashes + b'"'
 
 
-def _stripped(head: bytes) -> bytes:
-    """Without the blanks at its end, escaped ones too."""
-    head = head.rstrip(b" \t\x1e")
-    while head[-1:] in (b"n", b"r", b"t") and head[-2:-1] == b"\\":
-        head = head[:-1].rstrip(b"\\").rstrip(b" \t\x1e")
-    return head
+def _level(text: bytes, low: int, high: int, at: int, slashes: int) -> int | None:
+    """How many backslashes the quotes have around a text that would stand at `at`, within the JSON
+    that begins somewhere in `text[low:high]`; None where no object or array is open there."""
+    brackets = [
+        where for where in (text.find(b"{", low, at), text.find(b"[", low, at)) if where >= 0
+    ]
+    if not brackets:
+        return None
+    quote = b"\\" * slashes + b'"'
+    depth, done = 0, min(brackets)
+    while True:
+        opening = text.find(quote, done, at)
+        gap = text[done : at if opening < 0 else opening]
+        depth += gap.count(b"{") + gap.count(b"[") - gap.count(b"}") - gap.count(b"]")
+        if opening < 0:
+            return slashes if depth > 0 else None
+        begin = opening + len(quote)
+        end = string_end(text, begin, high, slashes)
+        if at < end:
+            return _level(text, begin, end, at, 2 * slashes + 1)
+        done = end + len(quote)
 
 
-_BACK = 1_024
-_AFTER = re.compile(_SPACE + rb"[,\]}]")
+_AFTER = re.compile(_SPACE + rb"(?:[,\]}]|$)")
+_BEFORE = re.compile(rb"[:\[,]" + _SPACE + rb"$")

@@ -18,7 +18,10 @@ class Ibans:
     candidates = (rb"(?:iban|account|konto)[^\n]{0,20}?[A-Z][A-Z][0-9][0-9]",)
     cased = (
         rb"[A-Z][A-Z][0-9][0-9][0-9A-Z]{11}",
-        rb"[A-Z][A-Z][0-9][0-9][ \-+][0-9A-Z]{4}[ \-+][0-9A-Z]{4}",
+        *(
+            rb"[A-Z][A-Z][0-9][0-9]%b[0-9A-Z]{4}%b[0-9A-Z]{4}" % (gap, gap)
+            for gap in (b" ", b"-", rb"\+")
+        ),
     )
     matches = (
         b"to DE89 3704 0044 0532 0130 00",

@@ -144,7 +144,7 @@ class Cards:
         rb"\d" + rb"%b\d" % _SEPARATOR * 11,
         rb"[0-9][0-9][0-9][0-9][^0-9\n]{1,20}card",
         rb"(?:card|pan|ccn|[^a-z0-9]cc[^a-z0-9]|credit|debit|visa|master|amex|account|acct)"
-        rb"[^\n]{0,30}?\d(?:[ \-._/+]{0,2}\d){12}",
+        rb"[^\n]{0,30}?[0-9][0-9 \-._/+]{12}",
     )
     cased: tuple[bytes, ...] = ()
     matches = (
@@ -427,8 +427,10 @@ CARDS: tuple[Detector, ...] = (
         "cvv-beside-card",
         "cvv",
         candidates=(
-            rb"[0-9][0-9][/\-][0-9][0-9][^0-9\n]{1,8}[0-9]{3}",
-            rb"[/\-]20[0-9][0-9][^0-9\n]{1,8}[0-9]{3}",
+            rb"[0-9][/\-][0-9]{2}[ |;,]{1,3}[0-9]{3}",
+            rb"[0-9][/\-][0-9]{2}[ |;,]{1,3}[a-z]{2,4}[ :=]{1,3}[0-9]{3}",
+            rb"[0-9][/\-]20[0-9]{2}[ |;,]{1,3}[0-9]{3}",
+            rb"[0-9][/\-]20[0-9]{2}[ |;,]{1,3}[a-z]{2,4}[ :=]{1,3}[0-9]{3}",
         ),
         pattern=re.compile(
             rb"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d"
@@ -445,7 +447,10 @@ CARDS: tuple[Detector, ...] = (
     Shape(
         "pin",
         "pin",
-        candidates=(rb"pin[^\n]{0,26}[0-9]{4}",),
+        candidates=(
+            rb"pin[^a-z\n][^\n]{0,25}[0-9]{4}",
+            rb"pin(?:code|number|no)[^\n]{0,22}[0-9]{4}",
+        ),
         pattern=re.compile(
             rb"(?<![A-Za-z])(?:(?:card|user|atm|debit|new|old)?[_\-. ]?"
             rb"pin(?:[_\-. ]?(?:code|number|no))?"

@@ -164,7 +164,8 @@ PHONES: tuple[Detector, ...] = (
         "phone-spoken",
         "phone",
         candidates=(
-            rb"(?:phone|tel|mobile|cell|fax|msisdn|whatsapp|sms|call|caller|called)[^\n]{0,32}?[0-9]"
+            rb"(?:phone|telefon|mobile|msisdn|whatsapp|"
+            rb"[^a-z](?:tel|cell|fax|sms|call|called|caller|calling)[^a-z(\n])[^\n]{0,31}?[0-9]"
             rb"[ \-.()/+0-9]{6}",
         ),
         pattern=re.compile(

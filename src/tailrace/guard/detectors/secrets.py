@@ -176,6 +176,12 @@ def _credentials(match: re.Match[bytes]) -> bytes | None:
     return None if _NOTHING.fullmatch(value) else value
 
 
+def _is_option(text: bytes, end: int) -> bool:
+    """Whether the word before the blanks begins like an option of a command."""
+    head = text[max(0, end - 90) : end - 1].rstrip(b" ")
+    return head[len(head.rstrip(_KEY_BYTES)) :].startswith(b"-")
+
+
 def _basic(match: re.Match[bytes]) -> bytes | None:
     value = match["value"]
     try:
@@ -371,7 +377,10 @@ SECRETS: tuple[Detector, ...] = (
     Shape(
         "secret-option",
         "secret",
-        candidates=(rb"(?:password|passwd|passphrase|[_.\-]pass|pwd|secret|token|key)[ ]+[^ \-]",),
+        candidates=(
+            rb"(?:password|passwd|passphrase|[_.\-]pass|pwd|secret|token|[_.\-]key|apikey)"
+            rb"[ ]+[^ \-]",
+        ),
         pattern=re.compile(
             rb"(?<!\w)--?(?:[a-z0-9_.\-]{0,60}(?:password|passwd|passphrase|pwd)|"
             rb"(?:[a-z0-9_.\-]{0,60}[_.\-])?(?:pass|secret|token|api[_\-]?key|(?:access|secret)[_\-]?key))"
@@ -379,6 +388,7 @@ SECRETS: tuple[Detector, ...] = (
             re.IGNORECASE,
         ),
         check=_credentials,
+        quick=_is_option,
         before=90,
         after=200,
         matches=(b"mysql --password hunter2 -h db", b"run --api-key abc123"),
