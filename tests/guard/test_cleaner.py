@@ -70,6 +70,50 @@ def test_a_number_of_json_becomes_a_text_at_its_level() -> None:
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        '{"a":":4111111111111111,"}',
+        '{"a":[{"b":1},4111111111111111]}',
+        '{"a":[[1,2],4111111111111111]}',
+        '{"dob":19800203.0}',
+        '{"taxpayer_id":-912701234}',
+        '{"phone":-4155550132}',
+        '{"cvv":123.0}',
+        '{"ssn":123456789.0}',
+        '{"m":"{\\"a\\":[1,4111111111111111]}"}',
+    ],
+)
+def test_json_stays_json_wherever_a_number_stands(row: str) -> None:
+    after = text(USUAL, row, Codec.RECORDS)
+    found = json.loads(after)
+    assert after != row
+    if "m" in found:
+        assert len(json.loads(found["m"])["a"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "secret"),
+    [
+        ("GET /login?password=my%20own%40x HTTP/1.1", "own"),
+        ("{'password': 'ab\"cd'}", "cd"),
+        ('{"password":["hunter2"]}', "hunter2"),
+        ('{"password":{"value":"hunter2"}}', "hunter2"),
+        ('{"password":"{not json}"}', "not json"),
+        ('{"password":"$ecret12"}', "ecret12"),
+        ("password=[abc", "abc"),
+        ("{'password': b'hunter2', 'x': 1}", "hunter2"),
+        ("amqp://app:p%40ss@mq/%2F", "ss@"),
+        ("jane\uff20example.com", "jane"),
+        ("card \u0e54" + 15 * "\u0e51", "\u0e51"),
+        ('{"a":"4111 1111 1111\\r\\n1111"}', "4111"),
+        ('{"a":"card \\u0e54' + 15 * "\\u0e51" + '"}', "0e51"),
+    ],
+)
+def test_nothing_of_a_value_is_left_behind(row: str, secret: str) -> None:
+    assert secret not in text(USUAL, row)
+
+
+@pytest.mark.parametrize(
     ("action", "expected"),
     [
         ("redact", "paid with [redacted:pan] today"),
@@ -90,6 +134,9 @@ def test_each_action_does_what_it_says(action: str, expected: str) -> None:
         ('{"a":1,"card":"4111111111111111"}', '{"a":1}'),
         ('{"card":4111111111111111}', "{}"),
         ('{"card":4111111111111111,"pan":"5105105105105100"}', "{}"),
+        ('{"x":0,"card":4111111111111111,"pan":"5105105105105100"}', '{"x":0}'),
+        ('{"m":"4111111111111111 5105105105105100","k":"other"}', '{"k":"other"}'),
+        ('{"cards":["4111111111111111","5105105105105100"],"k":1}', '{"k":1}'),
         ('{"x":{"card":"4111111111111111"},"b":2}', '{"x":{},"b":2}'),
         ('{"m":"{\\"card\\":\\"4111111111111111\\",\\"n\\":1}"}', '{"m":"{\\"n\\":1}"}'),
     ],

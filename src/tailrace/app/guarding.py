@@ -60,13 +60,13 @@ class Guarding:
         try:
             await self._keys.open()
         except StoreError as error:
-            _log.error("keys cannot be had, and nothing is taken in: %s", error)
+            self.guard.stop(f"its keys cannot be had: {error}")
         try:
             await self.findings.open()
         except StoreError as error:
             _log.error("findings cannot be read: %s", error)
         log.scrub(self._scrub_own)
-        running = (self._keys.run(), self.findings.run())
+        running = (self._keys.run(), self.findings.run(), self.guard.run())
         self._running = [asyncio.create_task(one) for one in running]
 
     def _scrub_own(self, line: str) -> str:

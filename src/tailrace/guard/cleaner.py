@@ -71,7 +71,7 @@ class Cleaner:
         if not work.changed:
             return Cleaned(data, header.rows, 0, work.found)
         cleaned = work.result()
-        if whole is not data:
+        if whole is not data and not work.last_dropped:
             cleaned = cleaned.removesuffix(b"\n")
         return Cleaned(cleaned, header.rows - work.dropped, work.dropped, work.found)
 
@@ -117,6 +117,7 @@ class _Work:
         self.found: Counter[Place] = Counter()
         self.changed = False
         self.dropped = 0
+        self.last_dropped = False
 
     def run(self, hits: Sequence[Hit]) -> None:
         """`hits` are ascending."""
@@ -142,6 +143,7 @@ class _Work:
         if any(action == "drop_row" for _, action in decided):
             self._replace(start, stop + 1, b"")
             self.dropped += 1
+            self.last_dropped = stop + 1 == len(self._data)
             cleaned = b""
         elif edits := list(self._edits(decided, service, environment)):
             cleaned = rewritten(self._data, start, stop, edits)
@@ -156,9 +158,15 @@ class _Work:
         """What is remembered of a row is read from what is left of it."""
         service, version, environment = self._origin.of(cleaned)
         code, tenant = places.code(cleaned), self._header.tenant
-        counted: Counter[tuple[str, str, Action]] = Counter(
-            (hit.kind, places.field(row, hit.start - start), action) for hit, action in decided
-        )
+        counted: Counter[tuple[str, str, Action]] = Counter()
+        outer = taken = -1
+        for hit, action in decided:
+            if hit.start >= taken:
+                outer = hit.start
+            # Of what lies within another value, the name is part of that value.
+            field = places.field(row, outer - start, max(0, taken - start))
+            taken = max(taken, hit.stop)
+            counted[hit.kind, field, action] += 1
         for (kind, field, action), count in counted.items():
             place = Place(tenant, service, version, environment, kind, field, code, action)
             self.found[place] += count
@@ -171,12 +179,15 @@ class _Work:
         decided = [(hit, decide(hit, service, environment)) for hit in hits]
         if len(decided) == 1:
             return decided
-        approved = [hit for hit, action in decided if action == "approved"]
-        return [
-            (hit, action)
-            for hit, action in decided
-            if action == "approved" or not any(_within(hit, other) for other in approved)
-        ]
+        left: list[tuple[Hit, Action]] = []
+        until = -1  # the furthest end of the approved ones that began so far
+        for hit, action in sorted(decided, key=_approved_first):
+            if action == "approved":
+                until = max(until, hit.stop)
+            elif hit.stop <= until:
+                continue
+            left.append((hit, action))
+        return left
 
     def _edits(
         self, decided: Sequence[tuple[Hit, Action]], service: str, environment: str
@@ -218,8 +229,9 @@ class _Work:
         self.changed = True
 
 
-def _within(hit: Hit, other: Hit) -> bool:
-    return other.start <= hit.start and hit.stop <= other.stop
+def _approved_first(decided: tuple[Hit, Action]) -> tuple[int, bool]:
+    hit, action = decided
+    return hit.start, action != "approved"
 
 
 def _is_number(data: bytes, hit: Hit) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from tailrace.guard.scan import ID_BITS, Candidate, Scanner
 
 _MASK = (1 << ID_BITS) - 1
 _BACKSLASH = 0x5C
+_ENCODED = re.compile(rb"(?:%[0-9A-Fa-f]{2}|[^\s&\"'<>;\\@/%])*")
 # A value that begins this close behind a candidate is that candidate's: others within it are done.
 _NEAR = 4
 
@@ -51,10 +53,10 @@ class Finder:
         for start, fold in folded.items():
             text = fold.text + b"\n"
             for hit in self._look(text, self._scanner.ends(text), {}):
-                moved = hit._replace(
-                    start=start + fold.raw(hit.start), stop=start + fold.raw(hit.stop)
-                )
-                _keep(hits, data, moved)
+                begin, stop = start + fold.raw(hit.start), start + fold.raw(hit.stop)
+                if hit.kind == "secret":
+                    stop = _encoded_end(data, begin, stop)
+                _keep(hits, data, hit._replace(start=begin, stop=stop))
         for hit in self._look(data, ends, folded):
             _keep(hits, data, hit)
         return sorted(hits.values())
@@ -108,6 +110,14 @@ def _keep(hits: dict[tuple[int, int, str], Hit], data: bytes, hit: Hit) -> None:
     if start != hit.start:
         hit = hit._replace(start=start)
     hits.setdefault((start, hit.stop, hit.kind), hit)
+
+
+def _encoded_end(data: bytes, start: int, stop: int) -> int:
+    """Where a value of a URL ends: what is encoded in it separates nothing."""
+    if data[start - 1 : start] not in (b"=", b":") or data[stop : stop + 1] != b"%":
+        return stop
+    match = _ENCODED.match(data, stop)
+    return match.end() if match else stop
 
 
 def _behind_escape(data: bytes, start: int, stop: int) -> int:

@@ -40,7 +40,7 @@ _HTML = {
 # Escaped characters that may stand in what is looked for, or directly beside it.
 _PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\`')
 _ESCAPE = re.compile(
-    rb"\\+(?:[uU](?P<u>[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2})|(?P<blank>[nrt])|(?P<slash>/))|"
+    rb"(?<!\\)\\+(?:[uU](?P<u>[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2})|(?P<blank>[nrt])|(?P<slash>/))|"
     rb"(?P<percent>(?:%[0-9a-fA-F]{2})+)|"
     rb"&(?:#(?P<decimal>\d{2,6})|#[xX](?P<hex>[0-9a-fA-F]{2,5})|(?P<name>[a-zA-Z]{2,7}));|"
     rb"(?P<control>\x1e)|(?P<wide>[\xc2-\xf4][\x80-\xbf]{1,3})"
@@ -170,12 +170,13 @@ FOLDS: tuple[bytes, ...] = (
     rb"[0-9]\\{1,15}/[0-9]",
     rb"[0-9]\\{1,15}[nrt][0-9]",
     rb"[0-9][ \-]\\{1,15}[nrt][0-9]",
+    rb"[0-9]\\{1,15}r\\{1,15}n[0-9]",
     rb"[0-9]\\{1,15}n[ \t]{1,8}[0-9]",
     rb"[0-9][ \-]?\x1e[ \t]{0,8}[0-9]",
     rb"&(?:nbsp|#160|#xa0|ensp|thinsp|ndash|#8209|#x2011|#8211|#8239|#64|#x40|commat|quot|#34|lt);",
     rb"\\u(?:003[0-9]|00[46]0|003d|003a|002[0-9a-f])",
     rb"\\x(?:3[0-9a]|40|3d)",
-    rb"\\u(?:ff1[0-9]|066[0-9]|06f[0-9]|096[6-9a-f])",
+    rb"\\u(?:ff|0[6-9a-f])[0-9a-f]{2}\\",
     rb":\\{1,15}/\\{1,15}/",
     rb"%[2-7][0-9a-f]",
     rb"%0[9ad]",
@@ -184,7 +185,8 @@ FOLDS: tuple[bytes, ...] = (
     # Digits of other scripts: Arabic, Devanagari to Lao and beyond, full-width, mathematical.
     rb"\xd9[\xa0-\xa9]\xd9[\xa0-\xa9]",
     rb"\xdb[\xb0-\xb9]\xdb[\xb0-\xb9]",
-    rb"\xe0[\xa5-\xbc][\xa6-\xbf]\xe0[\xa5-\xbc][\xa6-\xbf]",
+    rb"\xe0[\xa5-\xbc][\x90-\xbf]\xe0[\xa5-\xbc][\x90-\xbf]",
+    rb"\xef\xbc\xa0",
     rb"\xef\xbc[\x90-\x99]\xef\xbc[\x90-\x99]",
     rb"\xf0\x9d\x9f[\x80-\xbf]\xf0\x9d\x9f[\x80-\xbf]",
     rb"\xd9[\xa0-\xa9][ \-]\xd9[\xa0-\xa9]",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tailrace.guard.values import string_end
 
 _DEPTH = 40
-_TOKEN = re.compile(rb"\\*\"|[{}\[\],:]")
+_TOKEN = re.compile(rb"(?<!\\)\\*\"|[{}\[\],:]")
 _BLANK = re.compile(rb"(?:[\s\x1e]|\\+[nrt])*")
 
 

@@ -77,8 +77,9 @@ def code(row: bytes) -> str:
     return f"{named[1].decode()}:{line[1].decode()}" if named and line else ""
 
 
-def field(row: bytes, start: int) -> str:
-    """The name before the value at `start`, or the words of the line before it.
+def field(row: bytes, start: int, free: int = 0) -> str:
+    """The name before the value at `start`, or the words of the line before it. What stands before
+    `free` may be a value.
 
     Of those, words that do not belong to the language of logs are left out: they may be data.
     """
@@ -86,6 +87,7 @@ def field(row: bytes, start: int) -> str:
     at = row.rfind(name, 0, start)
     joint = row[at + len(name) : start]
     named = joint.startswith(b"=") or joint.lstrip(b"\\").startswith((b'"', b"'"))
+    named = named and at >= free and row[at - 1 : at] != b"@"
     if name and named and _FIELD.fullmatch(name) and _is_name(name):
         return name.decode()
     begin = max(row.rfind(b'"', 0, start) + 1, start - _PATTERN_BYTES, 0)

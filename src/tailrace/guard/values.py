@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 # A value that does not end within this is cut off or no value: it is taken to the row's end.
 _VALUE_BYTES = 64 * 1024
+# Of a value without quotes, and of an object or array: it is looked at for each name before it.
+_PLAIN_BYTES = 4 * 1024
 _SPACE = rb"(?:[ \t\x1e]|\\+[nrt])*"
 _SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=>]|%3[Aa]|%3[Dd])" + _SPACE)
-_OPENING = re.compile(rb"(?P<slashes>\\*)(?P<quote>[\"'`])")
+_OPENING = re.compile(rb"(?:[bBuUrRfF]{1,2}(?=[\"']))?(?P<slashes>\\*)(?P<quote>[\"'`])")
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+\-]?\d+)?(?=" + _SPACE + rb"(?:[,}\]]|$))")
 _WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])")
 # An unquoted value may hold a comma or semicolon, unless what follows looks like the next name.
@@ -22,7 +24,7 @@ _PLAIN = re.compile(
     rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/)+"
 )
 _OBJECT = re.compile(rb"[{\[]")
-_CLOSERS = {b"{": b"}", b"[": b"]"}
+_BRACKETS = {b"{": re.compile(rb"[{}]"), b"[": re.compile(rb"[\[\]]")}
 
 
 _AFTER_STRING = (b",", b"}", b"]", b" ", b"")
@@ -60,6 +62,7 @@ def value_at(text: bytes, at: int, stop: int) -> Value | None:
         return Value(at, word.end(), "word")
     if number := _NUMBER.match(text, at, stop):
         return Value(at, number.end(), "number")
+    stop = min(stop, at + _PLAIN_BYTES)
     if _OBJECT.match(text, at, stop):
         return Value(at, _nested(text, at, stop), "nested")
     plain = _PLAIN.match(text, at, stop)
@@ -91,18 +94,23 @@ def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = 
 def _quoted(text: bytes, stop: int, opening: re.Match[bytes]) -> Value:
     start, quote, slashes = opening.end(), opening["quote"], len(opening["slashes"])
     end = string_end(text, start, stop, slashes, quote)
-    if quote != b'"':
+    if quote != b'"' and _in_string(text, opening.start()):
         # JSON around it ends sooner, for an apostrophe may stand alone.
         end = min(end, string_end(text, start, stop, 0))
     return Value(start, end, "quoted")
 
 
+def _in_string(text: bytes, at: int) -> bool:
+    """Whether an odd number of plain quotes stands before, in the row."""
+    row = text[text.rfind(b"\n", 0, at) + 1 : at]
+    return (row.count(b'"') - row.count(b'\\"')) % 2 == 1
+
+
 def _nested(text: bytes, at: int, stop: int) -> int:
     """Behind the bracket that closes the one at `at`; brackets in strings count where they pair."""
     opener = text[at : at + 1]
-    closer = _CLOSERS[opener]
     depth = 0
-    for match in re.finditer(re.escape(opener) + b"|" + re.escape(closer), text[at:stop]):
+    for match in _BRACKETS[opener].finditer(text[at:stop]):
         depth += 1 if match[0] == opener else -1
         if not depth:
             return at + match.end()

@@ -408,7 +408,7 @@ CARDS: tuple[Detector, ...] = (
         ),
         pattern=re.compile(
             _NAMED_CODE + rb"\\*[\"']?\s{0,3}(?:[:=#>]|=>|is|was|\(|)\s{0,3}\\*[\"']?"
-            rb"(?P<value>\d{3,4})(?![\d.])",
+            rb"(?P<value>\d{3,4})(?!\d|\.\d*[1-9])",
             re.IGNORECASE,
         ),
         check=_as_it_is,

@@ -40,7 +40,7 @@ def _itin(match: re.Match[bytes]) -> bytes | None:
 
 _NINE = re.compile(
     rb"(?<![\d.])(?P<value>\d(?P<gap>[ .\-]?)\d(?P=gap)\d(?P<dash>[ .\-_/+]{0,3})\d(?P=gap)\d"
-    rb"(?P<dash2>[ .\-_/+]{0,3})\d(?P=gap)\d(?P=gap)\d(?P=gap)\d)(?!\d|[\-.]\d|\w)"
+    rb"(?P<dash2>[ .\-_/+]{0,3})\d(?P=gap)\d(?P=gap)\d(?P=gap)\d)(?!\d|-\d|\.\d*[1-9]|\w)"
 )
 _CANDIDATES = (
     rb"[0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][0-9][0-9]",

@@ -20,14 +20,14 @@ _SUFFIXES = tuple(
 )
 # Those that are found within other words: bypass, compass.
 _SHORT = (b"pass", b"pwd")
-_LIST = ord("[")
+_OBJECT_BYTES = 256
 _NEWLINE = re.compile(rb"\x1e|\\[nr]")
 _NEXT = re.compile(rb"[A-Za-z_][\w.\-]*=")
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 # Values that are none: placeholders, what was taken out before, what says that there is one.
 _NOTHING = re.compile(
-    rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[^>]*>?|\[[^\]]*\]?|\{.*|\$\{?[A-Za-z_][\w.]*\}?|"
-    rb"%[sdrv]|%\(\w+\)s|\?|"
+    rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[A-Za-z_ \-]{0,20}>|\[[A-Za-z_: ]{0,24}\]|\{\w*\}|\{\{[^}]*\}\}|"
+    rb"\$\{[A-Za-z_][\w.]*\}|\$[A-Z_]+|%[sdrv]|%\(\w+\)s|\?|"
     rb"#[a-z_]+:[0-9a-z]{16}|none|null|nil|undefined|empty|hidden|filtered|redacted|masked|removed|"
     rb"secret|n/?a|yes|no|ok|set|unset|true|false|present|missing|absent|required|optional|"
     rb"invalid|valid|incorrect|correct|wrong|expired|changed|updated|rotated|rejected|"
@@ -70,7 +70,7 @@ class Named:
             rb"authorization",
             rb"[^a-z]pass",
         )
-        for rest in (rb"[\\\"' \t]{0,8}[:=]", rb"%3[ad]", rb">")
+        for rest in (rb"[\\\"' \t]{0,20}[:=]", rb"%3[ad]", rb">")
     )
     cased: tuple[bytes, ...] = ()
     matches = (
@@ -124,7 +124,7 @@ class Named:
         value = value_at(text, at, stop)
         if value is None or value.shape == "word":
             return
-        if value.shape == "nested" and text[value.start] != _LIST:
+        if value.shape == "nested" and not _is_whole(text[value.start : value.stop], name):
             return  # an object has names of its own
         between = text[end - len(seen) + len(head) : at]
         if _NEWLINE.search(between) or (between[-1:] == b" " and _NEXT.match(text, at)):
@@ -138,6 +138,15 @@ class Named:
         secret = text[begin:until]
         if secret and not _is_nothing(secret, name, value.shape):
             yield Found(begin, until, secret)
+
+
+def _is_whole(value: bytes, name: bytes) -> bool:
+    """Whether an array or object is a secret as a whole: any list, and a small object of a
+    password."""
+    if value[:1] == b"[":
+        return True
+    small = len(value) <= _OBJECT_BYTES and b'"' in value
+    return small and name.lower().endswith((b"password", b"passwd", b"pwd", b"passphrase"))
 
 
 def _before_separator(seen: bytes) -> bytes:
@@ -259,9 +268,11 @@ class PrivateKeys:
 
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
-        text, start, stop, end, _memo = window
+        text, start, stop, end, memo = window
         begin = text.rfind(b"-----BEGIN", start, end)
-        ended = self._end.search(text, end, stop)
+        ended = None if self in memo else self._end.search(text, end, stop)
+        if ended is None:
+            memo[self] = True  # none follows for the next either
         if ended:
             until = ended.end()
         else:
