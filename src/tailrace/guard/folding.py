@@ -160,6 +160,7 @@ def _percent(match: re.Match[bytes]) -> list[tuple[int, int, bytes]]:
 # detectors look for. As simple as candidates have to be (detectors/detector.py).
 FOLDS: tuple[bytes, ...] = (
     rb"[0-9]\xc2[\xa0\xad]",
+    rb"[0-9][ \-]\xc2\xa0",
     rb"[0-9]\xe2\x80[\x80-\xaf]",
     rb"[0-9]\xe2\x81[\x9f\xa0]",
     rb"[0-9]\xe2\x88\x92",
@@ -185,6 +186,8 @@ FOLDS: tuple[bytes, ...] = (
     # Digits of other scripts: Arabic, Devanagari to Lao and beyond, full-width, mathematical.
     rb"\xd9[\xa0-\xa9]\xd9[\xa0-\xa9]",
     rb"\xdb[\xb0-\xb9]\xdb[\xb0-\xb9]",
+    rb"\xdf[\x80-\x89]\xdf[\x80-\x89]",
+    rb"\xe1[\x81-\x9f][\x80-\xbf]\xe1[\x81-\x9f][\x80-\xbf]",
     rb"\xe0[\xa5-\xbc][\x90-\xbf]\xe0[\xa5-\xbc][\x90-\xbf]",
     rb"\xef\xbc\xa0",
     rb"\xef\xbc[\x90-\x99]\xef\xbc[\x90-\x99]",

@@ -23,6 +23,7 @@ _WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])"
 _PLAIN = re.compile(
     rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/)+"
 )
+_PAIRS = {b")": b"(", b"]": b"[", b"}": b"{"}
 _OBJECT = re.compile(rb"[{\[]")
 _BRACKETS = {b"{": re.compile(rb"[{}]"), b"[": re.compile(rb"[\[\]]")}
 
@@ -69,9 +70,15 @@ def value_at(text: bytes, at: int, stop: int) -> Value | None:
     if plain is None:
         return None
     end = plain.end()
-    while end > at and text[end - 1] in b")]}.,;":
+    while end > at and _is_outside(text, at, end):
         end -= 1
     return Value(at, end, "plain") if end > at else None
+
+
+def _is_outside(text: bytes, at: int, end: int) -> bool:
+    """Whether the last character is of the sentence or the bracket around the value."""
+    last = text[end - 1 : end]
+    return last in (b".", b",", b";") or (last in _PAIRS and _PAIRS[last] not in text[at:end])
 
 
 def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = b'"') -> int:
@@ -115,6 +122,14 @@ def _nested(text: bytes, at: int, stop: int) -> int:
         if not depth:
             return at + match.end()
     return stop
+
+
+def without_blanks(text: bytes) -> bytes:
+    """Without the blanks at its end, escaped ones too."""
+    text = text.rstrip(b" \t\r\x1e")
+    while text[-1:] in (b"n", b"r", b"t") and text[-2:-1] == b"\\":
+        text = text[:-1].rstrip(b"\\").rstrip(b" \t\x1e")
+    return text
 
 
 def number_quotes(text: bytes, start: int, stop: int, low: int, high: int) -> bytes:

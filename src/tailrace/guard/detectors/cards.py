@@ -244,7 +244,7 @@ class _Place:
         for grouping in _GROUPINGS.get(self._sizes[0], ()):
             count = len(grouping)
             if tuple(self._sizes[:count]) == grouping and self._is_card(count):
-                return count
+                return 0 if _OTHER.search(self._list_name().lower()) else count
         return self._spaced() if self._sizes[0] == 1 else 0
 
     def _spaced(self) -> int:

@@ -165,7 +165,7 @@ PHONES: tuple[Detector, ...] = (
         "phone",
         candidates=(
             rb"(?:phone|telefon|mobile|msisdn|whatsapp|"
-            rb"[^a-z](?:tel|cell|fax|sms|call|called|caller|calling)[^a-z(\n])[^\n]{0,31}?[0-9]"
+            rb"(?:^|[^a-z])(?:tel|cell|fax|sms|call|called|caller|calling)[^a-z(\n])[^\n]{0,31}?[0-9]"
             rb"[ \-.()/+0-9]{6}",
         ),
         pattern=re.compile(

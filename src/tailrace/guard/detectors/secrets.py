@@ -22,7 +22,7 @@ _SUFFIXES = tuple(
 _SHORT = (b"pass", b"pwd")
 _OBJECT_BYTES = 256
 _NEWLINE = re.compile(rb"\x1e|\\[nr]")
-_NEXT = re.compile(rb"[A-Za-z_][\w.\-]*=")
+_NEXT = re.compile(rb"[A-Za-z_][\w.\-]*=|\(")
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 # Values that are none: placeholders, what was taken out before, what says that there is one.
 _NOTHING = re.compile(
@@ -43,6 +43,7 @@ _CODE = re.compile(
     rb"[\w.$]*[{(\[@]|[A-Za-z_]+(?:\.[A-Za-z_]+)+(?:[/:]|$)|[a-z]{1,6}$|[A-Z][a-z]+$"
 )
 _LENIENT = re.compile(rb"token|key|pass$|credential", re.IGNORECASE)
+_CREDENTIAL = re.compile(rb"[A-Za-z0-9+/._~%\-]{4,}=*(?![\w=])")
 _SCHEME = re.compile(
     rb"(?:Basic|Bearer|Digest|Token|ApiKey|Negotiate|AWS4-HMAC-SHA256|GoogleLogin)\s+",
     re.IGNORECASE,
@@ -132,6 +133,8 @@ class Named:
         begin, until = value.start, value.stop
         if scheme := _SCHEME.match(text, begin, stop):
             begin = scheme.end()
+            if scheme[0][:6].lower() != b"digest" and not _CREDENTIAL.match(text, begin, stop):
+                return
             if value.shape == "plain":
                 rest = value_at(text, begin, stop)
                 until = rest.stop if rest else begin
@@ -349,7 +352,7 @@ SECRETS: tuple[Detector, ...] = (
         check=_basic,
         before=14,
         after=400,
-        matches=(b"sent Basic amFuZTpodW50ZXIy to it",),
+        matches=(b"sent Basic amFuZTpodW50ZXIy to it", b"basic am9lOnB3"),
         traps=(b"basic authentication failed", b"Basic training"),
     ),
     Shape(
@@ -362,7 +365,7 @@ SECRETS: tuple[Detector, ...] = (
         check=_bearer,
         before=16,
         after=4_096,
-        matches=(b"header Bearer abcd1234efgh",),
+        matches=(b"header Bearer abcd1234efgh", b"bearer 0a1b2c3d4e"),
         traps=(b"bearer authentication", b"Bearer realm="),
     ),
     Shape(
