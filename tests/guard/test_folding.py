@@ -43,7 +43,8 @@ def test_what_is_not_written_otherwise_is_the_same_text(row: bytes) -> None:
     fold = Folded(row)
     assert fold.same == (fold.text == row)
     for at in range(len(fold.text)):
-        if fold.raw(at + 1) - fold.raw(at) == 1:
+        letter = fold.text[at] >= 0x80  # of several bytes, where an escape of it stood
+        if not letter and fold.raw(at + 1) - fold.raw(at) == 1:
             byte = row[fold.raw(at) : fold.raw(at) + 1]
             assert fold.text[at : at + 1] == byte or byte == b"\x1e"
 
@@ -112,14 +113,14 @@ ZEROS = {
 }  # fmt: skip
 
 
-def in_script(zero: int, text: bytes = CARD) -> str:
-    return "".join(chr(zero + byte - 48) if 48 <= byte <= 57 else chr(byte) for byte in text)
+def in_script(zero: int, text: str = CARD.decode()) -> str:
+    return "".join(chr(zero + int(char)) if "0" <= char <= "9" else char for char in text)
 
 
 @pytest.mark.parametrize("script", ZEROS)
 @pytest.mark.parametrize("grouping", ["", " ", "-", "\u00a0"], ids=["one", "space", "dash", "nbsp"])
 def test_a_card_is_found_in_digits_of_any_script(script: str, grouping: str) -> None:
-    number = in_script(ZEROS[script], written(grouping).encode())
+    number = in_script(ZEROS[script], written(grouping))
     assert kinds(f"card {number} ok".encode()) == {"pan"}
 
 

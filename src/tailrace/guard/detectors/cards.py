@@ -17,6 +17,7 @@ from tailrace.guard.detectors.detector import (
     before,
     digits_of,
     key_before,
+    untaken,
 )
 
 _SEPARATOR = rb"[ \-._/+\t]"
@@ -218,7 +219,7 @@ class _Run:
         """Where words of a card are nearest before and behind, -1 for nowhere near. There are no
         letters in a run, so they stand outside of it."""
         text, low, high = self.text, self._low, self._high
-        seen = text[max(self.start, low - _CONTEXT_BYTES) : low].lower()
+        seen = untaken(text[max(self.start, low - _CONTEXT_BYTES) : low].lower())
         before = max(
             (low - len(seen) + found.start() for found in _WORDS.finditer(seen)), default=-1
         )
