@@ -1,7 +1,7 @@
 """`python -m bench [PART]`: measure, compare, print.
 
-PART is ingest, latency, queries, agent or doors, all five when none is named (`usual`); backlog,
-which takes as long as they do; or `all`.
+PART is ingest, latency, queries, agent, doors, guard-speed or guard-recall, all of these when none
+is named (`usual`); backlog, which takes as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -20,12 +20,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import agent, backlog, data, entrance, ingest, latency, queries
+from bench import agent, backlog, data, entrance, guard, ingest, latency, queries
+from bench.corpus.corpus import FULL_ROWS
 from bench.data import Data
 from bench.figures import Figure, table
 from bench.server import Server
 
-PARTS = ("ingest", "latency", "queries", "agent", "doors", "backlog")
+PARTS = (
+    "ingest", "latency", "queries", "agent", "doors", "guard-speed", "guard-recall", "backlog"
+)  # fmt: skip
 # What runs when nothing is named.
 USUAL = PARTS[:-1]
 BACKLOG_ROWS = 200_000
@@ -82,12 +85,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--times-ten", action="store_true", help="queries: also ask ten times the rows"
     )
+    parser.add_argument("--guard-rows", type=int, default=FULL_ROWS, help="lines to judge")
+    parser.add_argument(
+        "--examples", type=Path, help="guard-recall: write lines that went wrong to this file"
+    )
     parser.add_argument(
         "--directory", default=str(HERE / ".work"), help="for the server's data; a real disk"
     )
     options = parser.parse_args()
     if options.rows < 1_000 or options.seconds < 2 or options.agent_mb < 1:
         parser.error("--rows from 1000, --seconds from 2, --agent-mb from 1")
+    if options.guard_rows < 1_000:
+        parser.error("--guard-rows from 1000")
     if options.backlog_gb < 0.1:
         parser.error("--backlog-gb from 0.1")
     return options
@@ -101,6 +110,10 @@ def _measure(
         return agent.measure(scratch, options.agent_mb, options.seconds)
     if part == "doors":
         return entrance.measure(scratch, options.seconds)
+    if part == "guard-speed":
+        return guard.speed()
+    if part == "guard-recall":
+        return guard.recall(options.guard_rows, options.examples)
     with Server(scratch / "server") as server:
         if part == "latency":
             return latency.measure(server, options.seconds)

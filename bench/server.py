@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -63,8 +64,13 @@ class Server:
         if not COMMAND.exists():
             raise RuntimeError(f"{COMMAND} does not exist; run `make setup`")
         with (self.home / "server.log").open("ab") as log:
+            # The master key of the guard's keys is made there.
+            environment = {**os.environ, "XDG_CONFIG_HOME": str(self.home / "config")}
             self._process = subprocess.Popen(
-                [str(COMMAND), "up", "--config", str(self._config)], stdout=log, stderr=log
+                [str(COMMAND), "up", "--config", str(self._config)],
+                stdout=log,
+                stderr=log,
+                env=environment,
             )
         deadline = time.monotonic() + START_S
         while self._status("/ready") != 200:

@@ -25,6 +25,7 @@ def environment(data: Path, port: int = 0) -> dict[str, str]:
         **os.environ,
         "TAILRACE_SERVER__LISTEN": f"127.0.0.1:{port}",
         "TAILRACE_SERVER__DATA_DIR": str(data),
+        "XDG_CONFIG_HOME": str(data.parent / "config"),
         "NO_COLOR": "1",
     }
 

@@ -64,6 +64,7 @@ class Server:
             **os.environ,
             "TAILRACE_SERVER__LISTEN": f"127.0.0.1:{self.port}",
             "TAILRACE_SERVER__DATA_DIR": str(self.data),
+            "XDG_CONFIG_HOME": str(home / "config"),
             "TAILRACE_SERVER__DOORS": "[]",
             "TAILRACE_ARCHIVE__STEP": "1s",
             "TAILRACE_AGENT__INPUTS": "[{paths=['/nowhere/*.log']}]",

@@ -83,7 +83,13 @@ def test_a_scope_is_asked_for_at_every_door(started: tuple[Server, Tokens]) -> N
     sender = tokens.create("shop", "ingest")
     reader = tokens.create("shop", "query")
     within(server, REVOKED_S, reader, 200)
-    for path in ("/loki/api/v1/labels", "/api/v1/query?query=1", "/api/v1/agents", "/metrics"):
+    for path in (
+        "/loki/api/v1/labels",
+        "/api/v1/query?query=1",
+        "/api/v1/agents",
+        "/api/v1/findings",
+        "/metrics",
+    ):
         assert status(server, sender, path=path) == 403, path
     assert status(server, reader, path="/metrics") == 403
     for path in (

@@ -278,6 +278,19 @@ def test_another_method_is_refused_with_those_that_are_not(api: Api) -> None:
                 assert allowed - {"head"} == set(described)
 
 
+def test_a_finding_is_asked_for_by_its_id(api: Api) -> None:
+    def found() -> list[dict[str, str]]:
+        listed: list[dict[str, str]] = api.server.get("/api/v1/findings?service=pay").json()[
+            "findings"
+        ]
+        return listed
+
+    api.server.request("POST", "/ingest/lines?service=pay", b"card 4111 1111 1111 1111\n")
+    api.server.until(lambda: bool(found()), "a finding")
+    case = api.schema["/api/v1/findings/{id}"]["GET"].Case(path_parameters={"id": found()[0]["id"]})
+    assert api.ask(case) == 200
+
+
 def test_every_operation_was_answered_with_success(api: Api) -> None:
     assert set(FIRST) <= {label for label, status in api.answers if status in (101, 200, 204)}
 

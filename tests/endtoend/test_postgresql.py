@@ -31,6 +31,8 @@ def pair(tmp_path: Path, postgresql: Postgresql) -> Iterator[tuple[Server, Serve
         "TAILRACE_SERVER__AUTH": "required",
         "TAILRACE_SERVER__CONTROL": f"postgresql://tailrace@127.0.0.1:{postgresql.port}/control",
         "TAILRACE_SERVER__CONTROL_PASSWORD_FILE": str(tmp_path / "password"),
+        "TAILRACE_GUARD__MASTER_KEY_ENV": "MASTER_KEY",
+        "MASTER_KEY": "5a" * 32,
     }
     server, gateway = (Server(tmp_path / name, **shared) for name in ("server", "gateway"))
     tokens = Tokens(server)

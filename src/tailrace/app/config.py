@@ -22,8 +22,9 @@ from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
-from tailrace.app import doors
+from tailrace.app import doors, keys
 from tailrace.app.doors import DoorSettings
+from tailrace.app.keys import KeySettings
 from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.paths import check_paths
 from tailrace.core import limits, units
@@ -130,6 +131,11 @@ class GatewayConfig(msgspec.Struct, forbid_unknown_fields=True):
     region: str = ""
 
 
+class GuardConfig(KeySettings, frozen=True, forbid_unknown_fields=True):
+    """What keeps personal data out: its tables are in guard/settings.py, the keys of pseudonyms in
+    app/keys.py."""
+
+
 class Config(msgspec.Struct, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -140,6 +146,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     agent: AgentConfig = msgspec.field(default_factory=AgentConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
     gateway: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
+    guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -219,6 +226,7 @@ def _check(config: Config) -> None:
     server = config.server
     doors.check(server.doors or [], bool(server.tls_cert), bool(server.tls_client_ca))
     quotas(config.limits)
+    keys.check(config.guard)
     _check_agent(config.agent)
     _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)

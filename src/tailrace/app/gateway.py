@@ -18,11 +18,13 @@ from tailrace import __version__
 from tailrace.app.config import Config, GatewayConfig
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
+from tailrace.app.guarding import Guarding
 from tailrace.app.serving import SWITCH_S, settle
 from tailrace.core import log
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.governance.control import Control
 from tailrace.guard.passthrough import PassThrough
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Gateways, targets
@@ -45,8 +47,17 @@ class Relay:
         data = Path(config.server.data_dir).resolve()
         self._upstream = upstream(config.gateway, clock)
         control = control_store(config.server)
-        sink = PassThrough(self._upstream)
-        self._front = Front(config, data, control, clock, self._metrics, sink, self._upstream)
+        self._guarding = _guarding(config, control, clock, self._metrics, self._upstream)
+        guard = self._guarding.guard if self._guarding else None
+        self._front = Front(
+            config,
+            data,
+            control,
+            clock,
+            self._metrics,
+            guard or PassThrough(self._upstream),
+            guard or self._upstream,
+        )
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -56,21 +67,40 @@ class Relay:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         await self._front.open()
+        if self._guarding:
+            await self._guarding.open()
+        else:
+            _log.info("the gateways further up guard what passes: there is no database to share")
         await self._front.serve(self._application(), self._listener)
         settle()
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
         stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({stopped, *self._front.ends}, return_when="FIRST_COMPLETED")
+        ends = {stopped, *self._front.ends, *(self._guarding.ends if self._guarding else ())}
+        await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
         _log.info("stopping: what is on its way is being sent")
         await self._front.stop()
+        if self._guarding:
+            await self._guarding.close()
         await self._upstream.close(CLOSE_S)
         for error in await self._front.close():
             raise error
 
     def _application(self) -> Starlette:
-        ways = gateway_routes(self._front.door, self._upstream)
+        guarding, registry = self._guarding, self._upstream
+        said = guarding.registry(registry) if guarding else registry
+        ways = gateway_routes(self._front.door, said)
         return Starlette(routes=[*ways, *self._front.routes()])
+
+
+def _guarding(
+    config: Config, control: Control, clock: Clock, metrics: Metrics, behind: Upstream
+) -> Guarding | None:
+    """A guard of its own where it shares the keys of the gateways further up, so that a value has
+    one pseudonym everywhere; else they guard, before anything is kept. Raises ConfigError."""
+    if not config.server.control:
+        return None
+    return Guarding(config, control, clock, metrics, behind, behind)
 
 
 def upstream(config: GatewayConfig, clock: Clock) -> Upstream:

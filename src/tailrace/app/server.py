@@ -19,6 +19,7 @@ from tailrace.app.agent import Own, agent_settings, archive
 from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
+from tailrace.app.guarding import Guarding
 from tailrace.app.serving import SWITCH_S, settle
 from tailrace.core import log
 from tailrace.core.access import Scope
@@ -27,9 +28,11 @@ from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.governance.findings.http import routes as finding_routes
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
-from tailrace.guard.passthrough import PassThrough
+from tailrace.guard.audit import Audit
+from tailrace.guard.http import audit_routes
 from tailrace.query.http import routes as query_routes
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
@@ -38,6 +41,7 @@ from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
+from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
 from tailrace.store.tables import bulk_tables, hot_tables
 from tailrace.ui.site import routes as ui_routes
@@ -67,17 +71,14 @@ class Runtime:
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._control = control_store(config.server)
-        self._front = Front(
-            config,
-            data,
-            self._control,
-            self._clock,
-            self._metrics,
-            PassThrough(self._queue),
-            self._queue,
+        self._guarding = Guarding(
+            config, self._control, self._clock, self._metrics, self._queue, self._queue
         )
+        guard = self._guarding.guard
+        self._front = Front(config, data, self._control, self._clock, self._metrics, guard, guard)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
+        self._audit = Audit(StoredRows(self._engine, self._archive))
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
@@ -108,6 +109,7 @@ class Runtime:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._front.open()
+        await self._guarding.open()
         await asyncio.to_thread(self._scratch.open)
         await self._fleet.open()
         await self._engine.open()
@@ -119,7 +121,7 @@ class Runtime:
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
         self._started()
         stopped = asyncio.create_task(self._stop.wait())
-        ends = {stopped, *self._front.ends, *self._tasks}
+        ends = {stopped, *self._front.ends, *self._guarding.ends, *self._tasks}
         await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
         await self._drain(writer, archiver)
@@ -157,12 +159,16 @@ class Runtime:
     def _application(self) -> Starlette:
         queries = QueryService(self._engine, self._metrics, self._clock)
         guarded = self._front.entrance.guarded
+        guarding = self._guarding
         routes: list[BaseRoute] = [
-            *gateway_routes(self._front.door, self._fleet),
+            *gateway_routes(self._front.door, guarding.registry(self._fleet)),
             *guarded(query_routes(queries), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
+            *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
+            *guarded(guarding.routes(), Scope.ERASE),
+            *guarded(audit_routes(self._audit, guarding.guard.cleaner, self._clock), Scope.ADMIN),
             *self._front.routes(self._fleet.measure),
             *ui_routes(),
         ]
@@ -180,6 +186,7 @@ class Runtime:
         if self._agent:
             await asyncio.to_thread(self._agent.stop, 5.0)
         await self._front.stop()
+        await self._guarding.close()
         writer.stop()
         archiver.stop()
         _done, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
@@ -188,6 +195,7 @@ class Runtime:
         if late:
             _log.warning("not all was stored in time; it is kept in the queue")
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._audit.close()
         await self._queue.close(5.0)
         await self._engine.close()
         results += await self._front.close()

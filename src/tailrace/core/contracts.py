@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -111,6 +111,28 @@ class Registry(Protocol):
     """
 
     async def announce(self, tenant: str, said: Announcement) -> int: ...
+
+
+class StoredRow(msgspec.Struct, frozen=True):
+    """One row as a store keeps it, read back: `row` is a JSON object of what it says, `place` the
+    table or archive it is of, `taken_ns` when it was taken in (UTC)."""
+
+    place: str
+    service: str
+    taken_ns: int
+    row: bytes
+
+
+class Stored(Protocol):
+    """Who can read rows back, hot and archived.
+
+    `sample` gives at most about `rows` rows of each place, spread over what was taken in since
+    `since_ns`, in pieces. Raises StoreError.
+    """
+
+    def sample(
+        self, tenant: str, since_ns: int, rows: int
+    ) -> AsyncIterator[Sequence[StoredRow]]: ...
 
 
 class Findings(Protocol):

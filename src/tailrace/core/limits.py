@@ -115,6 +115,13 @@ INSERT_WAIT_S = 0.5
 # The archive is written in larger steps: a file per step, tenant and hour.
 ARCHIVE_BYTES = 192 * MIB
 ARCHIVE_WAIT_S = 60.0
+# Rows of each table and archive that one audit reads back, and files of the archive it opens: held
+# as JSON while they are looked at.
+AUDIT_ROWS = 200_000
+AUDIT_FILES = 64
+# A value whose pseudonyms are asked for, and the request around it.
+PSEUDONYM_VALUE_CHARS = 4_096
+PSEUDONYM_BODY_BYTES = 32 * KIB
 # A query's answer is held whole before it is sent.
 QUERY_ROWS = 5_000
 QUERY_SERIES = 2_000
@@ -206,6 +213,28 @@ TOKEN_MEMORY_S = 365 * 86_400.0
 # How long the known ones stand while the control store cannot be read: long enough for a person to
 # come, short enough that a revoked token does not live on unnoticed.
 TOKENS_KEPT_S = 900.0
+# Places where the guard found something, of one tenant: somebody has to read them all. What is
+# beyond is counted by service and detector, for so many services, and beyond them by detector.
+FINDING_PLACES = 10_000
+FINDING_SERVICES = 1_000
+# Those that wait in memory to be written, of all tenants: a kilobyte or two each.
+FINDING_PLACES_HELD = 5_000
+# Spans of five minutes in which the hits of one are counted apart while it waits: two hours.
+FINDING_SPANS_HELD = 24
+# Written in one transaction: others who use the control store wait for some 50 ms.
+FINDING_PLACES_WRITTEN = 500
+# What a place says of itself. The guard makes names and patterns shorter than this.
+FINDING_NAME_CHARS = 200
+FINDING_CODE_CHARS = 300
+FINDING_FIELD_CHARS = 500
+# How long its hits are remembered by hour, which batches of a writer were written, and a place
+# after its last hit where a tenant has too many; where it has not, as long as somebody may ask.
+FINDING_HOURS_S = 32 * 86_400.0
+FINDING_MEMORY_S = 365 * 86_400.0
+# Old rows deleted at a time, so that nobody waits long for the control store.
+FINDING_ROWS_DELETED = 10_000
+# An answer is held whole before it is sent.
+FINDING_ANSWER_BYTES = 16 * MIB
 # A list of agents is held whole before it is sent.
 FLEET_ANSWER_BYTES = 16 * MIB
 # Patterns, severities and trace ids are looked for in so much of a line: a stack fits, and no line

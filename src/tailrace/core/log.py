@@ -26,6 +26,7 @@ from tailrace.core import limits
 from tailrace.core.visible import visible
 
 _RESERVED = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_LEFT_OUT = {"msg": "a line could not be scrubbed and is left out", "levelname": "ERROR"}
 _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
 
 
@@ -61,6 +62,23 @@ class Text(logging.Formatter):
         room = record.name.removeprefix("tailrace.")
         line = f"{at} {level} {room}: {visible(' '.join(words))}"
         return "\n".join((line, *map(visible, trace.split("\n")))) if trace else line
+
+
+class Scrubbed(logging.Formatter):
+    """What `inner` writes, without what `by` takes out. A line that it cannot read is left out."""
+
+    def __init__(self, inner: logging.Formatter, by: Callable[[str], str]) -> None:
+        super().__init__()
+        self.inner = inner
+        self._by = by
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return self._by(self.inner.format(record))
+        except Exception as error:
+            named = {"error": type(error).__name__}
+            left = logging.makeLogRecord({**_LEFT_OUT, "name": record.name, **named})
+            return self.inner.format(left)
 
 
 def _details(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:
@@ -152,6 +170,13 @@ class Bounded(logging.Handler):
         for summary in self._repeats.ended(all_of_them):
             self._pass_on(summary)
 
+    def scrub(self, by: Callable[[str], str]) -> None:
+        """See `scrub` of this module."""
+        for output in self._outputs:
+            inner = output.formatter
+            inner = inner.inner if isinstance(inner, Scrubbed) else inner
+            output.setFormatter(Scrubbed(inner or Records(), by))
+
     def _pass_on(self, record: logging.LogRecord) -> None:
         for output in self._outputs:
             output.handle(record)
@@ -225,6 +250,13 @@ def configure(
             handler.close()
     root.handlers[:] = [bounded]
     root.setLevel(level)
+
+
+def scrub(by: Callable[[str], str]) -> None:
+    """From now on every line goes through `by`, which takes out of it what may not be kept."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Bounded):
+            handler.scrub(by)
 
 
 def get(room: str) -> logging.Logger:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.core import limits
-from tailrace.core.access import principal_of, tenant_of
+from tailrace.core.access import Scope, principal_of, tenant_of
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Frame
 from tailrace.gateway import numbering
@@ -50,7 +50,7 @@ async def post_frames(door: Door, request: Request) -> Response:
         now = door.clock.wall_ns()
 
         def take() -> list[Frame]:
-            found = frames.decode(door.expand(request, body))
+            found = frames.decode(door.expand(request, body), most_bytes=_most(request))
             stamped = [_stamped(frame, request.scope, now) for frame in found]
             return [piece for frame in stamped for piece in relayed(frame, door.metrics)]
 
@@ -92,6 +92,12 @@ def _identify(request: Request) -> Callable[[int], numbering.Identity] | None:
     if not 0 < len(key) <= _KEY_CHARACTERS:
         raise InputError(f"Idempotency-Key must be 1 to {_KEY_CHARACTERS} characters", "header")
     return partial(numbering.of_key, key)
+
+
+def _most(request: Request) -> int:
+    """Bytes of one frame: what a gateway has guarded may have grown."""
+    relays = Scope.RELAY in principal_of(request.scope).scopes
+    return limits.GUARDED_BYTES if relays else limits.FRAME_BYTES
 
 
 def _stamped(frame: Frame, scope: Mapping[str, Any], now_ns: int) -> Frame:

@@ -6,7 +6,8 @@ database.py and postgresql.py what the two do differently.
 
 A store with more migrations than are known here is refused. A file that is damaged is kept as
 `control.sqlite.damaged-NANOSECONDS` and the server begins a fresh one: agents come back by
-themselves, losses that were not confirmed are said again, tokens have to be made again.
+themselves, losses that were not confirmed are said again, tokens have to be made again, and
+pseudonyms have new keys.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Control:
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """`work` that writes nothing, so that it waits for nobody who writes. Raises StoreError."""
         return await self._ask(work, reads=True)
+
+    async def scrub(self) -> bool:
+        """What was overwritten is gone from the files too; see Database. Raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._scrub)
 
     async def close(self) -> None:
         """Wait for what runs, then let the store go."""
@@ -100,6 +105,15 @@ class Control:
                 found = work(connection)
                 connection.commit()
                 return found
+        except SQLAlchemyError as error:
+            raise self._failed(error) from None
+
+    def _scrub(self) -> bool:
+        if self._engine is None:
+            raise StoreError("the control store is not open")
+        try:
+            with self._database.bounded():
+                return self._database.scrub(self._engine)
         except SQLAlchemyError as error:
             raise self._failed(error) from None
 

@@ -43,6 +43,11 @@ class Database(Protocol):
         """Around all that uses a connection: it fails if the database does not answer at all."""
         ...
 
+    def scrub(self, engine: Engine) -> bool:
+        """What was overwritten or deleted is gone from the files as well, as far as this can be had
+        of the database; False to try again later. Raises SQLAlchemyError."""
+        ...
+
     def set_aside(self, error: DBAPIError) -> bool:
         """Put a store that `error` shows to be damaged where a person finds it; False otherwise."""
         ...
@@ -79,6 +84,15 @@ class Sqlite:
     def bounded(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def scrub(self, engine: Engine) -> bool:
+        """`secure_delete` has overwritten it in the pages; here the log of older pages ends."""
+        with engine.connect() as connection:
+            # Not within a transaction, so past SQLAlchemy, which would begin one.
+            cursor = connection.connection.cursor()
+            busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cursor.close()
+        return not busy
+
     def set_aside(self, error: DBAPIError) -> bool:
         """Keeps the damaged file and its log; the last few of them."""
         if int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF not in _DAMAGED:
@@ -89,7 +103,7 @@ class Sqlite:
             if path.exists():
                 path.rename(kept.with_name(kept.name + suffix))
         _log.error(
-            "control file was damaged; a fresh one is begun, without the tokens",
+            "control file was damaged; a fresh one is begun, without tokens and keys",
             extra={"kept": str(kept)},
         )
         names = {path.name.split("-")[1] for path in kept.parent.glob(f"{NAME}.damaged-*")}
@@ -103,6 +117,7 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     """`sqlite3` would begin transactions by itself, and too late."""
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _begin(connection: Connection) -> None:

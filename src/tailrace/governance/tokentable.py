@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select,
 from tailrace.core import limits
 from tailrace.core.access import Scope
 from tailrace.core.errors import StoreError
-from tailrace.governance import tokensecret
-from tailrace.governance.schema import CHANGES, TOKENS
+from tailrace.governance import changecount, tokensecret
+from tailrace.governance.schema import TOKENS
 
 _c = TOKENS.c
 _SUBJECT = "tokens"
@@ -58,7 +58,7 @@ def create(
     token = Token(token_id, name, tenant, sorted(set(scopes)), now_ns, expires_ns)
     row = msgspec.structs.asdict(token) | {"scopes": " ".join(token.scopes)}
     connection.execute(insert(TOKENS).values(row | {"digest": tokensecret.digest(secret)}))
-    _changed(connection)
+    changecount.add(connection, _SUBJECT)
     return token, secret
 
 
@@ -73,7 +73,7 @@ def revoke(connection: Connection, token_id: str, now_ns: int) -> Token | None:
     this = _c.id == token_id
     valid = and_(this, _c.revoked_ns == 0)
     if connection.execute(update(TOKENS).where(valid).values(revoked_ns=now_ns)).rowcount:
-        _changed(connection)
+        changecount.add(connection, _SUBJECT)
     row = connection.execute(select(TOKENS).where(this)).one_or_none()
     return _token(row) if row else None
 
@@ -93,15 +93,7 @@ def used(connection: Connection, when: Mapping[str, int]) -> None:
 
 def changes(connection: Connection) -> int:
     """How often tokens were made or revoked."""
-    number = select(CHANGES.c.number).where(CHANGES.c.subject == _SUBJECT)
-    return connection.execute(number).scalar_one_or_none() or 0
-
-
-def _changed(connection: Connection) -> None:
-    row = CHANGES.c.subject == _SUBJECT
-    more = update(CHANGES).where(row).values(number=CHANGES.c.number + 1)
-    if not connection.execute(more).rowcount:
-        connection.execute(insert(CHANGES).values(subject=_SUBJECT, number=1))
+    return changecount.read(connection, _SUBJECT)
 
 
 def _token(row: Row[*tuple[object, ...]]) -> Token:

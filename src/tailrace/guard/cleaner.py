@@ -19,11 +19,12 @@ from tailrace.guard.custom import custom_detectors
 from tailrace.guard.detectors.detector import Detector
 from tailrace.guard.fields import field_rules
 from tailrace.guard.finder import Finder, Hit
-from tailrace.guard.kinds import KINDS, Kind
+from tailrace.guard.keyrows import key_rows
+from tailrace.guard.kinds import KINDS, all_kinds
 from tailrace.guard.policy import Policy
 from tailrace.guard.pseudonyms import Pseudonyms
 from tailrace.guard.rewrite import Edit, rewritten
-from tailrace.guard.settings import Settings
+from tailrace.guard.settings import USUAL_FIELDS, Settings
 from tailrace.guard.values import number_quotes
 
 _row = msgspec.json.Decoder(msgspec.Raw)
@@ -44,14 +45,12 @@ class Cleaner:
 
     def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
         settings = settings or Settings()
-        self.kinds: dict[str, Kind] = dict(KINDS)
-        custom = custom_detectors(settings.detectors, self.kinds)
-        self.kinds |= {
-            one.name: Kind(one.title or one.name, one.action, 1) for one in settings.detectors
-        }
+        custom = custom_detectors(settings.detectors, KINDS)
+        self.kinds = all_kinds(settings.detectors)
         names = frozenset(self.kinds)
         off = _off(settings, names)
-        fields = field_rules(settings.fields, names)
+        chosen = USUAL_FIELDS if settings.fields is None else settings.fields
+        fields = field_rules(chosen, names)
         known: list[Detector] = [*fields, *custom, *CATALOGUE]
         self.detectors = [one for one in known if one.kind not in off]
         self._finder = Finder(self.detectors)
@@ -62,7 +61,7 @@ class Cleaner:
     def clean(self, header: Header, data: bytes, secrets: Mapping[str, bytes]) -> Cleaned:
         """`data` are the rows of a frame with this header, `secrets` its tenant's by kind."""
         whole = data if data.endswith(b"\n") else data + b"\n"
-        hits = self._finder.find(whole)
+        hits = key_rows(whole, self._finder.find(whole))
         if header.signal is Signal.METRICS:
             hits = [hit for hit in hits if not _is_number(whole, hit)]
         if not hits:
@@ -72,7 +71,7 @@ class Cleaner:
         if not work.changed:
             return Cleaned(data, header.rows, 0, work.found)
         cleaned = work.result()
-        if whole is not data:
+        if whole is not data and not work.last_dropped:
             cleaned = cleaned.removesuffix(b"\n")
         return Cleaned(cleaned, header.rows - work.dropped, work.dropped, work.found)
 
@@ -118,6 +117,7 @@ class _Work:
         self.found: Counter[Place] = Counter()
         self.changed = False
         self.dropped = 0
+        self.last_dropped = False
 
     def run(self, hits: Sequence[Hit]) -> None:
         """`hits` are ascending."""
@@ -143,6 +143,7 @@ class _Work:
         if any(action == "drop_row" for _, action in decided):
             self._replace(start, stop + 1, b"")
             self.dropped += 1
+            self.last_dropped = stop + 1 == len(self._data)
             cleaned = b""
         elif edits := list(self._edits(decided, service, environment)):
             cleaned = rewritten(self._data, start, stop, edits)
@@ -157,11 +158,18 @@ class _Work:
         """What is remembered of a row is read from what is left of it."""
         service, version, environment = self._origin.of(cleaned)
         code, tenant = places.code(cleaned), self._header.tenant
+        counted: Counter[tuple[str, str, Action]] = Counter()
+        outer = taken = -1
         for hit, action in decided:
-            field = places.field(row, hit.start - start)
-            self.found[
-                Place(tenant, service, version, environment, hit.kind, field, code, action)
-            ] += 1
+            if hit.start >= taken:
+                outer = hit.start
+            # Of what lies within another value, the name is part of that value.
+            field = places.field(row, outer - start, max(0, taken - start))
+            taken = max(taken, hit.stop)
+            counted[hit.kind, field, action] += 1
+        for (kind, field, action), count in counted.items():
+            place = Place(tenant, service, version, environment, kind, field, code, action)
+            self.found[place] += count
 
     def _decided(
         self, hits: Sequence[Hit], service: str, environment: str
@@ -171,12 +179,15 @@ class _Work:
         decided = [(hit, decide(hit, service, environment)) for hit in hits]
         if len(decided) == 1:
             return decided
-        approved = [hit for hit, action in decided if action == "approved"]
-        return [
-            (hit, action)
-            for hit, action in decided
-            if action == "approved" or not any(_within(hit, other) for other in approved)
-        ]
+        left: list[tuple[Hit, Action]] = []
+        until = -1  # the furthest end of the approved ones that began so far
+        for hit, action in sorted(decided, key=_approved_first):
+            if action == "approved":
+                until = max(until, hit.stop)
+            elif hit.stop <= until:
+                continue
+            left.append((hit, action))
+        return left
 
     def _edits(
         self, decided: Sequence[tuple[Hit, Action]], service: str, environment: str
@@ -218,8 +229,9 @@ class _Work:
         self.changed = True
 
 
-def _within(hit: Hit, other: Hit) -> bool:
-    return other.start <= hit.start and hit.stop <= other.stop
+def _approved_first(decided: tuple[Hit, Action]) -> tuple[int, bool]:
+    hit, action = decided
+    return hit.start, action != "approved"
 
 
 def _is_number(data: bytes, hit: Hit) -> bool:

@@ -38,8 +38,9 @@ class FieldRule:
         parts = field.key.split(".")
         self._parent = parts[0] == "*"
         self._path = [_plain(part.encode()) for part in parts if part != "*"]
-        letters = rb"[_\-]?".join(re.escape(bytes([byte])) for byte in self._path[-1])
-        self.candidates = (letters + rb"[\\\"' \t]{0,8}(?:[:=]|%3[ad])",)
+        # In JSON the outer names come first, and a dotted name has them in this order, too.
+        names = rb"[^\n]*".join(map(_letters, self._path))
+        self.candidates = (names + rb"[\\\"' \t]{0,8}[:=]",)
 
     def promising(self, text: bytes, end: int) -> bool:
         """See Detector."""
@@ -60,10 +61,12 @@ class FieldRule:
         """`key=value` outside of JSON, or in a text within it."""
         text, start, stop, end, _memo = window
         low = max(start, end - 100)
-        name = _NAME_BYTES.search(text[low:end].rstrip(b"\\\"' \t:=").removesuffix(b"%3D"))
+        name = _NAME_BYTES.search(text[low:end].rstrip(b"\\\"' \t:="))
         if name is None:
             return
         begin = low + name.end()
+        if text[low + name.start() - 1 : low + name.start()] == b"#":
+            return  # a pseudonym
         quoted = text[begin : begin + 1] in (b'"', b"\\")
         if (quoted and _members(window)) or not self._fits(tuple(name[0].split(b"."))):
             return
@@ -91,6 +94,11 @@ class FieldRule:
             with contextlib.suppress(msgspec.MsgspecError, UnicodeError):
                 raw = msgspec.json.decode(b'"' + raw + b'"', type=str).encode()
         return normalise(self.kind, raw)
+
+
+def _letters(name: bytes) -> bytes:
+    """An expression for the name with `_` and `-` anywhere in it."""
+    return rb"[_\-]?".join(re.escape(bytes([byte])) for byte in name)
 
 
 def _members(window: Window) -> list[Member]:

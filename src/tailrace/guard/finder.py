@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from tailrace.guard.scan import ID_BITS, Candidate, Scanner
 
 _MASK = (1 << ID_BITS) - 1
 _BACKSLASH = 0x5C
+_ENCODED = re.compile(rb"(?:%[0-9A-Fa-f]{2}|[^\s&\"'<>;\\@/%])*")
+# A value that begins this close behind a candidate is that candidate's: others within it are done.
+_NEAR = 4
 
 
 class Hit(NamedTuple):
@@ -49,10 +53,10 @@ class Finder:
         for start, fold in folded.items():
             text = fold.text + b"\n"
             for hit in self._look(text, self._scanner.ends(text), {}):
-                moved = hit._replace(
-                    start=start + fold.raw(hit.start), stop=start + fold.raw(hit.stop)
-                )
-                _keep(hits, data, moved)
+                begin, stop = start + fold.raw(hit.start), start + fold.raw(hit.stop)
+                if hit.kind == "secret":
+                    stop = _encoded_end(data, begin, stop)
+                _keep(hits, data, hit._replace(start=begin, stop=stop))
         for hit in self._look(data, ends, folded):
             _keep(hits, data, hit)
         return sorted(hits.values())
@@ -73,6 +77,7 @@ class Finder:
 
     def _look(self, text: bytes, ends: list[int], folded: dict[int, Folded]) -> Iterator[Hit]:
         detectors, fold = self._detectors, self._fold
+        promising = [detector.promising for detector in detectors]
         done, last_end = [0] * fold, [-2] * fold
         start = stop = 0
         memo: dict[object, object] = {}
@@ -85,8 +90,7 @@ class Finder:
             last_end[number] = end
             if repeated:
                 continue
-            detector = detectors[number]
-            if not detector.promising(text, end):
+            if not promising[number](text, end):
                 continue
             if end > stop + 1:
                 # A candidate may end with the newline; two bytes before that it is in its row.
@@ -95,9 +99,10 @@ class Finder:
                 memo = {}
             if folded and start in folded:
                 continue
-            for begin, until, value in detector.look(Window(text, start, stop, end, memo)):
-                done[number] = max(done[number], until)
-                yield Hit(begin, until, number, detector.kind, value)
+            for begin, until, value in detectors[number].look(Window(text, start, stop, end, memo)):
+                if begin <= end + _NEAR and until > done[number]:
+                    done[number] = until
+                yield Hit(begin, until, number, detectors[number].kind, value)
 
 
 def _keep(hits: dict[tuple[int, int, str], Hit], data: bytes, hit: Hit) -> None:
@@ -105,6 +110,14 @@ def _keep(hits: dict[tuple[int, int, str], Hit], data: bytes, hit: Hit) -> None:
     if start != hit.start:
         hit = hit._replace(start=start)
     hits.setdefault((start, hit.stop, hit.kind), hit)
+
+
+def _encoded_end(data: bytes, start: int, stop: int) -> int:
+    """Where a value of a URL ends: what is encoded in it separates nothing."""
+    if data[start - 1 : start] not in (b"=", b":") or data[stop : stop + 1] != b"%":
+        return stop
+    match = _ENCODED.match(data, stop)
+    return match.end() if match else stop
 
 
 def _behind_escape(data: bytes, start: int, stop: int) -> int:

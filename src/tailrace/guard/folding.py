@@ -35,20 +35,47 @@ _TABLE = _table()
 _HTML = {
     b"nbsp": b" ", b"ensp": b" ", b"emsp": b" ", b"thinsp": b" ", b"ndash": b"-", b"mdash": b"-",
     b"quot": b"'", b"apos": b"'", b"commat": b"@", b"amp": b"&", b"equals": b"=", b"colon": b":",
+    b"lt": b"<", b"gt": b">",
 }  # fmt: skip
 # Escaped characters that may stand in what is looked for, or directly beside it.
 _PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\`')
 _ESCAPE = re.compile(
-    rb"\\+(?:[uU](?P<u>[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2})|(?P<blank>[nrt]))|"
-    rb"(?P<percent>(?:%(?:25)*[0-9a-fA-F]{2})+)|"
-    rb"&(?:#(?P<decimal>\d{2,6})|#[xX](?P<hex>[0-9a-fA-F]{2,5})|(?P<name>[a-zA-Z]{3,7}));|"
+    rb"(?<!\\)\\+(?:[uU](?P<u>[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2})|(?P<blank>[nrt])|(?P<slash>/))|"
+    rb"(?P<percent>(?:%[0-9a-fA-F]{2})+)|"
+    rb"&(?:#(?P<decimal>\d{2,6})|#[xX](?P<hex>[0-9a-fA-F]{2,5})|(?P<name>[a-zA-Z]{2,7}));|"
     rb"(?P<control>\x1e)|(?P<wide>[\xc2-\xf4][\x80-\xbf]{1,3})"
 )
-_PERCENT = re.compile(rb"%(?:25)*([0-9a-fA-F]{2})")
+_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+
+
+# One code within another: an entity in a URL, a URL in JSON.
+_ROUNDS = 3
 
 
 class Folded:
-    """`text` is the fold of a row. Where in it something is, `raw` says of the row."""
+    """`text` is the fold of a row, `same` when it is the row itself. Where in the row something of
+    it is, `raw` says."""
+
+    def __init__(self, row: bytes) -> None:
+        self.text = row
+        self._maps: list[_Map] = []
+        for _ in range(_ROUNDS):
+            once = _Map(self.text)
+            if once.same:
+                break
+            self.text = once.text
+            self._maps.append(once)
+        self.same = not self._maps
+
+    def raw(self, at: int) -> int:
+        """Of an offset in `text` that in the row."""
+        for one in reversed(self._maps):
+            at = one.raw(at)
+        return at
+
+
+class _Map:
+    """One round."""
 
     def __init__(self, row: bytes) -> None:
         pieces: list[bytes] = []
@@ -67,7 +94,7 @@ class Folded:
         self.same = not done
 
     def raw(self, at: int) -> int:
-        """Of an offset in `text` that in the row."""
+        """See Folded."""
         index = bisect_right(self._folded, at) - 1
         return self._raw[index] + at - self._folded[index]
 
@@ -82,6 +109,8 @@ def _plain(match: re.Match[bytes]) -> list[tuple[int, int, bytes]]:
         plain = _TABLE.get(match[0])
     elif kind in ("blank", "control"):
         plain = b" "
+    elif kind == "slash":
+        plain = b"/"
     elif kind == "name":
         plain = _HTML.get(match["name"])
     else:
@@ -99,7 +128,15 @@ def _of_code(code: int) -> bytes | None:
         return b" "
     if code < 0x80 or 0xD800 <= code < 0xE000 or code > 0x10FFFF:
         return None
-    return _TABLE.get(chr(code).encode())
+    return _of_char(chr(code).encode())
+
+
+def _of_char(char: bytes) -> bytes | None:
+    """Letters are written as they are: names and addresses have them."""
+    plain = _TABLE.get(char)
+    if plain is None and len(char) > 1 and char.decode(errors="replace").isalpha():
+        return char
+    return plain
 
 
 def _percent(match: re.Match[bytes]) -> list[tuple[int, int, bytes]]:
@@ -112,7 +149,7 @@ def _percent(match: re.Match[bytes]) -> list[tuple[int, int, bytes]]:
         width = 1 if byte < 0xC2 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
         together = parts[at : at + width]
         code = bytes(int(part[1], 16) for part in together)
-        plain = _of_code(byte) if width == 1 else _TABLE.get(code)
+        plain = _of_char(code) if byte >= 0x80 else _of_code(byte)
         if plain is not None:
             found.append((base + together[0].start(), base + together[-1].end(), plain))
         at += width if width == 1 or plain is not None else 1
@@ -123,32 +160,36 @@ def _percent(match: re.Match[bytes]) -> list[tuple[int, int, bytes]]:
 # detectors look for. As simple as candidates have to be (detectors/detector.py).
 FOLDS: tuple[bytes, ...] = (
     rb"[0-9]\xc2[\xa0\xad]",
+    rb"[0-9][ \-]\xc2\xa0",
     rb"[0-9]\xe2\x80[\x80-\xaf]",
     rb"[0-9]\xe2\x81[\x9f\xa0]",
     rb"[0-9]\xe2\x88\x92",
     rb"[0-9]\xe3\x80\x80",
     rb"[0-9]\xef(?:\xbb\xbf|\xbc\x8d|\xb9[\x98\xa3])",
-    rb"[0-9]\\{1,7}u[0-9a-f]{4}",
-    rb"[0-9]\\{1,7}x[0-9a-f]{2}[0-9]",
-    rb"[0-9]\\{1,7}[nrt][0-9]",
-    rb"[0-9][ \-]\\{1,7}[nrt][0-9]",
-    rb"[0-9]\\{1,7}n[ \t]{1,8}[0-9]",
+    rb"[0-9]\\{1,15}u[0-9a-f]{4}",
+    rb"[0-9]\\{1,15}x[0-9a-f]{2}[0-9]",
+    rb"[0-9]\\{1,15}/[0-9]",
+    rb"[0-9]\\{1,15}[nrt][0-9]",
+    rb"[0-9][ \-]\\{1,15}[nrt][0-9]",
+    rb"[0-9]\\{1,15}r\\{1,15}n[0-9]",
+    rb"[0-9]\\{1,15}n[ \t]{1,8}[0-9]",
     rb"[0-9][ \-]?\x1e[ \t]{0,8}[0-9]",
-    rb"[0-9]%(?:25){0,3}(?:20|2d|a0|c2%a0|e2%80)",
-    rb"[0-9]&(?:nbsp|#160|#xa0|ensp|thinsp|ndash|#8209|#x2011|#8211|#8239);",
-    rb"\\u(?:003[0-9]|0040|003d|003a)",
+    rb"&(?:nbsp|#160|#xa0|ensp|thinsp|ndash|#8209|#x2011|#8211|#8239|#64|#x40|commat|quot|#34|lt);",
+    rb"\\u(?:003[0-9]|00[46]0|003d|003a|002[0-9a-f])",
     rb"\\x(?:3[0-9a]|40|3d)",
-    rb"\\u00[0-9a-f]{2}[0-9]{3}",
-    rb"%(?:25){0,3}(?:40|3[0-9])",
-    rb"%(?:25){0,3}[2357][0-9a-f][0-9]{3}",
-    rb"%(?:25){0,3}2b[1-9]",
-    rb"(?:passw|pwd|secret|token|key|author|pass)[a-z0-9_\-.]{0,16}%",
-    rb"&(?:#64|#x40|commat);",
-    rb"\\u(?:ff1[0-9]|066[0-9]|06f[0-9]|096[6-9a-f])",
+    rb"\\u(?:ff|0[6-9a-f])[0-9a-f]{2}\\",
+    rb":\\{1,15}/\\{1,15}/",
+    rb"%[2-7][0-9a-f]",
+    rb"%0[9ad]",
+    rb"&amp;[a-z#]",
+    rb"%[c-f][0-9a-f]%[89ab][0-9a-f]",
     # Digits of other scripts: Arabic, Devanagari to Lao and beyond, full-width, mathematical.
     rb"\xd9[\xa0-\xa9]\xd9[\xa0-\xa9]",
     rb"\xdb[\xb0-\xb9]\xdb[\xb0-\xb9]",
-    rb"\xe0[\xa5-\xbc][\xa6-\xbf]\xe0[\xa5-\xbc][\xa6-\xbf]",
+    rb"\xdf[\x80-\x89]\xdf[\x80-\x89]",
+    rb"\xe1[\x81-\x9f][\x80-\xbf]\xe1[\x81-\x9f][\x80-\xbf]",
+    rb"\xe0[\xa5-\xbc][\x90-\xbf]\xe0[\xa5-\xbc][\x90-\xbf]",
+    rb"\xef\xbc\xa0",
     rb"\xef\xbc[\x90-\x99]\xef\xbc[\x90-\x99]",
     rb"\xf0\x9d\x9f[\x80-\xbf]\xf0\x9d\x9f[\x80-\xbf]",
     rb"\xd9[\xa0-\xa9][ \-]\xd9[\xa0-\xa9]",

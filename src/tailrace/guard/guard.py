@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -12,7 +15,7 @@ from tailrace.core.contracts import Findings, Receipt, Room, Sink
 from tailrace.core.errors import Busy, ConfigError, InputError, Poison, StoreError
 from tailrace.core.finding import Finding, Place
 from tailrace.core.frame import Codec, Frame, Header, Signal
-from tailrace.core.keys import Keyring
+from tailrace.core.keys import SECRET_BYTES, Keyring
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe, expand
@@ -24,6 +27,8 @@ _log = get("guard")
 # How long a guard that could not be loaded waits before it tries again.
 _RELOAD_S = 10.0
 _RETRY_S = 5.0
+# A tenant whose keys are asked for before anyone has sent.
+_ANYONE = "default"
 
 
 class Guarded(msgspec.Struct, frozen=True):
@@ -65,7 +70,8 @@ class Guard:
         self._work = Work("guard")
         self._cleaner: Cleaner | None = None
         self._tried_s: float | None = None
-        self._running = True
+        # Whose keys could not be had.
+        self._failed = ""
         self._loaded()
 
     def pressure(self) -> float:
@@ -74,7 +80,12 @@ class Guard:
 
     def ready(self) -> bool:
         """See Room. False as long as the last frame could not be guarded."""
-        return self._running and self._cleaner is not None and self._room.ready()
+        return not self._failed and self._loaded() is not None and self._room.ready()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is something that cleans."""
+        return self._cleaner is not None
 
     def cleaner(self) -> Cleaner:
         """What cleans. Raises Busy when it cannot be had."""
@@ -101,12 +112,7 @@ class Guard:
 
     async def _guard(self, cleaner: Cleaner, frame: Frame) -> Guarded:
         header = frame.header
-        try:
-            secrets = await self._keyring.secrets(header.tenant)
-        except StoreError as error:
-            self._stopped(f"its keys cannot be had: {error}")
-            raise _cannot_run() from error
-        self._running = True
+        secrets = await self._secrets(cleaner, header.tenant)
 
         def task() -> Guarded:
             return guarded(cleaner, frame, secrets)
@@ -116,6 +122,32 @@ class Guard:
         except InputError as error:
             self._metrics.add("tailrace_guard_refused_total")
             raise Poison(f"the guard cannot read it: {error}") from error
+
+    async def _secrets(self, cleaner: Cleaner, tenant: str) -> Mapping[str, bytes]:
+        """Of every kind. Raises Busy."""
+        try:
+            secrets = await self._keyring.secrets(tenant)
+        except Exception as error:
+            known = str(error) if isinstance(error, StoreError) else type(error).__name__
+            self._stopped(f"its keys cannot be had: {known}", tenant)
+            raise _cannot_run() from error
+        if any(len(secrets.get(kind, b"")) != SECRET_BYTES for kind in cleaner.kinds):
+            self._stopped("a key is missing or has another length", tenant)
+            raise _cannot_run()
+        self._failed = ""
+        return secrets
+
+    async def run(self) -> None:
+        """Look whether it can run again, until cancelled: nobody sends to what is not ready."""
+        while True:
+            await asyncio.sleep(_RETRY_S)
+            if self._failed:
+                with contextlib.suppress(Busy):
+                    await self._secrets(self.cleaner(), self._failed)
+
+    def stop(self, why: str) -> None:
+        """Take nothing in until the keys can be had."""
+        self._stopped(why, _ANYONE)
 
     def _count(self, frames: Sequence[Frame], guarded: Sequence[Guarded]) -> None:
         now_ns = self._clock.wall_ns()
@@ -141,11 +173,11 @@ class Guard:
             except ConfigError:
                 raise
             except Exception as error:
-                self._stopped(f"its detectors cannot be loaded: {error}")
+                _log.error("the guard cannot be loaded, and nothing is taken in: %s", error)
         return self._cleaner
 
-    def _stopped(self, why: str) -> None:
-        self._running = False
+    def _stopped(self, why: str, tenant: str) -> None:
+        self._failed = tenant
         _log.error("the guard cannot run, and nothing is taken in: %s", why)
 
 
@@ -158,7 +190,7 @@ def guarded(cleaner: Cleaner, frame: Frame, secrets: Mapping[str, bytes]) -> Gua
     cleaned = cleaner.clean(header, data, secrets)
     resource, found = _resource(cleaner, header, secrets)
     if found:
-        cleaned = cleaned._replace(found={**cleaned.found, **found})
+        cleaned = cleaned._replace(found=Counter(cleaned.found) + Counter(found))
     same = cleaned.data is data
     if same and resource is header.resource:
         return Guarded(frame, 0, cleaned.found)
@@ -197,7 +229,7 @@ def _resource(
     said = msgspec.structs.replace(header, rows=1, codec=Codec.RECORDS, signal=Signal.LOGS)
     cleaned = cleaner.clean(said, row, secrets)
     if cleaned.data is row:
-        return header.resource, {}
+        return header.resource, cleaned.found
     if not cleaned.rows:
         return {}, cleaned.found
     try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from tailrace.core.finding import Action
+from tailrace.guard.settings import Custom
 
 
 class Kind(NamedTuple):
@@ -45,6 +46,12 @@ def _network(value: bytes) -> bytes:
 _NEVER: frozenset[Action] = frozenset({"pseudonymise", "mask", "alert_only"})
 # What lets somebody in is of no use in a search, and its pseudonym invites trying.
 _SECRET: frozenset[Action] = frozenset({"mask"})
+
+
+def all_kinds(custom: Iterable[Custom]) -> dict[str, Kind]:
+    """Those of tailrace and those of a configuration."""
+    return {**KINDS, **{one.name: Kind(one.title or one.name, one.action, 1) for one in custom}}
+
 
 KINDS: Mapping[str, Kind] = {
     "pan": Kind("card numbers", "pseudonymise", 1, mask=_ends(6, 4)),

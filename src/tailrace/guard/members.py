@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tailrace.guard.values import string_end
+from tailrace.guard.values import string_end, without_blanks
 
 _DEPTH = 40
-_TOKEN = re.compile(rb"\\*\"|[{}\[\],:]")
+_TOKEN = re.compile(rb"(?<!\\)\\*\"|[{}\[\],:]")
 _BLANK = re.compile(rb"(?:[\s\x1e]|\\+[nrt])*")
 
 
@@ -103,8 +103,8 @@ class _Walk:
         stop = self.at
         if opening := self._quote(begin):
             return Member(path, start, stop, opening, stop - self._slashes - 1, False)
-        value_stop = begin + len(self._text[begin:stop].rstrip())
-        return Member(path, start, stop, begin, value_stop, self._text[begin] in b"{[")
+        value = without_blanks(self._text[begin:stop])
+        return Member(path, start, stop, begin, begin + len(value), value[:1] in (b"{", b"["))
 
     def _array(self, at: int, path: tuple[bytes, ...], depth: int) -> Iterator[Member]:
         text = self._text

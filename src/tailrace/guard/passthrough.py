@@ -1,4 +1,7 @@
-"""The guard's place in the flow, before it has detectors: every frame passes as it is."""
+"""The guard's place in the flow without a guard: every frame passes as it is.
+
+For a gateway whose gateways further up do the guarding, and for measuring what the guard costs.
+"""
 
 from __future__ import annotations
 

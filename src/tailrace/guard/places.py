@@ -31,7 +31,7 @@ _PATH = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _PATH_BYTES = 100
 _FIELD = re.compile(rb"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
 _TOKENS = re.compile(rb"[A-Za-z]+|[^A-Za-z\s]+")
-_PATTERN_BYTES = 80
+_PATTERN_BYTES = 48
 _PATTERN_WORDS = 8
 
 
@@ -56,9 +56,10 @@ class Origin:
 
 
 def _first(pattern: re.Pattern[bytes], name: bytes, row: bytes) -> str:
-    if name not in row:
+    at = row.find(name)
+    if at < 0:
         return ""
-    match = pattern.search(row)
+    match = pattern.search(row, max(0, at - len("deployment.") - 1))
     return match[1].decode(errors="replace") if match else ""
 
 
@@ -76,8 +77,9 @@ def code(row: bytes) -> str:
     return f"{named[1].decode()}:{line[1].decode()}" if named and line else ""
 
 
-def field(row: bytes, start: int) -> str:
-    """The name before the value at `start`, or the words of the line before it.
+def field(row: bytes, start: int, free: int = 0) -> str:
+    """The name before the value at `start`, or the words of the line before it. What stands before
+    `free` may be a value.
 
     Of those, words that do not belong to the language of logs are left out: they may be data.
     """
@@ -85,6 +87,7 @@ def field(row: bytes, start: int) -> str:
     at = row.rfind(name, 0, start)
     joint = row[at + len(name) : start]
     named = joint.startswith(b"=") or joint.lstrip(b"\\").startswith((b'"', b"'"))
+    named = named and at >= free and row[at - 1 : at] != b"@"
     if name and named and _FIELD.fullmatch(name) and _is_name(name):
         return name.decode()
     begin = max(row.rfind(b'"', 0, start) + 1, start - _PATTERN_BYTES, 0)
@@ -99,7 +102,7 @@ def _is_name(name: bytes) -> bool:
 
 
 def _word(token: bytes) -> str:
-    word = token.decode()
+    word = token.decode(errors="replace")
     return word if word.lower() in WORDS else "*"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tailrace.guard.cleaner import Cleaner
 from tailrace.guard.rewrite import Edit, rewritten
 
@@ -11,13 +13,14 @@ _NEWLINE, _INNER = b"\n", b"\x1e"
 class Scrubber:
     """What is found is redacted, whatever the rules say: no key is needed. Thread-safe."""
 
-    def __init__(self, cleaner: Cleaner) -> None:
+    def __init__(self, cleaner: Callable[[], Cleaner]) -> None:
+        """`cleaner` gives what cleans; what it raises, `scrub` raises."""
         self._cleaner = cleaner
 
     def scrub(self, text: str) -> str:
         """`text` itself when nothing is found in it."""
         plain = text.encode(errors="backslashreplace").replace(_NEWLINE, _INNER)
-        hits = self._cleaner.find(plain + _NEWLINE)
+        hits = self._cleaner().find(plain + _NEWLINE)
         if not hits:
             return text
         edits: list[Edit] = []

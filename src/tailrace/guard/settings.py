@@ -63,15 +63,26 @@ class Approved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: str = "*"
 
 
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[guard.thresholds]]`: so many values of a kind in an hour, at one place, raise an alert; 0
+    for never. The first that fits counts."""
+
+    detector: str
+    per_hour: int
+    service: str = "*"
+    environment: str = "*"
+
+
 USUAL_FIELDS = (Field("customer.name"), Field("*.email", "email"), Field("ssn", "ssn"))
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`enable` and `disable` are kinds: ip is off, all others are on."""
+    """`enable` and `disable` are kinds: ip is off, all others are on. No `fields`: the usual."""
 
     enable: list[str] = []
     disable: list[str] = []
     rules: list[Rule] = []
-    fields: list[Field] = msgspec.field(default_factory=lambda: list(USUAL_FIELDS))
+    fields: list[Field] | None = None
     detectors: list[Custom] = []
     approved: list[Approved] = []
+    thresholds: list[Threshold] = []

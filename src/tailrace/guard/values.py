@@ -12,17 +12,29 @@ from typing import NamedTuple
 
 # A value that does not end within this is cut off or no value: it is taken to the row's end.
 _VALUE_BYTES = 64 * 1024
+# Of a value without quotes, and of an object or array: it is looked at for each name before it.
+_PLAIN_BYTES = 4 * 1024
 _SPACE = rb"(?:[ \t\x1e]|\\+[nrt])*"
-_SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=]|%3[Aa]|%3[Dd])" + _SPACE)
-_OPENING = re.compile(rb"(?P<slashes>\\*)(?P<quote>[\"'`])")
+_SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=>]|%3[Aa]|%3[Dd])" + _SPACE)
+_OPENING = re.compile(rb"(?:[bBuUrRfF]{1,2}(?=[\"']))?(?P<slashes>\\*)(?P<quote>[\"'`])")
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+\-]?\d+)?(?=" + _SPACE + rb"(?:[,}\]]|$))")
 _WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])")
 # An unquoted value may hold a comma or semicolon, unless what follows looks like the next name.
 _PLAIN = re.compile(
     rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/)+"
 )
+_PAIRS = {b")": b"(", b"]": b"[", b"}": b"{"}
 _OBJECT = re.compile(rb"[{\[]")
-_CLOSERS = {b"{": b"}", b"[": b"]"}
+_BRACKETS = {b"{": re.compile(rb"[{}]"), b"[": re.compile(rb"[\[\]]")}
+
+
+_AFTER_STRING = (b",", b"}", b"]", b" ", b"")
+
+
+def _is_named(text: bytes, at: int) -> bool:
+    """Whether the name before the separator before `at` ends with a quote."""
+    head = text[max(0, at - 16) : at].rstrip(b" \t\x1e").rstrip(b"=:>").rstrip(b" \t\x1e")
+    return head[-1:] in (b'"', b"'")
 
 
 class Value(NamedTuple):
@@ -44,20 +56,29 @@ def value_at(text: bytes, at: int, stop: int) -> Value | None:
     """The value that begins at `at`; None when there is none before `stop`, the row's end."""
     stop = min(stop, at + _VALUE_BYTES)
     if opening := _OPENING.match(text, at, stop):
+        if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
+            return None  # the end of a text that ends with the name
         return _quoted(text, stop, opening)
     if word := _WORD.match(text, at, stop):
         return Value(at, word.end(), "word")
     if number := _NUMBER.match(text, at, stop):
         return Value(at, number.end(), "number")
+    stop = min(stop, at + _PLAIN_BYTES)
     if _OBJECT.match(text, at, stop):
         return Value(at, _nested(text, at, stop), "nested")
     plain = _PLAIN.match(text, at, stop)
     if plain is None:
         return None
     end = plain.end()
-    while end > at and text[end - 1] in b")]}.,;":
+    while end > at and _is_outside(text, at, end):
         end -= 1
     return Value(at, end, "plain") if end > at else None
+
+
+def _is_outside(text: bytes, at: int, end: int) -> bool:
+    """Whether the last character is of the sentence or the bracket around the value."""
+    last = text[end - 1 : end]
+    return last in (b".", b",", b";") or (last in _PAIRS and _PAIRS[last] not in text[at:end])
 
 
 def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = b'"') -> int:
@@ -80,41 +101,68 @@ def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = 
 def _quoted(text: bytes, stop: int, opening: re.Match[bytes]) -> Value:
     start, quote, slashes = opening.end(), opening["quote"], len(opening["slashes"])
     end = string_end(text, start, stop, slashes, quote)
-    if quote != b'"':
+    if quote != b'"' and _in_string(text, opening.start()):
         # JSON around it ends sooner, for an apostrophe may stand alone.
         end = min(end, string_end(text, start, stop, 0))
     return Value(start, end, "quoted")
 
 
+def _in_string(text: bytes, at: int) -> bool:
+    """Whether an odd number of plain quotes stands before, in the row."""
+    row = text[text.rfind(b"\n", 0, at) + 1 : at]
+    return (row.count(b'"') - row.count(b'\\"')) % 2 == 1
+
+
 def _nested(text: bytes, at: int, stop: int) -> int:
     """Behind the bracket that closes the one at `at`; brackets in strings count where they pair."""
     opener = text[at : at + 1]
-    closer = _CLOSERS[opener]
     depth = 0
-    for match in re.finditer(re.escape(opener) + b"|" + re.escape(closer), text[at:stop]):
+    for match in _BRACKETS[opener].finditer(text[at:stop]):
         depth += 1 if match[0] == opener else -1
         if not depth:
             return at + match.end()
     return stop
 
 
+def without_blanks(text: bytes) -> bytes:
+    """Without the blanks at its end, escaped ones too."""
+    text = text.rstrip(b" \t\r\x1e")
+    while text[-1:] in (b"n", b"r", b"t") and text[-2:-1] == b"\\":
+        text = text[:-1].rstrip(b"\\").rstrip(b" \t\x1e")
+    return text
+
+
 def number_quotes(text: bytes, start: int, stop: int, low: int, high: int) -> bytes:
     r"""The quote that a text needs in place of `text[start:stop]`: `"` of the right level where
     that is a JSON number in the row `text[low:high]`, else nothing."""
-    if not _AFTER.match(text, stop, high):
+    if not _AFTER.match(text, stop, high) or not _BEFORE.search(text, max(low, start - 64), start):
         return b""
-    found = _BEFORE.search(text[max(low, start - _BACK) : start])
-    if not found:
-        return b""
-    quote = found["slashes"] + b'"'
-    listed = found["listed"] or b""
-    if listed.count(b'"') % 2:
-        return b""
-    return quote
+    slashes = _level(text, low, high, start, 0)
+    return b"" if slashes is None else b"\\" * slashes + b'"'
 
 
-_BACK = 2_048
-_AFTER = re.compile(_SPACE + rb"[,\]}]")
-_BEFORE = re.compile(
-    rb"(?<!\\)(?P<slashes>\\*)\"" + _SPACE + rb":" + _SPACE + rb"(?P<listed>\[[^\]{}]*)?$"
-)
+def _level(text: bytes, low: int, high: int, at: int, slashes: int) -> int | None:
+    """How many backslashes the quotes have around a text that would stand at `at`, within the JSON
+    that begins somewhere in `text[low:high]`; None where no object or array is open there."""
+    brackets = [
+        where for where in (text.find(b"{", low, at), text.find(b"[", low, at)) if where >= 0
+    ]
+    if not brackets:
+        return None
+    quote = b"\\" * slashes + b'"'
+    depth, done = 0, min(brackets)
+    while True:
+        opening = text.find(quote, done, at)
+        gap = text[done : at if opening < 0 else opening]
+        depth += gap.count(b"{") + gap.count(b"[") - gap.count(b"}") - gap.count(b"]")
+        if opening < 0:
+            return slashes if depth > 0 else None
+        begin = opening + len(quote)
+        end = string_end(text, begin, high, slashes)
+        if at < end:
+            return _level(text, begin, end, at, 2 * slashes + 1)
+        done = end + len(quote)
+
+
+_AFTER = re.compile(_SPACE + rb"(?:[,\]}]|$)")
+_BEFORE = re.compile(rb"[:\[,]" + _SPACE + rb"$")

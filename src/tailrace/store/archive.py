@@ -127,6 +127,11 @@ class Archive:
                 path.unlink()
 
     @property
+    def directory(self) -> Path:
+        """Under which the files are."""
+        return self._directory
+
+    @property
     def manifest(self) -> Manifest:
         """The open manifest."""
         assert self._manifest is not None, "open() first"

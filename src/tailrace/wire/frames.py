@@ -64,8 +64,10 @@ def header(frame: bytes) -> Header:
         raise InputError(f"header is malformed: {error}", "header") from error
 
 
-def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
-    """The frames of a body, each checked against its header.
+def decode(
+    body: bytes, check_payloads: bool = True, most_bytes: int = limits.FRAME_BYTES
+) -> list[Frame]:
+    """The frames of a body, each checked against its header, and none beyond `most_bytes`.
 
     Raises InputError ("frame", "header", "checksum", "json", "field", "protobuf") or TooLarge
     ("frame", "header", "expanded", "line_length") that names the frame by its 1-based place.
@@ -78,7 +80,7 @@ def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
         number = len(found) + 1
         if number > limits.FRAMES_PER_BODY:
             raise TooLarge(f"body holds more than {limits.FRAMES_PER_BODY} frames", "frame")
-        frame, position = _read(body, position, number)
+        frame, position = _read(body, position, number, most_bytes)
         if check_payloads:
             _check_payload(frame, number)
         found.append(frame)
@@ -87,15 +89,15 @@ def decode(body: bytes, check_payloads: bool = True) -> list[Frame]:
     return found
 
 
-def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
+def _read(body: bytes, position: int, number: int, most_bytes: int) -> tuple[Frame, int]:
     start = position + _LENGTHS.size
     if start > len(body):
         raise InputError(f"frame {number}: body ends inside its lengths", "frame")
     header_bytes, payload_bytes = _LENGTHS.unpack_from(body, position)
     if header_bytes > limits.HEADER_BYTES:
         raise TooLarge(f"frame {number}: header beyond {limits.HEADER_BYTES} bytes", "header")
-    if payload_bytes > limits.FRAME_BYTES:
-        raise TooLarge(f"frame {number}: payload beyond {limits.FRAME_BYTES} bytes", "frame")
+    if payload_bytes > most_bytes:
+        raise TooLarge(f"frame {number}: payload beyond {most_bytes} bytes", "frame")
     middle = start + header_bytes
     end = middle + payload_bytes
     if end > len(body):
@@ -104,7 +106,7 @@ def _read(body: bytes, position: int, number: int) -> tuple[Frame, int]:
         header = _decoder.decode(body[start:middle])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise InputError(f"frame {number}: header is malformed: {error}", "header") from error
-    _check_header(header, number)
+    _check_header(header, number, most_bytes)
     return Frame(header, body[middle:end]), end
 
 
@@ -114,7 +116,7 @@ def rows_beside(resource: Mapping[str, str], signal: Signal) -> int:
     return min(limits.FRAME_ROWS, REPEATED_BYTES[signal] // max(1, size))
 
 
-def _check_header(header: Header, number: int) -> None:
+def _check_header(header: Header, number: int, most_bytes: int) -> None:
     numbers = (header.epoch, header.seq, header.checksum)
     times = (header.first_ns, header.last_ns, header.received_ns)
     rules = {
@@ -124,7 +126,7 @@ def _check_header(header: Header, number: int) -> None:
         "times": all(0 <= t < 2**63 for t in times),
         "weight": 0 < header.weight < 2**32,
         "rows": 0 < header.rows <= limits.FRAME_ROWS,
-        "bytes": 0 < header.bytes <= limits.FRAME_BYTES,
+        "bytes": 0 < header.bytes <= most_bytes,
         "newline": len(header.hints.newline) <= 1,
         "signal": header.signal not in _CHECKS or header.codec is not Codec.LINES,
         "resource": len(header.resource) <= limits.RESOURCE_ATTRIBUTES

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,13 +11,13 @@ import msgspec
 
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
+from tailrace.app.commands.common import table
 from tailrace.app.commands.query import complain, write
 from tailrace.core import limits
-from tailrace.core.errors import QueryError, StoreError, TailraceError
+from tailrace.core.errors import TailraceError
 from tailrace.core.fleet import Announcement, State
 from tailrace.core.visible import visible
 
-TIMEOUT_S = 30.0
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _HEADINGS = (
     "HOST", "VERSION", "STATE", "SINCE", "INPUTS", "LAG", "SPOOL", "CPU", "MEMORY", "LOST", "SOURCE"
@@ -80,41 +77,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _ask(server: Asking, state: str) -> bytes:
     """The answer's bytes. Raises QueryError, StoreError."""
-    if not server.url.startswith(("http://", "https://")):
-        raise StoreError(f"--url {server.url} is no http:// or https:// address")
-    asked = urllib.parse.urlencode({"state": state, "limit": limits.AGENTS_PER_TENANT})
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{server.url.rstrip('/')}/api/v1/agents?{asked}",
-        headers={"Authorization": f"Bearer {server.token}"} if server.token else {},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=server.tls) as answer:  # noqa: S310
-            body: bytes = answer.read(2 * limits.FLEET_ANSWER_BYTES)
-            return body
-    except urllib.error.HTTPError as error:
-        with error:
-            said = error.read(4096).decode("utf-8", "replace").strip()
-        raise QueryError(f"{said or error.reason} ({error.code})") from None
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise StoreError(f"cannot ask {server.url}: {reason}; is `tailrace up` running?") from None
+    asked = {"state": state, "limit": limits.AGENTS_PER_TENANT}
+    return asking.get(server, "/api/v1/agents", asked, 2 * limits.FLEET_ANSWER_BYTES)
 
 
 def _text(answer: _Answer) -> Iterator[str]:
     """A table, and a line that sums it up."""
     if answer.agents:
-        yield from _table([_HEADINGS, *(_cells(row) for row in answer.agents)])
+        yield from table([_HEADINGS, *(_cells(row) for row in answer.agents)])
     counts = [f"{count} {state}" for state, count in sorted(answer.counts.items())]
     yield f"{', '.join(counts) or 'no agent was heard of'}\n"
     if answer.truncated:
         yield "there are more than are listed\n"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip() + "\n"
 
 
 def _cells(row: _Row) -> Sequence[str]:

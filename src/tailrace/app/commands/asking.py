@@ -1,13 +1,21 @@
-"""How a command reaches a server: its address, the token, TLS."""
+"""How a command reaches a server: its address, the token, TLS; and a question to it."""
 
 from __future__ import annotations
 
 import argparse
 import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from tailrace.core.errors import QueryError, StoreError
+
+TIMEOUT_S = 30.0
+_REFUSAL_BYTES = 4096
 DEFAULT_URL = "http://127.0.0.1:7480"
 
 
@@ -34,6 +42,28 @@ def asking(arguments: argparse.Namespace) -> Asking:
     path = arguments.token_file
     token = path.read_text().strip() if path else ""
     return Asking(arguments.url, token, _tls(arguments.tls_ca, arguments.tls_cert))
+
+
+def get(server: Asking, path: str, asked: Mapping[str, object], most_bytes: int) -> bytes:
+    """The answer to a GET of `path` with `asked` as its parameters. Raises QueryError when it is
+    refused, StoreError when there is none."""
+    if not server.url.startswith(("http://", "https://")):
+        raise StoreError(f"--url {server.url} is no http:// or https:// address")
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        f"{server.url.rstrip('/')}{path}?{urllib.parse.urlencode(asked)}",
+        headers={"Authorization": f"Bearer {server.token}"} if server.token else {},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=server.tls) as answer:  # noqa: S310
+            body: bytes = answer.read(most_bytes)
+            return body
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read(_REFUSAL_BYTES).decode("utf-8", "replace").strip()
+        raise QueryError(f"{said or error.reason} ({error.code})") from None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise StoreError(f"cannot ask {server.url}: {reason}; is `tailrace up` running?") from None
 
 
 def _tls(ca: str | None, cert: str | None) -> ssl.SSLContext | None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from tailrace.app import config as configuration
 from tailrace.app.config import Config
@@ -47,6 +51,30 @@ def seconds(text: str) -> float:
         return Seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def time_text(nanoseconds: int) -> str:
+    """UTC to the second; "never" for 0."""
+    if not nanoseconds:
+        return "never"
+    return f"{datetime.fromtimestamp(nanoseconds // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines. The first row has the headings."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() + "\n"
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """The first row has the headings."""
+    print("".join(table(rows)), end="")
+
+
+def print_json(value: object) -> None:
+    """As a person reads it."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def complain(message: str, status: int) -> int:

@@ -6,18 +6,14 @@ It works beside a running server, which takes a change within seconds, and witho
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tailrace.app.commands import common
+from tailrace.app.commands import common, storing
 from tailrace.core import frame
 from tailrace.core.access import Scope
 from tailrace.core.errors import ConfigError
@@ -101,9 +97,9 @@ def _create(arguments: argparse.Namespace) -> int:
         ),
     )
     if arguments.json:
-        _print_json({"secret": secret, **msgspec.structs.asdict(token)})
+        common.print_json({"secret": secret, **msgspec.structs.asdict(token)})
         return 0
-    until = f" until {_time(expires_ns)}" if expires_ns else ""
+    until = f" until {common.time_text(expires_ns)}" if expires_ns else ""
     print(
         f"token {token.id} for tenant {token.tenant}: {', '.join(token.scopes)}{until}\n"
         "The secret is shown this once:",
@@ -119,12 +115,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
     found, now_ns = _in_store(arguments, tokentable.listed), time.time_ns()
     if arguments.json:
-        _print_json([{**msgspec.structs.asdict(t), "state": t.state(now_ns)} for t in found])
+        common.print_json([{**msgspec.structs.asdict(t), "state": t.state(now_ns)} for t in found])
         return 0
-    rows = [_HEADINGS, *(_cells(token, now_ns) for token in found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+    common.print_table([_HEADINGS, *(_cells(token, now_ns) for token in found)])
     return 0
 
 
@@ -136,7 +129,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
     if token is None:
         return common.complain(f"there is no token {visible(token_id)}; see tailrace token list", 1)
     if arguments.json:
-        _print_json(msgspec.structs.asdict(token))
+        common.print_json(msgspec.structs.asdict(token))
     else:
         print(f"token {token.id} ({visible(token.name)}) is revoked", file=sys.stderr)
     return 0
@@ -144,30 +137,8 @@ def _revoke(arguments: argparse.Namespace) -> int:
 
 def _in_store(arguments: argparse.Namespace, work: Callable[[Connection], _T]) -> _T:
     """`work` on the control store, durably. Raises ConfigError, StoreError, OSError."""
-    from tailrace.app.control import control_store
-
     server = common.load(arguments).server
-    if not server.control:
-        _check_owner(Path(server.data_dir).resolve())
-
-    async def in_store() -> _T:
-        control = control_store(server, owner=False)
-        await control.open()
-        try:
-            return await control.run(work, durable=True)
-        finally:
-            await control.close()
-
-    return asyncio.run(in_store())
-
-
-def _check_owner(data: Path) -> None:
-    """Files of another user than the server's would keep the server out."""
-    if data.exists() and data.stat().st_uid != os.geteuid():
-        raise ConfigError(
-            f"server.data_dir: {data} belongs to user {data.stat().st_uid}; run this as that one"
-        )
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return storing.in_store(server, lambda control: control.run(work, durable=True))
 
 
 def _cells(token: Token, now_ns: int) -> tuple[str, ...]:
@@ -178,17 +149,7 @@ def _cells(token: Token, now_ns: int) -> tuple[str, ...]:
         token.tenant,
         ",".join(token.scopes),
         state,
-        _time(token.created_ns),
-        _time(token.expires_ns),
-        _time(token.used_ns),
+        common.time_text(token.created_ns),
+        common.time_text(token.expires_ns),
+        common.time_text(token.used_ns),
     )
-
-
-def _time(nanoseconds: int) -> str:
-    if not nanoseconds:
-        return "never"
-    return f"{datetime.fromtimestamp(nanoseconds // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

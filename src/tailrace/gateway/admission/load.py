@@ -51,7 +51,7 @@ def look_inside(frames: Sequence[Frame], quota: Quota) -> Load:
         _check_count("labels", len(header.resource), quota.labels)
         if header.codec is Codec.OTLP:
             continue
-        data = expand(frame.payload, limits.FRAME_BYTES)
+        data = expand(frame.payload, limits.GUARDED_BYTES)
         found = survey(data, header, quota.line_bytes, quota.attributes, quota.labels)
         _check(found, quota)
         _add(load, frame, found)

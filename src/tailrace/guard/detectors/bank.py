@@ -7,7 +7,7 @@ import re
 from tailrace.guard.checks import iban, iban_length
 from tailrace.guard.detectors.detector import Detector, Found, Window
 
-_START = re.compile(rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Za-z]{2}\d\d(?=[ \-]?[0-9A-Za-z])")
+_START = re.compile(rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Za-z]{2}\d\d(?=[ \-+]?[0-9A-Za-z])")
 
 
 class Ibans:
@@ -15,10 +15,13 @@ class Ibans:
 
     name = "iban"
     kind = "iban"
-    candidates = (rb"iban[^\n]{0,16}?[A-Z][A-Z][0-9][0-9]",)
+    candidates = (rb"(?:iban|account|konto)[^\n]{0,20}?[A-Z][A-Z][0-9][0-9]",)
     cased = (
         rb"[A-Z][A-Z][0-9][0-9][0-9A-Z]{11}",
-        rb"[A-Z][A-Z][0-9][0-9][ \-][0-9A-Z]{4}[ \-][0-9A-Z]{4}",
+        *(
+            rb"[A-Z][A-Z][0-9][0-9]%b[0-9A-Z]{4}%b[0-9A-Z]{4}" % (gap, gap)
+            for gap in (b" ", b"-", rb"\+")
+        ),
     )
     matches = (
         b"to DE89 3704 0044 0532 0130 00",
@@ -56,7 +59,7 @@ def _read(text: bytes, at: int, stop: int, length: int) -> Found | None:
                 ended = not text[position + 1 : position + 2].isalnum()
                 whole = bytes(value)
                 return Found(at, position + 1, whole) if ended and iban(whole) else None
-        elif byte not in (b" ", b"-") or not text[position - 1 : position].isalnum():
+        elif byte not in (b" ", b"-", b"+") or not text[position - 1 : position].isalnum():
             return None
     return None
 

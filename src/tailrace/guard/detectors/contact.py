@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 from tailrace.guard.checks import american_phone, international_phone
-from tailrace.guard.detectors.detector import Detector, Shape, before, digits_of, key_before
+from tailrace.guard.detectors.detector import (
+    Detector,
+    Found,
+    Shape,
+    Window,
+    before,
+    digits_of,
+    key_before,
+)
 
 # What stands behind an @ and ends like a domain without being one: files, units, code.
 _NO_DOMAINS = frozenset(
@@ -14,24 +23,69 @@ _NO_DOMAINS = frozenset(
     b"tsx jsx mjs json yaml yml toml html log txt local localdomain internal cluster lan invalid "
     b"localhost home corp gz tar whl".split()
 )
-_ADDRESS = re.compile(
-    rb"(?:\\[nrt]|(?<![A-Za-z0-9._+\-'\\\x80-\xff]))(?:%[0-9A-Fa-f]{2})?"
-    rb"(?P<value>[A-Za-z0-9_\x80-\xff][A-Za-z0-9._+\-'\x80-\xff]{0,63}@"
-    rb"(?:[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\-\x80-\xff]{0,61}[A-Za-z0-9\x80-\xff])?\.){1,8}"
-    rb"(?P<top>[A-Za-z]{2,24}|xn--[A-Za-z0-9\-]{1,59}))(?![A-Za-z0-9\-_@/]|\.[A-Za-z0-9])"
+_LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-'" + bytes(
+    range(128, 256)
 )
-_REPOSITORY = re.compile(rb"git|svn|hg", re.IGNORECASE)
+_LOCAL_BYTES = 64
+_DOMAIN = re.compile(
+    rb"(?:[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\-\x80-\xff]{0,62})\.){1,8}"
+    rb"(?P<top>[A-Za-z]{2,24}|[\x80-\xff]{4,64}|xn--[A-Za-z0-9\-]{1,59})"
+    rb"(?![A-Za-z0-9\-_@/\x80-\xff]|\.[A-Za-z0-9])"
+)
+_QUICK = re.compile(rb"[A-Za-z0-9\x80-\xff][A-Za-z0-9\-\x80-\xff]{0,62}\.[A-Za-z0-9\x80-\xff]")
+_REPOSITORIES = frozenset((b"git", b"svn", b"hg"))
 
 
-def _mailbox(match: re.Match[bytes]) -> bytes | None:
-    local = match["value"].rpartition(b"@")[0]
-    if match["top"].lower() in _NO_DOMAINS or _REPOSITORY.fullmatch(local.rpartition(b"/")[2]):
-        return None
-    return match["value"].lower()
+class Emails:
+    """What stands around an @, when it ends like a domain."""
+
+    name = "email"
+    kind = "email"
+    candidates = (rb"@[A-Za-z0-9\x80-\xff]",)
+    cased: tuple[bytes, ...] = ()
+    matches = (
+        b"mail jane.doe@example.com sent",
+        b'{"to":"a+b@mail.example.co.uk"}',
+        b"<o'brien@example.org>",
+        b"user=jane_doe@example.io,",
+        b"line one\\njane@example.com",
+        b"to=%3Cjane@example.com%3E",
+    )
+    traps = (
+        b"git@github.com:org/repo",
+        b"lodash@4.17.21",
+        b"getty@tty1.service",
+        b"img@2x.png",
+        b"root@localhost",
+        b"jdbc:oracle:thin:@//db:1521",
+        b"@decorator.py",
+    )
+
+    def promising(self, text: bytes, end: int) -> bool:
+        """See Detector."""
+        return _QUICK.match(text, end - 1) is not None
+
+    def look(self, window: Window) -> Iterator[Found]:
+        """See Detector."""
+        text, start, stop, end, _memo = window
+        domain = _DOMAIN.match(text, end - 1, min(stop, end + 255))
+        if domain is None or domain["top"].lower() in _NO_DOMAINS:
+            return
+        at = end - 2
+        seen = text[max(start, at - _LOCAL_BYTES) : at]
+        begin = at - len(seen) + len(seen.rstrip(_LOCAL))
+        if text[begin - 1 : begin] == b"\\" and text[begin : begin + 1] in (b"n", b"r", b"t"):
+            begin += 1
+        if text[begin - 1 : begin] == b"%" and begin > start:
+            begin += 2  # an encoded character
+        begin += len(text[begin:at]) - len(text[begin:at].lstrip(b"'.-+"))
+        local = text[begin:at]
+        if local and local.lower() not in _REPOSITORIES:
+            yield Found(begin, domain.end(), text[begin : domain.end()].lower())
 
 
 def _e164(match: re.Match[bytes]) -> bytes | None:
-    if before(match, 1).isalnum():
+    if before(match, 1).isalnum() or _NO_PHONE.fullmatch(match["value"]):
         return None
     digits = digits_of(match["value"])
     return b"+" + digits if international_phone(digits) else None
@@ -42,27 +96,31 @@ def _american(match: re.Match[bytes]) -> bytes | None:
     return b"+1" + digits if american_phone(digits) else None
 
 
+# Between two digits: one separator, or a bracket with one.
+_GAP = rb"(?:[ \-./+]|[ +]?\(|\)[ +\-]?)?"
+_NO_PHONE = re.compile(rb"\+?\d+\.\d+|\d{1,3}(?:\.\d{1,3}){3}")
+_ID = re.compile(rb"(?i:[_.\-]ids?|^ids?)$|[a-z]Ids?$")
 _SPOKEN = re.compile(
     rb"phone|(?<![a-z])tel(?![a-z])|telefon|mobile|(?<![a-z])cell(?![a-z]|.?id)|(?<![a-z])fax|"
-    rb"msisdn|whatsapp|(?<![a-z])sms(?![a-z])|(?<![a-z])call(?:ed|er|ing)?(?![a-z])"
+    rb"msisdn|whatsapp|(?<![a-z])sms(?![a-z])|(?<![a-z])call(?:ed|er|ing)?(?![a-z(])"
 )
+
+
+def _near(match: re.Match[bytes]) -> bytes:
+    seen = before(match, 48).translate(None, b"\\").rpartition(b'",')[2]
+    return seen[-28:].lower()
 
 
 def _spoken(match: re.Match[bytes]) -> bytes | None:
     value = match["value"]
     digits = digits_of(value)
-    if not 7 <= len(digits) <= 15 or not _SPOKEN.search(key_phrase(match)):
+    if _NO_PHONE.fullmatch(value) or not 7 <= len(digits) <= 15:
+        return None
+    if not _SPOKEN.search(_near(match)):
+        return None
+    if _ID.search(key_before(match.string, match.start("value"))):
         return None
     return (b"+" if value.startswith(b"+") else b"") + digits
-
-
-def key_phrase(match: re.Match[bytes]) -> bytes:
-    """The name before the value with one word more, in lower case."""
-    text, at = match.string, match.start("value")
-    start = text.rfind(b"\n", 0, at) + 1
-    name = key_before(text, at, start)
-    more = key_before(text, text.rfind(name, start, at), start) if name else b""
-    return (more + b" " + name).lower()
 
 
 def _address(match: re.Match[bytes]) -> bytes | None:
@@ -72,37 +130,12 @@ def _address(match: re.Match[bytes]) -> bytes | None:
         return None
 
 
-EMAIL = Shape(
-    "email",
-    "email",
-    candidates=(rb"@[A-Za-z0-9\x80-\xff]",),
-    ahead=re.compile(rb"[A-Za-z0-9\x80-\xff][A-Za-z0-9\-\x80-\xff]*\.[A-Za-z0-9\x80-\xff]"),
-    pattern=_ADDRESS,
-    check=_mailbox,
-    before=68,
-    after=255,
-    matches=(
-        b"mail jane.doe@example.com sent",
-        b'{"to":"a+b@mail.example.co.uk"}',
-        b"<o'brien@example.org>",
-        b"user=jane_doe@example.io,",
-    ),
-    traps=(
-        b"git@github.com:org/repo",
-        b"lodash@4.17.21",
-        b"getty@tty1.service",
-        b"img@2x.png",
-        b"root@localhost",
-        b"jdbc:oracle:thin:@//db:1521",
-        b"@decorator.py",
-    ),
-)
 PHONES: tuple[Detector, ...] = (
     Shape(
         "phone",
         "phone",
-        candidates=(rb"\+[1-9][0-9 \-.()]{7}",),
-        pattern=re.compile(rb"(?P<value>\+[1-9](?:[ \-.()/]{0,2}\d){6,14})(?![\d])"),
+        candidates=(rb"\+[1-9][0-9 \-.()+]{7}",),
+        pattern=re.compile(rb"(?P<value>\+[1-9](?:" + _GAP + rb"\d){6,14})(?![\d])"),
         check=_e164,
         before=12,
         after=32,
@@ -131,14 +164,15 @@ PHONES: tuple[Detector, ...] = (
         "phone-spoken",
         "phone",
         candidates=(
-            rb"(?:phone|tel|mobile|cell|fax|msisdn|whatsapp|sms|call|caller|called)[^\n]{0,18}?[0-9]"
-            rb"[ \-.()/0-9]{6}",
+            rb"(?:phone|telefon|mobile|msisdn|whatsapp|"
+            rb"(?:^|[^a-z])(?:tel|cell|fax|sms|call|called|caller|calling)[^a-z(\n])[^\n]{0,31}?[0-9]"
+            rb"[ \-.()/+0-9]{6}",
         ),
         pattern=re.compile(
-            rb"(?<![\w.])(?P<value>\+?\(?\d(?:[ \-.()/]{0,2}\d){6,14})(?![\w]|[\-.]\d)"
+            rb"(?<![\w.])(?P<value>\+?\(?\d(?:" + _GAP + rb"\d){6,14})(?![\w]|[\-.]\d)"
         ),
         check=_spoken,
-        before=26,
+        before=44,
         after=30,
         matches=(b"phone=030 901820", b'{"mobile":"07700 900123"}', b"msisdn 491701234567"),
         traps=(b"telemetry 1234567890", b"cell_id=12345678", b"phone calls: 12", b"recall 1234567"),
@@ -175,4 +209,4 @@ IP: tuple[Detector, ...] = (
         traps=(b"10:11:12", b"mac 00:00:5e:00:53:af", b"std::vector"),
     ),
 )
-CONTACT: tuple[Detector, ...] = (EMAIL, *PHONES, *IP)
+CONTACT: tuple[Detector, ...] = (Emails(), *PHONES, *IP)

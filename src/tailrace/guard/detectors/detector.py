@@ -16,6 +16,7 @@ _KEY = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 # Between a name and its value.
 _JOINTS = frozenset(b" \t\"'\\:=#[(>")
 _KEY_BYTES = 80
+NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
 
 class Window(NamedTuple):
@@ -71,8 +72,9 @@ Check = Callable[[re.Match[bytes]], "bytes | None"]
 
 class Shape(NamedTuple):
     """Known by its form: `pattern`, with a group "value", looked for from `before` bytes before the
-    candidate's end to `after` behind it, and `check`, which normalises or refuses it. `ahead` must
-    match from the last byte of the candidate on, where it is given: it costs less."""
+    candidate's end to `after` behind it, and `check`, which normalises or refuses it. `quick` is
+    asked first, with the text and the end of the candidate: it costs less. `behind`: so many bytes
+    of a candidate may be words that follow the value."""
 
     name: str
     kind: str
@@ -82,26 +84,32 @@ class Shape(NamedTuple):
     before: int = 48
     after: int = 48
     cased: Sequence[bytes] = ()
-    ahead: re.Pattern[bytes] | None = None
+    quick: Callable[[bytes, int], object] | None = None
+    behind: int = 0
     matches: Sequence[bytes] = ()
     traps: Sequence[bytes] = ()
 
     def promising(self, text: bytes, end: int) -> bool:
         """See Detector."""
-        return self.ahead is None or self.ahead.match(text, end - 1) is not None
+        return self.quick is None or bool(self.quick(text, end))
 
     def look(self, window: Window) -> Iterable[Found]:
         """See Detector."""
         text, start, stop, end, _memo = window
-        low, high = max(start, end - self.before), min(stop, end + self.after)
+        low, high = end - self.before, end + self.after
+        low, high = low if low > start else start, high if high < stop else stop
+        least = end - 1 - self.behind
+        found = []
         for match in self.pattern.finditer(text, low, high):
-            if match.start() >= end:
-                return
-            if match.end() < end - 1:
-                continue
-            value = self.check(match)
-            if value is not None:
-                yield Found(match.start("value"), match.end("value"), value)
+            begin, until = match.span()
+            if begin >= end:
+                break
+            if until >= least:
+                if (value := self.check(match)) is not None:
+                    found.append(Found(*match.span("value"), value))
+                if until >= end - 1:
+                    break
+        return found
 
 
 def before(match: re.Match[bytes], width: int) -> bytes:
@@ -124,4 +132,4 @@ def key_before(text: bytes, at: int, start: int = 0) -> bytes:
 
 def digits_of(text: bytes) -> bytes:
     """Only the ASCII digits of a text."""
-    return bytes(byte for byte in text if 48 <= byte <= 57)
+    return text.translate(None, NO_DIGITS)

@@ -9,21 +9,29 @@ from collections.abc import Iterator
 from tailrace.guard.detectors.detector import Detector, Found, Shape, Window
 from tailrace.guard.values import after_separator, value_at
 
-_WORDS = (
-    rb"passwords?(?:\d|_?(?:confirm(?:ation)?|again|repeat|old|new|hash))?|passwd|passphrase|pwd|passwort|contrase\w{0,4}a|secrets?|secret.?key|client.?secret|"
-    rb"api.?keys?|apikey|access.?key|auth.?token|access.?token|refresh.?token|id.?token|session.?token|"
-    rb"bearer.?token|tokens?|credentials?|private.?key|encryption.?key|signing.?key|shared.?key|"
-    rb"account.?key|master.?key|authorization|x-api-key|x-auth-token|secret.?access.?key|pass"
+# How names end that are secret, without case, `_`, `-`, `.` and digits at the end.
+_SUFFIXES = tuple(
+    b"""
+    password passwords passwd passphrase passwort contrasena passwordconfirm passwordconfirmation
+    passwordagain passwordrepeat passwordold passwordnew passwordhash secret secrets token tokens
+    apikey apikeys accesskey secretkey privatekey encryptionkey signingkey sharedkey accountkey
+    masterkey secretaccesskey credential credentials authorization
+    """.split()
 )
-# The name ends with one of the words, whatever stands before it: db.password, X-Api-Key.
-_NAME = re.compile(rb"(?P<name>" + _WORDS + rb")$", re.IGNORECASE)
-_NAME_END = re.compile(rb"(?:\\*[\"'])?(?:[ \t]|\\+[nrt])*(?:=>|[:=]|%3[AaDd])?$")
+# Those that are found within other words: bypass, compass.
+_SHORT = (b"pass", b"pwd")
+_OBJECT_BYTES = 256
+_NEWLINE = re.compile(rb"\x1e|\\[nr]")
+_NEXT = re.compile(rb"[A-Za-z_][\w.\-]*=|\(")
+_KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 # Values that are none: placeholders, what was taken out before, what says that there is one.
 _NOTHING = re.compile(
-    rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[^>]*>?|\[[^\]]*\]?|\{.*|\$\{?[A-Za-z_][\w.]*\}?|%[sdrv]|%\(\w+\)s|\?|"
+    rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[A-Za-z_ \-]{0,20}>|\[[A-Za-z_: ]{0,24}\]|\{\w*\}|\{\{[^}]*\}\}|"
+    rb"\$\{[A-Za-z_][\w.]*\}|\$[A-Z_]+|%[sdrv]|%\(\w+\)s|\?|"
     rb"#[a-z_]+:[0-9a-z]{16}|none|null|nil|undefined|empty|hidden|filtered|redacted|masked|removed|"
     rb"secret|n/?a|yes|no|ok|set|unset|true|false|present|missing|absent|required|optional|"
-    rb"invalid|valid|incorrect|correct|wrong|expired|changed|updated|rotated|rejected|accepted|failed|"
+    rb"invalid|valid|incorrect|correct|wrong|expired|changed|updated|rotated|rejected|"
+    rb"accepted|failed|"
     rb"must|is|was|not|too|for|from|and|or|the|a|an|to|in|has|have|does|do|did|should|cannot|can|"
     rb"could|will|user|length|reset|field|authentication|mismatch|error|denied|string|bytes?|"
     rb"basic|bearer|digest|negotiate|token|password|bool|int|str)",
@@ -35,6 +43,7 @@ _CODE = re.compile(
     rb"[\w.$]*[{(\[@]|[A-Za-z_]+(?:\.[A-Za-z_]+)+(?:[/:]|$)|[a-z]{1,6}$|[A-Z][a-z]+$"
 )
 _LENIENT = re.compile(rb"token|key|pass$|credential", re.IGNORECASE)
+_CREDENTIAL = re.compile(rb"[A-Za-z0-9+/._~%\-]{4,}=*(?![\w=])")
 _SCHEME = re.compile(
     rb"(?:Basic|Bearer|Digest|Token|ApiKey|Negotiate|AWS4-HMAC-SHA256|GoogleLogin)\s+",
     re.IGNORECASE,
@@ -62,7 +71,7 @@ class Named:
             rb"authorization",
             rb"[^a-z]pass",
         )
-        for rest in (rb"[\\\"' \t]{0,8}[:=]", rb"%3[ad]")
+        for rest in (rb"[\\\"' \t]{0,20}[:=]", rb"%3[ad]", rb">")
     )
     cased: tuple[bytes, ...] = ()
     matches = (
@@ -76,6 +85,7 @@ class Named:
         b'{"token":"zz9plural"}',
         b"access_token=qwertyuiop",
         b"pwd: letmein",
+        b"<user>joe</user><password>Pameka698ius5</password>",
     )
     traps = (
         b"token_count=123",
@@ -101,41 +111,72 @@ class Named:
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
         text, start, stop, end, _memo = window
-        low = max(start, end - 64)
-        seen = text[low:end]
-        joint = _NAME_END.search(seen)
-        name_stop = low + (joint.start() if joint else len(seen))
-        name = _NAME.search(text[low:name_stop])
-        at = after_separator(text, name_stop, stop)
-        if name is None or at is None or not _own_word(text[low:name_stop], name):
+        seen = text[max(start, end - 80) : end]
+        head = _before_separator(seen)
+        name = head[len(head.rstrip(_KEY_BYTES)) :]
+        outer = head[: len(head) - len(name)]
+        if not _is_secret(name, outer):
+            return
+        if seen[len(head) :] == b">" and not outer.endswith(b"<"):
+            return  # no tag of XML that opens
+        at = after_separator(text, end - len(seen) + len(head), stop)
+        if at is None:
             return
         value = value_at(text, at, stop)
-        if value is None or value.shape in ("word", "nested"):
+        if value is None or value.shape == "word":
             return
+        if value.shape == "nested" and not _is_whole(text[value.start : value.stop], name):
+            return  # an object has names of its own
+        between = text[end - len(seen) + len(head) : at]
+        if _NEWLINE.search(between) or (between[-1:] == b" " and _NEXT.match(text, at)):
+            return  # nothing, and the next line or name
         begin, until = value.start, value.stop
         if scheme := _SCHEME.match(text, begin, stop):
             begin = scheme.end()
+            if scheme[0][:6].lower() != b"digest" and not _CREDENTIAL.match(text, begin, stop):
+                return
             if value.shape == "plain":
                 rest = value_at(text, begin, stop)
                 until = rest.stop if rest else begin
         secret = text[begin:until]
-        if secret and not _is_nothing(secret, name["name"], value.shape):
+        if secret and not _is_nothing(secret, name, value.shape):
             yield Found(begin, until, secret)
 
 
-def _own_word(seen: bytes, name: re.Match[bytes]) -> bool:
-    """Whether the word begins a word: "compass" and "bypass" do not hold "pass"."""
-    at = name.start("name")
-    head = seen[at - 1 : at]
-    if not head.isalpha():
-        return head != b"#"  # a pseudonym
-    escaped = seen[at - 2 : at - 1] == b"\\" and head in b"nrt"
-    camel = seen[at : at + 1].isupper() and head.islower()
-    return escaped or camel or len(name["name"]) > 6
+def _is_whole(value: bytes, name: bytes) -> bool:
+    """Whether an array or object is a secret as a whole: any list, and a small object of a
+    password."""
+    if value[:1] == b"[":
+        return True
+    small = len(value) <= _OBJECT_BYTES and b'"' in value
+    return small and name.lower().endswith((b"password", b"passwd", b"pwd", b"passphrase"))
+
+
+def _before_separator(seen: bytes) -> bytes:
+    """Up to the end of the name, without `"`, `=` and what else stands between it and a value."""
+    head = seen.rstrip(b"=:>")
+    if len(head) == len(seen):
+        head = seen[:-3]  # %3D
+    return head.rstrip(b" \t").rstrip(b"\"'\\").rstrip(b" \t")
+
+
+def _is_secret(name: bytes, before: bytes) -> bool:
+    if before.endswith(b"#"):
+        return False  # a pseudonym
+    if before.endswith(b"\\") and name[:1] in (b"n", b"r", b"t") and len(name) > 1:
+        name = name[1:]
+    plain = name.lower().translate(None, b"_-.").rstrip(b"0123456789")
+    if plain.endswith(_SUFFIXES):
+        return True
+    if not plain.endswith(_SHORT):
+        return False
+    size = 4 if plain.endswith(b"pass") else 3
+    head, tail = name[: len(name) - size], name[len(name) - size :]
+    return not head[-1:].isalpha() or (tail[:1].isupper() and head[-1:].islower())
 
 
 def _is_nothing(value: bytes, name: bytes, shape: str) -> bool:
-    if _NOTHING.fullmatch(value):
+    if _NOTHING.fullmatch(value) or (name.lower() == b"pwd" and value[:1] in b"/~"):
         return True
     if not _LENIENT.search(name):
         return False
@@ -145,6 +186,12 @@ def _is_nothing(value: bytes, name: bytes, shape: str) -> bool:
 def _credentials(match: re.Match[bytes]) -> bytes | None:
     value = match["value"]
     return None if _NOTHING.fullmatch(value) else value
+
+
+def _is_option(text: bytes, end: int) -> bool:
+    """Whether the word before the blanks begins like an option of a command."""
+    head = text[max(0, end - 90) : end - 1].rstrip(b" ")
+    return head[len(head.rstrip(_KEY_BYTES)) :].startswith(b"-")
 
 
 def _basic(match: re.Match[bytes]) -> bytes | None:
@@ -191,12 +238,16 @@ _KEYS = (
     rb"sq0(?:atp|csp)-[A-Za-z0-9_\-]{22}",
     rb"hooks\.slack\.com/services/T[A-Z0-9]{6}",
     rb"tr_[A-Za-z0-9_\-]{32}",
+    rb"dapi[a-f0-9]{32}",
+    rb"glsa_[A-Za-z0-9]{32}",
+    rb"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20}",
+    rb"GOCSPX-[A-Za-z0-9_\-]{20}",
+    rb"[0-9]{8,10}:AA[A-Za-z0-9_\-]{33}",
 )
 _KEY = re.compile(
     rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%3[Dd]))(?P<value>(?:" + b"|".join(_KEYS) + rb")"
     rb"(?:[A-Za-z0-9_\-/.+=]*[A-Za-z0-9_\-=])?)"
 )
-_RSA = rb"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY"
 
 
 class PrivateKeys:
@@ -205,13 +256,13 @@ class PrivateKeys:
     name = "private_key"
     kind = "private_key"
     candidates: tuple[bytes, ...] = ()
-    cased = (rb"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY",)
+    cased = (rb"-----BEGIN[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY",)
     matches = (
         b"-----BEGIN " + b"RSA PRIVATE KEY-----\\nMIIEabc\\n-----END RSA " + b"PRIVATE KEY-----",
         b"key: -----BEGIN " + b"OPENSSH PRIVATE KEY-----\x1eb3BlbnNz",
     )
     traps = (b"-----BEGIN CERTIFICATE-----", b"-----BEGIN PUBLIC KEY-----")
-    _end = re.compile(rb"-----END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
+    _end = re.compile(rb"-----END[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY(?: BLOCK)?-----")
     _body = re.compile(rb"(?:[A-Za-z0-9+/=:,\-. \t\x1e]|\\+[nrt/])*")
 
     def promising(self, text: bytes, end: int) -> bool:
@@ -220,9 +271,11 @@ class PrivateKeys:
 
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
-        text, start, stop, end, _memo = window
+        text, start, stop, end, memo = window
         begin = text.rfind(b"-----BEGIN", start, end)
-        ended = self._end.search(text, end, stop)
+        ended = None if self in memo else self._end.search(text, end, stop)
+        if ended is None:
+            memo[self] = True  # none follows for the next either
         if ended:
             until = ended.end()
         else:
@@ -231,22 +284,38 @@ class PrivateKeys:
         yield Found(begin, until, text[begin:until])
 
 
+class Tokens:
+    """JSON Web Tokens and their kin: a header in base64url that begins with {", and more parts."""
+
+    name = "jwt"
+    kind = "jwt"
+    candidates: tuple[bytes, ...] = ()
+    cased = (rb"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4}",)
+    matches = (
+        b"auth eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl ok",
+        b'{"t":"eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZ"}',
+    )
+    traps = (b"eyJhbGciOiJIUzI1NiJ9", b"key.java.lang.Object", b"eyJhbGciOiJIUzI1NiJ9.json ok")
+    _header_bytes = 4_096
+    _token = re.compile(rb"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*){1,3}")
+
+    def promising(self, text: bytes, end: int) -> bool:
+        """See Detector."""
+        return True
+
+    def look(self, window: Window) -> Iterator[Found]:
+        """See Detector."""
+        text, start, stop, end, _memo = window
+        dot = text.rfind(b".", start, end)
+        begin = text.rfind(b"eyJ", max(start, dot - self._header_bytes), dot)
+        match = self._token.match(text, begin, stop) if begin >= 0 else None
+        if match and match.end() >= end:
+            yield Found(begin, match.end(), match[0])
+
+
 SECRETS: tuple[Detector, ...] = (
     PrivateKeys(),
-    Shape(
-        "jwt",
-        "jwt",
-        candidates=(),
-        cased=(rb"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4}",),
-        pattern=re.compile(
-            rb"(?P<value>eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*){1,3})"
-        ),
-        check=_as_it_is,
-        before=8_192,
-        after=16_384,
-        matches=(b"auth eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl ok",),
-        traps=(b"eyJhbGciOiJIUzI1NiJ9", b"key.java.lang.Object"),
-    ),
+    Tokens(),
     Shape(
         "api_key",
         "api_key",
@@ -283,7 +352,7 @@ SECRETS: tuple[Detector, ...] = (
         check=_basic,
         before=14,
         after=400,
-        matches=(b"sent Basic amFuZTpodW50ZXIy to it",),
+        matches=(b"sent Basic amFuZTpodW50ZXIy to it", b"basic am9lOnB3"),
         traps=(b"basic authentication failed", b"Basic training"),
     ),
     Shape(
@@ -296,20 +365,45 @@ SECRETS: tuple[Detector, ...] = (
         check=_bearer,
         before=16,
         after=4_096,
-        matches=(b"header Bearer abcd1234efgh",),
+        matches=(b"header Bearer abcd1234efgh", b"bearer 0a1b2c3d4e"),
         traps=(b"bearer authentication", b"Bearer realm="),
+    ),
+    Shape(
+        "secret-quoted",
+        "secret",
+        candidates=(rb"(?:password|passwd|passphrase|passcode) [\\]{0,15}[\"'`]",),
+        pattern=re.compile(
+            rb"(?:password|passwd|passphrase|passcode) \\*[\"'`]"
+            rb"(?P<value>[^\s\"'`\\<]{3,128})(?=\\*[\"'`])",
+            re.IGNORECASE,
+        ),
+        check=_credentials,
+        before=48,
+        after=140,
+        matches=(b'passphrase "Nepali010-kq8x" is wrong', b"with password 'hunter2'"),
+        traps=(
+            b'password "" is empty',
+            b"password 'missing'",
+            b"password 'x",
+            b'secret "shop-tls" not found',
+        ),
     ),
     Shape(
         "secret-option",
         "secret",
-        candidates=(rb"-(?:password|passwd|pass|secret|token|api-key)[ ]+[^ \-]",),
+        candidates=(
+            rb"(?:password|passwd|passphrase|[_.\-]pass|pwd|secret|token|[_.\-]key|apikey)"
+            rb"[ ]+[^ \-]",
+        ),
         pattern=re.compile(
-            rb"(?<!\w)--?(?:[a-z]+-)?(?:password|passwd|pass|secret|token|api-key) +"
-            rb"[\"']?(?P<value>[^\s\-\"'\\][^\s\"'\\]*)",
+            rb"(?<!\w)--?(?:[a-z0-9_.\-]{0,60}(?:password|passwd|passphrase|pwd)|"
+            rb"(?:[a-z0-9_.\-]{0,60}[_.\-])?(?:pass|secret|token|api[_\-]?key|(?:access|secret)[_\-]?key))"
+            rb" +[\"']?(?P<value>[^\s\-\"'\\][^\s\"'\\]*)",
             re.IGNORECASE,
         ),
         check=_credentials,
-        before=40,
+        quick=_is_option,
+        before=90,
         after=200,
         matches=(b"mysql --password hunter2 -h db", b"run --api-key abc123"),
         traps=(b"use --password to log in", b"--token --verbose", b"user-password changed"),

@@ -1,0 +1,190 @@
+"""`tailrace guard test` and `tailrace guard audit`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import secrets
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from tailrace.app.commands import asking, common
+from tailrace.app.commands.common import complain
+from tailrace.core import limits
+from tailrace.core.errors import ConfigError
+from tailrace.core.visible import visible
+
+TIMEOUT_S = 300.0
+_ANSWER_BYTES = 16 * limits.MIB
+
+
+class _Leak(msgspec.Struct):
+    place: str
+    detector: str
+    treatment: str
+    hits: int
+    rows: int
+    first_ns: int
+    last_ns: int
+    fields: dict[str, int]
+
+
+class _Report(msgspec.Struct):
+    since_ns: int
+    rows: dict[str, int]
+    found: list[_Leak]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command."""
+    about = "see what the guard takes out of lines, and whether anything got past it"
+    parser = subparsers.add_parser("guard", help=about, description=about)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    about = (
+        "show what would become of each line of FILE, and why; nothing is sent, and the pseudonyms "
+        "are made with a key that is thrown away"
+    )
+    test = actions.add_parser("test", help="show what would become of lines", description=about)
+    test.add_argument("file", metavar="FILE", help="lines or NDJSON; - for standard input")
+    test.add_argument("--service", default="", help="service.name of the lines, for the rules")
+    test.add_argument("--environment", default="", help="deployment.environment of the lines")
+    test.add_argument("--all", action="store_true", help="lines in which nothing is found, too")
+    test.add_argument("--fail", action="store_true", help="exit status 1 when anything is found")
+    common.add_config(test)
+    test.set_defaults(func=run_test)
+    about = (
+        "read back a sample of what the server has stored, hot and archived, and report what the "
+        "detectors of today find in it; exit status 1 when there is something"
+    )
+    audit = actions.add_parser("audit", help="look for what got past", description=about)
+    asking.add_arguments(audit)
+    audit.add_argument("--since", default="1d", metavar="SPAN", help="1d by default")
+    audit.add_argument("--rows", type=int, default=20_000, help="of each table; 20000 by default")
+    audit.add_argument("--format", choices=("text", "json"), default="text")
+    audit.set_defaults(func=run_audit)
+
+
+def run_test(args: argparse.Namespace) -> int:
+    """0 done, 1 with --fail when anything is found."""
+    config = common.load(args)
+    try:
+        from tailrace.guard.cleaner import Cleaner
+    except ImportError as error:
+        raise ConfigError(
+            f"{error.name} is not installed: the guard needs pip install 'tailrace[server]'"
+        ) from None
+    cleans = Cleaner(config.guard)
+    found = 0
+    with contextlib.ExitStack() as held:
+        plain = args.file == "-"
+        source = sys.stdin.buffer if plain else held.enter_context(Path(args.file).open("rb"))
+        for number, line in enumerate(_lines(source), 1):
+            found += _show(cleans, number, line, args)
+    print(f"{found} values found" if found != 1 else "1 value found", file=sys.stderr)
+    return 1 if found and args.fail else 0
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    """Without their ends; what is longer than a gateway takes is cut as it would be."""
+    while line := source.readline(limits.LINE_BYTES):
+        rest = line
+        while not rest.endswith(b"\n") and (rest := source.readline(limits.LINE_BYTES)):
+            pass
+        yield line.rstrip(b"\r\n")
+
+
+def _show(cleans: Any, number: int, line: bytes, args: argparse.Namespace) -> int:
+    from tailrace.core.frame import Codec, Header
+
+    resource = {"service.name": args.service, "deployment.environment": args.environment}
+    codec = Codec.RECORDS if _is_record(line) else Codec.LINES
+    header = Header(
+        "test", "test", 0, 0, 1, len(line), 0, 0, codec=codec,
+        resource={key: value for key, value in resource.items() if value},
+    )  # fmt: skip
+    keys = {kind: _KEY for kind in cleans.kinds}
+    cleaned = cleans.clean(header, line, keys)
+    if not cleaned.found and not args.all:
+        return 0
+    text = "(dropped)" if cleaned.dropped else visible(cleaned.data.decode(errors="replace"))
+    print(f"{number}: {text}")
+    for place, hits in cleaned.found.items():
+        times = f", {hits} times" if hits > 1 else ""
+        at = f" at {place.code}" if place.code else ""
+        print(f"    {place.detector}: {place.action}{times}, in {visible(place.field)}{at}")
+    return sum(cleaned.found.values())
+
+
+_KEY = secrets.token_bytes(32)
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+
+
+def run_audit(args: argparse.Namespace) -> int:
+    """0 nothing is there, 1 something is or the server cannot be asked."""
+    try:
+        report = _ask(args)
+    except urllib.error.HTTPError as error:
+        return complain(f"{args.url} answers {error.code}: {_reason(error)}", 1)
+    except (urllib.error.URLError, TimeoutError) as error:
+        return complain(f"{args.url} cannot be asked: {getattr(error, 'reason', error)}", 1)
+    except OSError as error:
+        return complain(str(error), 2)
+    except msgspec.MsgspecError as error:
+        return complain(f"{args.url} does not answer as a tailrace server: {error}", 1)
+    if args.format == "json":
+        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        print("\n".join(_text(report)))
+    meant = ("alert_only", "approved")
+    return 1 if any(leak.treatment not in meant for leak in report.found) else 0
+
+
+def _ask(args: argparse.Namespace) -> _Report:
+    server = asking.asking(args)
+    query = urllib.parse.urlencode({"since": args.since, "rows": args.rows})
+    request = urllib.request.Request(f"{server.url}/api/v1/guard/audit?{query}")  # noqa: S310
+    if server.token:
+        request.add_header("Authorization", f"Bearer {server.token}")
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=server.tls) as answer:  # noqa: S310
+        return msgspec.json.decode(answer.read(_ANSWER_BYTES), type=_Report)
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    body = error.read(limits.GATEWAY_ANSWER_BYTES)
+    try:
+        return visible(str(msgspec.json.decode(body)["error"])[:300])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return visible(body.decode(errors="replace")[:300])
+
+
+def _text(report: _Report) -> Iterator[str]:
+    for place, rows in report.rows.items():
+        yield f"looked at {rows} rows of {place}"
+    if not report.found:
+        yield "nothing found"
+    for leak in report.found:
+        first = datetime.fromtimestamp(leak.first_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        fields = ", ".join(visible(name) for name in list(leak.fields)[:3])
+        left = (
+            f" (left by rule: {leak.treatment})"
+            if leak.treatment in ("alert_only", "approved")
+            else ""
+        )
+        yield (
+            f"{leak.detector}: {leak.hits} values in {leak.rows} rows of {leak.place}, first taken "
+            f"in {first} UTC, in {fields}{left}"
+        )

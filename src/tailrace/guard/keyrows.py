@@ -1,0 +1,49 @@
+"""Private keys whose lines are rows of their own: what follows the first line, up to the last."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from tailrace.guard.finder import Hit
+
+# A key of 16,384 bits has some 200 lines of 64 characters.
+_ROWS = 256
+_BODY = re.compile(rb"[A-Za-z0-9+/]{40,120}={0,2}")
+# The last line is as long as is left; it ends its row or the text that holds it. It has whole
+# groups of four characters, and other than small letters among them.
+_LAST = re.compile(
+    rb"(?<![A-Za-z0-9+/])(?=[a-z]*[A-Z0-9+/=])(?:[A-Za-z0-9+/]{4})*"
+    rb"(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)(?=\\*\" ?[,}]|[ \t\r]*$)"
+)
+_FIRST_LINES = re.compile(rb"(?:Proc-Type|DEK-Info|Comment|Version): ?[^\n\"]*")
+_END = re.compile(rb"-----END [A-Z0-9 ]{0,32}PRIVATE KEY")
+
+
+def key_rows(data: bytes, hits: Sequence[Hit]) -> list[Hit]:
+    """`hits` with those of the rows that belong to a key, ascending."""
+    opened = [hit for hit in hits if hit.kind == "private_key"]
+    more = [found for hit in opened for found in _following(data, hit)]
+    return sorted([*hits, *more]) if more else list(hits)
+
+
+def _following(data: bytes, hit: Hit) -> Iterator[Hit]:
+    if _END.search(data, hit.start, hit.stop):
+        return
+    at = data.find(b"\n", hit.stop) + 1
+    for _ in range(_ROWS):
+        stop = data.find(b"\n", at)
+        if stop < 0 or _END.search(data, at, stop):
+            return
+        found = _BODY.search(data, at, stop) or _FIRST_LINES.search(data, at, stop)
+        if found is None and _ends_next(data, stop):
+            found = _LAST.search(data, at, stop)
+        if found is None and data[at:stop].strip():
+            return
+        if found:
+            yield hit._replace(start=found.start(), stop=found.end(), value=found[0])
+        at = stop + 1
+
+
+def _ends_next(data: bytes, stop: int) -> bool:
+    return _END.search(data, stop + 1, max(stop + 1, data.find(b"\n", stop + 1))) is not None
