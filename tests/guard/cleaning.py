@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from typing import Any
 
 from tailrace.core.clock import Clock, ManualClock
@@ -70,3 +72,11 @@ def cleaned(row: bytes, by: Cleaner = USUAL, codec: Codec = Codec.LINES, **said:
 def kinds(row: bytes, by: Cleaner = USUAL) -> set[str]:
     """Of all that is found in a row."""
     return {hit.kind for hit in by.find(row + b"\n")}
+
+
+def pseudonym(kind: str, value: bytes) -> str:
+    """As the standard library makes it: HMAC-SHA-256, 80 bits, Crockford's base 32."""
+    digest = hmac.new(KEYS[kind], value, hashlib.sha256).digest()
+    bits = int.from_bytes(digest[:10], "big")
+    letters = "0123456789abcdefghjkmnpqrstvwxyz"
+    return f"#{kind}:" + "".join(letters[bits >> at & 31] for at in range(75, -1, -5))

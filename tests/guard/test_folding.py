@@ -95,8 +95,9 @@ def test_a_card_is_found_whatever_separates_its_digits(
 
 @pytest.mark.parametrize(
     "separator",
-    ["\\n", "\\t", "\\r\\n", "\\\\n", "\x1e", "\x1e  ", " \x1e", "-\x1e", "%20", "%2D", "%2520", "+",
-     "&nbsp;", "&#160;", "&#xA0;", "&ensp;", "&thinsp;", "&ndash;", "&#8209;", "&#8239;", "\\xa0",
+    ["\\n", "\\t", "\\r\\n", "\\\\n", "\x1e", "\x1e  ", " \x1e", "-\x1e", "%20", "%2D", "%2520",
+     "+", "&nbsp;", "&#160;", "&#xA0;", "&ensp;", "&thinsp;", "&ndash;", "&#8209;", "&#8239;",
+     "\\xa0",
      " \u00a0", "\u00a0 ", "\t"],
 )  # fmt: skip
 def test_a_card_is_found_across_lines_and_escapes(separator: str) -> None:
@@ -156,7 +157,8 @@ def test_every_form_of_a_card_has_one_pseudonym(form: str) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        b"a\\u00e9b \\u0041", b"100%20of 5%25", b"caf\xc3\xa9 12\xc2\xa0345", b"C:\\new\\temp 1\\n2",
+        b"a\\u00e9b \\u0041", b"100%20of 5%25", b"caf\xc3\xa9 12\xc2\xa0345",
+        b"C:\\new\\temp 1\\n2",
         b"&amp;&lt;", b"%E4%BD%A0%20", "١٢٣".encode(), b"1\x1e2\x1e3",
     ],
 )  # fmt: skip
