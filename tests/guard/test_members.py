@@ -73,7 +73,11 @@ def got(row: bytes) -> list[tuple[tuple[str, ...], Any]]:
         raw = row[member.value_start : member.value_stop].decode()
         path = tuple(part.decode() for part in member.path)
         quoted = row[member.value_start - 1 : member.value_start] == b'"'
-        value = unescaped(raw, times + 1) if quoted else json.loads(unescaped(raw, times))
+        value = (
+            unescaped(raw, times + 1)
+            if quoted
+            else json.loads(unescaped(raw, times).replace("\x1e", " "))
+        )
         found.append((path, value))
     return found
 

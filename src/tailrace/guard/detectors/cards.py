@@ -320,10 +320,11 @@ class _Place:
     def _name(self) -> bytes:
         """Of the number: the name or the words before it."""
         begin, stop = self._groups[self._at]
+        begin -= self._text[begin - 1 : begin] == b"-"
         opened = self._text[begin - 1 : begin] in (b'"', b"'")
         if opened and self._text[stop : stop + 1] not in (b'"', b"'", b"\\", b"."):
             return b""  # a text that begins with it
-        name = key_before(self._text, self._first, self._start)
+        name = key_before(self._text, begin, self._start)
         if name in _VAGUE:
             at = self._text.rfind(name, self._start, self._first)
             name = key_before(self._text, at, self._start) + b" " + name

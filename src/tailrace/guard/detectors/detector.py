@@ -16,7 +16,7 @@ _KEY = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 # Between a name and its value.
 _JOINTS = frozenset(b" \t\"'\\:=#[(>")
 _KEY_BYTES = 80
-_TAKEN = re.compile(rb"#[a-z0-9_]{1,31}:[0-9a-z]{16}|\[redacted:[a-z0-9_]{1,31}\]")
+_TAKEN = re.compile(rb"#[a-z0-9_]{1,31}:[0-9a-z]{1,16}|\[redacted:[a-z0-9_]{1,31}\]")
 NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
 
