@@ -113,14 +113,14 @@ ZEROS = {
 }  # fmt: skip
 
 
-def in_script(zero: int, text: bytes = CARD) -> str:
-    return "".join(chr(zero + byte - 48) if 48 <= byte <= 57 else chr(byte) for byte in text)
+def in_script(zero: int, text: str = CARD.decode()) -> str:
+    return "".join(chr(zero + int(char)) if char.isdigit() else char for char in text)
 
 
 @pytest.mark.parametrize("script", ZEROS)
 @pytest.mark.parametrize("grouping", ["", " ", "-", "\u00a0"], ids=["one", "space", "dash", "nbsp"])
 def test_a_card_is_found_in_digits_of_any_script(script: str, grouping: str) -> None:
-    number = in_script(ZEROS[script], written(grouping).encode())
+    number = in_script(ZEROS[script], written(grouping))
     assert kinds(f"card {number} ok".encode()) == {"pan"}
 
 
