@@ -73,11 +73,8 @@ def got(row: bytes) -> list[tuple[tuple[str, ...], Any]]:
         raw = row[member.value_start : member.value_stop].decode()
         path = tuple(part.decode() for part in member.path)
         quoted = row[member.value_start - 1 : member.value_start] == b'"'
-        value = (
-            unescaped(raw, times + 1)
-            if quoted
-            else json.loads(unescaped(raw, times).replace("\x1e", " "))
-        )
+        text_of = unescaped(raw.replace("\x1e", " "), times + quoted)
+        value = text_of if quoted else json.loads(text_of)
         found.append((path, value))
     return found
 
@@ -112,7 +109,7 @@ def test_paths_are_those_of_a_parser(
 ) -> None:
     value = document
     for _ in range(dumps):
-        value = {"body": json.dumps(value)}
+        value = {"body": json.dumps(value, indent=indent)}
     row = json.dumps(value, indent=indent, ensure_ascii=unicode).replace("\n", "\x1e")
     assert plain(got(row.encode())) == plain(expected(value))
 
