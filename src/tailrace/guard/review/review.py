@@ -61,8 +61,10 @@ def review_text(text: str, shown: str) -> Iterator[Remark]:
     tree = ast.parse(text)
     allowances = _allowances(text)
     used: set[int] = set()
-    found = sorted(_remarks(tree, shown), key=lambda remark: (remark.line, remark.column))
-    spans = {(one.call.lineno, one.call.end_lineno or one.call.lineno) for one in statements(tree)}
+    logging = list(statements(tree))
+    remarks = _remarks(tree, logging, shown) if logging else iter(())
+    found = sorted(remarks, key=lambda remark: (remark.line, remark.column))
+    spans = {(one.call.lineno, one.call.end_lineno or one.call.lineno) for one in logging}
     for remark in found:
         allowance = _allowance(remark, allowances, spans)
         if allowance and allowance.reason:
@@ -78,10 +80,10 @@ def review_text(text: str, shown: str) -> Iterator[Remark]:
             yield Remark("TR008", shown, allowance.line, 1, "nothing here needs this allowance")
 
 
-def _remarks(tree: ast.Module, shown: str) -> Iterator[Remark]:
+def _remarks(tree: ast.Module, logging: list[Statement], shown: str) -> Iterator[Remark]:
     owners = _owners(tree)
     seen: set[tuple[str, int, int]] = set()
-    for statement in statements(tree):
+    for statement in logging:
         known = _known(owners.get(statement.call), statement.call)
         for rule, node, message in _broken(statement, known):
             key = (rule, node.lineno, node.col_offset)
@@ -142,7 +144,9 @@ def _known(owner: ast.AST | None, call: ast.Call) -> dict[str, ast.expr]:
 
 
 def _allowances(text: str) -> list[_Allowance]:
-    found = []
+    found: list[_Allowance] = []
+    if "tailrace:" not in text:
+        return found
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and (match := _ALLOW.search(token.string)):
             rules = frozenset(word.strip() for word in match[1].split(",") if word.strip())

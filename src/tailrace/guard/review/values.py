@@ -169,7 +169,7 @@ def _call(expression: ast.Call, known: Mapping[str, ast.expr], depth: int) -> It
     func = expression.func
     if called in ("locals", "globals"):
         yield Leak("TR005", expression, f"{called}()")
-    elif called in _READING:
+    elif called in _READING and not expression.args:
         yield Leak("TR006", expression, ast.unparse(expression)[:80])
     elif called == "get" and expression.args and isinstance(expression.args[0], ast.Constant):
         key = expression.args[0].value
