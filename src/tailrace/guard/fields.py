@@ -38,13 +38,20 @@ class FieldRule:
         parts = field.key.split(".")
         self._parent = parts[0] == "*"
         self._path = [_plain(part.encode()) for part in parts if part != "*"]
+        self._holder: re.Pattern[bytes] | None = None
+        if len(self._path) > 1:
+            held = rb"(?:\.|\\*[\"']?(?:[\s\x1e]|\\+[nrt])*[:=](?:[\s\x1e]|\\+[nrt])*\\*[\"'{\[])"
+            self._holder = re.compile(_letters(self._path[-2]) + held, re.IGNORECASE)
         # In JSON the outer names come first, and a dotted name has them in this order, too.
         names = rb"[^\n]*".join(map(_letters, self._path))
         self.candidates = (names + rb"[\\\"' \t]{0,8}[:=]",)
 
     def promising(self, text: bytes, end: int) -> bool:
-        """See Detector."""
-        return True
+        """See Detector. A parent is followed by what it holds, or by a dot."""
+        if self._holder is None:
+            return True
+        start = text.rfind(b"\n", 0, end) + 1
+        return self._holder.search(text, start, end) is not None
 
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""

@@ -100,10 +100,11 @@ class Finder:
                 memo = {}
             if folded and start in folded:
                 continue
-            for begin, until, value in detectors[number].look(Window(text, start, stop, end, memo)):
+            found = detectors[number].look(Window(text, start, stop, end, memo))
+            for begin, until, value, kind in found:
                 if begin <= end + _NEAR and until > done[number]:
                     done[number] = until
-                yield Hit(begin, until, number, detectors[number].kind, value)
+                yield Hit(begin, until, number, kind or detectors[number].kind, value)
 
 
 def _keep(hits: dict[tuple[int, int, str], Hit], data: bytes, hit: Hit) -> None:

@@ -19,7 +19,7 @@ class Ibans:
     cased = (
         rb"[A-Z][A-Z][0-9][0-9][0-9A-Z]{11}",
         *(
-            rb"[A-Z][A-Z][0-9][0-9]%b[0-9A-Z]{4}%b[0-9A-Z]{4}" % (gap, gap)
+            rb"[A-Z][A-Z][0-9][0-9]%b[0-9A-Z]{4}%b[0-9]" % (gap, gap)
             for gap in (b" ", b"-", rb"\+")
         ),
     )

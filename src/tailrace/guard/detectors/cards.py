@@ -14,7 +14,6 @@ from tailrace.guard.detectors.detector import (
     Found,
     Shape,
     Window,
-    before,
     digits_of,
     key_before,
     untaken,
@@ -60,6 +59,11 @@ _OTHER = re.compile(
     rb"correlation|transaction|ticket|case|sensor|meter|node|lsn|xid|commit|version|latency|"
     rb"elapsed|process|thread|uuid|guid|checksum|crc|nonce|index|partition|lag|ref|"
     rb"(?:^|[_.-])(?:id|ids|uid|sha\d*|digest|ns|us|ms|ts|tx|txn|no)$"
+)
+_CODE_BEHIND = re.compile(
+    rb"[\"'\\]{0,4}[\s|;,]{1,3}(?:exp[a-z]{0,6}[\s:=]{0,3})?(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d"
+    rb"(?:[\s|;,]{1,3}|[\s|;,]{0,3}[a-z]{2,4}[\s:=]{1,3})(?P<value>\d{3,4})(?![\d.:\-])",
+    re.IGNORECASE,
 )
 _FIELD = re.compile(rb"[=:\"\\,;&]")
 _CAMEL_ID = re.compile(rb"[a-z](?:Ids?|IDs?)$")
@@ -129,7 +133,7 @@ class BareCards:
         begin = end - 1 - len(head) + len(head.rstrip(b"0123456789"))
         place = _Place(_Run(text, start, begin, end - 1), 0)
         if place.bare():
-            yield place.found(1)
+            yield from place.found(1)
 
 
 class Cards:
@@ -142,7 +146,7 @@ class Cards:
         rb"\d\d\d\d%(s)b{1,3}\d\d\d\d\d\d%(s)b{1,3}\d\d\d\d" % {b"s": _SEPARATOR},
         rb"\d\d\d\d%(s)b{1,3}\d\d\d%(s)b{1,3}\d\d\d%(s)b{1,3}\d\d\d" % {b"s": _SEPARATOR},
         rb"\d\d\d\d\d\d%(s)b\d\d\d\d\d\d\d\d\d\d" % {b"s": _SEPARATOR},
-        rb"\d" + rb"%b\d" % _SEPARATOR * 11,
+        rb"\d" + rb"%b\d" % _SEPARATOR * 8,
         rb"[0-9][0-9][0-9][0-9][^0-9\n]{1,20}card",
         rb"(?:card|pan|ccn|[^a-z0-9]cc[^a-z0-9]|credit|debit|visa|master|amex|account|acct)"
         rb"[^\n]{0,30}?[0-9][0-9 \-._/+]{12}",
@@ -201,7 +205,7 @@ def _in_run(run: _Run) -> Iterator[Found]:
             place = _Place(run, at)
             count = place.grouped() or place.bare() or place.odd()
             if count:
-                yield place.found(count)
+                yield from place.found(count)
         at += count or 1
 
 
@@ -350,17 +354,15 @@ class _Place:
             return bool(tail) and tail[0] in _LETTERS
         return tail[1:].isdigit() and not _ZEROS.match(text, stop)
 
-    def found(self, count: int) -> Found:
-        """The card of `count` groups."""
+    def found(self, count: int) -> Iterator[Found]:
+        """The card of `count` groups, and the security code that stands behind it and its date."""
         groups = self._groups[self._at : self._at + count]
         stop = groups[-1].stop
         if fraction := _ZEROS.match(self._text, stop):
             stop = fraction.end()
-        return Found(self._first, stop, b"".join(self._text[a:b] for a, b in groups))
-
-
-def _beside_card(match: re.Match[bytes]) -> bytes | None:
-    return match["value"] if len(digits_of(before(match, 48))) >= _SHORTEST else None
+        yield Found(self._first, stop, b"".join(self._text[a:b] for a, b in groups))
+        if code := _CODE_BEHIND.match(self._text, stop):
+            yield Found(*code.span("value"), code["value"], "cvv")
 
 
 def _as_it_is(match: re.Match[bytes]) -> bytes | None:
@@ -424,27 +426,6 @@ CARDS: tuple[Detector, ...] = (
             b'"cvv":12345 cvv 321',
         ),
         traps=(b"cvv missing", b"cvv=12345", b"error code: 404", b"cvv check took 1234567"),
-    ),
-    Shape(
-        "cvv-beside-card",
-        "cvv",
-        candidates=(
-            rb"[0-9][/\-][0-9]{2}[ |;,]{1,3}[0-9]{3}",
-            rb"[0-9][/\-][0-9]{2}[ |;,]{1,3}[a-z]{2,4}[ :=]{1,3}[0-9]{3}",
-            rb"[0-9][/\-]20[0-9]{2}[ |;,]{1,3}[0-9]{3}",
-            rb"[0-9][/\-]20[0-9]{2}[ |;,]{1,3}[a-z]{2,4}[ :=]{1,3}[0-9]{3}",
-        ),
-        pattern=re.compile(
-            rb"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d"
-            rb"(?:[\s|;,]{1,3}|[\s|;,]{0,3}[a-z]{2,4}[\s:=]{1,3})"
-            rb"(?P<value>\d{3,4})(?![\d.:\-])",
-            re.IGNORECASE,
-        ),
-        check=_beside_card,
-        before=32,
-        after=4,
-        matches=(b"4111 1111 1111 1111 12/27 123", b"4111111111111111|12/2027|999"),
-        traps=(b"on 12/27 123 orders", b"12-27 404"),
     ),
     Shape(
         "pin",

@@ -32,11 +32,13 @@ class Window(NamedTuple):
 
 
 class Found(NamedTuple):
-    """`text[start:stop]` of a window; `value` is it normalised, of which pseudonyms are made."""
+    """`text[start:stop]` of a window; `value` is it normalised, of which pseudonyms are made.
+    `kind` is another than the detector's, where it is not ""."""
 
     start: int
     stop: int
     value: bytes
+    kind: str = ""
 
 
 class Detector(Protocol):
