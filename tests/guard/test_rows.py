@@ -41,7 +41,9 @@ _same = st.one_of(
     st.none(), st.booleans(), st.integers(-999, 999), _around,
     st.floats(-1e3, 1e3).map(lambda number: round(number, 2)),
 ).map(lambda leaf: (leaf, leaf))  # fmt: skip
-_text = st.tuples(_around, st.sampled_from(sorted(PLANTED)), _around).map(
+# A value that seems to stand in an array within a text is quoted there, as a number would be.
+_beside = _around.map(lambda text: text.translate({ord("["): "(", ord("{"): "("}))
+_text = st.tuples(_beside, st.sampled_from(sorted(PLANTED)), _beside).map(
     lambda of: (f"{of[0]} {of[1]} {of[2]}", f"{of[0]} {PLANTED[of[1]]} {of[2]}")
 )
 _number = st.sampled_from(sorted(NUMBERS)).map(lambda number: (number, NUMBERS[number]))
