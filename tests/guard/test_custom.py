@@ -90,6 +90,17 @@ def test_a_value_is_taken_as_far_as_it_goes() -> None:
 
 
 @pytest.mark.parametrize(
+    "pattern", ["[0-9]+", "7[0-9]*", "79[0-9]*", "[0-9]{1,20}", "7|79927398713"]
+)
+def test_a_value_is_found_at_the_start_and_the_end_of_every_row(pattern: str) -> None:
+    by = having(custom(pattern=pattern, matches=["x 79927398713"], traps=["-"]), disable=["pan"])
+    rows = [b"79927398713", b"x 79927398713", b"79927398713 x", b"", b"x", b"79927398713"]
+    result = clean(b"\n".join(rows), by)
+    gone = pseudonym("badge", b"79927398713").encode()
+    assert result.data == b"\n".join(row.replace(b"79927398713", gone) for row in rows)
+
+
+@pytest.mark.parametrize(
     ("changes", "key"),
     [
         ({"name": "Badge"}, r"\.name"),
