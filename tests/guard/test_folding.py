@@ -43,7 +43,8 @@ def test_what_is_not_written_otherwise_is_the_same_text(row: bytes) -> None:
     fold = Folded(row)
     assert fold.same == (fold.text == row)
     for at in range(len(fold.text)):
-        if fold.raw(at + 1) - fold.raw(at) == 1:
+        letter = fold.text[at] >= 0x80  # of several bytes, where an escape of it stood
+        if not letter and fold.raw(at + 1) - fold.raw(at) == 1:
             byte = row[fold.raw(at) : fold.raw(at) + 1]
             assert fold.text[at : at + 1] == byte or byte == b"\x1e"
 

@@ -85,8 +85,8 @@ class Cleaner:
             return "approved"
         return self._policy.action(hit.kind, service, environment)
 
-    def text(self, hit: Hit, action: Action, pseudonyms: Pseudonyms) -> bytes | None:
-        """What stands in the place of a hit; None drops its field."""
+    def text(self, hit: Hit, action: Action, pseudonyms: Pseudonyms) -> bytes:
+        """What stands in the place of a hit."""
         kind = hit.kind.encode()
         if action == "pseudonymise":
             return pseudonyms.of(hit.value)
@@ -95,7 +95,7 @@ class Cleaner:
         mask = self.kinds[hit.kind].mask
         if action == "mask" and mask:
             return mask(hit.value)
-        return None if action == "drop_field" else b"[redacted:%b]" % kind
+        return b"[redacted:%b]" % kind
 
 
 class _Work:
@@ -211,7 +211,8 @@ class _Work:
                 if other.rank < best.rank:
                     best, action = other, its
                 at += 1
-            yield Edit(start, stop, self._cleaner.text(best, action, self._pseudonyms(best.kind)))
+            text = self._cleaner.text(best, action, self._pseudonyms(best.kind))
+            yield Edit(start, stop, text, drop=action == "drop_field")
 
     def _pseudonyms(self, kind: str) -> Pseudonyms:
         found = self._made.get(kind)

@@ -12,6 +12,7 @@ from tailrace.guard.scan import ID_BITS, Candidate, Scanner
 
 _MASK = (1 << ID_BITS) - 1
 _BACKSLASH = 0x5C
+_PSEUDONYM = re.compile(rb"#[a-z0-9_]{1,31}:[0-9a-z]{0,15}$")
 _ENCODED = re.compile(rb"(?:%[0-9A-Fa-f]{2}|[^\s&\"'<>;\\@/%])*")
 # A value that begins this close behind a candidate is that candidate's: others within it are done.
 _NEAR = 4
@@ -106,6 +107,8 @@ class Finder:
 
 
 def _keep(hits: dict[tuple[int, int, str], Hit], data: bytes, hit: Hit) -> None:
+    if _PSEUDONYM.search(data, max(0, hit.start - 48), hit.start):
+        return
     start = _behind_escape(data, hit.start, hit.stop)
     if start != hit.start:
         hit = hit._replace(start=start)

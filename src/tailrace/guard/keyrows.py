@@ -9,7 +9,12 @@ from tailrace.guard.finder import Hit
 
 # A key of 16,384 bits has some 200 lines of 64 characters.
 _ROWS = 256
-_BODY = re.compile(rb"[A-Za-z0-9+/]{40,120}={0,2}")
+_OPENED = re.compile(rb"-----BEGIN[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY(?: BLOCK)?-{0,5}")
+# Hashes in hexadecimal are no lines of it: it has letters of both cases, and ends its row.
+_BODY = re.compile(
+    rb"(?<![A-Za-z0-9+/:])(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])[A-Za-z0-9+/]{40,120}={0,2}"
+    rb"(?=\\*\"|[ \t\r]*$)"
+)
 # The last line is as long as is left; it ends its row or the text that holds it. It has whole
 # groups of four characters, and other than small letters among them.
 _LAST = re.compile(
@@ -28,7 +33,7 @@ def key_rows(data: bytes, hits: Sequence[Hit]) -> list[Hit]:
 
 
 def _following(data: bytes, hit: Hit) -> Iterator[Hit]:
-    if _END.search(data, hit.start, hit.stop):
+    if not _OPENED.fullmatch(data, hit.start, hit.stop):
         return
     at = data.find(b"\n", hit.stop) + 1
     for _ in range(_ROWS):

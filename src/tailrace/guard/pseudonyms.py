@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 
+from tailrace.core.keys import SECRET_BYTES
+
 _ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [bytes([a, b]) for a in _ALPHABET for b in _ALPHABET]
 _CODE_BYTES = 10
@@ -25,6 +27,9 @@ class Pseudonyms:
     """Those of one kind under one key."""
 
     def __init__(self, kind: str, secret: bytes) -> None:
+        """Raises ValueError for a key that is not of SECRET_BYTES."""
+        if len(secret) != SECRET_BYTES:
+            raise ValueError(f"a key has {SECRET_BYTES} bytes")
         key = secret.ljust(_BLOCK_BYTES, b"\0")
         # HMAC begins and ends with a block made of the key: hashed once, not for each value.
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))

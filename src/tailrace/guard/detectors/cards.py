@@ -17,6 +17,7 @@ from tailrace.guard.detectors.detector import (
     before,
     digits_of,
     key_before,
+    untaken,
 )
 
 _SEPARATOR = rb"[ \-._/+\t]"
@@ -218,7 +219,7 @@ class _Run:
         """Where words of a card are nearest before and behind, -1 for nowhere near. There are no
         letters in a run, so they stand outside of it."""
         text, low, high = self.text, self._low, self._high
-        seen = text[max(self.start, low - _CONTEXT_BYTES) : low].lower()
+        seen = untaken(text[max(self.start, low - _CONTEXT_BYTES) : low].lower())
         before = max(
             (low - len(seen) + found.start() for found in _WORDS.finditer(seen)), default=-1
         )
@@ -319,10 +320,11 @@ class _Place:
     def _name(self) -> bytes:
         """Of the number: the name or the words before it."""
         begin, stop = self._groups[self._at]
+        begin -= self._text[begin - 1 : begin] == b"-"
         opened = self._text[begin - 1 : begin] in (b'"', b"'")
         if opened and self._text[stop : stop + 1] not in (b'"', b"'", b"\\", b"."):
             return b""  # a text that begins with it
-        name = key_before(self._text, self._first, self._start)
+        name = key_before(self._text, begin, self._start)
         if name in _VAGUE:
             at = self._text.rfind(name, self._start, self._first)
             name = key_before(self._text, at, self._start) + b" " + name

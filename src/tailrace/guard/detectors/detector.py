@@ -16,6 +16,7 @@ _KEY = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 # Between a name and its value.
 _JOINTS = frozenset(b" \t\"'\\:=#[(>")
 _KEY_BYTES = 80
+_TAKEN = re.compile(rb"#[a-z0-9_]{1,31}:[0-9a-z]{1,16}|\[redacted:[a-z0-9_]{1,31}\]")
 NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
 
@@ -116,7 +117,12 @@ def before(match: re.Match[bytes], width: int) -> bytes:
     """At most `width` bytes of the row before the value."""
     start = match.start("value")
     seen: bytes = match.string[max(0, start - width) : start]
-    return seen[seen.rfind(b"\n") + 1 :]
+    return untaken(seen[seen.rfind(b"\n") + 1 :])
+
+
+def untaken(seen: bytes) -> bytes:
+    """Without what stands where a value was taken out: its name is no word beside another."""
+    return _TAKEN.sub(b"", seen) if b"#" in seen or b"[re" in seen else seen
 
 
 def key_before(text: bytes, at: int, start: int = 0) -> bytes:
