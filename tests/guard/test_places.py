@@ -38,9 +38,9 @@ def field(row: bytes) -> str:
         (b'mail="jane@example.com"', "mail"),
         (b"sent email to jane@example.com", "sent email to *"),
         (b'{"body":"sent email to jane@example.com"}', "sent email to *"),
-        (b"Payment of Joe Schmoe failed: card 4111111111111111", "Payment of * failed card *"),
+        (b"Payment of Joe Schmoe failed: card 4111111111111111", "Payment of * failed * card *"),
         (b"4111 1111 1111 1111", "*"),
-        (b"joe 1980 17 4111 1111 1111 1111", "*"),
+        (b"joe 1980 17 4111 1111 1111 1111", "* *"),
         (b'{"4111111111111111":"jane"}', "*"),
     ],
 )
@@ -73,7 +73,7 @@ def test_a_field_holds_nothing_of_a_value_beside_or_around_it(row: bytes) -> Non
 
 
 _word = st.sampled_from(
-    sorted(WORDS)[::20] + ["Schmoe", "Müller", "x9k2", "hunter2", "4111", "\x1b["]
+    [*sorted(WORDS)[::20], "Schmoe", "Müller", "x9k2", "hunter2", "4111", "\x1b["]
 )
 _joint = st.sampled_from([" ", ": ", ", ", " - ", "; ", ' "', " (", "\t", " #"])
 
@@ -162,6 +162,7 @@ def test_an_origin_is_read_from_any_row(row: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("control", ["\x1b[31m", "\x07", "\x00", "\u202e", "\x9b"])
 def test_control_characters_do_not_reach_a_terminal_by_a_finding(control: str) -> None:
-    row = json.dumps({"service": f"a{control}b", "e": "jane@example.com"}, ensure_ascii=False)
+    row = f"{control}=x {control}a.py:1 {control}e{control}=jane@example.com"
     place = found(row.encode())
-    assert all(part.isprintable() for part in (place.service, place.field, place.code))
+    assert place.field.isprintable()
+    assert place.code.isprintable()

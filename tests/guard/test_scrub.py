@@ -13,7 +13,7 @@ from tailrace.guard.settings import Rule
 from .cleaning import USUAL, acting, cleaner
 from .samples import CARD, JWT
 
-SCRUBBER = Scrubber(USUAL)
+SCRUBBER = Scrubber(lambda: USUAL)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ SCRUBBER = Scrubber(USUAL)
         ("4111 1111\n1111 1111", "[redacted:pan]"),
         ("password=hunter2 x", "password=[redacted:secret] x"),
         ('{"card":4111111111111111}', '{"card":"[redacted:pan]"}'),
-        ("token=" + JWT.decode(), "token=[redacted:secret]"),
+        ("token=" + JWT.decode(), "token=[redacted:jwt]"),
         ("é jane@example.com ü", "é [redacted:email] ü"),
         ("a\r\njane@example.com\r\n", "a\r\n[redacted:email]\r\n"),
     ],
@@ -48,7 +48,7 @@ def test_a_text_without_a_find_is_the_same_object(text: str) -> None:
     ids=["alert_only", "drop_row", "mask"],
 )
 def test_it_redacts_whatever_the_rules_say(by: Cleaner) -> None:
-    assert Scrubber(by).scrub(f"card {CARD.decode()} x") == "card [redacted:pan] x"
+    assert Scrubber(lambda: by).scrub(f"card {CARD.decode()} x") == "card [redacted:pan] x"
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
@@ -56,7 +56,3 @@ def test_any_text_is_scrubbed(before: str, behind: str) -> None:
     result = SCRUBBER.scrub(f"{before} 4111 1111 1111 1111 {behind}")
     assert "1111 1111 1111" not in result
     assert result.encode()
-
-
-def test_a_separator_of_records_stays_one() -> None:
-    assert SCRUBBER.scrub("a\x1eb jane@example.com") == "a\x1eb [redacted:email]"
