@@ -135,7 +135,10 @@ FOUND = {
         b"(jane@example.com)",
         b"jane\\u0040example.com", b"first.last@mail-1.example.com", b"email=jane@example.com;x=1",
         b"https://jane@example.com:8080", b"_jane@example.com", b"jane-doe@example.com!",
-        b"from jane@example.com to bob@example.com",
+        b"from jane@example.com to bob@example.com", b"GET /users/jane@example.com/orders HTTP/1.1",
+        "jane@example.com，谢谢".encode(), "邮箱：jane@example.com。".encode(),
+        "jane@example.comさん".encode(), "«jane@example.com»".encode(),
+        b"/home/jane@example.com_2024/x",
     ],
     "phone": [
         b"+49 30 901820", b"+1 (415) 555-0132", b"+14155550132", b"tel:+442079460018",

@@ -164,3 +164,13 @@ def test_every_form_of_a_card_has_one_pseudonym(form: str) -> None:
 )  # fmt: skip
 def test_rows_that_are_folded_and_hold_nothing_stay_as_they_are(row: bytes) -> None:
     assert cleaned(row) == row
+
+
+@pytest.mark.parametrize(
+    "escape", ["\\uff14", "\\u0034", "\\xe9", "\\ud835\\udfd2", "%EF%BC%94", "&#52;"]
+)
+def test_no_escape_is_cut_in_two(escape: str) -> None:
+    row = f'{{"k":"ssn=219-09-9998 {escape}111 1111 1111 1111 x"}}'.encode()
+    result = cleaned(row)
+    assert escape.encode() in result or escape[:2].encode() not in result
+    assert b"219-09-9998" not in result

@@ -49,6 +49,10 @@ FORMS = [
     (b'{"b":"{\\"c\\":\\"{\\\\\\"password\\\\\\":\\\\\\"@\\\\\\"}\\"}"}', b"hunter2"),
     # logfmt
     (b"password=@ x=1", b"hunter2"),
+    (b"pass=@ x=1", b"hunter2"),
+    (b"a=1 pass=@ x=1", b"hunter2"),
+    (b"dbpass=@ x=1", b"hunter2"),
+    (b"#password=@ x=1", b"hunter2"),
     (b'password="@" x=1', b"hun ter2"),
     (b'password="@" x=1', b'hun\\"ter2'),
     (b"password='@' x=1", b"hun ter2"),
@@ -119,14 +123,20 @@ def test_the_whole_secret_goes_and_nothing_else(form: bytes, value: bytes) -> No
         {"password": ["hunter2"]},
         {"password": {"value": "hunter2"}},
         {"passwords": ["hunter2", "x9"]},
+        {"password": ["]hunter2"], "left": 1},
+        {"password": {"a": "}", "b": "hunter2"}, "left": [1]},
+        {"password": [1.5, "", ";] ", {"hunter2": "]"}], "left": {}},
+        {"password": ["\t[", "hunter2"], "left": {"a": "}"}},
+        {"body": json.dumps({"password": ["]hunter2", '"]']}), "left": 1},
+        {"key": "password", "value": "hunter2"},
         {"headers": {"Authorization": ["Bearer abcdefgh12345678"]}},
         {"headers": [{"name": "Authorization", "value": "Bearer abcdefgh12345678"}]},
     ],
     ids=str,
 )
-def test_a_secret_in_a_list_or_object_under_its_name_goes(document: object) -> None:
+def test_a_secret_in_a_list_or_object_under_its_name_goes(document: dict[str, object]) -> None:
     row = cleaned(json.dumps(document).encode())
-    json.loads(row)
+    assert json.loads(row).keys() == document.keys()
     assert b"hunter2" not in row
     assert b"abcdefgh12345678" not in row
 
