@@ -119,6 +119,8 @@ ARCHIVE_WAIT_S = 60.0
 # as JSON while they are looked at.
 AUDIT_ROWS = 200_000
 AUDIT_FILES = 64
+# One source file of a review: its tree takes a hundred times that in memory.
+REVIEW_BYTES = 4 * MIB
 # A value whose pseudonyms are asked for, and the request around it.
 PSEUDONYM_VALUE_CHARS = 4_096
 PSEUDONYM_BODY_BYTES = 32 * KIB

@@ -1,0 +1,1 @@
+"""The review of logging code: what statements would log, told from the source."""
