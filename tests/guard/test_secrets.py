@@ -128,7 +128,6 @@ def test_the_whole_secret_goes_and_nothing_else(form: bytes, value: bytes) -> No
         {"password": [1.5, "", ";] ", {"hunter2": "]"}], "left": {}},
         {"password": ["\t[", "hunter2"], "left": {"a": "}"}},
         {"body": json.dumps({"password": ["]hunter2", '"]']}), "left": 1},
-        {"key": "password", "value": "hunter2"},
         {"headers": {"Authorization": ["Bearer abcdefgh12345678"]}},
         {"headers": [{"name": "Authorization", "value": "Bearer abcdefgh12345678"}]},
     ],
