@@ -78,7 +78,7 @@ _word = st.sampled_from(
 _joint = st.sampled_from([" ", ": ", ", ", " - ", "; ", ' "', " (", "\t", " #"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(_word, _joint), max_size=8))
 def test_a_pattern_is_made_of_words_of_logs_only(line: list[tuple[str, str]]) -> None:
     row = "".join(word + joint for word, joint in line) + "jane@example.com"
@@ -87,6 +87,7 @@ def test_a_pattern_is_made_of_words_of_logs_only(line: list[tuple[str, str]]) ->
         assert {word.lower() for word in place.field.split()} <= WORDS | {"*"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40).filter(lambda raw: b"\n" not in raw))
 def test_whatever_stands_before_a_value_a_field_is_short_and_plain(before: bytes) -> None:
     for place in clean(before + b" jane@example.com").found:
@@ -154,6 +155,7 @@ def test_a_service_that_is_only_alerted_about_is_not_remembered_either() -> None
         assert "jane" not in str(place)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=10), st.text(max_size=10), max_size=3))
 def test_an_origin_is_read_from_any_row(row: dict[str, str]) -> None:
     said: Header = header(b"x")

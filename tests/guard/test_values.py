@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.guard.values import after_separator, number_quotes, string_end, value_at
@@ -83,6 +83,7 @@ def dumped(text: str, times: int) -> str:
     return text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.integers(1, 4), st.text('"\\ ab', max_size=5))
 def test_a_string_of_json_ends_at_its_own_quote_at_every_level(
     text: str, level: int, behind: str
@@ -106,6 +107,7 @@ _plain = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_plain, _plain, st.integers(0, 3))
 def test_a_number_in_json_is_quoted_as_its_level_asks(
     before: object, behind: object, level: int
