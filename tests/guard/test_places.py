@@ -101,7 +101,7 @@ def test_whatever_stands_before_a_value_a_field_is_short_and_plain(before: bytes
     ("row", "code"),
     [
         (b"billing.py:88 jane@example.com", "billing.py:88"),
-        (b"INFO [src/app/billing.py:88] jane@example.com", "src/app/billing.py:88"),
+        (b"INFO [shop/app/billing.py:88] jane@example.com", "shop/app/billing.py:88"),
         (b'{"file":"billing.py","line":88,"m":"jane@example.com"}', "billing.py:88"),
         (b'{"code.filepath":"a/billing.py","code.lineno":"88","m":"jane@example.com"}',
         "a/billing.py:88"),
