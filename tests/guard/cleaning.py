@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import cache
 from typing import Any
 
 from tailrace.core.clock import Clock, ManualClock
@@ -23,9 +24,10 @@ def cleaner(clock: Clock | None = None, **tables: Any) -> Cleaner:
     return Cleaner(Settings(**tables), clock or ManualClock())
 
 
-def acting(kind: str, action: Action, **more: Any) -> Cleaner:
+@cache
+def acting(kind: str, action: Action) -> Cleaner:
     """One that treats a kind so."""
-    return cleaner(rules=[Rule(kind, action)], **more)
+    return cleaner(rules=[Rule(kind, action)])
 
 
 USUAL = cleaner()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.guard import checks
@@ -14,11 +14,13 @@ from .samples import issued, luhn
 _digits = st.text("0123456789", min_size=1, max_size=25)
 
 
+@settings(deadline=None)
 @given(_digits)
 def test_luhn_is_the_definition(digits: str) -> None:
     assert checks.luhn(digits.encode()) == luhn(digits)
 
 
+@settings(deadline=None)
 @given(_digits, st.integers(0, 24), st.integers(1, 9))
 def test_luhn_sees_every_wrong_digit(digits: str, place: int, by: int) -> None:
     place %= len(digits)
@@ -42,12 +44,14 @@ def test_prefixes_and_lengths_that_nobody_issues_are_no_cards(prefix: str, lengt
     assert not checks.card(issued(prefix, length))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999), st.integers(0, 99), st.integers(0, 9999))
 def test_ssn_is_as_the_administration_assigns_it(area: int, group: int, serial: int) -> None:
     assigned = area not in (0, 666) and area < 900 and group > 0 and serial > 0
     assert checks.ssn(f"{area:03}{group:02}{serial:04}".encode()) == assigned
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999), st.integers(0, 99), st.integers(1, 9999))
 def test_itin_is_as_the_irs_assigns_it(area: int, group: int, serial: int) -> None:
     groups = {*range(50, 66), *range(70, 89), *range(90, 93), *range(94, 100)}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.guard.members import Member, members
@@ -90,6 +90,7 @@ def plain(found: Iterator[tuple[tuple[str, ...], Any]] | list[Any]) -> list[str]
 _simple_key = st.text("ab-_ ", min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(_document)
 def test_members_are_those_of_a_parser(document: Any) -> None:
     row = json.dumps(document).encode()
@@ -103,6 +104,7 @@ _named = st.recursive(
 ).filter(lambda found: isinstance(found, dict | list))
 
 
+@settings(deadline=None)
 @given(_named, st.sampled_from([None, 1]), st.booleans(), st.integers(0, 3))
 def test_paths_are_those_of_a_parser(
     document: Any, indent: int | None, unicode: bool, dumps: int
@@ -114,12 +116,14 @@ def test_paths_are_those_of_a_parser(
     assert plain(got(row.encode())) == plain(expected(value))
 
 
+@settings(deadline=None)
 @given(_document, st.text("ab :,", max_size=5), st.text("ab :,", max_size=5))
 def test_words_may_stand_around_a_document(document: Any, before: str, behind: str) -> None:
     row = json.dumps(document)
     assert values(f"{before}{row}{behind}".encode()) == values(row.encode())
 
 
+@settings(deadline=None)
 @given(_document)
 def test_a_members_span_holds_its_name_and_value(document: Any) -> None:
     row = json.dumps(document).encode()
@@ -132,6 +136,7 @@ def test_a_members_span_holds_its_name_and_value(document: Any) -> None:
         assert not text.endswith(b",")
 
 
+@settings(deadline=None)
 @given(_document, st.integers(0, 200))
 def test_a_row_that_is_cut_off_gives_members_within_it(document: Any, at: int) -> None:
     row = json.dumps(document).encode()[:at]
@@ -140,6 +145,7 @@ def test_a_row_that_is_cut_off_gives_members_within_it(document: Any, at: int) -
         assert member.stop <= len(row)
 
 
+@settings(deadline=None)
 @given(st.text('{}[]",:\\ an1\x1e', max_size=30))
 def test_what_is_no_json_ends_without_an_error(row: str) -> None:
     for member in members(row.encode(), 0, len(row)):

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.guard.pseudonyms import Pseudonyms
@@ -23,17 +23,20 @@ def independent(kind: str, key: bytes, value: bytes) -> bytes:
     return f"#{kind}:{code}".encode()
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=200))
 def test_a_pseudonym_is_the_hmac_of_the_standard_library(key: bytes, value: bytes) -> None:
     assert Pseudonyms("pan", key).of(value) == independent("pan", key, value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_a_pseudonym_has_a_kind_and_sixteen_letters_and_no_i_l_o_u(value: bytes) -> None:
     found = Pseudonyms("pan", KEY).of(value)
     assert re.fullmatch(rb"#pan:[0-9a-hjkmnp-tv-z]{16}", found)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=50), st.binary(max_size=50))
 def test_the_same_value_has_the_same_and_another_value_another(one: bytes, two: bytes) -> None:
     names = Pseudonyms("pan", KEY)

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from tailrace.core.finding import Action
 from tailrace.core.frame import Codec, Signal
 from tailrace.guard.kinds import KINDS
-from tailrace.guard.policy import Policy
 from tailrace.guard.settings import Rule
 
-from .cleaning import acting, clean, cleaned, count_rows, kinds, pseudonym
+from .cleaning import acting, clean, cleaned, cleaner, count_rows, kinds, pseudonym
 from .samples import AWS, JWT
 
 # What a row may hold, and what stands in its place.
@@ -41,7 +40,9 @@ _same = st.one_of(
     st.none(), st.booleans(), st.integers(-999, 999), _around,
     st.floats(-1e3, 1e3).map(lambda number: round(number, 2)),
 ).map(lambda leaf: (leaf, leaf))  # fmt: skip
-_text = st.tuples(_around, st.sampled_from(sorted(PLANTED)), _around).map(
+# A value that seems to stand in an array within a text is quoted there, as a number would be.
+_beside = _around.map(lambda text: text.translate({ord("["): "(", ord("{"): "("}))
+_text = st.tuples(_beside, st.sampled_from(sorted(PLANTED)), _beside).map(
     lambda of: (f"{of[0]} {of[1]} {of[2]}", f"{of[0]} {PLANTED[of[1]]} {of[2]}")
 )
 _number = st.sampled_from(sorted(NUMBERS)).map(lambda number: (number, NUMBERS[number]))
@@ -77,7 +78,7 @@ def documents(leaf: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
     return st.dictionaries(_key, within, min_size=1, max_size=4).map(_named)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(documents(_same | _text), st.sampled_from([None, 2]), st.booleans())
 def test_values_in_texts_of_json_go_and_every_other_leaf_stays(
     document: Pair, indent: int | None, escaped: bool
@@ -87,19 +88,20 @@ def test_values_in_texts_of_json_go_and_every_other_leaf_stays(
     assert json.loads(result.replace(b"\x1e", b"\n")) == document[1]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(documents(_same | _number))
 def test_numbers_become_texts_wherever_they_stand_in_json(document: Pair) -> None:
     assert json.loads(cleaned(json.dumps(document[0]).encode())) == document[1]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(documents(_same | _text | _number))
 def test_what_was_cleaned_stays_as_it_is(document: Pair) -> None:
     once = cleaned(json.dumps(document[0]).encode())
     assert cleaned(once) == once
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PLANTED)), _key)
 def test_a_value_in_a_key_goes_too(value: str, key: str) -> None:
     row = json.dumps({"a": 1, f"{key} {value}": {"b": 2}})
@@ -119,7 +121,7 @@ _field = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(_field, max_size=4), min_size=1, max_size=4), st.booleans())
 def test_bytes_outside_of_values_stay_in_logfmt_and_lines(
     rows: list[list[Pair]], ended: bool
@@ -236,12 +238,6 @@ def test_a_pseudonym_of_many_digits_is_not_taken_for_a_value() -> None:
 
 
 ACTIONS: tuple[Action, ...] = ("pseudonymise", "redact", "mask", "drop_field", "drop_row")
-ALLOWED = [
-    (kind, action)
-    for kind in KINDS
-    for action in ACTIONS
-    if action not in KINDS[kind].refused and (action != "mask" or KINDS[kind].mask)
-]
 EXAMPLES = {
     "pan": b"4111 1111 1111 1111", "track": b";4111111111111111=27121010000000000?",
     "cvv": b"cvv=123", "pin": b"pin=1234", "ssn": b"219-09-9998", "itin": b"912-70-1234",
@@ -252,17 +248,20 @@ EXAMPLES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "action"), ALLOWED)
-def test_cleaning_again_changes_nothing_whatever_the_action(kind: str, action: Action) -> None:
-    rules = [Rule(kind, action)]
-    if action == "mask":
-        rules.append(Rule(kind, "redact"))
-    Policy(rules, KINDS)
-    by = acting(kind, action, enable=["ip"])
-    row = b"a " + EXAMPLES[kind] + b" z"
-    once = clean(row + b"\nend\n", by)
-    assert once.data != row + b"\nend\n"
-    assert clean(once.data, by).data == once.data
+def _allowed(kind: str, action: Action) -> bool:
+    return action not in KINDS[kind].refused and (action != "mask" or KINDS[kind].mask is not None)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_cleaning_again_changes_nothing_whatever_the_action(action: Action) -> None:
+    treated = [kind for kind in KINDS if _allowed(kind, action)]
+    rules = [Rule(kind, action) for kind in treated]
+    by = cleaner(rules=rules, enable=["ip"])
+    for kind in treated:
+        row = b"a " + EXAMPLES[kind] + b" z\nend\n"
+        once = clean(row, by).data
+        assert once != row, kind
+        assert clean(once, by).data == once, kind
 
 
 SAMPLE = {"time": 4111111111111111, "name": "m", "value": 4111111111111111.0, "kind": "gauge"}
@@ -300,6 +299,7 @@ def _hex(size: int) -> st.SearchStrategy[str]:
     return st.text("0123456789abcdef", min_size=size, max_size=size)
 
 
+@settings(deadline=None)
 @given(
     st.integers(10**18, 10**19 - 1),
     _hex(32) | st.text("0123456789", min_size=32, max_size=32),
@@ -318,7 +318,7 @@ BYTES = {action: acting("email", action) for action in ("redact", "drop_field", 
 DROPPING = acting("pan", "drop_row")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.binary(max_size=20)
@@ -336,6 +336,7 @@ def test_no_bytes_are_an_error_and_no_row_is_lost(pieces: list[bytes], action: s
     assert result.data.endswith(b"\n") == data.endswith(b"\n")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([b"a", b"", b"4111 1111 1111 1111", b"b"]), max_size=6), st.booleans()
 )

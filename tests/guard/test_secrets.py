@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .cleaning import cleaned, kinds
+from .cleaning import clean, cleaned, count_rows, kinds
 
 OUT = b"[redacted:secret]"
 
@@ -49,6 +49,10 @@ FORMS = [
     (b'{"b":"{\\"c\\":\\"{\\\\\\"password\\\\\\":\\\\\\"@\\\\\\"}\\"}"}', b"hunter2"),
     # logfmt
     (b"password=@ x=1", b"hunter2"),
+    (b"pass=@ x=1", b"hunter2"),
+    (b"a=1 pass=@ x=1", b"hunter2"),
+    (b"dbpass=@ x=1", b"hunter2"),
+    (b"#password=@ x=1", b"hunter2"),
     (b'password="@" x=1', b"hun ter2"),
     (b'password="@" x=1', b'hun\\"ter2'),
     (b"password='@' x=1", b"hun ter2"),
@@ -119,14 +123,19 @@ def test_the_whole_secret_goes_and_nothing_else(form: bytes, value: bytes) -> No
         {"password": ["hunter2"]},
         {"password": {"value": "hunter2"}},
         {"passwords": ["hunter2", "x9"]},
+        {"password": ["]hunter2"], "left": 1},
+        {"password": {"a": "}", "b": "hunter2"}, "left": [1]},
+        {"password": [1.5, "", ";] ", {"hunter2": "]"}], "left": {}},
+        {"password": ["\t[", "hunter2"], "left": {"a": "}"}},
+        {"body": json.dumps({"password": ["]hunter2", '"]']}), "left": 1},
         {"headers": {"Authorization": ["Bearer abcdefgh12345678"]}},
         {"headers": [{"name": "Authorization", "value": "Bearer abcdefgh12345678"}]},
     ],
     ids=str,
 )
-def test_a_secret_in_a_list_or_object_under_its_name_goes(document: object) -> None:
+def test_a_secret_in_a_list_or_object_under_its_name_goes(document: dict[str, object]) -> None:
     row = cleaned(json.dumps(document).encode())
-    json.loads(row)
+    assert json.loads(row).keys() == document.keys()
     assert b"hunter2" not in row
     assert b"abcdefgh12345678" not in row
 
@@ -162,3 +171,40 @@ def test_json_dumped_into_json_stays_json_at_every_level(levels: int, value: str
 )  # fmt: skip
 def test_what_only_speaks_of_secrets_is_left(row: bytes) -> None:
     assert not kinds(row)
+
+
+LONG = [
+    (b'{"password":"@","x":1}', OUT),
+    (b'password="@" x=1', OUT),
+    (b"password=@ x=1", OUT),
+    (b'{"body":"{\\"password\\":\\"@\\"}"}', OUT),
+    (b"Authorization: Bearer @ x", OUT),
+    (b"sent Bearer @ x", OUT),
+    (b"sk" + b"_live_@ x", b"[redacted:api_key]"),
+    (b"t " + b"eyJhbGciOiJIUzI1NiJ9.@.@ x", b"[redacted:jwt]"),
+    (b"-----BEGIN " + b"PRIVATE KEY-----\\n@\\n-----END " + b"PRIVATE KEY----- x", b""),
+]
+
+
+@pytest.mark.parametrize("size", [300, 3_000, 6_000, 70_000])
+@pytest.mark.parametrize(("form", "out"), LONG)
+def test_nothing_of_a_long_secret_is_left(form: bytes, out: bytes, size: int) -> None:
+    row = cleaned(form.replace(b"@", b"h9" * (size // 2)))
+    assert b"h9h9" not in row
+    assert out in row
+
+
+def test_a_private_key_in_rows_of_its_own_goes_whole() -> None:
+    body = [b"h9xQ" * 16 for _ in range(12)]
+    rows = [
+        b"-----BEGIN " + b"RSA PRIVATE KEY-----",
+        *body,
+        b"h9xQ=",
+        b"-----END RSA " + b"PRIVATE KEY-----",
+    ]
+    data = b"\n".join([b"before", *rows, b"after"]) + b"\n"
+    result = clean(data)
+    assert b"h9xQ" not in result.data
+    assert result.data.startswith(b"before\n")
+    assert result.data.endswith(b"\nafter\n")
+    assert result.rows + result.dropped == count_rows(data)

@@ -1,0 +1,124 @@
+"""Where a value ends, in every format that rows are written in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailrace.guard.values import after_separator, number_quotes, string_end, value_at
+
+
+def value(row: str, at: int = 0) -> tuple[str, str] | None:
+    text = row.encode() + b"\n"
+    found = value_at(text, at, len(text) - 1)
+    return (text[found.start : found.stop].decode(), found.shape) if found else None
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ('"abc" x', ("abc", "quoted")),
+        ('"a\\"b" x', ('a\\"b', "quoted")),
+        ('"a\\\\" x"', ("a\\\\", "quoted")),
+        ('"" x', ("", "quoted")),
+        ('"abc', ("abc", "quoted")),
+        ("'abc' x", ("abc", "quoted")),
+        ("'a\"b' x", ('a"b', "quoted")),
+        ("`abc` x", ("abc", "quoted")),
+        ('\\"abc\\" x', ("abc", "quoted")),
+        ('\\"a\\\\\\"b\\" x', ('a\\\\\\"b', "quoted")),
+        ('\\"abc", "b": 1', ("abc", "quoted")),
+        ('\\\\\\"abc\\\\\\" x', ("abc", "quoted")),
+        ("true,", ("true", "word")),
+        ("null}", ("null", "word")),
+        ("trueish x", ("trueish", "plain")),
+        ("12,", ("12", "number")),
+        ("-1.5e9}", ("-1.5e9", "number")),
+        ("12ab x", ("12ab", "plain")),
+        ("12 ab", ("12", "plain")),
+        ("abc def", ("abc", "plain")),
+        ("abc,def ghi", ("abc,def", "plain")),
+        ("abc, def", ("abc", "plain")),
+        ("abc,d=e", ("abc", "plain")),
+        ("abc;d=e", ("abc", "plain")),
+        ("abc&d=e", ("abc", "plain")),
+        ("abc)", ("abc", "plain")),
+        ("abc.", ("abc", "plain")),
+        ("abc\x1edef", ("abc", "plain")),
+        ('abc"', ("abc", "plain")),
+        ("a\\\\b c", ("a\\\\b", "plain")),
+        (" abc", None),
+        (",", None),
+        (")", None),
+        ("", None),
+    ],
+)
+def test_a_value_ends_where_its_format_says(row: str, expected: tuple[str, str] | None) -> None:
+    assert value(row) == expected
+
+
+@pytest.mark.parametrize(
+    "separator",
+    ["=", ":", ": ", " = ", " : ", "=>", " => ", '":', '": ', '" : ', '\\":', '\\": ', "':", "': ",
+     '\\\\\\":', ":\\n", ":\x1e", "%3D", "%3d", "%3A", ":\t"],
+)  # fmt: skip
+def test_a_value_begins_behind_any_separator(separator: str) -> None:
+    row = f"name{separator}value".encode()
+    at = after_separator(row, 4, len(row))
+    assert at is not None
+    assert row[at:] == b"value"
+
+
+@pytest.mark.parametrize("row", ["name", "name value", "name, value", 'name" value', "name;=x"])
+def test_without_a_separator_there_is_no_value(row: str) -> None:
+    assert after_separator(row.encode(), 4, len(row)) is None
+
+
+def dumped(text: str, times: int) -> str:
+    for _ in range(times):
+        text = json.dumps(text)
+    return text
+
+
+@settings(deadline=None)
+@given(st.text(max_size=20), st.integers(1, 4), st.text('"\\ ab', max_size=5))
+def test_a_string_of_json_ends_at_its_own_quote_at_every_level(
+    text: str, level: int, behind: str
+) -> None:
+    inner = json.dumps(text)
+    row = dumped(json.dumps({"a": text, "b": behind}), level - 1).encode()
+    slashes = 2 ** (level - 1) - 1
+    opening = row.index(b":") + 1
+    opening += row[opening:].index(b'"') + 1
+    end = string_end(row, opening, len(row), slashes)
+    wrote = inner
+    for _ in range(level - 1):
+        wrote = json.dumps(wrote)[1:-1]
+    assert row[opening - 1 - slashes : end + slashes + 1] == wrote.encode()
+
+
+_plain = st.recursive(
+    st.integers(0, 9) | st.text('ab:,[]{}" ', max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None)
+@given(_plain, _plain, st.integers(0, 3))
+def test_a_number_in_json_is_quoted_as_its_level_asks(
+    before: object, behind: object, level: int
+) -> None:
+    number = "7000000001"
+    for document in ({"a": before, "n": int(number), "z": behind}, [before, int(number), behind]):
+        row = json.dumps(document)
+        for _ in range(level):
+            row = json.dumps({"body": row})
+        start = row.index(number)
+        text = row.encode()
+        start = text.index(number.encode())
+        quote = number_quotes(text, start, start + len(number), 0, len(text))
+        assert quote == b"\\" * (2**level - 1) + b'"'
