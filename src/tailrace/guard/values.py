@@ -25,7 +25,7 @@ _PLAIN = re.compile(
 )
 _PAIRS = {b")": b"(", b"]": b"[", b"}": b"{"}
 _OBJECT = re.compile(rb"[{\[]")
-_BRACKETS = {b"{": re.compile(rb"[{}]"), b"[": re.compile(rb"[\[\]]")}
+_STRUCTURE = re.compile(rb"[{}\[\]]|(?<!\\)\\*\"")
 
 
 _AFTER_STRING = (b",", b"}", b"]", b" ", b"")
@@ -114,13 +114,20 @@ def _in_string(text: bytes, at: int) -> bool:
 
 
 def _nested(text: bytes, at: int, stop: int) -> int:
-    """Behind the bracket that closes the one at `at`; brackets in strings count where they pair."""
-    opener = text[at : at + 1]
-    depth = 0
-    for match in _BRACKETS[opener].finditer(text[at:stop]):
-        depth += 1 if match[0] == opener else -1
-        if not depth:
-            return at + match.end()
+    """Behind the bracket that closes the one at `at`; those within strings do not count."""
+    depth, done = 0, at
+    while match := _STRUCTURE.search(text, done, stop):
+        done = match.end()
+        token = match[0]
+        if token in (b"{", b"["):
+            depth += 1
+        elif token in (b"}", b"]"):
+            depth -= 1
+            if not depth:
+                return done
+        else:
+            slashes = len(token) - 1
+            done = min(string_end(text, done, stop, slashes) + slashes + 1, stop)
     return stop
 
 

@@ -29,8 +29,8 @@ _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-'" 
 _LOCAL_BYTES = 64
 _DOMAIN = re.compile(
     rb"(?:[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\-\x80-\xff]{0,62})\.){1,8}"
-    rb"(?P<top>[A-Za-z]{2,24}|[\x80-\xff]{4,64}|xn--[A-Za-z0-9\-]{1,59})"
-    rb"(?![A-Za-z0-9\-_@/\x80-\xff]|\.[A-Za-z0-9])"
+    rb"(?:(?P<top>[A-Za-z]{2,24})(?![A-Za-z0-9\-@]|\.[A-Za-z0-9])|"
+    rb"(?:[\x80-\xff]{4,64}|xn--[A-Za-z0-9\-]{1,59})(?![A-Za-z0-9\-_@/\x80-\xff]|\.[A-Za-z0-9]))"
 )
 _QUICK = re.compile(rb"[A-Za-z0-9\x80-\xff][A-Za-z0-9\-\x80-\xff]{0,62}\.[A-Za-z0-9\x80-\xff]")
 _REPOSITORIES = frozenset((b"git", b"svn", b"hg"))
@@ -69,7 +69,7 @@ class Emails:
         """See Detector."""
         text, start, stop, end, _memo = window
         domain = _DOMAIN.match(text, end - 1, min(stop, end + 255))
-        if domain is None or domain["top"].lower() in _NO_DOMAINS:
+        if domain is None or (domain["top"] or b"").lower() in _NO_DOMAINS:
             return
         at = end - 2
         seen = text[max(start, at - _LOCAL_BYTES) : at]
