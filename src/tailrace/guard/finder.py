@@ -13,6 +13,7 @@ from tailrace.guard.scan import ID_BITS, Candidate, Scanner
 _MASK = (1 << ID_BITS) - 1
 _BACKSLASH, _NEWLINE = 0x5C, 0x0A
 _PSEUDONYM = re.compile(rb"#[a-z0-9_]{1,31}:[0-9a-z]{0,15}$")
+_CUT = re.compile(rb"\\[uU][0-9a-fA-F]{0,3}$")
 _ENCODED = re.compile(rb"(?:%[0-9A-Fa-f]{2}|[^\s&\"'<>;\\@/%])*")
 # A value that begins this close behind a candidate is that candidate's: others within it are done.
 _NEAR = 4
@@ -82,7 +83,7 @@ class Finder:
         detectors, fold = self._detectors, self._fold
         promising = [detector.promising for detector in detectors]
         done, last_end = [0] * fold, [-2] * fold
-        start = stop = 0
+        start, stop = 0, -1
         memo: dict[object, object] = {}
         for packed in ends:
             number, end = packed & _MASK, packed >> ID_BITS
@@ -135,6 +136,8 @@ def _encoded_end(data: bytes, start: int, stop: int) -> int:
 
 def _behind_escape(data: bytes, start: int, stop: int) -> int:
     r"""The start of a value that does not begin within an escape such as \n or \u0020."""
+    if cut := _CUT.search(data, max(0, start - 5), start):
+        return min(cut.start() + 6, stop)
     slashes = 0
     while start - slashes > 0 and data[start - slashes - 1] == _BACKSLASH:
         slashes += 1
