@@ -33,7 +33,7 @@ _DOMAIN = re.compile(
     rb"(?:[\x80-\xff]{4,64}|xn--[A-Za-z0-9\-]{1,59})(?![A-Za-z0-9\-_@/\x80-\xff]|\.[A-Za-z0-9]))"
 )
 _QUICK = re.compile(rb"[A-Za-z0-9\x80-\xff][A-Za-z0-9\-\x80-\xff]{0,62}\.[A-Za-z0-9\x80-\xff]")
-_USER = re.compile(rb"://[^\s/@\"']*:$")
+_USER = re.compile(rb"://(?:[^\s/@\"']*:)?$")
 _REPOSITORIES = frozenset((b"git", b"svn", b"hg"))
 
 
@@ -80,8 +80,10 @@ class Emails:
         if text[begin - 1 : begin] == b"%" and begin > start:
             begin += 2  # an encoded character
         begin += len(text[begin:at]) - len(text[begin:at].lstrip(b"'.-+"))
-        if text[begin - 1 : begin] == b":" and _USER.search(text, max(start, begin - 80), begin):
-            return  # a password in a URL, and the host behind it
+        if text[begin - 1 : begin] in (b":", b"/") and _USER.search(
+            text, max(start, begin - 80), begin
+        ):
+            return  # who is asked for in a URL, and the host
         local = text[begin:at]
         if local and local.lower() not in _REPOSITORIES:
             yield Found(begin, domain.end(), text[begin : domain.end()].lower())
