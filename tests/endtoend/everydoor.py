@@ -48,9 +48,11 @@ Ids = Callable[[int, int], str]
 
 
 class Doors:
-    """A server's doors: HTTP ones by name, `ports` of them all."""
+    """A server's doors: HTTP ones by name, `ports` of them all. `away`: it takes nothing, and says
+    when to come again."""
 
-    def __init__(self, server: Server, ports: Ports) -> None:
+    def __init__(self, server: Server, ports: Ports, away: bool = False) -> None:
+        self.away = away
         self.server = server
         self.ports = ports
         self.http: dict[str, Server] = {}
@@ -59,10 +61,22 @@ class Doors:
             self.http[kind].port = ports[kind]
 
     def post(self, kind: str, path: str, body: bytes, **headers: str) -> Answer:
-        """What is sent is taken."""
+        """What is sent is taken, or is to come again."""
         answer = self.http[kind].post(path, body, **headers)
-        assert answer.status in (200, 204), (kind, path, answer)
+        assert answer.status in ((503,) if self.away else (200, 204)), (kind, path, answer)
+        if self.away:
+            said = {name.lower(): value for name, value in answer.headers.items()}
+            assert int(said["retry-after"]) >= 1, (kind, path)
         return answer
+
+    def call(self, method: Callable[[Any], Any], request: Any) -> None:
+        """The same over gRPC."""
+        try:
+            method(request)
+        except grpc.RpcError as error:
+            assert self.away and error.code() is grpc.StatusCode.UNAVAILABLE, error
+        else:
+            assert not self.away
 
 
 def lines(doors: Doors, corpus: Corpus) -> Sent:
@@ -185,9 +199,11 @@ def otlp_grpc(doors: Doors, corpus: Corpus) -> Sent:
     traces = _otlp_traces(corpus, "OTLP gRPC", ids)
     metrics = _otlp_metrics(corpus, "OTLP gRPC")
     with grpc.insecure_channel(f"127.0.0.1:{doors.ports['otlp-grpc']}") as channel:
-        LogsServiceStub(channel).Export(ParseDict(logs, ExportLogsServiceRequest()))
-        TraceServiceStub(channel).Export(ParseDict(traces, ExportTraceServiceRequest()))
-        MetricsServiceStub(channel).Export(ParseDict(metrics, ExportMetricsServiceRequest()))
+        doors.call(LogsServiceStub(channel).Export, ParseDict(logs, ExportLogsServiceRequest()))
+        doors.call(TraceServiceStub(channel).Export, ParseDict(traces, ExportTraceServiceRequest()))
+        doors.call(
+            MetricsServiceStub(channel).Export, ParseDict(metrics, ExportMetricsServiceRequest())
+        )
     return _otlp_counts(logs, traces, metrics)
 
 
@@ -281,7 +297,7 @@ def bulk(doors: Doors, corpus: Corpus) -> Sent:
         })  # fmt: skip
     headers = {"content_type": "application/x-ndjson"}
     answer = doors.post("elasticsearch", "/_bulk", _ndjson(made), **headers)
-    assert not answer.json()["errors"]
+    assert doors.away or not answer.json()["errors"]
     return Counter(logs=len(columns))
 
 
@@ -348,10 +364,10 @@ def announced(doors: Doors, corpus: Corpus) -> Sent:
     return Counter()
 
 
-ALL = (
+ANSWERING = (
     lines, records, framed, loki, otlp_json, otlp_protobuf, otlp_grpc, remote_write, bulk, splunk,
-    syslog, forward, announced,
 )  # fmt: skip
+ALL = (*ANSWERING, syslog, forward, announced)
 
 
 def _columns(corpus: Corpus, door: str, places: Iterable[str]) -> Iterable[tuple[str, ...]]:
