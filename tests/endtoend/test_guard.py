@@ -299,7 +299,6 @@ def test_an_audit_finds_what_was_stored_before_its_detector_was_there(start: Sta
     after = guard(server, "audit", "--url", url)
     assert after.returncode == 1, after
     found = [line for line in after.stdout.splitlines() if line.startswith("email: ")]
-    print(before.stdout, after.stdout)
     assert len(found) == 2, after.stdout
     assert "example.com" not in after.stdout + server.log()
 

@@ -251,7 +251,7 @@ def _is_number(data: bytes, hit: Hit) -> bool:
     """Whether it is a number of JSON: of a sample that is its value or time."""
     start = data.rfind(b"\n", 0, hit.start) + 1
     stop = data.find(b"\n", hit.start)
-    return bool(Quotes(data, start, stop).of(hit.start, hit.stop))
+    return Quotes(data, start, stop).of(hit.start, hit.stop) == b'"'
 
 
 def _off(settings: Settings, kinds: frozenset[str]) -> frozenset[str]:
