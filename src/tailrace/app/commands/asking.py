@@ -44,7 +44,13 @@ def asking(arguments: argparse.Namespace) -> Asking:
     return Asking(arguments.url, token, _tls(arguments.tls_ca, arguments.tls_cert))
 
 
-def get(server: Asking, path: str, asked: Mapping[str, object], most_bytes: int) -> bytes:
+def get(
+    server: Asking,
+    path: str,
+    asked: Mapping[str, object],
+    most_bytes: int,
+    timeout_s: float = TIMEOUT_S,
+) -> bytes:
     """The answer to a GET of `path` with `asked` as its parameters. Raises QueryError when it is
     refused, StoreError when there is none."""
     if not server.url.startswith(("http://", "https://")):
@@ -54,7 +60,7 @@ def get(server: Asking, path: str, asked: Mapping[str, object], most_bytes: int)
         headers={"Authorization": f"Bearer {server.token}"} if server.token else {},
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=server.tls) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout_s, context=server.tls) as answer:  # noqa: S310
             body: bytes = answer.read(most_bytes)
             return body
     except urllib.error.HTTPError as error:

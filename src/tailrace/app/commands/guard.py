@@ -6,9 +6,6 @@ import argparse
 import contextlib
 import secrets
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +16,13 @@ import msgspec
 from tailrace.app.commands import asking, common
 from tailrace.app.commands.common import complain
 from tailrace.core import limits
-from tailrace.core.errors import ConfigError
+from tailrace.core.errors import ConfigError, TailraceError
 from tailrace.core.visible import visible
 
 TIMEOUT_S = 300.0
 _ANSWER_BYTES = 16 * limits.MIB
+# What a rule leaves as it is, is meant to be there.
+_MEANT = ("alert_only", "approved")
 
 
 class _Leak(msgspec.Struct):
@@ -136,39 +135,21 @@ def _is_record(line: bytes) -> bool:
 def run_audit(args: argparse.Namespace) -> int:
     """0 nothing is there, 1 something is or the server cannot be asked."""
     try:
-        report = _ask(args)
-    except urllib.error.HTTPError as error:
-        return complain(f"{args.url} answers {error.code}: {_reason(error)}", 1)
-    except (urllib.error.URLError, TimeoutError) as error:
-        return complain(f"{args.url} cannot be asked: {getattr(error, 'reason', error)}", 1)
+        asked = {"since": args.since, "rows": args.rows}
+        server = asking.asking(args)
+        body = asking.get(server, "/api/v1/guard/audit", asked, _ANSWER_BYTES, TIMEOUT_S)
+        report = msgspec.json.decode(body, type=_Report)
     except OSError as error:
         return complain(str(error), 2)
+    except TailraceError as error:
+        return complain(str(error), 1)
     except msgspec.MsgspecError as error:
         return complain(f"{args.url} does not answer as a tailrace server: {error}", 1)
     if args.format == "json":
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
         print("\n".join(_text(report)))
-    meant = ("alert_only", "approved")
-    return 1 if any(leak.treatment not in meant for leak in report.found) else 0
-
-
-def _ask(args: argparse.Namespace) -> _Report:
-    server = asking.asking(args)
-    query = urllib.parse.urlencode({"since": args.since, "rows": args.rows})
-    request = urllib.request.Request(f"{server.url}/api/v1/guard/audit?{query}")  # noqa: S310
-    if server.token:
-        request.add_header("Authorization", f"Bearer {server.token}")
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=server.tls) as answer:  # noqa: S310
-        return msgspec.json.decode(answer.read(_ANSWER_BYTES), type=_Report)
-
-
-def _reason(error: urllib.error.HTTPError) -> str:
-    body = error.read(limits.GATEWAY_ANSWER_BYTES)
-    try:
-        return visible(str(msgspec.json.decode(body)["error"])[:300])
-    except (msgspec.MsgspecError, KeyError, TypeError):
-        return visible(body.decode(errors="replace")[:300])
+    return 1 if any(leak.treatment not in _MEANT for leak in report.found) else 0
 
 
 def _text(report: _Report) -> Iterator[str]:
@@ -179,11 +160,7 @@ def _text(report: _Report) -> Iterator[str]:
     for leak in report.found:
         first = datetime.fromtimestamp(leak.first_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
         fields = ", ".join(visible(name) for name in list(leak.fields)[:3])
-        left = (
-            f" (left by rule: {leak.treatment})"
-            if leak.treatment in ("alert_only", "approved")
-            else ""
-        )
+        left = f" (left by rule: {leak.treatment})" if leak.treatment in _MEANT else ""
         yield (
             f"{leak.detector}: {leak.hits} values in {leak.rows} rows of {leak.place}, first taken "
             f"in {first} UTC, in {fields}{left}"
