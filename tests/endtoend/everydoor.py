@@ -7,16 +7,18 @@ from `Texts`, by the place's name: one for each row.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import cramjam
 import grpc
+import msgspec
 from fluent.sender import FluentSender
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -199,11 +201,12 @@ def otlp_grpc(doors: Doors, corpus: Corpus) -> Sent:
     traces = _otlp_traces(corpus, "OTLP gRPC", ids)
     metrics = _otlp_metrics(corpus, "OTLP gRPC")
     with grpc.insecure_channel(f"127.0.0.1:{doors.ports['otlp-grpc']}") as channel:
-        doors.call(LogsServiceStub(channel).Export, ParseDict(logs, ExportLogsServiceRequest()))
-        doors.call(TraceServiceStub(channel).Export, ParseDict(traces, ExportTraceServiceRequest()))
-        doors.call(
-            MetricsServiceStub(channel).Export, ParseDict(metrics, ExportMetricsServiceRequest())
-        )
+        for stub, asked in (
+            (LogsServiceStub, ParseDict(logs, ExportLogsServiceRequest())),
+            (TraceServiceStub, ParseDict(traces, ExportTraceServiceRequest())),
+            (MetricsServiceStub, ParseDict(metrics, ExportMetricsServiceRequest())),
+        ):
+            doors.call(stub(channel).Export, asked)
     return _otlp_counts(logs, traces, metrics)
 
 
@@ -346,6 +349,23 @@ def forward(doors: Doors, corpus: Corpus) -> Sent:
     finally:
         sender.close()
     return Counter(logs=len(columns))
+
+
+@contextlib.contextmanager
+def forwarded(doors: Doors, chunk: bytes) -> Iterator[Callable[[], bool]]:
+    """A chunk of one entry on its way; whether it has been acknowledged by now."""
+    message = ["cart", int(time.time()), {"message": "acknowledge me"}, {"chunk": chunk.decode()}]
+    with socket.create_connection(("127.0.0.1", doors.ports["forward"])) as sender:
+        sender.sendall(msgspec.msgpack.encode(message))
+        sender.setblocking(False)
+
+        def acknowledged() -> bool:
+            try:
+                return chunk in sender.recv(1024)
+            except BlockingIOError:
+                return False
+
+        yield acknowledged
 
 
 def announced(doors: Doors, corpus: Corpus) -> Sent:
