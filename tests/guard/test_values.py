@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.guard.values import after_separator, number_quotes, string_end, value_at
+from tailrace.guard.values import Quotes, after_separator, string_end, value_at
 
 
 def value(row: str, at: int = 0) -> tuple[str, str] | None:
@@ -120,5 +120,5 @@ def test_a_number_in_json_is_quoted_as_its_level_asks(
         start = row.index(number)
         text = row.encode()
         start = text.index(number.encode())
-        quote = number_quotes(text, start, start + len(number), 0, len(text))
+        quote = Quotes(text, 0, len(text)).of(start, start + len(number))
         assert quote == b"\\" * (2**level - 1) + b'"'

@@ -24,7 +24,8 @@ class GuardedRegistry:
 
     def _scrubbed(self, said: Announcement) -> Announcement:
         inputs = [replace(one, named=self._short(one.named)) for one in said.inputs]
-        return replace(said, inputs=inputs, gateway=self._short(said.gateway))
+        host, gateway = self._short(said.host), self._short(said.gateway)
+        return replace(said, inputs=inputs, host=host, gateway=gateway)
 
     def _short(self, text: str) -> str:
         return self._scrub(text)[:TEXT_CHARACTERS]

@@ -57,6 +57,8 @@ class ApprovedValues:
             raise ConfigError(f"{key}.expires: at most two years from now")
         found = _Entry(entry.name, entry.treatment, entry.service, entry.environment, expires_ns)
         for value in values:
+            if not normalise(entry.kind, value.encode()):
+                raise ConfigError(f"{key}.values: {value!r} is no value of {entry.kind}")
             self._entries.setdefault(
                 (entry.kind, normalise(entry.kind, value.encode())), []
             ).append(found)

@@ -51,26 +51,11 @@ _ISSUERS = _issued(
     ("2200-2204", "16 17 18 19"),  # Mir
     ("60 6521-6522 508", "16"),  # RuPay
 )
-# Of these, what is believed without a card's grouping or words beside it: ranges that are in wide
-# use, at the lengths that nearly all of their cards have.
-_USUAL = _issued(
-    ("4 51-55 2221-2720 6011 644-649 65 3528-3589 62 2200-2204", "16"),
-    ("34 37", "15"),
-    ("300-305 3095 36 38-39", "14"),
-)
-
-# With how they begin, when they have sixteen digits.
-SIXTEEN = frozenset(four for four, lengths in _USUAL.items() if 16 in lengths)
 
 
 def card(digits: bytes) -> bool:
     """A number that an issuer of payment cards could have issued."""
     return len(digits) in _ISSUERS.get(digits[:4], ()) and luhn(digits)
-
-
-def usual_card(digits: bytes) -> bool:
-    """The same of the ranges and lengths that nearly all cards have."""
-    return len(digits) in _USUAL.get(digits[:4], ()) and luhn(digits)
 
 
 def ssn(digits: bytes) -> bool:

@@ -25,7 +25,7 @@ from tailrace.guard.policy import Policy
 from tailrace.guard.pseudonyms import Pseudonyms
 from tailrace.guard.rewrite import Edit, rewritten
 from tailrace.guard.settings import USUAL_FIELDS, Settings
-from tailrace.guard.values import number_quotes
+from tailrace.guard.values import Quotes
 
 _row = msgspec.json.Decoder(msgspec.Raw)
 
@@ -156,6 +156,9 @@ class _Work:
         self, row: bytes, start: int, cleaned: bytes, decided: Sequence[tuple[Hit, Action]]
     ) -> None:
         """What is remembered of a row is read from what is left of it."""
+        if any(action in ("alert_only", "approved") for _, action in decided):
+            blanks = [Edit(hit.start, hit.stop, b"*") for hit, _ in _apart(decided)]
+            cleaned = rewritten(self._data, start, start + len(row), blanks)
         service, version, environment = self._origin.of(cleaned)
         code, tenant = places.code(cleaned), self._header.tenant
         counted: Counter[tuple[str, str, Action]] = Counter()
@@ -230,6 +233,15 @@ class _Work:
         self.changed = True
 
 
+def _apart(decided: Sequence[tuple[Hit, Action]]) -> Iterable[tuple[Hit, Action]]:
+    """Without those that overlap one before."""
+    until = -1
+    for hit, action in sorted(decided):
+        if hit.start >= until:
+            yield hit, action
+            until = hit.stop
+
+
 def _approved_first(decided: tuple[Hit, Action]) -> tuple[int, bool]:
     hit, action = decided
     return hit.start, action != "approved"
@@ -239,7 +251,7 @@ def _is_number(data: bytes, hit: Hit) -> bool:
     """Whether it is a number of JSON: of a sample that is its value or time."""
     start = data.rfind(b"\n", 0, hit.start) + 1
     stop = data.find(b"\n", hit.start)
-    return bool(number_quotes(data, hit.start, hit.stop, start, stop))
+    return Quotes(data, start, stop).of(hit.start, hit.stop) == b'"'
 
 
 def _off(settings: Settings, kinds: frozenset[str]) -> frozenset[str]:

@@ -109,6 +109,10 @@ def custom_detectors(settings: Sequence[Custom], kinds: Collection[str]) -> list
             )
         if custom.name in kinds or custom.name in (one.name for one in found):
             raise ConfigError(f"{key}.name: {custom.name!r} is taken")
+        if custom.action in ("approved", "mask"):
+            raise ConfigError(
+                f"{key}.action: {custom.action} is for other kinds; see docs/guard.md"
+            )
         if not 0 < custom.context_bytes <= _CONTEXT_BYTES:
             raise ConfigError(f"{key}.context_bytes: 1 to {_CONTEXT_BYTES}")
         if len(custom.context) > _CONTEXT_WORDS or not all(custom.context):

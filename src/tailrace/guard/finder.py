@@ -11,11 +11,14 @@ from tailrace.guard.folding import FOLDS, Folded
 from tailrace.guard.scan import ID_BITS, Candidate, Scanner
 
 _MASK = (1 << ID_BITS) - 1
-_BACKSLASH = 0x5C
+_BACKSLASH, _NEWLINE = 0x5C, 0x0A
 _PSEUDONYM = re.compile(rb"#[a-z0-9_]{1,31}:[0-9a-z]{0,15}$")
+_CUT = re.compile(rb"\\[uU][0-9a-fA-F]{0,3}$")
 _ENCODED = re.compile(rb"(?:%[0-9A-Fa-f]{2}|[^\s&\"'<>;\\@/%])*")
 # A value that begins this close behind a candidate is that candidate's: others within it are done.
 _NEAR = 4
+# Values from this length on may have met a bound of their detector.
+_LONGEST = 120
 
 
 class Hit(NamedTuple):
@@ -80,7 +83,7 @@ class Finder:
         detectors, fold = self._detectors, self._fold
         promising = [detector.promising for detector in detectors]
         done, last_end = [0] * fold, [-2] * fold
-        start = stop = 0
+        start, stop = 0, -1
         memo: dict[object, object] = {}
         for packed in ends:
             number, end = packed & _MASK, packed >> ID_BITS
@@ -94,9 +97,9 @@ class Finder:
             if not promising[number](text, end):
                 continue
             if end > stop + 1:
-                # A candidate may end with the newline; two bytes before that it is in its row.
-                start = text.rfind(b"\n", 0, end - 2) + 1
-                stop = text.find(b"\n", end - 2)
+                inner = end - 1 - (text[end - 1] == _NEWLINE)  # it may end with the newline
+                start = text.rfind(b"\n", 0, inner) + 1
+                stop = text.find(b"\n", inner)
                 memo = {}
             if folded and start in folded:
                 continue
@@ -107,9 +110,16 @@ class Finder:
                 yield Hit(begin, until, number, kind or detectors[number].kind, value)
 
 
+_LONG = frozenset(("secret", "api_key", "jwt"))
+_TOKEN_END = re.compile(rb"[A-Za-z0-9_\-/.+=~%]*")
+
+
 def _keep(hits: dict[tuple[int, int, str], Hit], data: bytes, hit: Hit) -> None:
     if _PSEUDONYM.search(data, max(0, hit.start - 48), hit.start):
         return
+    if hit.kind in _LONG and hit.stop - hit.start >= _LONGEST:
+        end = _TOKEN_END.match(data, hit.stop)  # what reaches a bound goes on behind it
+        hit = hit._replace(stop=end.end() if end else hit.stop)
     start = _behind_escape(data, hit.start, hit.stop)
     if start != hit.start:
         hit = hit._replace(start=start)
@@ -126,6 +136,8 @@ def _encoded_end(data: bytes, start: int, stop: int) -> int:
 
 def _behind_escape(data: bytes, start: int, stop: int) -> int:
     r"""The start of a value that does not begin within an escape such as \n or \u0020."""
+    if cut := _CUT.search(data, max(0, start - 5), start):
+        return min(cut.start() + 6, stop)
     slashes = 0
     while start - slashes > 0 and data[start - slashes - 1] == _BACKSLASH:
         slashes += 1

@@ -15,11 +15,11 @@ _BODY = re.compile(
     rb"(?<![A-Za-z0-9+/:])(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])[A-Za-z0-9+/]{40,120}={0,2}"
     rb"(?=\\*\"|[ \t\r]*$)"
 )
-# The last line is as long as is left; it ends its row or the text that holds it. It has whole
-# groups of four characters, and other than small letters among them.
+# The last line is as long as is left; it ends its row or the text that holds it, and has other than
+# small letters.
 _LAST = re.compile(
-    rb"(?<![A-Za-z0-9+/])(?=[a-z]*[A-Z0-9+/=])(?:[A-Za-z0-9+/]{4})*"
-    rb"(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)(?=\\*\" ?[,}]|[ \t\r]*$)"
+    rb"(?<![A-Za-z0-9+/])(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{1,120}={0,2}"
+    rb"(?=\\*\" ?[,}]|[ \t\r]*$)"
 )
 _FIRST_LINES = re.compile(rb"(?:Proc-Type|DEK-Info|Comment|Version): ?[^\n\"]*")
 _END = re.compile(rb"-----END [A-Z0-9 ]{0,32}PRIVATE KEY")

@@ -25,7 +25,7 @@ _PLAIN = re.compile(
 )
 _PAIRS = {b")": b"(", b"]": b"[", b"}": b"{"}
 _OBJECT = re.compile(rb"[{\[]")
-_BRACKETS = {b"{": re.compile(rb"[{}]"), b"[": re.compile(rb"[\[\]]")}
+_STRUCTURE = re.compile(rb"[{}\[\]]|(?<!\\)\\*\"")
 
 
 _AFTER_STRING = (b",", b"}", b"]", b" ", b"")
@@ -114,13 +114,20 @@ def _in_string(text: bytes, at: int) -> bool:
 
 
 def _nested(text: bytes, at: int, stop: int) -> int:
-    """Behind the bracket that closes the one at `at`; brackets in strings count where they pair."""
-    opener = text[at : at + 1]
-    depth = 0
-    for match in _BRACKETS[opener].finditer(text[at:stop]):
-        depth += 1 if match[0] == opener else -1
-        if not depth:
-            return at + match.end()
+    """Behind the bracket that closes the one at `at`; those within strings do not count."""
+    depth, done = 0, at
+    while match := _STRUCTURE.search(text, done, stop):
+        done = match.end()
+        token = match[0]
+        if token in (b"{", b"["):
+            depth += 1
+        elif token in (b"}", b"]"):
+            depth -= 1
+            if not depth:
+                return done
+        else:
+            slashes = len(token) - 1
+            done = min(string_end(text, done, stop, slashes) + slashes + 1, stop)
     return stop
 
 
@@ -132,36 +139,58 @@ def without_blanks(text: bytes) -> bytes:
     return text
 
 
-def number_quotes(text: bytes, start: int, stop: int, low: int, high: int) -> bytes:
-    r"""The quote that a text needs in place of `text[start:stop]`: `"` of the right level where
-    that is a JSON number in the row `text[low:high]`, else nothing."""
-    if not _AFTER.match(text, stop, high) or not _BEFORE.search(text, max(low, start - 64), start):
-        return b""
-    slashes = _level(text, low, high, start, 0)
-    return b"" if slashes is None else b"\\" * slashes + b'"'
+class _Level:
+    """A text of JSON, the row or a string within it: read up to `done`, in so many brackets."""
+
+    __slots__ = ("depth", "done", "high", "quote")
+
+    def __init__(self, done: int, high: int, slashes: int) -> None:
+        self.done = done
+        self.high = high
+        self.depth = 0
+        self.quote = b"\\" * slashes + b'"'
 
 
-def _level(text: bytes, low: int, high: int, at: int, slashes: int) -> int | None:
-    """How many backslashes the quotes have around a text that would stand at `at`, within the JSON
-    that begins somewhere in `text[low:high]`; None where no object or array is open there."""
-    brackets = [
-        where for where in (text.find(b"{", low, at), text.find(b"[", low, at)) if where >= 0
-    ]
-    if not brackets:
-        return None
-    quote = b"\\" * slashes + b'"'
-    depth, done = 0, min(brackets)
-    while True:
-        opening = text.find(quote, done, at)
-        gap = text[done : at if opening < 0 else opening]
-        depth += gap.count(b"{") + gap.count(b"[") - gap.count(b"}") - gap.count(b"]")
-        if opening < 0:
-            return slashes if depth > 0 else None
-        begin = opening + len(quote)
-        end = string_end(text, begin, high, slashes)
-        if at < end:
-            return _level(text, begin, end, at, 2 * slashes + 1)
-        done = end + len(quote)
+class Quotes:
+    """The quotes that texts need in place of numbers of JSON in a row `text[low:high]`, which is
+    read once: ask in ascending order."""
+
+    def __init__(self, text: bytes, low: int, high: int) -> None:
+        self._text = text
+        self._low = low
+        self._levels = [_Level(low, high, 0)]
+        self._high = high
+
+    def of(self, start: int, stop: int) -> bytes:
+        """`"` with the backslashes of its level where `text[start:stop]` is a value of JSON outside
+        of strings; nothing where it is not."""
+        text = self._text
+        if not _AFTER.match(text, stop, self._high):
+            return b""
+        if not _BEFORE.search(text, max(self._low, start - 64), start):
+            return b""
+        while len(self._levels) > 1 and start >= self._levels[-1].high:
+            ended = self._levels.pop()
+            self._levels[-1].done = ended.high + len(self._levels[-1].quote)
+        return self._read(start)
+
+    def _read(self, at: int) -> bytes:
+        text, level = self._text, self._levels[-1]
+        while True:
+            opening = text.find(level.quote, level.done, at)
+            gap = text[level.done : at if opening < 0 else opening]
+            closed = gap.count(b"}") + gap.count(b"]")
+            level.depth = max(0, level.depth + gap.count(b"{") + gap.count(b"[") - closed)
+            if opening < 0:
+                level.done = at
+                return level.quote if level.depth else b""
+            begin = opening + len(level.quote)
+            slashes = len(level.quote) - 1
+            end = string_end(text, begin, level.high, slashes)
+            level.done = end + len(level.quote)
+            if at < end:
+                level = _Level(begin, end, 2 * slashes + 1)
+                self._levels.append(level)
 
 
 _AFTER = re.compile(_SPACE + rb"(?:[,\]}]|$)")

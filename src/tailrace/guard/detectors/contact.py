@@ -29,10 +29,11 @@ _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-'" 
 _LOCAL_BYTES = 64
 _DOMAIN = re.compile(
     rb"(?:[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\-\x80-\xff]{0,62})\.){1,8}"
-    rb"(?P<top>[A-Za-z]{2,24}|[\x80-\xff]{4,64}|xn--[A-Za-z0-9\-]{1,59})"
-    rb"(?![A-Za-z0-9\-_@/\x80-\xff]|\.[A-Za-z0-9])"
+    rb"(?:(?P<top>[A-Za-z]{2,24})(?![A-Za-z0-9\-@]|\.[A-Za-z0-9])|"
+    rb"(?:[\x80-\xff]{4,64}|xn--[A-Za-z0-9\-]{1,59})(?![A-Za-z0-9\-_@/\x80-\xff]|\.[A-Za-z0-9]))"
 )
 _QUICK = re.compile(rb"[A-Za-z0-9\x80-\xff][A-Za-z0-9\-\x80-\xff]{0,62}\.[A-Za-z0-9\x80-\xff]")
+_USER = re.compile(rb"://(?:[^\s/@\"']*:)?$")
 _REPOSITORIES = frozenset((b"git", b"svn", b"hg"))
 
 
@@ -69,7 +70,7 @@ class Emails:
         """See Detector."""
         text, start, stop, end, _memo = window
         domain = _DOMAIN.match(text, end - 1, min(stop, end + 255))
-        if domain is None or domain["top"].lower() in _NO_DOMAINS:
+        if domain is None or (domain["top"] or b"").lower() in _NO_DOMAINS:
             return
         at = end - 2
         seen = text[max(start, at - _LOCAL_BYTES) : at]
@@ -79,6 +80,10 @@ class Emails:
         if text[begin - 1 : begin] == b"%" and begin > start:
             begin += 2  # an encoded character
         begin += len(text[begin:at]) - len(text[begin:at].lstrip(b"'.-+"))
+        if text[begin - 1 : begin] in (b":", b"/") and _USER.search(
+            text, max(start, begin - 80), begin
+        ):
+            return  # who is asked for in a URL, and the host
         local = text[begin:at]
         if local and local.lower() not in _REPOSITORIES:
             yield Found(begin, domain.end(), text[begin : domain.end()].lower())

@@ -21,6 +21,7 @@ _SUFFIXES = tuple(
 # Those that are found within other words: bypass, compass.
 _SHORT = (b"pass", b"pwd")
 _OBJECT_BYTES = 256
+_CODE_BEHIND = re.compile(rb"[0-9a-z]{16}(?![0-9A-Za-z])")
 _NEWLINE = re.compile(rb"\x1e|\\[nr]")
 _NEXT = re.compile(rb"[A-Za-z_][\w.\-]*=|\(")
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
@@ -69,7 +70,7 @@ class Named:
             rb"tokens?",
             rb"credentials?",
             rb"authorization",
-            rb"[^a-z]pass",
+            rb"(?:^|[^a-z]|db|user)pass",
         )
         for rest in (rb"[\\\"' \t]{0,20}[:=]", rb"%3[ad]", rb">")
     )
@@ -117,6 +118,8 @@ class Named:
         outer = head[: len(head) - len(name)]
         if not _is_secret(name, outer):
             return
+        if outer.endswith(b"#") and _CODE_BEHIND.match(text, end, stop):
+            return  # a pseudonym
         if seen[len(head) :] == b">" and not outer.endswith(b"<"):
             return  # no tag of XML that opens
         at = after_separator(text, end - len(seen) + len(head), stop)
@@ -161,8 +164,6 @@ def _before_separator(seen: bytes) -> bytes:
 
 
 def _is_secret(name: bytes, before: bytes) -> bool:
-    if before.endswith(b"#"):
-        return False  # a pseudonym
     if before.endswith(b"\\") and name[:1] in (b"n", b"r", b"t") and len(name) > 1:
         name = name[1:]
     plain = name.lower().translate(None, b"_-.").rstrip(b"0123456789")
@@ -172,6 +173,8 @@ def _is_secret(name: bytes, before: bytes) -> bool:
         return False
     size = 4 if plain.endswith(b"pass") else 3
     head, tail = name[: len(name) - size], name[len(name) - size :]
+    if head.lower().endswith((b"db", b"user")):
+        return True
     return not head[-1:].isalpha() or (tail[:1].isupper() and head[-1:].islower())
 
 
