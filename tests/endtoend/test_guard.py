@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import socket
@@ -19,8 +20,7 @@ from everydoor import HTTP, SOCKETS, Doors
 from loads import Load, Request
 from once import await_once, check_archive
 from personal import Corpus, Value
-from running import Server, Start, free_port
-from test_doors import datagram_port
+from running import Server, Start
 from test_gateways import Gateway
 from test_metrics import archived, frame
 
@@ -33,9 +33,15 @@ FRAMES = 60
 
 
 def door_ports() -> dict[str, int]:
-    return {
-        kind: datagram_port() if kind == "syslog-udp" else free_port() for kind in (*HTTP, *SOCKETS)
-    }
+    """All different: each is held until all are found."""
+    with contextlib.ExitStack() as held:
+        found: dict[str, int] = {}
+        for kind in (*HTTP, *SOCKETS):
+            way = socket.SOCK_DGRAM if kind == "syslog-udp" else socket.SOCK_STREAM
+            one = held.enter_context(socket.socket(socket.AF_INET, way))
+            one.bind(("127.0.0.1", 0))
+            found[kind] = one.getsockname()[1]
+        return found
 
 
 def named(ports: dict[str, int]) -> str:
@@ -90,6 +96,21 @@ def refused(doors: Doors, corpus: Corpus) -> None:
             assert sender.recv(1) == b""
 
 
+def asked(server: Server, corpus: Corpus) -> None:
+    """Questions that hold values, understood and not."""
+    for text in corpus.texts("asked"):
+        needle = everydoor.quoted(json.dumps(text))
+        metrics = everydoor.quoted("up{note=" + json.dumps(text) + "}")
+        for path in (
+            f"/loki/api/v1/query_range?query=%7Bservice_name%3D~%22.%2B%22%7D%7C%3D{needle}",
+            f"/loki/api/v1/query_range?query={needle}",
+            f"/api/v1/query?query={metrics}",
+            f"/api/v1/query?query={needle}%7B",
+            f"/api/traces/{everydoor.quoted(text)}",
+        ):
+            assert server.get(path).status in (200, 400, 404, 422), path
+
+
 def pseudonyms(server: Server, values: Iterable[Value]) -> dict[Value, str]:
     """What the server says that they are called."""
     found: dict[Value, str] = {}
@@ -138,6 +159,7 @@ def test_nothing_that_is_written_holds_a_card_or_a_number(tmp_path: Path, start:
         sent += send(doors, corpus)
     taken = [one for one in corpus.values if not one.place.startswith("announcement")]
     refused(doors, corpus)
+    asked(server, corpus)
     server.until(lambda: sum(server.counts().values()) == sent["logs"], "stored")
     server.until(lambda: archived(server) == sum(sent.values()), "archived")
     called = pseudonyms(server, taken)
