@@ -92,16 +92,24 @@ def files(*directories: Path) -> Iterator[tuple[str, str]]:
 
 
 def queue(directory: Path) -> Iterator[tuple[str, str]]:
-    """Headers and expanded payloads of all segments and dead letters."""
+    """Headers and expanded payloads of all segments and dead letters; of what is damaged there are
+    only the raw bytes."""
+    for number, record in records(directory):
+        yield f"segment {number}", _text(record.header)
+        yield f"segment {number}", _text(expand(record.payload, limits.GUARDED_BYTES))
+    for letter, payload in letters(OsFileSystem(), directory / "dead"):
+        whole = expand(payload, limits.GUARDED_BYTES) if letter.header else payload
+        yield "dead letter", f"{letter} {_text(whole)}"
+
+
+def records(directory: Path) -> Iterator[tuple[int, Record]]:
+    """The whole ones of all segments, with the segment's number."""
     system = OsFileSystem()
     for number in numbers_in(system, directory):
         extent = Extent(number, system.size(path_of(directory, number)))
         for item in scan(system, directory, extent, HEAD_BYTES):
-            assert isinstance(item, Record), item
-            yield f"segment {number}", _text(item.header)
-            yield f"segment {number}", _text(expand(item.payload, limits.GUARDED_BYTES))
-    for letter, payload in letters(system, directory / "dead"):
-        yield "dead letter", f"{letter} {_text(expand(payload, limits.GUARDED_BYTES))}"
+            if isinstance(item, Record):
+                yield number, item
 
 
 def stored(data: Path) -> dict[str, list[str]]:

@@ -7,16 +7,18 @@ from `Texts`, by the place's name: one for each row.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import cramjam
 import grpc
+import msgspec
 from fluent.sender import FluentSender
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -99,6 +101,8 @@ def records(doors: Doors, corpus: Corpus) -> Sent:
          "resource": {"note": resource}}
         for body, value, name, resource in _columns(corpus, "records", places)
     ]  # fmt: skip
+    members = corpus.members("records, members")
+    canonical.append({"body": "members", "service": "records", "attributes": members})
     doors.post("tailrace", "/ingest/records", _ndjson(canonical))
     places = ("message", "nested", "list", "name")
     foreign = [
@@ -106,6 +110,8 @@ def records(doors: Doors, corpus: Corpus) -> Sent:
          "all": [{"x": listed}], name: 1}
         for message, nested, listed, name in _columns(corpus, "foreign", places)
     ]  # fmt: skip
+    foreign.append({"msg": "members", "service": "foreign", **corpus.members("foreign, members")})
+    foreign.append({"msg": "deep", "pay": {"list": [corpus.members("foreign, deep members")]}})
     doors.post("tailrace", "/ingest/records", _ndjson(foreign))
     return Counter(logs=len(canonical) + len(foreign))
 
@@ -199,11 +205,12 @@ def otlp_grpc(doors: Doors, corpus: Corpus) -> Sent:
     traces = _otlp_traces(corpus, "OTLP gRPC", ids)
     metrics = _otlp_metrics(corpus, "OTLP gRPC")
     with grpc.insecure_channel(f"127.0.0.1:{doors.ports['otlp-grpc']}") as channel:
-        doors.call(LogsServiceStub(channel).Export, ParseDict(logs, ExportLogsServiceRequest()))
-        doors.call(TraceServiceStub(channel).Export, ParseDict(traces, ExportTraceServiceRequest()))
-        doors.call(
-            MetricsServiceStub(channel).Export, ParseDict(metrics, ExportMetricsServiceRequest())
-        )
+        for stub, asked in (
+            (LogsServiceStub, ParseDict(logs, ExportLogsServiceRequest())),
+            (TraceServiceStub, ParseDict(traces, ExportTraceServiceRequest())),
+            (MetricsServiceStub, ParseDict(metrics, ExportMetricsServiceRequest())),
+        ):
+            doors.call(stub(channel).Export, asked)
     return _otlp_counts(logs, traces, metrics)
 
 
@@ -214,6 +221,9 @@ def _otlp_logs(corpus: Corpus, door: str) -> dict[str, Any]:
          "attributes": [*_texts(note=value), *_texts(**{name: "x"}), _deep(deep)]}
         for body, value, name, deep in _columns(corpus, f"{door} logs", places)
     ]  # fmt: skip
+    made.append({"body": {"stringValue": "x"}, "attributes": _members(corpus, f"{door} logs")})
+    inner = {"values": _members(corpus, f"{door} bodies")}
+    made.append({"body": {"kvlistValue": inner}, "attributes": []})
     scope = {"scope": {"name": "guarded"}, "logRecords": made}
     return {"resourceLogs": [{"resource": _resource(corpus, f"{door} logs"), "scopeLogs": [scope]}]}
 
@@ -230,6 +240,7 @@ def _otlp_traces(corpus: Corpus, door: str, ids: Ids) -> dict[str, Any]:
             _columns(corpus, f"{door} spans", places)
         )
     ]  # fmt: skip
+    made[0]["attributes"] += _members(corpus, f"{door} spans")
     resource = _resource(corpus, f"{door} spans")
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": made}]}]}
 
@@ -265,6 +276,14 @@ def _texts(**values: str) -> list[dict[str, Any]]:
     return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
 
 
+def _members(corpus: Corpus, place: str) -> list[dict[str, Any]]:
+    return [
+        {"key": key, "value": {"intValue": str(value)} if isinstance(value, int)
+         else {"stringValue": value}}
+        for key, value in corpus.members(f"{place}, members").items()
+    ]  # fmt: skip
+
+
 def _deep(text: str) -> dict[str, Any]:
     inner = {"arrayValue": {"values": [{"stringValue": text}]}}
     return {"key": "deep", "value": {"kvlistValue": {"values": [{"key": "in", "value": inner}]}}}
@@ -295,10 +314,14 @@ def bulk(doors: Doors, corpus: Corpus) -> Sent:
             "message": message, "note": value, name: "x", "service": {"name": "bulk"},
             "pay": {"to": [{"note": nested}]},
         })  # fmt: skip
+    made += [
+        {"create": {"_index": "logs-x"}},
+        {"message": "members", "pay": corpus.members("_bulk, members")},
+    ]
     headers = {"content_type": "application/x-ndjson"}
     answer = doors.post("elasticsearch", "/_bulk", _ndjson(made), **headers)
     assert doors.away or not answer.json()["errors"]
-    return Counter(logs=len(columns))
+    return Counter(logs=len(columns) + 1)
 
 
 def splunk(doors: Doors, corpus: Corpus) -> Sent:
@@ -310,6 +333,8 @@ def splunk(doors: Doors, corpus: Corpus) -> Sent:
         {"event": {"message": text, "deep": {"note": deep}}}
         for text, deep in _columns(corpus, "HEC object", ("message", "nested"))
     ]
+    events.append({"event": corpus.members("HEC, members")})
+    events.append({"event": "members", "fields": corpus.members("HEC, fields")})
     doors.post("splunk", "/services/collector/event", _ndjson(events))
     raw = corpus.texts("HEC raw", newlines=False)
     body = "".join(f"{text}\n" for text in raw).encode()
@@ -343,9 +368,27 @@ def forward(doors: Doors, corpus: Corpus) -> Sent:
         for message, value, name, nested in columns:
             record = {"message": message, "note": value, name: "x", "deep": {"in": [nested]}}
             assert sender.emit("cart", {"service": "forward", **record})
+        assert sender.emit("cart", {"message": "members", **corpus.members("forward, members")})
     finally:
         sender.close()
-    return Counter(logs=len(columns))
+    return Counter(logs=len(columns) + 1)
+
+
+@contextlib.contextmanager
+def forwarded(doors: Doors, chunk: bytes) -> Iterator[Callable[[], bool]]:
+    """A chunk of one entry on its way; whether it has been acknowledged by now."""
+    message = ["cart", int(time.time()), {"message": "acknowledge me"}, {"chunk": chunk.decode()}]
+    with socket.create_connection(("127.0.0.1", doors.ports["forward"])) as sender:
+        sender.sendall(msgspec.msgpack.encode(message))
+        sender.setblocking(False)
+
+        def acknowledged() -> bool:
+            try:
+                return chunk in sender.recv(1024)
+            except BlockingIOError:
+                return False
+
+        yield acknowledged
 
 
 def announced(doors: Doors, corpus: Corpus) -> Sent:

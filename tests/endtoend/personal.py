@@ -111,6 +111,22 @@ class Corpus:
         self.values += found
         return [value.text for value in found]
 
+    def members(self, place: str) -> dict[str, str | int]:
+        """Members of an object, by names that say what they are."""
+        pan, text = self._new("pan"), self._new("pan")
+        number, dashed = self._new("ssn"), self._new("ssn")
+        while number.startswith("0"):
+            number = self._new("ssn")
+        found: dict[str, tuple[str, str, str | int]] = {
+            "card": ("pan", pan, int(pan)),
+            "cardNumber": ("pan", text, text),
+            "ssn": ("ssn", number, int(number)),
+            "social_security_number": ("ssn", dashed, parted(dashed, "-")),
+        }
+        for key, (kind, digits, sent) in found.items():
+            self.values.append(Value(kind, digits, place, key, str(sent)))
+        return {key: sent for key, (_, _, sent) in found.items()}
+
     def _written(self, place: str, kind: str, forms: dict[str, Write]) -> Iterator[Value]:
         for form, write in forms.items():
             digits = self._new(kind)
