@@ -74,6 +74,8 @@ CARDS: dict[str, Write] = {
     "escaped spaces": lambda d: "paid with " + parted(d, "\\u00a0") + " today",
     "Arabic digits": lambda d: "paid with " + script("\u0660")(parted(d, " ")) + " today",
     "wide digits": lambda d: "card " + script("\uff10")(d) + " declined",
+    "beside a sign": lambda d: f"paid \u53f7{d} today",
+    "colours": lambda d: f"paid by \x1b[33m{d}\x1b[0m today",
 }
 SSNS: dict[str, Write] = {
     "dashes": lambda d: f"customer {parted(d, '-')} called",
@@ -84,6 +86,7 @@ SSNS: dict[str, Write] = {
     "URL": lambda d: f"GET /who?ssn={parted(d, '%2D')}",
     "other dashes": lambda d: "ssn " + parted(d, "\u2011") + " found",
     "wide digits": lambda d: "ssn " + script("\uff10")(parted(d, "-")) + " found",
+    "colours": lambda d: f"customer \x1b[32m{parted(d, '-')}\x1b[0m called",
 }
 # Where a record may hold a newline.
 BROKEN_CARDS: dict[str, Write] = {

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -123,14 +123,16 @@ def pseudonyms(server: Server, values: Iterable[Value]) -> dict[Value, str]:
     return found
 
 
-def check_nothing_is_clear(server: Server, values: Iterable[Value]) -> dict[str, list[str]]:
+def check_nothing_is_clear(server: Server, values: Sequence[Value]) -> dict[str, list[str]]:
     """Every file of the stopped server, and all that files expand to. Its tables' rows by name."""
-    digits = {value.digits: f"{value.place}: {value.form}" for value in values}
     written = [*bytescan.files(server.home), *bytescan.queue(server.data / "queue")]
     tables = bytescan.stored(server.data)
     written += [(name, "\n".join(rows)) for name, rows in tables.items()]
-    found = bytescan.leaks(written, digits)
-    assert not found, {name: sorted(digits[one] for one in some) for name, some in found.items()}
+    found = bytescan.leaks(written, {value.digits for value in values})
+    clear = set[str]().union(*found.values())
+    forms = Counter(f"{one.kind}, {one.form}" for one in values if one.digits in clear)
+    places = sorted({one.place for one in values if one.digits in clear})
+    assert not found, f"in clear: {dict(forms)} sent to {places}, found in {sorted(found)}"
     return tables
 
 
