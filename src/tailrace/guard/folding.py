@@ -37,9 +37,12 @@ _HTML = {
     b"quot": b"'", b"apos": b"'", b"commat": b"@", b"amp": b"&", b"equals": b"=", b"colon": b":",
     b"lt": b"<", b"gt": b">",
 }  # fmt: skip
+_BACKSLASH = 0x5C
 # Escaped characters that may stand in what is looked for, or directly beside it.
 _PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\`')
 _ESCAPE = re.compile(
+    # A colour of a console: it ends with a letter.
+    rb"(?P<colour>(?:\x1b|(?<!\\)\\+(?:u001[bB]|x1[bB]|033|e))\[[0-9;:?]{0,20}[A-Za-z])|"
     rb"(?<!\\)\\+(?:[uU](?P<u>[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2})|(?P<blank>[nrt])|(?P<slash>/))|"
     rb"(?P<percent>(?:%[0-9a-fA-F]{2})+)|"
     rb"&(?:#(?P<decimal>\d{2,6})|#[xX](?P<hex>[0-9a-fA-F]{2,5})|(?P<name>[a-zA-Z]{2,7}));|"
@@ -107,7 +110,7 @@ def _plain(match: re.Match[bytes]) -> list[tuple[int, int, bytes]]:
         return _percent(match)
     if kind == "wide":
         plain = _TABLE.get(match[0])
-    elif kind in ("blank", "control"):
+    elif kind in ("blank", "control", "colour"):
         plain = b" "
     elif kind == "slash":
         plain = b"/"
@@ -116,6 +119,8 @@ def _plain(match: re.Match[bytes]) -> list[tuple[int, int, bytes]]:
     else:
         code = int(match[kind or 0], 10 if kind == "decimal" else 16)
         plain = _of_code(code)
+        if plain is None and kind == "u" and code != _BACKSLASH:
+            plain = b" "  # its digits must not join a number behind it
     return [] if plain is None else [(start, stop, plain)]
 
 
@@ -177,6 +182,9 @@ FOLDS: tuple[bytes, ...] = (
     rb"&(?:nbsp|#160|#xa0|ensp|thinsp|ndash|#8209|#x2011|#8211|#8239|#64|#x40|commat|quot|#34|lt);",
     rb"\\u(?:003[0-9]|00[46]0|003d|003a|002[0-9a-f])",
     rb"\\x(?:3[0-9a]|40|3d)",
+    rb"\\u[0-9a-f]{4}[0-9]{3}",
+    rb"(?:\x1b|u001b|x1b|\\033|\\e)\[[0-9;]{0,10}m[0-9]",
+    rb"(?:\x1b|u001b|x1b|\\033|\\e)\[[0-9;]{0,10}m[^\x1b\n]{1,64}@",
     rb"\\u(?:ff|0[6-9a-f])[0-9a-f]{2}\\",
     rb":\\{1,15}/\\{1,15}/",
     rb"%[2-7][0-9a-f]",

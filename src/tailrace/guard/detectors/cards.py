@@ -344,7 +344,10 @@ class _Place:
         head, tail = text[max(self._start, begin - 2) : begin], text[stop : stop + 2]
         if head and head[-1] in _LETTERS and head[:1] != b"\\":
             return True
-        if head[-1:] == b"-" or (head[-1:] in _PARTS and head[:1].isdigit()):
+        part = head[:1].isalnum() or head[:1] == b"_"
+        if (head[-1:] == b"-" and part and len(head) == 2) or (
+            head[-1:] in _PARTS and head[:1].isdigit()
+        ):
             return True
         if tail[:1] not in _PARTS:
             return bool(tail) and tail[0] in _LETTERS
