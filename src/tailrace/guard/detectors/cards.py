@@ -194,10 +194,9 @@ class Cards:
 
 def _in_run(run: _Run) -> Iterator[Found]:
     text, groups, at = run.text, run.groups, 0
-    firsts = b"2345689" if max(run.words) >= 0 else b"23456"
     while at < len(groups):
         count = 0
-        if text[groups[at].start] in firsts:
+        if text[groups[at].start] in b"2345689":
             place = _Place(run, at)
             count = place.grouped() or place.bare() or place.odd()
             if count:
