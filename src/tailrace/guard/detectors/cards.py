@@ -19,8 +19,8 @@ from tailrace.guard.detectors.detector import (
     untaken,
 )
 
-_SEPARATOR = rb"[ \-._/+\t]"
-_RUN = b"0123456789 -._/+\t"
+_SEPARATOR = rb"[ \-._/+:\t]"
+_RUN = b"0123456789 -._/+:\t"
 # A run is looked at in pieces of this size; the longest card with separators is as long as _BACK.
 _BACK, _AHEAD = 60, 2_000
 _DIGITS = re.compile(rb"\d+")
