@@ -66,6 +66,10 @@ _CODE_BEHIND = re.compile(
     re.IGNORECASE,
 )
 _FIELD = re.compile(rb"[=:\"\\,;&]")
+# How names of loggers end that are words of the above.
+_LOGGERS = frozenset(
+    (b"request", b"session", b"event", b"job", b"batch", b"process", b"transaction")
+)
 _CAMEL_ID = re.compile(rb"[a-z](?:Ids?|IDs?)$")
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _LINKS = frozenset((b"-", b".", b"_", b"/", b"+", b" ", b"\t"))
@@ -324,6 +328,10 @@ class _Place:
         if opened and self._text[stop : stop + 1] not in (b'"', b"'", b"\\", b"."):
             return b""  # a text that begins with it
         name = key_before(self._text, begin, self._start)
+        joint = self._text[begin - 3 : begin]
+        logger = b"." in name and name.rpartition(b".")[2].lower() in _LOGGERS
+        if logger and joint[1:] == b": " and joint[:1] not in (b'"', b"'", b"\\"):
+            return b""  # and then what it says
         if name in _VAGUE:
             at = self._text.rfind(name, self._start, self._first)
             name = key_before(self._text, at, self._start) + b" " + name
