@@ -255,6 +255,12 @@ def test_a_key_over_several_rows_is_taken_out() -> None:
     assert after[4] == "next"
 
 
+def test_the_rest_of_a_key_that_began_in_another_frame_is_taken_out() -> None:
+    rows = ["before", "MIIE" + "aB3+" * 15, "c2ln", "-----END RSA PRIVATE " + "KEY-----", "next"]
+    after = text(USUAL, "\n".join(rows)).split("\n")
+    assert after == ["before", *3 * ["[redacted:private_key]"], "next"]
+
+
 VALUES = (
     CARD,
     "4111111111111111",

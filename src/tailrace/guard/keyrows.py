@@ -1,4 +1,5 @@
-"""Private keys whose lines are rows of their own: what follows the first line, up to the last."""
+"""Private keys whose lines are rows of their own: what follows the first line, and what stands
+before the last, for a key may begin in one frame and end in the next."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ _END = re.compile(rb"-----END [A-Z0-9 ]{0,32}PRIVATE KEY")
 def key_rows(data: bytes, hits: Sequence[Hit]) -> list[Hit]:
     """`hits` with those of the rows that belong to a key, ascending."""
     opened = [hit for hit in hits if hit.kind == "private_key"]
-    more = [found for hit in opened for found in _following(data, hit)]
+    more = [found for hit in opened for found in (*_following(data, hit), *_before(data, hit))]
     return sorted([*hits, *more]) if more else list(hits)
 
 
@@ -48,6 +49,25 @@ def _following(data: bytes, hit: Hit) -> Iterator[Hit]:
         if found:
             yield hit._replace(start=found.start(), stop=found.end(), value=found[0])
         at = stop + 1
+
+
+def _before(data: bytes, hit: Hit) -> Iterator[Hit]:
+    if not _END.match(data, hit.start, hit.stop):
+        return
+    stop = data.rfind(b"\n", 0, hit.start)
+    last = True
+    for _ in range(_ROWS):
+        if stop < 0:
+            return
+        start = data.rfind(b"\n", 0, stop) + 1
+        found = _BODY.search(data, start, stop)
+        if found is None and last:
+            found = _LAST.search(data, start, stop)
+        last = False
+        if found is None:
+            return
+        yield hit._replace(start=found.start(), stop=found.end(), value=found[0])
+        stop = start - 1
 
 
 def _ends_next(data: bytes, stop: int) -> bool:

@@ -259,7 +259,10 @@ class PrivateKeys:
     name = "private_key"
     kind = "private_key"
     candidates: tuple[bytes, ...] = ()
-    cased = (rb"-----BEGIN[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY",)
+    cased = (
+        rb"-----BEGIN[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY",
+        rb"-----END[ +][A-Z0-9 +]{0,32}PRIVATE[ +]KEY",
+    )
     matches = (
         b"-----BEGIN " + b"RSA PRIVATE KEY-----\\nMIIEabc\\n-----END RSA " + b"PRIVATE KEY-----",
         b"key: -----BEGIN " + b"OPENSSH PRIVATE KEY-----\x1eb3BlbnNz",
@@ -276,6 +279,10 @@ class PrivateKeys:
         """See Detector."""
         text, start, stop, end, memo = window
         begin = text.rfind(b"-----BEGIN", start, end)
+        if begin < 0:  # the end of a key that began in another row or frame
+            if closing := self._end.search(text, max(start, end - 64), stop):
+                yield Found(*closing.span(), closing[0])
+            return
         ended = None if self in memo else self._end.search(text, end, stop)
         if ended is None:
             memo[self] = True  # none follows for the next either
