@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tailrace.guard.detectors.detector import NAME_BYTES
 from tailrace.guard.members import Member, members
 from tailrace.guard.values import Quotes
 
@@ -15,7 +16,6 @@ _NUMBER = frozenset(b"0123456789+-.eE")
 _NEXT = re.compile(rb"[ \t\x1e]*(?:(?P<comma>,)[ \t\x1e]*|(?=[}\]]))")
 _Change = tuple[int, int, "bytes | None"]
 _KEY_BYTES = 100
-_KEY = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 
 
 class Edit(NamedTuple):
@@ -105,7 +105,7 @@ def _assignment(data: bytes, low: int, edit: Edit) -> tuple[int, int] | None:
     if data[start - 1 : start] in (b'"', b"'") and data[stop : stop + 1] == data[start - 1 : start]:
         start, stop = start - 1, stop + 1
     head = data[max(low, start - _KEY_BYTES) : start - 1]
-    name = len(head) - len(head.rstrip(_KEY))
+    name = len(head) - len(head.rstrip(NAME_BYTES))
     if start <= low or data[start - 1 : start] != b"=" or not name:
         return None
     start -= 1 + name

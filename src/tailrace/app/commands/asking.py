@@ -53,11 +53,26 @@ def get(
 ) -> bytes:
     """The answer to a GET of `path` with `asked` as its parameters. Raises QueryError when it is
     refused, StoreError when there is none."""
+    return _answer(server, f"{path}?{urllib.parse.urlencode(asked)}", None, most_bytes, timeout_s)
+
+
+def post(
+    server: Asking, path: str, body: bytes, most_bytes: int, timeout_s: float = TIMEOUT_S
+) -> bytes:
+    """The answer to a POST of the JSON `body` to `path`. Raises as `get` does."""
+    return _answer(server, path, body, most_bytes, timeout_s)
+
+
+def _answer(
+    server: Asking, target: str, sent: bytes | None, most_bytes: int, timeout_s: float
+) -> bytes:
     if not server.url.startswith(("http://", "https://")):
         raise StoreError(f"--url {server.url} is no http:// or https:// address")
+    headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
+    if sent is not None:
+        headers["Content-Type"] = "application/json"
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{server.url.rstrip('/')}{path}?{urllib.parse.urlencode(asked)}",
-        headers={"Authorization": f"Bearer {server.token}"} if server.token else {},
+        f"{server.url.rstrip('/')}{target}", data=sent, headers=headers
     )
     try:
         with urllib.request.urlopen(request, timeout=timeout_s, context=server.tls) as answer:  # noqa: S310

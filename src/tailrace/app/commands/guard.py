@@ -23,6 +23,7 @@ TIMEOUT_S = 300.0
 _ANSWER_BYTES = 16 * limits.MIB
 # What a rule leaves as it is, is meant to be there.
 _MEANT = ("alert_only", "approved")
+_KEY = secrets.token_bytes(32)
 
 
 class _Leak(msgspec.Struct):
@@ -120,9 +121,6 @@ def _show(cleans: Any, number: int, line: bytes, args: argparse.Namespace) -> in
         at = f" at {place.code}" if place.code else ""
         print(f"    {place.detector}: {place.action}{times}, in {visible(place.field)}{at}")
     return sum(cleaned.found.values())
-
-
-_KEY = secrets.token_bytes(32)
 
 
 def _is_record(line: bytes) -> bool:

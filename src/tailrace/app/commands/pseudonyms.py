@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import getpass
 import sys
-import urllib.error
-import urllib.request
 
 import msgspec
 
+from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 
-TIMEOUT_S = 30.0
 PATH = "/api/v1/pseudonyms"
 
 
@@ -51,26 +49,10 @@ def read_value() -> str:
 
 def ask(server: Asking, kind: str, value: str) -> Answer:
     """Raises QueryError, StoreError; neither holds the value."""
-    if not server.url.startswith(("http://", "https://")):
-        raise StoreError(f"--url {server.url} is no http:// or https:// address")
-    headers = {"Content-Type": "application/json"}
-    if server.token:
-        headers["Authorization"] = f"Bearer {server.token}"
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{server.url.rstrip('/')}{PATH}",
-        data=msgspec.json.encode({"kind": kind, "value": value}),
-        headers=headers,
-    )
+    body = msgspec.json.encode({"kind": kind, "value": value})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=server.tls) as answer:  # noqa: S310
-            return msgspec.json.decode(answer.read(limits.MIB), type=Answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            said = error.read(4096).decode("utf-8", "replace").strip()
-        said = said.replace(value, "...")
-        raise QueryError(f"{said or error.reason} ({error.code})") from None
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise StoreError(f"cannot ask {server.url}: {reason}; is `tailrace up` running?") from None
+        return msgspec.json.decode(asking.post(server, PATH, body, limits.MIB), type=Answer)
+    except QueryError as error:
+        raise QueryError(str(error).replace(value, "...")) from None
     except msgspec.MsgspecError:
         raise StoreError(f"{server.url} does not answer as a tailrace server") from None

@@ -14,6 +14,7 @@ from tailrace.guard.detectors.detector import (
     Found,
     Shape,
     Window,
+    as_it_is,
     digits_of,
     key_before,
     untaken,
@@ -50,7 +51,7 @@ _WORDS = re.compile(
     rb"kreditkarte|carte|tarjeta"
 )
 _CONTEXT_BYTES = 40
-# Names of numbers that are no cards although one in forty of them looks like one.
+# Names of numbers that are no cards although some of them look like one.
 _OTHER = re.compile(
     rb"order|track|trace|span|request|invoice|imei|imsi|meid|iccid|sim|device|serial|time|stamp|"
     rb"seq|offset|session|shipment|parcel|waybill|awb|sku|ean|isbn|gtin|upc|barcode|snowflake|"
@@ -371,10 +372,6 @@ class _Place:
             yield Found(*code.span("value"), code["value"], "cvv")
 
 
-def _as_it_is(match: re.Match[bytes]) -> bytes | None:
-    return match["value"]
-
-
 def _digits(match: re.Match[bytes]) -> bytes:
     return digits_of(match["value"])
 
@@ -421,7 +418,7 @@ CARDS: tuple[Detector, ...] = (
             rb"(?P<value>\d{3,4})(?!\d|\.\d*[1-9])",
             re.IGNORECASE,
         ),
-        check=_as_it_is,
+        check=as_it_is,
         before=64,
         after=4,
         matches=(
@@ -449,7 +446,7 @@ CARDS: tuple[Detector, ...] = (
             rb"(?P<value>\d{4,6}|[0-9A-F]{16})(?![\w.])",
             re.IGNORECASE,
         ),
-        check=_as_it_is,
+        check=as_it_is,
         before=60,
         after=18,
         matches=(

@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-_KEY = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+# What names of values are made of.
+NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+_NAME = frozenset(NAME_BYTES)
 # Between a name and its value.
 _JOINTS = frozenset(b" \t\"'\\:=#[(>")
 _KEY_BYTES = 80
@@ -115,6 +117,11 @@ class Shape(NamedTuple):
         return found
 
 
+def as_it_is(match: re.Match[bytes]) -> bytes | None:
+    """A Check of which the pattern asks all."""
+    return match["value"]
+
+
 def before(match: re.Match[bytes], width: int) -> bytes:
     """At most `width` bytes of the row before the value."""
     start = match.start("value")
@@ -133,7 +140,7 @@ def key_before(text: bytes, at: int, start: int = 0) -> bytes:
     while at > low and text[at - 1] in _JOINTS:
         at -= 1
     end = at
-    while at > low and text[at - 1] in _KEY:
+    while at > low and text[at - 1] in _NAME:
         at -= 1
     return text[at:end]
 

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Iterator
 
-from tailrace.guard.detectors.detector import Detector, Found, Shape, Window
+from tailrace.guard.detectors.detector import NAME_BYTES, Detector, Found, Shape, Window, as_it_is
 from tailrace.guard.values import after_separator, value_at
 
 # How names end that are secret, without case, `_`, `-`, `.` and digits at the end.
@@ -24,7 +24,6 @@ _OBJECT_BYTES = 256
 _CODE_BEHIND = re.compile(rb"[0-9a-z]{16}(?![0-9A-Za-z])")
 _NEWLINE = re.compile(rb"\x1e|\\[nr]")
 _NEXT = re.compile(rb"[A-Za-z_][\w.\-]*=|\(")
-_KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 # Values that are none: placeholders, what was taken out before, what says that there is one.
 _NOTHING = re.compile(
     rb"(?:\*+|x{3,}|\.{3,}|-+|_+|<[A-Za-z_ \-]{0,20}>|\[[A-Za-z_: ]{0,24}\]|\{\w*\}|\{\{[^}]*\}\}|"
@@ -114,7 +113,7 @@ class Named:
         text, start, stop, end, _memo = window
         seen = text[max(start, end - 80) : end]
         head = _before_separator(seen)
-        name = head[len(head.rstrip(_KEY_BYTES)) :]
+        name = head[len(head.rstrip(NAME_BYTES)) :]
         outer = head[: len(head) - len(name)]
         if not _is_secret(name, outer):
             return
@@ -194,7 +193,7 @@ def _credentials(match: re.Match[bytes]) -> bytes | None:
 def _is_option(text: bytes, end: int) -> bool:
     """Whether the word before the blanks begins like an option of a command."""
     head = text[max(0, end - 90) : end - 1].rstrip(b" ")
-    return head[len(head.rstrip(_KEY_BYTES)) :].startswith(b"-")
+    return head[len(head.rstrip(NAME_BYTES)) :].startswith(b"-")
 
 
 def _basic(match: re.Match[bytes]) -> bytes | None:
@@ -210,10 +209,6 @@ def _bearer(match: re.Match[bytes]) -> bytes | None:
     value = match["value"]
     mixed = any(48 <= byte <= 57 for byte in value) or len(value) >= 24
     return value if mixed else None
-
-
-def _as_it_is(match: re.Match[bytes]) -> bytes | None:
-    return match["value"]
 
 
 # Shapes that issuers of keys have given them so that they can be told: prefix and length.
@@ -332,7 +327,7 @@ SECRETS: tuple[Detector, ...] = (
         candidates=(),
         cased=_KEYS,
         pattern=_KEY,
-        check=_as_it_is,
+        check=as_it_is,
         before=100,
         after=200,
         matches=(
