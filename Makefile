@@ -35,7 +35,7 @@ soak: setup
 lock:
 	.venv/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  --extra server --extra patterns --extra postgresql --extra dev -o requirements.lock pyproject.toml
+	  --extra server --extra patterns --extra postgresql --extra frames --extra dev -o requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv web/node_modules src/tailrace/ui/static

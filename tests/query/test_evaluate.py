@@ -122,7 +122,7 @@ HOSTILE = ["'", "\\", '"', "a' OR 1=1 --", "\\' OR 1=1 --", "{p0:String}", "%", 
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_values_only_ever_match_themselves(engine: Any, value: str) -> None:
-    from tailrace.query.logql.ast import quote
+    from tailrace.query.logql.text import quote
 
     tenant, other = engine.tenant(), engine.tenant()
     engine.load(other, [{"body": f"secret {value}", "service": value}])

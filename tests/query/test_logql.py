@@ -9,17 +9,18 @@ from hypothesis import strategies as st
 from tailrace.core.errors import QueryError
 from tailrace.query.logql.ast import (
     Binary,
-    Grouping,
     LineFilter,
     LogQuery,
     Matcher,
+    Needle,
     Number,
     RangeAggregation,
     Vector,
     VectorAggregation,
-    text,
 )  # fmt: skip
 from tailrace.query.logql.parser import parse
+from tailrace.query.logql.text import text
+from tailrace.query.matrix.grouping import Grouping
 
 ERRORS = [
     ("{}", "at least one matcher"),
@@ -63,7 +64,10 @@ names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(
 )
 strings = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 matchers = st.builds(Matcher, names, st.sampled_from(["=", "!=", "=~", "!~"]), strings)
-filters = st.builds(LineFilter, st.sampled_from(["|=", "!=", "|~", "!~"]), strings)
+filters = st.builds(
+    lambda op, value: LineFilter(op, (Needle(value),)),
+    st.sampled_from(["|=", "!=", "|~", "!~"]), strings,
+)  # fmt: skip
 sure = st.builds(Matcher, names, st.just("="), strings.filter(bool))
 logs = st.builds(
     lambda first, more, lines: LogQuery((first, *more), tuple(lines)),

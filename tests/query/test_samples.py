@@ -205,7 +205,7 @@ HOSTILE = ["'", "\\", '"', "a' OR 1=1 --", "{p0:String}", "%", "x\x00y", "\n", "
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_values_only_ever_match_themselves(engine: Any, value: str) -> None:
-    from tailrace.query.logql.ast import quote
+    from tailrace.query.logql.text import quote
 
     tenant = engine.tenant()
     engine.load_samples(tenant, [

@@ -15,7 +15,7 @@ import msgspec
 
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.limits import MIB, QUERY_ROWS
-from tailrace.query.logql.ast import quote
+from tailrace.query.logql.text import quote
 
 PAGE_LINES = 1_000
 ANSWER_BYTES = 512 * MIB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 # ClickHouse's own numbers for what the query room tells apart.
@@ -25,3 +25,16 @@ class Engine(Protocol):
         *,
         timeout_s: float = 30,
     ) -> list[tuple[Any, ...]]: ...
+
+    def blocks(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = 30,
+    ) -> AsyncIterator[Sequence[Sequence[Any]]]:
+        """The columns of one block of rows after another, so that no result is held whole.
+
+        Closing the iterator early stops the statement.
+        """
+        ...

@@ -91,6 +91,8 @@ async def evaluate(query: Metric, on: Grid, scope: Scope, run: Run) -> Value:
         case Binary():
             left = await evaluate(query.left, on, scope, run)
             return combine(query.op, left, await evaluate(query.right, on, scope, run))
+        case _:
+            raise QueryError(f"{type(query).__name__} is not supported yet")
 
 
 async def _group(query: VectorAggregation, on: Grid, scope: Scope, run: Run) -> Series:

@@ -15,12 +15,13 @@ _LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 def predicate(line: LineFilter, bind: Binder) -> str:
     """SQL that is true for the lines `line` lets pass."""
-    if not line.value:
+    value = line.needles[0].value
+    if not value:
         return "1" if line.op in ("|=", "|~") else "0"
     if line.op in ("|=", "!="):
-        pattern = bind.text(f"%{line.value.translate(_LIKE_ESCAPES)}%")
+        pattern = bind.text(f"%{value.translate(_LIKE_ESCAPES)}%")
         return f"Body {'LIKE' if line.op == '|=' else 'NOT LIKE'} {pattern}"
-    found = f"match(Body, {bind.text(line_regex(line.value))})"
+    found = f"match(Body, {bind.text(line_regex(value))})"
     return found if line.op == "|~" else f"NOT {found}"
 
 

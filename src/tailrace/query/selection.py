@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tailrace.query.binder import Binder
 from tailrace.query.labels import expression
-from tailrace.query.logql.ast import LogQuery, Matcher
+from tailrace.query.logql.ast import LineFilter, LogQuery, Matcher
 from tailrace.query.needle import label_regex, predicate
 
 
@@ -15,7 +15,7 @@ def conditions(query: LogQuery, tenant: str, keys: Iterable[str], bind: Binder) 
     keys = tuple(keys)
     found = [f"Tenant = {bind.text(tenant)}"]
     found += [_matcher(matcher, keys, bind) for matcher in query.matchers]
-    found += [predicate(line, bind) for line in query.filters]
+    found += [predicate(line, bind) for line in query.stages if isinstance(line, LineFilter)]
     return found
 
 

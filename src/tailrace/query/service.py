@@ -107,7 +107,7 @@ class QueryService:
         async with self.slot("lines"):
             scope = await self.scope(query, tenant, wanted.start_ns, wanted.end_ns)
             found: Rows = []
-            rest = Slices(wanted, whole=bool(query.filters))
+            rest = Slices(wanted, whole=bool(query.stages))
             while (piece := rest.next(len(found))) is not None:
                 left = wanted.limit - len(found)
                 sql = plan.log_rows(query, scope, *piece, left, wanted.forward)

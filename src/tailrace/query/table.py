@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tailrace.core.visible import visible
-from tailrace.query.logql.ast import quote
+from tailrace.query.logql.text import quote
 
 COLUMNS = 40
 _BARS = "▁▂▃▄▅▆▇█"

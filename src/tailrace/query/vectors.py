@@ -10,7 +10,7 @@ from itertools import accumulate
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_SERIES
 from tailrace.query.labels import Labels
-from tailrace.query.logql.ast import Grouping
+from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.plan import Window
 
 Values = list[float | None]

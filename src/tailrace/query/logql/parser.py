@@ -17,11 +17,11 @@ from tailrace.core.limits import QUERY_TERMS, QUERY_TEXT_BYTES
 from tailrace.query.logql import unsupported
 from tailrace.query.logql.ast import (
     Binary,
-    Grouping,
     LineFilter,
     LogQuery,
     Matcher,
     Metric,
+    Needle,
     Number,
     Query,
     RangeAggregation,
@@ -31,6 +31,7 @@ from tailrace.query.logql.ast import (
 from tailrace.query.logql.cursor import Cursor
 from tailrace.query.logql.duration import parse_duration
 from tailrace.query.logql.lexer import Token, tokens
+from tailrace.query.matrix.grouping import Grouping
 
 RANGE_FUNCTIONS = frozenset({"count_over_time", "rate", "bytes_rate", "bytes_over_time"})
 VECTOR_FUNCTIONS = frozenset({"sum", "min", "max", "avg", "count"})
@@ -131,7 +132,7 @@ class _Parser(Cursor):
             value = self._string(f"after {op.text}")
             if self._word("or"):
                 raise self._fail("`or` between line filters is not supported yet")
-            found.append(LineFilter(op.text, value, op.position))
+            found.append(LineFilter(op.text, (Needle(value),), op.position))
         if self._is("|", "|>", "!>"):
             raise unsupported.stage(self._now, self._tokens[self._at + 1], self._source)
         return tuple(found)
@@ -146,7 +147,7 @@ class _Parser(Cursor):
         while self._is("+", "-"):
             op = self._next()
             self._count(op)
-            left = Binary(op.text, left, self._product(), op.position)
+            left = Binary(op.text, left, self._product(), position=op.position)
         return left
 
     def _product(self) -> Metric:
@@ -154,7 +155,7 @@ class _Parser(Cursor):
         while self._is("*", "/"):
             op = self._next()
             self._count(op)
-            left = Binary(op.text, left, self._factor(), op.position)
+            left = Binary(op.text, left, self._factor(), position=op.position)
         return left
 
     def _factor(self) -> Metric:

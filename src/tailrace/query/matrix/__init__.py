@@ -1,0 +1,1 @@
+"""Series on a grid of times, and what LogQL and PromQL do with them."""
