@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
 import pytest
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from tailrace.core.bounds import UNBOUND, Bounds, Used
 from tailrace.core.frame import Header
 from tailrace.core.payload import compress
-from tailrace.store import samples, schema, spans, sql
-from tailrace.store.engine import store_error
+from tailrace.store import samples, schema, spans, sql, statement
+from tailrace.store.handover import Handover
 from tailrace.store.samples import parting
+from tailrace.store.statement import Asked
 from tailrace.wire import samples as wire_samples
 from tailrace.wire import spans as wire_spans
 from tailrace.wire.samples import Sample
@@ -44,22 +46,71 @@ ROW = {
 
 
 class ChdbEngine:
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self.connect = connect
+        self.client = connect()
         self.statements: list[str] = []
         self._names = itertools.count()
 
     async def rows(
-        self, sql: str, parameters: Mapping[str, object] | None = None, *, timeout_s: float = 30
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = 30,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
     ) -> list[tuple[Any, ...]]:
+        asked = self._asked(sql, parameters, timeout_s, bounds)
+        return await asyncio.to_thread(statement.select, self.client, asked, used)
+
+    async def blocks(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = 30,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        asked = self._asked(sql, parameters, timeout_s, bounds)
+        async for block in self._stream(statement.pump_blocks, asked, used):
+            yield block
+
+    async def raw(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        form: str,
+        timeout_s: float = 30,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        asked = self._asked(sql, parameters, timeout_s, bounds)
+        async for piece in self._stream(statement.pump_bytes, asked, form, used):
+            yield piece
+
+    def _asked(
+        self, sql: str, parameters: Mapping[str, object] | None, timeout_s: float, bounds: Bounds
+    ) -> Asked:
         self.statements.append(sql)
+        return Asked(f"test-{len(self.statements)}", sql, parameters or {}, timeout_s, bounds)
+
+    async def _stream(
+        self, pump: Callable[..., None], asked: Asked, *arguments: object
+    ) -> AsyncIterator[Any]:
+        """On a connection of its own, so that other statements can run meanwhile."""
+        client = await asyncio.to_thread(self.connect)
+        into: Handover[Any] = Handover(2)
+        pumping = asyncio.create_task(asyncio.to_thread(pump, client, asked, *arguments, into))
         try:
-            found = await asyncio.to_thread(
-                self.client.query, sql, parameters=dict(parameters or {})
-            )
-        except ClickHouseError as error:
-            raise store_error(error) from None
-        return list(found.result_rows)
+            async for item in into:
+                yield item
+        finally:
+            into.close()
+            await pumping
+            client.close()
 
     def tenant(self) -> str:
         return f"t{next(self._names)}"
@@ -80,8 +131,8 @@ class ChdbEngine:
                 "SELECT t, n, sipHash64(t, n, labels), fromUnixTimestamp64Milli(point.1, 'UTC'), "
                 f"point.2, now64(9), 'source', 1, 1, '{kind}', '{unit}', labels, []"
             )
-        for statement in parting("samples"):
-            self.client.command(statement)
+        for step in parting("samples"):
+            self.client.command(step)
 
     def load_spans(self, tenant: str, found: Sequence[Span]) -> None:
         """Stores spans as the store does."""
@@ -95,8 +146,8 @@ class ChdbEngine:
             (Path(folder) / "1.zst").write_bytes(compress(wire_samples.encode(found)))
             into = "arriving_samples"
             self.client.command(samples.statement(Path(folder), [_header(tenant)], into))
-        for statement in parting("samples", "exemplars"):
-            self.client.command(statement)
+        for step in parting("samples", "exemplars"):
+            self.client.command(step)
 
     def load(self, tenant: str, rows: list[dict[str, Any]]) -> None:
         values = [_row(tenant, {**ROW, **row}) for row in rows]
@@ -126,12 +177,13 @@ def _row(tenant: str, row: dict[str, Any]) -> list[Any]:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
     path = str(tmp_path_factory.mktemp("chdb"))
-    client = clickhouse_connect.get_client(interface="chdb", path=path)
+    engine = ChdbEngine(partial(clickhouse_connect.get_client, interface="chdb", path=path))
+    client = engine.client
     for _, statements in schema.MIGRATIONS:
-        for statement in statements:
-            client.command(statement)
+        for step in statements:
+            client.command(step)
     columns = ", ".join(column.split(" CODEC", 1)[0] for column in schema.LOGS_COLUMNS)
     numbers = columns.replace("DateTime64(9, 'UTC')", "Int64")
     client.command(f"CREATE TABLE staging ({numbers}) ENGINE = Memory")
-    yield ChdbEngine(client)
+    yield engine
     client.close()

@@ -10,7 +10,7 @@ import pytest
 
 from tailrace.core.errors import StoreError
 from tailrace.store import decode, schema
-from tailrace.store.engine import READERS, Engine
+from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
 
 from .building import frame
@@ -139,36 +139,6 @@ def test_a_query_ends_when_its_time_is_over(tmp_path: Path) -> None:
     scenario(tmp_path, body)
 
 
-def test_no_other_query_waits_for_a_cancelled_one(tmp_path: Path) -> None:
-    async def body(engine: Engine) -> None:
-        asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=2))
-        await running(engine, 1)
-        asking.cancel()
-        async with asyncio.timeout(1):
-            for _ in range(2 * READERS):
-                await engine.rows("SELECT 1")
-        assert await engine.rows(RUNNING) == [(1,)]
-
-    scenario(tmp_path, body)
-
-
-def test_a_cancelled_query_leaves_the_caller_at_once_and_gives_its_client_back(
-    tmp_path: Path,
-) -> None:
-    async def body(engine: Engine) -> None:
-        for _ in range(READERS):
-            asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=0.3))
-            await running(engine, 1)
-            asking.cancel()
-            await asyncio.wait([asking], timeout=0.2)
-            assert asking.cancelled()
-            await running(engine, 0)
-        answers = await asyncio.gather(*(engine.rows("SELECT 1") for _ in range(2 * READERS)))
-        assert answers == [[(1,)]] * (2 * READERS)
-
-    scenario(tmp_path, body)
-
-
 def test_a_cancelled_write_runs_on_before_the_next_one(tmp_path: Path) -> None:
     async def body(engine: Engine) -> None:
         slow = "SELECT toUInt32(number + 100 + sleepEachRow(0.2)) FROM numbers(3)"
@@ -182,9 +152,9 @@ def test_a_cancelled_write_runs_on_before_the_next_one(tmp_path: Path) -> None:
     scenario(tmp_path, body)
 
 
-def test_close_waits_for_a_query_that_nobody_waits_for_any_more(tmp_path: Path) -> None:
+def test_close_waits_until_what_nobody_waits_for_has_ended(tmp_path: Path) -> None:
     async def body(engine: Engine) -> None:
-        asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=0.5))
+        asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=600))
         await running(engine, 1)
         asking.cancel()
 

@@ -152,6 +152,10 @@ QUERY_SECONDS = 30
 TAIL_FOLLOWERS = 200
 # The engine's own bound; the process adds Python, bodies and the allocator's slack to it.
 ENGINE_MEMORY_BYTES = 500 * MIB
+# Of that, what one statement may use: the inserts and a second statement need the rest.
+QUERY_MEMORY_BYTES = 320 * MIB
+# A result in a format that the engine makes in one piece, as it is before it is packed.
+QUERY_RESULT_BYTES = 64 * MIB
 # The agent keeps at most this on disk while the gateway is away.
 SPOOL_BYTES = 4 * GIB
 # Losses that the server has not confirmed: each is a whole stretch of rows. More are joined.

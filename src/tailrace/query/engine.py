@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
+
+from tailrace.core import limits
+from tailrace.core.bounds import UNBOUND, Bounds, Used
 
 # ClickHouse's own numbers for what the query room tells apart.
 BAD_REGEX = 427
 TIMED_OUT = 159
-TOO_LARGE = 396
+TOO_LARGE = 396  # more rows or bytes in the result
+TOO_MANY_ROWS = 158  # to read
+TOO_MANY_BYTES = 307  # to read
+NO_MEMORY = 241
 
 
 class Engine(Protocol):
-    """Runs one read-only statement.
+    """Runs read-only statements, one for each call.
 
     `parameters` are ClickHouse server-side parameters, written `{name:Type}` in `sql`; values
-    never become part of the text. Raises TimeoutError or StoreError.
+    never become part of the text. A statement takes at most `timeout_s` and `bounds`; what it
+    reads is added to `used`. When the caller is cancelled the statement is ended. Raises
+    StoreError, whose code says which bound was passed.
     """
 
     async def rows(
@@ -23,7 +31,9 @@ class Engine(Protocol):
         sql: str,
         parameters: Mapping[str, object] | None = None,
         *,
-        timeout_s: float = 30,
+        timeout_s: float = limits.QUERY_SECONDS,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
     ) -> list[tuple[Any, ...]]: ...
 
     def blocks(
@@ -31,10 +41,29 @@ class Engine(Protocol):
         sql: str,
         parameters: Mapping[str, object] | None = None,
         *,
-        timeout_s: float = 30,
-    ) -> AsyncIterator[Sequence[Sequence[Any]]]:
+        timeout_s: float = limits.QUERY_SECONDS,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """The columns of one block of rows after another, so that no result is held whole.
 
-        Closing the iterator early stops the statement.
+        Closing the iterator early ends the statement: leave a loop over it only inside
+        `contextlib.aclosing`.
         """
+        ...
+
+    def raw(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        form: str,
+        timeout_s: float = limits.QUERY_SECONDS,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Bytes of the result in a format of the engine. JSONEachRow, CSV and TabSeparated come
+        as they are made; CSVWithNames, ArrowStream and Parquet are made whole, of at most
+        QUERY_RESULT_BYTES. `sql` must have no FORMAT and no SETTINGS: those of a user would win
+        over the bounds."""
         ...

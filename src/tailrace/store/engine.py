@@ -1,42 +1,50 @@
 """The engine: a pool of chDB connections on one data directory.
 
 One process owns a directory. A connection serves one statement at a time and releases the
-interpreter while it does, so statements of different connections run in parallel.
+interpreter while it does, so statements of different connections run in parallel. A statement
+whose caller leaves is ended in the engine, by its name and from a connection of its own; the
+connection goes back to the pool when its thread is done with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
-import re
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import clickhouse_connect
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tailrace.core import limits
+from tailrace.core import limits, log
+from tailrace.core.bounds import UNBOUND, Bounds, Used
 from tailrace.core.errors import StoreError
-from tailrace.store import schema
+from tailrace.store import schema, statement
+from tailrace.store.handover import Handover
+from tailrace.store.statement import Asked, store_error
+
+__all__ = ["READERS", "Engine", "configuration", "store_error"]
 
 # The engine's allocator reads this when the library is loaded. It keeps freed pages for a second
 # instead of five: at full speed 80 MB less is resident, for no CPU that could be measured.
 os.environ.setdefault("JE_MALLOC_CONF", "dirty_decay_ms:1000,muzzy_decay_ms:0")
 
 _T = TypeVar("_T")
-READERS = 4  # of which the archive takes one while it exports
-# What the engine puts before bytes of the input: "expected '{' before: 'some line'".
-_CODE = re.compile(r"Code: (\d{1,6})")  # the first one: later text may be input
-_QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
+_log = log.get("engine")
+READERS = 4
+# Beside them: the writer, the one that exports, the one that stops statements.
+OTHERS = 3
+# Blocks of a stream that wait for their reader; a block is at most 65,409 rows.
+BLOCKS_WAITING = 2
+# A statement that was handed to a thread may not have reached the engine yet when it is to end.
+STOP_AGAIN_S = 0.1
 # An insert or a merge that meets the end of the disk leaves a part that cannot be read: the
 # engine swallows the error and keeps the part. So it stops before, and then fails cleanly.
 KEEP_FREE_BYTES = 128 * limits.MIB
-# Free memory for each thread of a query. At the engine's default of 1 GiB, which is more than it
-# may use here, every query would run on one core.
-THREAD_BYTES = 64 * limits.MIB
 # Smaller parts are merged soon, and then packed once instead of at every step.
 PACKED_PART_BYTES = 12_000_000
 _CONFIG = """<clickhouse>
@@ -62,24 +70,37 @@ def configuration(memory_bytes: int) -> str:
     return _CONFIG.format(memory=memory_bytes, keep_free=KEEP_FREE_BYTES, packed=PACKED_PART_BYTES)
 
 
+@dataclass
+class _Job:
+    """A statement in a thread. `ended` is set when the thread is done with its connection."""
+
+    name: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    future: Future[Any] = field(default_factory=Future)
+
+
 class Engine:
     """Statements in, rows out. `open` first; `close` last."""
 
     def __init__(self, directory: Path, memory_bytes: int = limits.ENGINE_MEMORY_BYTES) -> None:
         self._directory = directory
         self._memory_bytes = memory_bytes
-        self._clients: list[Any] = []
+        self._readers: list[Any] = []
         self._free: asyncio.Queue[Any] = asyncio.Queue()
         self._writer: Any = None
         self._writing = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(READERS + 1, "engine")
+        self._exporter: Any = None
+        self._exporting = asyncio.Lock()
+        self._stopper: Any = None
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._names = map("statement-{}".format, itertools.count(1))
+        self._threads = ThreadPoolExecutor(READERS + OTHERS, "engine")
 
     async def open(self) -> None:
         """Open the directory and bring its tables to the newest version."""
         await self._run(self._connect)
-        for client in self._clients[1:]:
+        for client in self._readers:
             self._free.put_nowait(client)
-        self._writer = self._clients[0]
         await self._migrate()
 
     def _connect(self) -> None:
@@ -87,9 +108,13 @@ class Engine:
         config = self._directory / "engine.xml"
         config.write_text(configuration(self._memory_bytes))
         path = f"{self._directory / 'tables'}?config-file={config}"
-        self._clients = [
-            clickhouse_connect.get_client(interface="chdb", path=path) for _ in range(READERS + 1)
+        clients = [
+            clickhouse_connect.get_client(interface="chdb", path=path)
+            for _ in range(READERS + OTHERS)
         ]
+        self._writer, self._exporter, self._stopper, *self._readers = clients
+        for client in self._readers:
+            statement.make_read_only(client)
 
     async def _migrate(self) -> None:
         await self.write(
@@ -114,76 +139,161 @@ class Engine:
         parameters: Mapping[str, object] | None = None,
         *,
         timeout_s: float = limits.QUERY_SECONDS,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
     ) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError."""
+        """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError.
+
+        What it reads is added to `used`. A caller that is cancelled leaves at once, and the
+        statement is ended.
+        """
+        asked = self._asked(sql, parameters, timeout_s, bounds)
         client = await self._free.get()
-        give_back = partial(self._free.put_nowait, client)
-        return await self._run_then(give_back, _select, client, sql, parameters, timeout_s)
+        job = self._start(
+            self._giving_back(client), asked.name, statement.select, client, asked, used
+        )
+        try:
+            found: list[tuple[Any, ...]] = await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            self._end(job)
+            raise
+        return found
+
+    def blocks(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = limits.QUERY_SECONDS,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """The columns of one block of rows after another, so that no result is held whole.
+
+        Closing the iterator early ends the statement (`contextlib.aclosing` does it for a loop
+        that is left). The seconds include what the reader takes. Raises StoreError.
+        """
+        asked = self._asked(sql, parameters, timeout_s, bounds)
+        return self._stream(statement.pump_blocks, asked, used)
+
+    def raw(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        form: str,
+        timeout_s: float = limits.QUERY_SECONDS,
+        bounds: Bounds = UNBOUND,
+        used: Used | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Bytes of the result in a format of the engine, one of `statement.STREAMED` or
+        `statement.WHOLE`; the latter are held whole, so they have at most QUERY_RESULT_BYTES.
+
+        `sql` must have no FORMAT and no SETTINGS of its own: they would win over the bounds.
+        Otherwise as `blocks`.
+        """
+        if form not in statement.STREAMED | statement.WHOLE:
+            raise StoreError(f"{form!r} is not a format of results")
+        if form in statement.WHOLE:
+            most = bounds.result_bytes or limits.QUERY_RESULT_BYTES
+            bounds = replace(bounds, result_bytes=min(most, limits.QUERY_RESULT_BYTES))
+        asked = self._asked(sql, parameters, timeout_s, bounds)
+        return self._stream(statement.pump_bytes, asked, form, used)
+
+    def _asked(
+        self, sql: str, parameters: Mapping[str, object] | None, timeout_s: float, bounds: Bounds
+    ) -> Asked:
+        most = self._memory_bytes * 2 // 3
+        bounds = replace(bounds, memory_bytes=min(bounds.memory_bytes or most, most))
+        return Asked(next(self._names), sql, parameters or {}, timeout_s, bounds)
+
+    async def _stream(
+        self, pump: Callable[..., None], asked: Asked, *arguments: object
+    ) -> AsyncGenerator[Any, None]:
+        client = await self._free.get()
+        into: Handover[Any] = Handover(BLOCKS_WAITING)
+        back = self._giving_back(client)
+        job = self._start(back, asked.name, pump, client, asked, *arguments, into)
+        try:
+            async for item in into:
+                yield item
+        finally:
+            into.close()
+            self._end(job)
+
+    def _giving_back(self, client: Any) -> Callable[[], None]:
+        return partial(self._free.put_nowait, client)
 
     async def write(self, sql: str) -> None:
         """Run a statement that changes something; one at a time. Raises StoreError."""
         await self._writing.acquire()
-        await self._run_then(self._writing.release, _command, self._writer, sql)
+        await self._run_then(self._writing.release, statement.command, self._writer, sql)
 
     async def export(self, sql: str) -> None:
         """Run a statement that reads tables into files, beside the writer. Raises StoreError.
 
-        It takes the place of a query: an export of seconds must not hold up the inserts.
+        It has a connection of its own: an export of seconds must not hold up the inserts.
         """
-        client = await self._free.get()
-        give_back = partial(self._free.put_nowait, client)
-        await self._run_then(give_back, _command, client, sql)
+        await self._exporting.acquire()
+        await self._run_then(self._exporting.release, statement.command, self._exporter, sql)
 
     async def _run_then(
         self, done: Callable[[], None], function: Callable[..., _T], *arguments: object
     ) -> _T:
         """Run in a thread and call `done` when the thread is done with its client.
 
-        A caller that is cancelled leaves at once, but its statement runs on, for a SELECT until
-        its time is over; a client that went back before would serve two statements at once.
+        A caller that is cancelled leaves at once, but its statement runs on.
         """
+        job = self._start(done, "", function, *arguments)
+        found: _T = await asyncio.wrap_future(job.future)
+        return found
+
+    def _start(
+        self, done: Callable[[], None], name: str, function: Callable[..., Any], *arguments: object
+    ) -> _Job:
+        """`done` is called in the loop. A client that went back before its thread is done with it
+        would serve two statements at once."""
         loop = asyncio.get_running_loop()
-        running = self._threads.submit(function, *arguments)
-        running.add_done_callback(lambda _: loop.call_soon_threadsafe(done))
-        return await asyncio.wrap_future(running)
+        job = _Job(name)
+
+        def ended() -> None:
+            job.ended.set()
+            done()
+
+        job.future = self._threads.submit(function, *arguments)
+        job.future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended))
+        return job
+
+    def _end(self, job: _Job) -> None:
+        """End a statement that nobody waits for, without waiting for its end."""
+        if job.future.done() or job.future.cancel():
+            return
+        ending = asyncio.create_task(self._ending(job))
+        self._stopping.add(ending)
+        ending.add_done_callback(self._stopping.discard)
+
+    async def _ending(self, job: _Job) -> None:
+        while not job.ended.is_set():
+            try:
+                await self._run(statement.stop, self._stopper, job.name)
+            except StoreError as error:  # it ends by itself when its time is over
+                _log.warning("a statement could not be ended", extra={"error": str(error)})
+            try:
+                await asyncio.wait_for(job.ended.wait(), STOP_AGAIN_S)
+            except TimeoutError:
+                continue
 
     async def _run(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     async def close(self) -> None:
         """Wait for running statements and let go of the directory."""
-        async with self._writing:
-            for _ in self._clients[1:]:
+        async with self._writing, self._exporting:
+            for _ in self._readers:
                 await self._free.get()
-            for client in self._clients:
+            while self._stopping:
+                await asyncio.wait(self._stopping)
+            others = [one for one in (self._writer, self._exporter, self._stopper) if one]
+            for client in [*self._readers, *others]:
                 await self._run(client.close)
         self._threads.shutdown()
-
-
-def _select(
-    client: Any, sql: str, parameters: Mapping[str, object] | None, timeout_s: float
-) -> list[tuple[Any, ...]]:
-    settings = {
-        "max_execution_time": timeout_s,
-        "readonly": 2,
-        "max_threads_min_free_memory_per_thread": THREAD_BYTES,
-    }
-    try:
-        result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
-    except ClickHouseError as error:
-        raise store_error(error) from None
-    return list(result.result_rows)
-
-
-def _command(client: Any, sql: str) -> None:
-    try:
-        client.command(sql)
-    except ClickHouseError as error:
-        raise store_error(error) from None
-
-
-def store_error(error: Exception) -> StoreError:
-    """The engine's words without the row data that it may quote after them."""
-    first = str(error).split("\n", 1)[0]
-    found = _CODE.search(first)
-    return StoreError(_QUOTED.split(first, maxsplit=1)[0][:300], int(found[1]) if found else 0)

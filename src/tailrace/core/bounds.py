@@ -1,0 +1,36 @@
+"""What one statement may take of the engine, and what it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailrace.core import limits
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of one statement besides its time; 0 is none. Bytes are counted as in memory, not
+    as packed on disk. The engine stops what passes one, with a StoreError whose code says which.
+    """
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    result_rows: int = 0
+    result_bytes: int = 0
+    memory_bytes: int = limits.QUERY_MEMORY_BYTES
+
+
+@dataclass
+class Used:
+    """What the statements of one query read, added up."""
+
+    rows: int = 0
+    bytes: int = 0
+
+    def add(self, rows: int, read_bytes: int) -> None:
+        """Count one statement."""
+        self.rows += rows
+        self.bytes += read_bytes
+
+
+UNBOUND = Bounds()

@@ -1,0 +1,165 @@
+"""One statement on one connection: its settings, its result, its errors. All of it blocks."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tailrace.core import limits
+from tailrace.core.bounds import Bounds, Used
+from tailrace.core.errors import StoreError
+from tailrace.store.handover import Handover
+
+_T = TypeVar("_T")
+# What the engine puts before bytes of the input: "expected '{' before: 'some line'".
+_CODE = re.compile(r"Code: (\d{1,6})")  # the first one: later text may be input
+_QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
+TIMED_OUT = 159
+# Free memory for each thread of a query. At the engine's default of 1 GiB, which is more than it
+# may use here, every query would run on one core.
+THREAD_BYTES = 64 * limits.MIB
+# Formats of which the driver gives a result block by block: blocks of them can simply be joined.
+STREAMED = frozenset({"Native", "TabSeparated", "CSV", "RowBinary", "JSONEachRow"})
+# The others are made in one piece.
+WHOLE = frozenset({"CSVWithNames", "TabSeparatedWithNames", "JSON", "ArrowStream", "Parquet"})
+_PIECE_BYTES = 256 * limits.KIB
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One SELECT. `name` is how `stop` finds it in the engine; values are in `parameters`."""
+
+    name: str
+    sql: str
+    parameters: Mapping[str, object]
+    timeout_s: float
+    bounds: Bounds
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Every bound is said, also that of 0: none of an earlier statement stays."""
+        return {
+            "readonly": 2,
+            "log_comment": self.name,
+            "max_execution_time": self.timeout_s,
+            "max_rows_to_read": self.bounds.read_rows,
+            "max_bytes_to_read": self.bounds.read_bytes,
+            "max_result_rows": self.bounds.result_rows,
+            "max_result_bytes": self.bounds.result_bytes,
+            "max_memory_usage": self.bounds.memory_bytes,
+            "max_threads_min_free_memory_per_thread": THREAD_BYTES,
+        }
+
+
+def select(client: Any, asked: Asked, used: Used | None) -> list[tuple[Any, ...]]:
+    """All rows at once. Raises StoreError."""
+    with _counted(client, used), _store_errors():
+        found = client.query(asked.sql, parameters=dict(asked.parameters), settings=asked.settings)
+        return list(found.result_rows)
+
+
+def pump_blocks(client: Any, asked: Asked, used: Used | None, into: Handover[Any]) -> None:
+    """Hand over the columns of one block after another."""
+
+    def opened() -> AbstractContextManager[Any]:
+        stream: AbstractContextManager[Any] = client.query_column_block_stream(
+            asked.sql, parameters=dict(asked.parameters), settings=asked.settings
+        )
+        return stream
+
+    _pump(client, asked, used, opened, into)
+
+
+def pump_bytes(
+    client: Any, asked: Asked, form: str, used: Used | None, into: Handover[bytes]
+) -> None:
+    """Hand over the bytes of the result in the format `form`."""
+
+    @contextmanager
+    def opened() -> Iterator[Iterator[bytes]]:
+        # As text and not as the driver's settings: with those it would not stream.
+        settings = ", ".join(f"{name}={_value(value)}" for name, value in asked.settings.items())
+        sql = f"{asked.sql}\nSETTINGS {settings}"
+        with closing(client.raw_stream(sql, parameters=dict(asked.parameters), fmt=form)) as file:
+            yield iter(lambda: file.read(_PIECE_BYTES), b"")
+
+    _pump(client, asked, used, opened, into)
+
+
+def _value(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _pump(
+    client: Any,
+    asked: Asked,
+    used: Used | None,
+    opened: Callable[[], AbstractContextManager[Any]],
+    into: Handover[_T],
+) -> None:
+    deadline_s = time.monotonic() + asked.timeout_s
+    try:
+        with _counted(client, used), _store_errors(), opened() as stream:
+            for item in stream:
+                if not into.put(item, deadline_s):
+                    return
+        into.end()
+    except TimeoutError:
+        message = f"the result was not taken within the {asked.timeout_s:g} s of the statement"
+        into.end(StoreError(message, TIMED_OUT))
+    except Exception as error:
+        into.end(error)
+
+
+def command(client: Any, sql: str) -> None:
+    """Run what gives no rows. Raises StoreError."""
+    with _store_errors():
+        client.command(sql)
+
+
+def stop(client: Any, name: str) -> None:
+    """End the statement of this name on whichever connection it runs. Raises StoreError."""
+    command(client, f"KILL QUERY WHERE Settings['log_comment'] = '{name}' ASYNC")
+
+
+def make_read_only(client: Any) -> None:
+    """No statement of this connection changes a table, whatever it sets; nothing takes it back."""
+    command(client, "SET readonly = 2")
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except ClickHouseError as error:
+        raise store_error(error) from None
+
+
+@contextmanager
+def _counted(client: Any, used: Used | None) -> Iterator[None]:
+    """Add what the statement reads to `used`. The driver's own summary counts only the result, so
+    this listens to the engine's progress: every 100 ms and at the end, the sum so far."""
+    if used is None:
+        yield
+        return
+    last = {"read_rows": 0, "read_bytes": 0}
+    connection = client._backend._handle.conn
+    connection.set_progress_callback(last.update)
+    try:
+        yield
+    finally:
+        connection.set_progress_callback(None)
+        used.add(last["read_rows"], last["read_bytes"])
+
+
+def store_error(error: Exception) -> StoreError:
+    """The engine's words without the row data that it may quote after them."""
+    first = str(error).split("\n", 1)[0]
+    found = _CODE.search(first)
+    return StoreError(_QUOTED.split(first, maxsplit=1)[0][:300], int(found[1]) if found else 0)

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+from tailrace.core.bounds import Bounds, Used
+from tailrace.core.errors import StoreError
+from tailrace.store.engine import READERS, Engine
+
+# Each would take many minutes.
+HEAVY = [
+    "SELECT sum(sipHash64(number)) FROM numbers(100000000000)",
+    "SELECT number FROM numbers(100000000000) ORDER BY sipHash64(number) LIMIT 3",
+    "SELECT count() FROM numbers(100000000000) AS a JOIN numbers(1000) AS b ON a.number = b.number",
+]
+# Not one of them itself.
+RUNNING = "SELECT count() FROM system.processes WHERE query LIKE '%(1' || '00000000000)%'"
+MANY = "SELECT number, toString(number) AS text FROM numbers(300000)"
+Body = Callable[[Engine], Awaitable[None]]
+
+
+class Place:
+    """One engine for all tests of this file: opening takes a second."""
+
+    def __init__(self, directory: Path) -> None:
+        self.runner = asyncio.Runner()
+        self.engine = Engine(directory)
+        self.runner.run(self.engine.open())
+
+    def run(self, body: Body) -> None:
+        """`body`, and the check that no statement and no connection is left behind."""
+        self.runner.run(self._whole(body))
+
+    async def _whole(self, body: Body) -> None:
+        await body(self.engine)
+        await ended(self.engine)
+        answers = await asyncio.gather(*(self.engine.rows("SELECT 1") for _ in range(2 * READERS)))
+        assert answers == [[(1,)]] * (2 * READERS)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = Place(tmp_path_factory.mktemp("engine"))
+    yield place
+    place.runner.run(place.engine.close())
+    place.runner.close()
+
+
+async def running(engine: Engine, count: int) -> None:
+    """Until so many heavy statements run."""
+    async with asyncio.timeout(10):
+        while (await engine.rows(RUNNING))[0][0] != count:
+            await asyncio.sleep(0.01)
+
+
+async def ended(engine: Engine) -> None:
+    await running(engine, 0)
+
+
+async def read(stream: AsyncGenerator[Any, None]) -> list[Any]:
+    return [item async for item in stream]
+
+
+@pytest.mark.parametrize("sql", HEAVY)
+def test_a_heavy_statement_ends_when_its_caller_leaves(place: Place, sql: str) -> None:
+    async def body(engine: Engine) -> None:
+        for _ in range(READERS + 1):
+            asking = asyncio.create_task(engine.rows(sql, timeout_s=600))
+            await running(engine, 1)
+            asking.cancel()
+            await asyncio.wait([asking])
+            assert asking.cancelled()
+            await ended(engine)
+
+    place.run(body)
+
+
+@pytest.mark.parametrize("sql", HEAVY)
+def test_a_heavy_stream_ends_when_its_reader_leaves(place: Place, sql: str) -> None:
+    async def body(engine: Engine) -> None:
+        for _ in range(READERS + 1):
+            reading = asyncio.create_task(read(engine.blocks(sql, timeout_s=600)))
+            await running(engine, 1)
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert reading.cancelled()
+            await ended(engine)
+
+    place.run(body)
+
+
+def test_a_caller_that_leaves_before_its_statement_reaches_the_engine_ends_it(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        for _ in range(2 * READERS):
+            asking = asyncio.create_task(engine.rows(HEAVY[0], timeout_s=600))
+            await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+
+    place.run(body)
+
+
+def test_a_caller_that_leaves_while_it_waits_takes_no_connection(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        busy = [asyncio.create_task(engine.rows(HEAVY[0], timeout_s=600)) for _ in range(READERS)]
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(engine.rows("SELECT 2"))
+        await asyncio.sleep(0)
+        for task in [waiting, *busy]:
+            task.cancel()
+        await asyncio.wait([waiting, *busy])
+
+    place.run(body)
+
+
+def test_blocks_hold_every_row_once(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        blocks = await read(engine.blocks(MANY))
+        assert len(blocks) > 2
+        assert [n for block in blocks for n in block[0]] == list(range(300_000))
+        assert [text for block in blocks for text in block[1]][::1000] == [
+            str(n) for n in range(0, 300_000, 1000)
+        ]
+
+    place.run(body)
+
+
+def test_a_statement_without_rows_gives_no_blocks(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        sql = "SELECT number FROM numbers(10) WHERE number > {least:UInt64}"
+        assert await read(engine.blocks(sql, {"least": 100})) == []
+
+    place.run(body)
+
+
+def test_a_loop_over_blocks_may_be_left(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        for _ in range(READERS + 1):
+            endless = engine.blocks("SELECT number FROM numbers(100000000000)", timeout_s=600)
+            async with aclosing(endless) as blocks:
+                async for block in blocks:
+                    assert block[0][0] == 0
+                    break
+
+    place.run(body)
+
+
+def test_blocks_wait_for_their_reader_and_no_longer_than_the_statement_may(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        used = Used()
+        blocks = engine.blocks("SELECT number FROM numbers(100000000)", timeout_s=0.3, used=used)
+        await anext(blocks)
+        with pytest.raises(StoreError, match=r"not taken within the 0\.3 s") as error:
+            await asyncio.sleep(0.5)
+            await read(blocks)
+        assert error.value.code == 159
+        assert used.rows < 10_000_000
+
+    place.run(body)
+
+
+def test_an_error_in_the_middle_of_a_stream_reaches_the_reader(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        sql = "SELECT throwIf(number = 200000) FROM numbers(300000)"
+        with pytest.raises(StoreError) as error:
+            await read(engine.blocks(sql))
+        assert error.value.code == 395
+
+    place.run(body)
+
+
+BOUNDS = [
+    (Bounds(read_rows=1000), 158),
+    (Bounds(read_bytes=1000), 307),
+    (Bounds(result_rows=100), 396),
+    (Bounds(result_bytes=1000), 396),
+]
+
+
+@pytest.mark.parametrize(("bounds", "code"), BOUNDS)
+def test_a_statement_that_passes_a_bound_fails_with_the_code_of_the_bound(
+    place: Place, bounds: Bounds, code: int
+) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError) as error:
+            await engine.rows(MANY, bounds=bounds)
+        assert error.value.code == code
+        with pytest.raises(StoreError) as error:
+            await read(engine.blocks(MANY, bounds=bounds))
+        assert error.value.code == code
+        with pytest.raises(StoreError) as error:
+            await read(engine.raw(MANY, form="JSONEachRow", bounds=bounds))
+        assert error.value.code == code
+        assert len(await engine.rows(MANY)) == 300_000
+
+    place.run(body)
+
+
+def test_a_statement_has_its_own_memory(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        sql = "SELECT uniqExact(number) FROM numbers(5000000)"
+        with pytest.raises(StoreError) as error:
+            await engine.rows(sql, bounds=Bounds(memory_bytes=20_000_000))
+        assert error.value.code == 241
+        assert await engine.rows(sql) == [(5_000_000,)]
+
+    place.run(body)
+
+
+def test_what_was_read_is_counted_over_the_statements_of_a_query(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        used = Used()
+        sql = "SELECT count() FROM numbers({most:UInt64}) WHERE number % 3 = 1"
+        await engine.rows(sql, {"most": 1_000_000}, used=used)
+        assert used == Used(1_000_000, 8_000_000)
+        await read(engine.blocks(sql, {"most": 500_000}, used=used))
+        assert used == Used(1_500_000, 12_000_000)
+
+    place.run(body)
+
+
+async def joined(engine: Engine, form: str, sql: str = MANY) -> bytes:
+    return b"".join(await read(engine.raw(sql, form=form)))
+
+
+def test_a_result_comes_as_lines_of_json(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        lines = (await joined(engine, "JSONEachRow")).splitlines()
+        assert len(lines) == 300_000
+        assert json.loads(lines[-1]) == {"number": 299_999, "text": "299999"}
+
+    place.run(body)
+
+
+def test_a_result_comes_as_csv(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        text = (await joined(engine, "CSVWithNames")).decode()
+        found = list(csv.reader(io.StringIO(text)))
+        assert found[0] == ["number", "text"]
+        assert found[1:3] == [["0", "0"], ["1", "1"]]
+        assert len(found) == 300_001
+
+    place.run(body)
+
+
+def test_a_result_comes_as_arrow_and_parquet(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        arrow = pyarrow.ipc.open_stream(await joined(engine, "ArrowStream")).read_all()
+        parquet = pyarrow.parquet.read_table(io.BytesIO(await joined(engine, "Parquet")))
+        for table in (arrow, parquet):
+            assert table.column("number").to_pylist() == list(range(300_000))
+
+    place.run(body)
+
+
+@pytest.mark.parametrize("form", ["Null", "", "CSV INTO OUTFILE '/tmp/x'"])
+def test_other_formats_are_refused(place: Place, form: str) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError, match="not a format"):
+            await joined(engine, form)
+
+    place.run(body)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO migrations VALUES (9)",
+        "TRUNCATE TABLE migrations",
+        "CREATE TABLE more (a UInt8) ENGINE = Memory",
+        "SET readonly = 0",
+        "SELECT 1 SETTINGS readonly = 0",
+    ],
+)
+def test_a_reader_changes_nothing_whatever_the_statement_sets(place: Place, sql: str) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError) as error:
+            await engine.rows(sql)
+        assert error.value.code == 164
+
+    place.run(body)
