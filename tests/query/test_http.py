@@ -132,7 +132,7 @@ class Stuck:
 
 
 def test_a_query_that_takes_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tailrace.query.service.GRACE_S", 0.0)
+    monkeypatch.setattr("tailrace.query.bounds.runner.GRACE_S", 0.0)
     service = QueryService(Stuck(), timeout_s=0.01)
     app = Starlette(routes=routes(service))
 
@@ -143,7 +143,7 @@ def test_a_query_that_takes_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -> 
 
     answer = asyncio.run(run())
     assert answer.status_code == 503
-    assert "too long" in answer.text
+    assert "longer than 0.01 s (query.timeout)" in answer.text
 
 
 class Slow:

@@ -32,6 +32,10 @@ class FairQueue(Generic[_T]):
         """Of whom something waits, the next turn first."""
         return list(self._waiting)
 
+    def count(self, tenant: str) -> int:
+        """How many of this tenant wait."""
+        return len(self._waiting.get(tenant, ()))
+
     def add(self, tenant: str, item: _T) -> None:
         """Put `item` behind what waits of its tenant."""
         self._waiting.setdefault(tenant, deque()).append(item)

@@ -136,9 +136,23 @@ QUERY_CELLS_SUMMED = 10_000_000
 QUERY_CELLS = 400_000
 # Matchers, line filters, functions and operators in one query: each is work for every row.
 QUERY_TERMS = 64
-# Queries that run at the same time; more wait, then get 429.
+# Queries that run at the same time; more wait, then get 429. As many as the engine has connections.
 QUERIES_IN_FLIGHT = 4
 QUERY_WAIT_S = 5.0
+# Of one tenant: one place is left for whoever comes next. A page of a dashboard asks for a dozen
+# panels at once.
+QUERIES_PER_TENANT = 3
+QUERIES_WAITING = 32
+# What one query may read: what the engine reads in QUERY_SECONDS on a small machine. Bytes as they
+# are in memory.
+QUERY_READ_ROWS = 1_000_000_000
+QUERY_READ_BYTES = 256 * GIB
+# A query that takes longer is logged with its plan, and so many of them are remembered; of each so
+# much text, and so much of the plan.
+SLOW_SECONDS = 5.0
+SLOW_QUERIES = 100
+SLOW_TEXT_CHARS = 2_000
+SLOW_PLAN_CHARS = 4_000
 # Spans of one trace in an answer; the earliest are given, and the answer says that there are more.
 TRACE_SPANS = 10_000
 # The same as the engine holds them: they take many times that as objects and JSON.
@@ -286,6 +300,9 @@ assert GRPC_MESSAGE_BYTES <= GRPC_READING_BYTES
 assert GRPC_MESSAGE_BYTES <= BODY_BYTES
 assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
 assert PATTERN_BYTES <= LINE_BYTES
+assert QUERIES_PER_TENANT < QUERIES_IN_FLIGHT
+assert QUERY_RESULT_BYTES < QUERY_MEMORY_BYTES < ENGINE_MEMORY_BYTES
+assert SLOW_TEXT_CHARS + SLOW_PLAN_CHARS <= LOG_TEXT_CHARS
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES

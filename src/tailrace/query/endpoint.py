@@ -10,10 +10,16 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace.core.errors import Busy, TailraceError
 from tailrace.query.asked import Asked, Identify, form_of
+from tailrace.query.bounds.connected import Gone, while_connected
+from tailrace.query.bounds.question import Question, asking
 from tailrace.query.loki import encode
 from tailrace.query.service import QueryService
 
 Handler = Callable[[Asked], Awaitable[object]]
+# What other servers say of a client that did not wait. Nobody gets it.
+CLIENT_GONE = 499
+ROWS_READ = "x-tailrace-rows-read"
+BYTES_READ = "x-tailrace-bytes-read"
 # An error in the words of one API.
 Refusal = Callable[[Exception], Response]
 # An answer in its envelope.
@@ -28,7 +34,8 @@ def routes_of(
     refusal: Refusal,
     encode: Encode = encode,
 ) -> list[BaseRoute]:
-    """GET and POST of each path below `prefix`; errors are counted and answered by `refusal`."""
+    """GET and POST of each path below `prefix`; errors are counted and answered by `refusal`. A
+    handler is cancelled when its client goes away."""
     return [
         Route(
             f"{prefix}/{path}",
@@ -46,13 +53,31 @@ def _endpoint(
         tenant = identify(request)
         try:
             form = await form_of(request)
-            data = await handler(Asked(request, tenant, form, service.clock.wall_ns()))
+            found = Asked(request, tenant, form, service.clock.wall_ns())
+            with asking(Question(tenant, _text(found))) as question:
+                data = await while_connected(request, handler(found))
         except (TailraceError, TimeoutError) as error:
             service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
             return refusal(error)
-        return Response(encode(data), media_type="application/json")
+        except Gone:
+            service.metrics.add("tailrace_query_abandoned_total")
+            return Response(status_code=CLIENT_GONE)
+        return Response(encode(data), headers=read_headers(question), media_type="application/json")
 
     return endpoint
+
+
+def _text(found: Asked) -> str:
+    """What was asked, as a person wrote it."""
+    return found.get("query") or "\n".join(found.all("match[]"))
+
+
+def read_headers(question: Question) -> dict[str, str]:
+    """What was read for an answer; nothing where it is not known."""
+    used = question.used
+    if not used.rows:
+        return {}
+    return {ROWS_READ: str(used.rows), BYTES_READ: str(used.bytes)}
 
 
 def busy(error: Busy) -> tuple[int, dict[str, str]]:

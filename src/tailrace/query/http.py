@@ -44,8 +44,7 @@ def refusal(error: Exception) -> Response:
         status, headers = busy(error)
         return PlainTextResponse(f"{error}\n", status, headers)
     if isinstance(error, TimeoutError):
-        message = "the query took too long and was stopped; narrow the time range or the selector\n"
-        return PlainTextResponse(message, 503)
+        return PlainTextResponse(f"{error}\n", 503)
     return PlainTextResponse(f"the query failed: {error}\n", 500)
 
 

@@ -42,7 +42,7 @@ def refusal(error: Exception) -> Response:
         message = str(error)
         status, headers = busy(error)
     elif isinstance(error, TimeoutError):
-        status, message = 503, "the query took too long and was stopped; try again"
+        status, message = 503, str(error)
     body = _envelope(None, [{"code": status, "msg": message}])
     return Response(body, status, headers, media_type="application/json")
 

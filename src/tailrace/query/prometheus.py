@@ -48,8 +48,7 @@ def refusal(error: Exception) -> Response:
         kind, message = "unavailable", str(error)
         status, headers = busy(error)
     elif isinstance(error, TimeoutError):
-        message = "the query took too long and was stopped; narrow the time range or the selector"
-        status, kind = 503, "timeout"
+        status, kind, message = 503, "timeout", str(error)
     body = msgspec.json.encode({"status": "error", "errorType": kind, "error": message})
     return Response(body, status, headers, media_type="application/json")
 

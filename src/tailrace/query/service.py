@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tailrace.core import limits
 from tailrace.core.clock import Clock, SystemClock
-from tailrace.core.errors import Busy, QueryError, StoreError
+from tailrace.core.errors import QueryError
 from tailrace.core.metrics import Metrics
 from tailrace.query import evaluate, plan, regexes
+from tailrace.query.bounds.allowance import Allowance, Policy
+from tailrace.query.bounds.runner import Runner
+from tailrace.query.bounds.slow import SlowQueries
 from tailrace.query.catalogue import MAX_KEYS, Catalogue
-from tailrace.query.engine import TIMED_OUT, Engine
+from tailrace.query.engine import Engine
 from tailrace.query.labels import is_built_in, sanitise, stream
 from tailrace.query.logql.ast import LogQuery, Metric, Query
-from tailrace.query.plan import Grid, Scope, Statement
+from tailrace.query.plan import Grid, Scope
 from tailrace.query.vectors import Value
 
 Rows = list[tuple[Any, ...]]
 Result = TypeVar("Result")
 FIRST_SLICE_NS = 60_000_000_000
 SLICE_GROWTH = 8
-# The engine stops a statement by itself; only what it fails to stop is abandoned.
-GRACE_S = 1.0
 DEFAULT_LABELS = ("level", "service_name")
 
 
@@ -40,9 +39,10 @@ class LogRange:
 
 
 class QueryService:
-    """Everything the HTTP routes ask. At most QUERIES_IN_FLIGHT run at once; more wait, then Busy.
+    """Everything the HTTP routes ask. A few queries run at once; more wait, then Busy.
 
-    All methods raise QueryError, Busy, StoreError, or TimeoutError after `timeout_s`.
+    `slot` is around each query; `run`, `blocks` or `raw` runs a statement of it: bounds/runner.py.
+    All methods raise QueryError, Busy, StoreError, or TimeoutError when the query's time is over.
     """
 
     def __init__(
@@ -51,42 +51,21 @@ class QueryService:
         metrics: Metrics | None = None,
         clock: Clock | None = None,
         timeout_s: float = limits.QUERY_SECONDS,
+        policy: Policy | None = None,
     ) -> None:
+        """`policy` says what tenants may take; without it all may take the same, and `timeout_s`
+        for each query."""
         self.engine = engine
         self.metrics = metrics or Metrics()
         self.clock = clock or SystemClock()
-        self._timeout_s = timeout_s
-        self._slots = asyncio.Semaphore(limits.QUERIES_IN_FLIGHT)
+        self.policy = policy or Policy(Allowance(timeout_s=timeout_s))
+        self.slow = SlowQueries(engine, self.metrics, self.clock, self.policy.slow_s)
+        self.runner = Runner(engine, self.metrics, self.clock, self.policy, self.slow)
+        self.slot = self.runner.slot
+        self.run = self.runner.run
+        self.blocks = self.runner.blocks
+        self.raw = self.runner.raw
         self._catalogue = Catalogue(self._load_keys, self.clock)
-
-    @asynccontextmanager
-    async def slot(self, kind: str) -> AsyncIterator[None]:
-        """Room for one query, within its time. `kind` is a constant of the code."""
-        self.metrics.add("tailrace_query_requests_total", label=kind)
-        try:
-            await asyncio.wait_for(self._slots.acquire(), limits.QUERY_WAIT_S)
-        except TimeoutError:
-            self.metrics.add("tailrace_query_rejected_total", label="busy")
-            message = f"more than {limits.QUERIES_IN_FLIGHT} queries are running; try again"
-            raise Busy(message, retry_after_s=2, overload=False) from None
-        began = self.clock.monotonic_s()
-        try:
-            async with asyncio.timeout(self._timeout_s + GRACE_S):
-                yield
-        finally:
-            self._slots.release()
-            self.metrics.add("tailrace_query_seconds_total", self.clock.monotonic_s() - began)
-
-    async def run(self, statement: Statement) -> Rows:
-        """Rows of one statement."""
-        try:
-            return await self.engine.rows(
-                statement.sql, statement.parameters, timeout_s=self._timeout_s
-            )
-        except StoreError as error:
-            if error.code == TIMED_OUT:
-                raise TimeoutError from error
-            raise
 
     async def scope(self, query: Query, tenant: str, start_ns: int, end_ns: int) -> Scope:
         """Check the query's regexes and resolve what its labels need."""

@@ -1,0 +1,39 @@
+"""Work for a client, as long as there is one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from starlette.requests import Request
+
+_T = TypeVar("_T")
+
+
+class Gone(Exception):  # noqa: N818 - reads as the condition it reports
+    """The client went away; nobody waits for an answer."""
+
+
+async def while_connected(request: Request, work: Awaitable[_T]) -> _T:
+    """What `work` gives. Raises Gone when the client leaves before; `work` is then cancelled and
+    has ended.
+
+    Nothing else may read the request meanwhile: what still comes of a body is passed over.
+    """
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Gone
+        return working.result()
+    finally:
+        watching.cancel()
+        if working.cancel():
+            await asyncio.wait({working})
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

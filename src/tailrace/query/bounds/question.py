@@ -1,0 +1,43 @@
+"""Who asks what, known to everything that works on the answer.
+
+An API says it once, around its handler; turns, bounds, figures and the log of slow queries are then
+by it. What no API asks, such as a test, is of the tenant "".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from tailrace.core.bounds import Used
+
+
+@dataclass
+class Question:
+    """`text` is what the client asked, in the language that `language` names; `used` is what was
+    read for it so far."""
+
+    tenant: str = ""
+    text: str = ""
+    language: str = ""
+    used: Used = field(default_factory=Used)
+
+
+_asked: ContextVar[Question] = ContextVar("question")
+
+
+@contextmanager
+def asking(question: Question) -> Iterator[Question]:
+    """What is done inside, and the tasks that it begins, is done for `question`."""
+    token = _asked.set(question)
+    try:
+        yield question
+    finally:
+        _asked.reset(token)
+
+
+def asked() -> Question:
+    """The question that is being answered; an empty one outside of `asking`."""
+    return _asked.get(None) or Question()
