@@ -215,7 +215,9 @@ class Failing:
     ("error", "status", "kind"),
     [
         (StoreError("Code: 159. Timeout exceeded", 159), 503, "timeout"),
-        (StoreError("Code: 241. Memory limit exceeded", 241), 500, "internal"),
+        (StoreError("Code: 60. Unknown table", 60), 500, "internal"),
+        (StoreError("Code: 241. (total) memory limit exceeded", 241), 503, "unavailable"),
+        (StoreError("Code: 241. Query memory limit exceeded", 241), 400, "bad_data"),
     ],
 )
 def test_an_engine_that_fails_is_named_as_prometheus_would(

@@ -9,7 +9,7 @@ import msgspec
 
 from tailrace.core.finding import Finding
 from tailrace.core.fleet import Announcement
-from tailrace.core.frame import Frame, Lane
+from tailrace.core.frame import Frame, Lane, Signal
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -139,6 +139,15 @@ class Findings(Protocol):
     """Who remembers what the guard found. `note` must not block; it may join what is too much."""
 
     def note(self, found: Sequence[Finding]) -> None: ...
+
+
+class Changes(Protocol):
+    """Who wants to know that answers of queries may have changed. Must not block."""
+
+    def changed(self, tenant: str, signal: Signal, first_ns: int) -> None:
+        """Stored rows at the event time `first_ns` or later were added or taken away (0: any), and
+        queries see it already. Said also of what may have been, after a failure."""
+        ...
 
 
 HOT_LANES = frozenset({Lane.HOT, Lane.BOTH})

@@ -147,6 +147,10 @@ QUERIES_WAITING = 32
 # are in memory.
 QUERY_READ_ROWS = 1_000_000_000
 QUERY_READ_BYTES = 256 * GIB
+# Finished steps of the queries of dashboards: some hundred panels of ten series.
+STEP_CACHE_BYTES = 64 * MIB
+# What a query uses that may be older than it is: which labels there are, for 10 s.
+STEP_CACHE_LAG_S = 10.0
 # A query that takes longer is logged with its plan, and so many of them are remembered; of each so
 # much text, and so much of the plan.
 SLOW_SECONDS = 5.0

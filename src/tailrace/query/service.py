@@ -19,6 +19,7 @@ from tailrace.query.engine import Engine
 from tailrace.query.labels import is_built_in, sanitise, stream
 from tailrace.query.logql.ast import LogQuery, Metric, Query
 from tailrace.query.plan import Grid, Scope
+from tailrace.query.steps import StepCache
 from tailrace.query.vectors import Value
 
 Rows = list[tuple[Any, ...]]
@@ -59,6 +60,7 @@ class QueryService:
         self.metrics = metrics or Metrics()
         self.clock = clock or SystemClock()
         self.policy = policy or Policy(Allowance(timeout_s=timeout_s))
+        self.steps = StepCache(self.metrics, self.clock)
         self.slow = SlowQueries(engine, self.metrics, self.clock, self.policy.slow_s)
         self.runner = Runner(engine, self.metrics, self.clock, self.policy, self.slow)
         self.slot = self.runner.slot

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tailrace.core.contracts import Delivery, Position, Recorded
-from tailrace.core.frame import Frame, Header
+from tailrace.core.contracts import Changes, Delivery, Position, Recorded
+from tailrace.core.frame import Frame, Header, Signal
 from tailrace.store import decode, sql
 from tailrace.store.engine import Engine
 
@@ -21,13 +21,23 @@ class LogTable:
     """One table of log rows (`logs` or `bulk_rows`) and the record of its frames.
 
     `stage` names this table in the record of frames. Payloads pass through the folder `scratch`.
+    `changes` hears of rows when they are counted, which every insert is followed by, and when they
+    are taken out.
     """
 
-    def __init__(self, engine: Engine, table: str, stage: str, scratch: Path) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        table: str,
+        stage: str,
+        scratch: Path,
+        changes: Changes | None = None,
+    ) -> None:
         self._engine = engine
         self._table = table
         self._stage = stage
         self._scratch = scratch
+        self._changes = changes
 
     async def insert(self, frames: Sequence[Frame]) -> None:
         """Decode and insert. Raises StoreError; then some rows may be in, and `stored` tells."""
@@ -63,13 +73,27 @@ class LogTable:
         # Bounds of two numbers cost a third of looking each row's identity up in a set.
         numbers = sorted(header.seq for header in headers)
         found = await self._engine.rows(
-            f"SELECT Tenant, Source, Epoch, Seq, count() FROM {table} "
+            "SELECT Tenant, Source, Epoch, Seq, count(), min(toUnixTimestamp64Nano(Timestamp)) "
+            f"FROM {table} "
             f"WHERE {received(headers)} AND Seq >= {numbers[0]} AND Seq <= {numbers[-1]} "
             "GROUP BY Tenant, Source, Epoch, Seq"
         )
-        wanted = {header.key for header in headers}
-        counts = {(str(t), str(s), int(e), int(q)): int(n) for t, s, e, q, n in found}
-        return {key: rows for key, rows in counts.items() if key in wanted}
+        wanted = {header.key: header.signal for header in headers}
+        counts: dict[Key, int] = {}
+        firsts: dict[tuple[str, Signal], int] = {}
+        for t, s, e, q, n, first in found:
+            key = (str(t), str(s), int(e), int(q))
+            if key in wanted:
+                counts[key] = int(n)
+                source = (key[0], wanted[key])
+                firsts[source] = min(int(first), firsts.get(source, int(first)))
+        self._tell(firsts)
+        return counts
+
+    def _tell(self, firsts: Mapping[tuple[str, Signal], int]) -> None:
+        if self._changes is not None:
+            for (tenant, signal), first_ns in firsts.items():
+                self._changes.changed(tenant, signal, first_ns)
 
     async def remove(self, headers: Sequence[Header]) -> None:
         """Take the rows of these frames out."""
@@ -77,9 +101,13 @@ class LogTable:
 
     async def _deleted(self, table: str, headers: Sequence[Header]) -> None:
         if headers:
-            await self._engine.write(
-                f"ALTER TABLE {table} DELETE WHERE {identified(headers)} SETTINGS mutations_sync=2"
-            )
+            try:
+                await self._engine.write(
+                    f"ALTER TABLE {table} DELETE WHERE {identified(headers)} "
+                    "SETTINGS mutations_sync=2"
+                )
+            finally:
+                self._tell({(header.tenant, header.signal): 0 for header in headers})
 
     async def remember(self, deliveries: Sequence[Delivery]) -> None:
         """Record that these frames are stored, whole, and from which place of the queue."""

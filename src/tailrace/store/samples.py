@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tailrace.core.contracts import Changes
 from tailrace.core.frame import Frame, Header
 from tailrace.core.sample import labels_of
 from tailrace.store import decode, schema, sql
@@ -41,9 +42,15 @@ class SampleTable(LogTable):
     """
 
     def __init__(
-        self, engine: Engine, table: str, stage: str, scratch: Path, exemplars: str = ""
+        self,
+        engine: Engine,
+        table: str,
+        stage: str,
+        scratch: Path,
+        exemplars: str = "",
+        changes: Changes | None = None,
     ) -> None:
-        super().__init__(engine, table, stage, scratch)
+        super().__init__(engine, table, stage, scratch, changes)
         self._exemplars = exemplars
 
     async def stored(self, headers: Sequence[Header]) -> dict[Key, int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tailrace.core.contracts import Delivery, Recorded
+from tailrace.core.contracts import Changes, Delivery, Recorded
 from tailrace.core.frame import Frame, Header, Signal
 from tailrace.store.engine import Engine
 from tailrace.store.logs import Key, LogTable
@@ -63,12 +63,12 @@ class Tables:
                 yield table, some
 
 
-def hot_tables(engine: Engine, scratch: Path) -> Tables:
-    """What queries read."""
+def hot_tables(engine: Engine, scratch: Path, changes: Changes | None = None) -> Tables:
+    """What queries read; `changes` hears of it."""
     return Tables({
-        Signal.LOGS: LogTable(engine, "logs", "hot", scratch),
-        Signal.SPANS: SpanTable(engine, "spans", "hot", scratch),
-        Signal.METRICS: SampleTable(engine, "samples", "hot", scratch, "exemplars"),
+        Signal.LOGS: LogTable(engine, "logs", "hot", scratch, changes),
+        Signal.SPANS: SpanTable(engine, "spans", "hot", scratch, changes),
+        Signal.METRICS: SampleTable(engine, "samples", "hot", scratch, "exemplars", changes),
     })  # fmt: skip
 
 
