@@ -87,6 +87,7 @@ class ChdbEngine:
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
     ) -> AsyncGenerator[bytes, None]:
+        bounds = statement.bounds_of(form, bounds)
         asked = self._asked(sql, parameters, timeout_s, bounds)
         async for piece in self._stream(statement.pump_bytes, asked, form, used):
             yield piece

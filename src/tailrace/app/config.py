@@ -27,6 +27,7 @@ from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
 from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.paths import check_paths
+from tailrace.app.queries import QueryConfig, policy
 from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
@@ -147,6 +148,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
     gateway: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
     guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
+    query: QueryConfig = msgspec.field(default_factory=QueryConfig)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -226,6 +228,7 @@ def _check(config: Config) -> None:
     server = config.server
     doors.check(server.doors or [], bool(server.tls_cert), bool(server.tls_client_ca))
     quotas(config.limits)
+    policy(config.query)
     keys.check(config.guard)
     _check_agent(config.agent)
     _check_delivery(config.agent)

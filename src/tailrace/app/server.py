@@ -20,6 +20,7 @@ from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
 from tailrace.app.guarding import Guarding
+from tailrace.app.queries import policy as query_policy
 from tailrace.app.serving import SWITCH_S, settle
 from tailrace.core import log
 from tailrace.core.access import Scope
@@ -33,6 +34,7 @@ from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.audit import Audit
 from tailrace.guard.http import audit_routes
+from tailrace.query.bounds.http import routes as slow_routes
 from tailrace.query.http import routes as query_routes
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
@@ -79,6 +81,8 @@ class Runtime:
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
         self._audit = Audit(StoredRows(self._engine, self._archive))
+        policy = query_policy(config.query)
+        self._queries = QueryService(self._engine, self._metrics, self._clock, policy=policy)
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
@@ -133,7 +137,7 @@ class Runtime:
         self._stop.set()
 
     def _start_lanes(self) -> tuple[Writer, Archiver]:
-        hot = hot_tables(self._engine, self._scratch.path)
+        hot = hot_tables(self._engine, self._scratch.path, self._queries.steps)
         bulk = bulk_tables(self._engine, self._scratch.path)
         writer = Writer(
             self._queue,
@@ -157,7 +161,7 @@ class Runtime:
         return writer, archiver
 
     def _application(self) -> Starlette:
-        queries = QueryService(self._engine, self._metrics, self._clock)
+        queries = self._queries
         guarded = self._front.entrance.guarded
         guarding = self._guarding
         routes: list[BaseRoute] = [
@@ -165,6 +169,7 @@ class Runtime:
             *guarded(query_routes(queries), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
+            *guarded(slow_routes(queries.slow), Scope.ADMIN),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),
@@ -197,6 +202,7 @@ class Runtime:
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
         self._audit.close()
         await self._queue.close(5.0)
+        await self._queries.close()
         await self._engine.close()
         results += await self._front.close()
         await asyncio.to_thread(self._scratch.close)

@@ -69,6 +69,10 @@ class QueryService:
         self.raw = self.runner.raw
         self._catalogue = Catalogue(self._load_keys, self.clock)
 
+    async def close(self) -> None:
+        """Before the engine."""
+        await self.slow.settled()
+
     async def scope(self, query: Query, tenant: str, start_ns: int, end_ns: int) -> Scope:
         """Check the query's regexes and resolve what its labels need."""
         for log in evaluate.log_queries(query):

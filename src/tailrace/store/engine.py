@@ -192,11 +192,7 @@ class Engine:
         `sql` must have no FORMAT and no SETTINGS of its own: they would win over the bounds.
         Otherwise as `blocks`.
         """
-        if form not in statement.STREAMED | statement.WHOLE:
-            raise StoreError(f"{form!r} is not a format of results")
-        if form in statement.WHOLE:
-            most = bounds.result_bytes or limits.QUERY_RESULT_BYTES
-            bounds = replace(bounds, result_bytes=min(most, limits.QUERY_RESULT_BYTES))
+        bounds = statement.bounds_of(form, bounds)
         asked = self._asked(sql, parameters, timeout_s, bounds)
         return self._stream(statement.pump_bytes, asked, form, used)
 

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -55,6 +55,16 @@ class Asked:
             "max_memory_usage": self.bounds.memory_bytes,
             "max_threads_min_free_memory_per_thread": THREAD_BYTES,
         }
+
+
+def bounds_of(form: str, bounds: Bounds) -> Bounds:
+    """Those of a result in the format `form`. Raises StoreError for what is none."""
+    if form in STREAMED:
+        return bounds
+    if form not in WHOLE:
+        raise StoreError(f"{form!r} is not a format of results")
+    most = bounds.result_bytes or limits.QUERY_RESULT_BYTES
+    return replace(bounds, result_bytes=min(most, limits.QUERY_RESULT_BYTES))
 
 
 def select(client: Any, asked: Asked, used: Used | None) -> list[tuple[Any, ...]]:

@@ -29,8 +29,8 @@ _COLUMNS = (
     "WHERE database = currentDatabase() AND data_uncompressed_bytes > 0"
 )
 _ROWS = (
-    "SELECT table, sum(rows) FROM system.parts "
-    "WHERE active AND database = currentDatabase() GROUP BY table"
+    "SELECT table, sum(rows), sum(data_uncompressed_bytes), sumIf(rows, part_type = 'Wide') "
+    "FROM system.parts WHERE active AND database = currentDatabase() GROUP BY table"
 )
 
 
@@ -44,15 +44,20 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a table, and bytes of each column in memory."""
+    """Rows of a table and their bytes in memory. Small parts do not tell the size of each column:
+    `columns` are those of the `wide` rows, which are in others."""
 
     rows: int
+    bytes: int
+    wide: int
     columns: Mapping[str, int]
 
     def width(self, words: frozenset[str]) -> float:
-        """Bytes of a row of the columns that are named; of all where none is."""
+        """Bytes of a row of the columns that are named; of all where none is, or none is known."""
         named = [size for name, size in self.columns.items() if name in words]
-        return sum(named or self.columns.values()) / max(self.rows, 1)
+        if named and self.wide:
+            return sum(named) / self.wide
+        return self.bytes / max(self.rows, 1)
 
 
 class Estimates:
@@ -111,8 +116,10 @@ class Estimates:
         columns: dict[str, dict[str, int]] = {}
         for table, name, count in await self._engine.rows(_COLUMNS, timeout_s=_TIMEOUT_S):
             columns.setdefault(table, {})[name] = int(count)
-        rows = dict(await self._engine.rows(_ROWS, timeout_s=_TIMEOUT_S))
-        return {table: Table(int(rows.get(table, 0)), sizes) for table, sizes in columns.items()}
+        return {
+            table: Table(int(rows), int(count), int(wide), columns.get(table, {}))
+            for table, rows, count, wide in await self._engine.rows(_ROWS, timeout_s=_TIMEOUT_S)
+        }
 
 
 def _words(statement: Statement) -> frozenset[str]:
