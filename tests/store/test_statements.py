@@ -229,6 +229,20 @@ def test_what_was_read_is_counted_over_the_statements_of_a_query(place: Place) -
     place.run(body)
 
 
+def test_what_an_ended_statement_read_is_counted_too(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        used = Used()
+        asking = asyncio.create_task(engine.rows(HEAVY[0], timeout_s=600, used=used))
+        async with asyncio.timeout(10):
+            while not used.rows:
+                await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert used.bytes == 8 * used.rows > 0
+
+    place.run(body)
+
+
 async def joined(engine: Engine, form: str, sql: str = MANY) -> bytes:
     return b"".join(await read(engine.raw(sql, form=form)))
 
@@ -259,6 +273,67 @@ def test_a_result_comes_as_arrow_and_parquet(place: Place) -> None:
         parquet = pyarrow.parquet.read_table(io.BytesIO(await joined(engine, "Parquet")))
         for table in (arrow, parquet):
             assert table.column("number").to_pylist() == list(range(300_000))
+
+    place.run(body)
+
+
+@pytest.mark.parametrize(
+    "form", ["CSVWithNames", "TabSeparatedWithNames", "ArrowStream", "Parquet", "JSON"]
+)
+def test_a_result_without_rows_has_its_columns(place: Place, form: str) -> None:
+    async def body(engine: Engine) -> None:
+        content = await joined(engine, form, "SELECT 1 AS one, 'b' AS two WHERE 0")
+        if form == "Parquet":
+            names = pyarrow.parquet.read_table(io.BytesIO(content)).column_names
+        elif form == "ArrowStream":
+            names = pyarrow.ipc.open_stream(content).read_all().column_names
+        elif form == "JSON":
+            names = [column["name"] for column in json.loads(content)["meta"]]
+        else:
+            names = content.decode().replace('"', "").replace(",", "\t").split()
+        assert names == ["one", "two"]
+
+    place.run(body)
+
+
+def test_a_heading_may_hold_quotes_and_newlines(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        sql = 'SELECT number AS "a ""b,\nc", number AS "\n" FROM numbers(200000)'
+        text = (await joined(engine, "CSVWithNames", sql)).decode()
+        found = list(csv.reader(io.StringIO(text)))
+        assert found[0] == ['a "b,\nc', "\n"]
+        assert [int(row[1]) for row in found[1:]] == list(range(200_000))
+
+    place.run(body)
+
+
+@pytest.mark.parametrize("form", ["CSVWithNames", "ArrowStream", "Parquet"])
+def test_a_reader_may_leave_a_file_unfinished(place: Place, form: str) -> None:
+    async def body(engine: Engine) -> None:
+        sql = "SELECT number, toString(number) AS t FROM numbers(100000000000)"
+        for _ in range(READERS + 1):
+            async with aclosing(engine.raw(sql, form=form, timeout_s=600)) as pieces:
+                assert await anext(pieces)
+
+    place.run(body)
+
+
+def test_values_of_every_kind_survive_in_arrow_and_parquet(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        sql = (
+            "SELECT map('a', toString(number)) AS m, toLowCardinality('x') AS low, [1, 2] AS list, "
+            "if(number % 2 = 0, NULL, number) AS n, "
+            "fromUnixTimestamp64Nano(toInt64(1790000000000000001)) AS t FROM numbers(100000)"
+        )
+        arrow = pyarrow.ipc.open_stream(await joined(engine, "ArrowStream", sql)).read_all()
+        parquet = pyarrow.parquet.read_table(io.BytesIO(await joined(engine, "Parquet", sql)))
+        for table in (arrow, parquet):
+            last = {
+                name: table.column(name)[-1].as_py() for name in table.column_names if name != "t"
+            }
+            assert last == {"m": [("a", "99999")], "low": "x", "list": [1, 2], "n": 99_999}
+            assert table.column("t")[-1].value == 1_790_000_000_000_000_001
+            assert table.column("n").null_count == 50_000
 
     place.run(body)
 

@@ -62,8 +62,10 @@ class Engine(Protocol):
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Bytes of the result in a format of the engine. JSONEachRow, CSV and TabSeparated come
-        as they are made; CSVWithNames, ArrowStream and Parquet are made whole, of at most
-        QUERY_RESULT_BYTES. `sql` must have no FORMAT and no SETTINGS: those of a user would win
-        over the bounds."""
+        """Bytes of the result in a format of the engine, as they are made: JSONEachRow, CSV,
+        CSVWithNames, TabSeparated, TabSeparatedWithNames, ArrowStream, Parquet, Native, RowBinary.
+        JSON is made whole, of at most QUERY_RESULT_BYTES.
+
+        `sql` must have no FORMAT and no SETTINGS: those of a user would win over the bounds.
+        """
         ...

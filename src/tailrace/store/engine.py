@@ -187,7 +187,7 @@ class Engine:
         used: Used | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Bytes of the result in a format of the engine, one of `statement.STREAMED` or
-        `statement.WHOLE`; the latter are held whole, so they have at most QUERY_RESULT_BYTES.
+        `statement.WHOLE`; the latter are held whole, of at most QUERY_RESULT_BYTES.
 
         `sql` must have no FORMAT and no SETTINGS of its own: they would win over the bounds.
         Otherwise as `blocks`.

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from tailrace.core import limits
 from tailrace.core.bounds import Bounds, Used
 from tailrace.core.errors import StoreError
+from tailrace.store import forms
 from tailrace.store.handover import Handover
 
 _T = TypeVar("_T")
@@ -25,9 +26,10 @@ TIMED_OUT = 159
 # may use here, every query would run on one core.
 THREAD_BYTES = 64 * limits.MIB
 # Formats of which the driver gives a result block by block: blocks of them can simply be joined.
-STREAMED = frozenset({"Native", "TabSeparated", "CSV", "RowBinary", "JSONEachRow"})
-# The others are made in one piece.
-WHOLE = frozenset({"CSVWithNames", "TabSeparatedWithNames", "JSON", "ArrowStream", "Parquet"})
+JOINED = frozenset({"Native", "TabSeparated", "CSV", "RowBinary", "JSONEachRow"})
+STREAMED = JOINED | forms.TEXT | forms.ARROW
+# Made in one piece, of at most QUERY_RESULT_BYTES.
+WHOLE = frozenset({"JSON"})
 _PIECE_BYTES = 256 * limits.KIB
 
 
@@ -95,8 +97,12 @@ def pump_bytes(
     def opened() -> Iterator[Iterator[bytes]]:
         # As text and not as the driver's settings: with those it would not stream.
         settings = ", ".join(f"{name}={_value(value)}" for name, value in asked.settings.items())
-        sql = f"{asked.sql}\nSETTINGS {settings}"
-        with closing(client.raw_stream(sql, parameters=dict(asked.parameters), fmt=form)) as file:
+        tail, parameters = f"\nSETTINGS {settings}", dict(asked.parameters)
+        if form in forms.TEXT | forms.ARROW:
+            with closing(forms.pieces(client, asked.sql, tail, parameters, form)) as pieces:
+                yield pieces
+            return
+        with closing(client.raw_stream(asked.sql + tail, parameters=parameters, fmt=form)) as file:
             yield iter(lambda: file.read(_PIECE_BYTES), b"")
 
     _pump(client, asked, used, opened, into)
@@ -153,19 +159,26 @@ def _store_errors() -> Iterator[None]:
 
 @contextmanager
 def _counted(client: Any, used: Used | None) -> Iterator[None]:
-    """Add what the statement reads to `used`. The driver's own summary counts only the result, so
-    this listens to the engine's progress: every 100 ms and at the end, the sum so far."""
+    """Add what the statement reads to `used`, while it does. The driver's own summary counts only
+    the result, so this listens to the engine's progress: every 100 ms and at the end, the sum so
+    far."""
     if used is None:
         yield
         return
-    last = {"read_rows": 0, "read_bytes": 0}
+    last = (0, 0)
+
+    def progressed(so_far: Mapping[str, int]) -> None:
+        nonlocal last
+        rows, read_bytes = so_far["read_rows"], so_far["read_bytes"]
+        used.add(rows - last[0], read_bytes - last[1])
+        last = rows, read_bytes
+
     connection = client._backend._handle.conn
-    connection.set_progress_callback(last.update)
+    connection.set_progress_callback(progressed)
     try:
         yield
     finally:
         connection.set_progress_callback(None)
-        used.add(last["read_rows"], last["read_bytes"])
 
 
 def store_error(error: Exception) -> StoreError:

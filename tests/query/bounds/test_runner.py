@@ -202,7 +202,7 @@ def test_a_result_that_is_held_whole_may_not_be_too_large(
     async def body(queries: QueryService) -> None:
         monkeypatch.setattr("tailrace.core.limits.QUERY_RESULT_BYTES", 1_000)
         with pytest.raises(QueryError, match=r"larger than 0.977 KiB \(QUERY_RESULT_BYTES\)"):
-            async with aclosing(queries.raw(MANY, "Parquet")) as pieces:
+            async with aclosing(queries.raw(MANY, "JSON")) as pieces:
                 async for _ in pieces:
                     pass
 
