@@ -136,7 +136,8 @@ QUERY_CELLS_SUMMED = 10_000_000
 QUERY_CELLS = 400_000
 # Matchers, line filters, functions and operators in one query: each is work for every row.
 QUERY_TERMS = 64
-# Queries that run at the same time; more wait, then get 429. As many as the engine has connections.
+# Queries that run at the same time; more wait, then get 429. Each has a connection of the
+# engine.
 QUERIES_IN_FLIGHT = 4
 QUERY_WAIT_S = 5.0
 # Of one tenant: one place is left for whoever comes next. A page of a dashboard asks for a dozen

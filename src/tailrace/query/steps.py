@@ -176,7 +176,7 @@ class StepCache:
         matrix = fresh.matrix.without_empty()
         size = memory_bytes(matrix) + len(key[0].text) + _ENTRY_BYTES
         self._drop(key)
-        if size <= self._max_bytes // 4:
+        if size <= self._max_bytes // 2:
             self._entries[key] = replace(fresh, matrix=matrix, size=size)
             self._of_source[key[0].source].add(key)
             self._bytes += size

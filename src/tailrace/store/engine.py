@@ -35,7 +35,9 @@ os.environ.setdefault("JE_MALLOC_CONF", "dirty_decay_ms:1000,muzzy_decay_ms:0")
 
 _T = TypeVar("_T")
 _log = log.get("engine")
-READERS = 4
+# One for each query that runs, and two for what the store and the writer ask meanwhile: inserts
+# are counted before they count as stored.
+READERS = limits.QUERIES_IN_FLIGHT + 2
 # Beside them: the writer, the one that exports, the one that stops statements.
 OTHERS = 3
 # Blocks of a stream that wait for their reader; a block is at most 65,409 rows.
