@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from starlette.applications import Starlette
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
+from tailrace.query.bounds.allowance import Policy
 from tailrace.query.prometheus import routes
 from tailrace.query.service import QueryService
 from tailrace.wire.samples import Exemplar, Sample
@@ -230,8 +232,8 @@ def test_an_engine_that_fails_is_named_as_prometheus_would(
 def test_more_queries_than_there_is_room_for_are_told_to_wait(
     engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tailrace.core.limits.QUERIES_IN_FLIGHT", 0)
-    monkeypatch.setattr("tailrace.core.limits.QUERY_WAIT_S", 0.01)
+    full = partial(Policy, running=0, wait_s=0.01)
+    monkeypatch.setattr("tailrace.query.service.Policy", full)
     answer = ask(engine, "none", "query", params={"query": "up"})
     assert (answer.status_code, answer.json()["errorType"]) == (429, "unavailable")
     assert answer.headers["retry-after"] == "2"

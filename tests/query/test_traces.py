@@ -177,7 +177,7 @@ class Failing:
     ("error", "status"),
     [
         (StoreError("Code: 159. Timeout exceeded", 159), 503),
-        (StoreError("Code: 241. Memory limit exceeded", 241), 500),
+        (StoreError("Code: 60. Unknown table", 60), 500),
     ],
 )
 def test_an_engine_that_fails_is_told_in_the_same_shape(error: Exception, status: int) -> None:

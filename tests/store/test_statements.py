@@ -217,6 +217,16 @@ def test_a_statement_has_its_own_memory(place: Place) -> None:
     place.run(body)
 
 
+def test_an_error_does_not_repeat_the_statement_with_its_values(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError, match="nope") as error:
+            await engine.rows("SELECT nope FROM logs WHERE Body = {b:String}", {"b": "Jane"})
+        assert "Jane" not in str(error.value)
+        assert error.value.code == 47
+
+    place.run(body)
+
+
 def test_what_was_read_is_counted_over_the_statements_of_a_query(place: Place) -> None:
     async def body(engine: Engine) -> None:
         used = Used()

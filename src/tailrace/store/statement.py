@@ -18,9 +18,10 @@ from tailrace.store import forms
 from tailrace.store.handover import Handover
 
 _T = TypeVar("_T")
-# What the engine puts before bytes of the input: "expected '{' before: 'some line'".
 _CODE = re.compile(r"Code: (\d{1,6})")  # the first one: later text may be input
-_QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile ")
+# What the engine puts before bytes of the input: "expected '{' before: 'some line'"; and before the
+# statement with its values.
+_QUOTED = re.compile(r" before: | here: |\(while reading|: [Ww]hile |\.? In scope ")
 TIMED_OUT = 159
 # Free memory for each thread of a query. At the engine's default of 1 GiB, which is more than it
 # may use here, every query would run on one core.
