@@ -134,6 +134,7 @@ class StepCache:
             readings.discard(reading)
             if not readings:
                 self._readings.pop(key.source, None)
+        assert found.steps == part.steps, "a part has the steps that it was asked for"
         self._keep(whole, _Entry(low, found, ahead_ns, 0), reading.floor_ns)
         pieces = [found]
         if entry is not None and low > first:

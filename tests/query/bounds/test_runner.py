@@ -122,6 +122,57 @@ def test_a_slot_within_a_slot_is_the_same_query() -> None:
     assert queries.metrics.labelled("tailrace_query_requests_total") == {"lines": 1}
 
 
+class Gated:
+    """An engine whose statements end when the test says so."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.begun: list[str] = []
+        self.gates: dict[str, asyncio.Event] = {}
+
+    async def rows(self, sql: str, parameters: Any = None, **options: Any) -> list[Any]:
+        self.begun.append(sql)
+        await self.gates.setdefault(sql, asyncio.Event()).wait()
+        return []
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0)
+
+
+def test_a_flood_of_two_tenants_delays_a_third_by_one_running_query() -> None:
+    async def whole() -> None:
+        fake = Gated()
+        queries = service(fake)
+
+        async def query(tenant: str, name: str) -> None:
+            with asking(Question(tenant)):
+                async with queries.slot("lines"):
+                    await queries.run(Statement(name))
+
+        flood = [
+            asyncio.create_task(query(tenant, f"{tenant} {n}"))
+            for n in range(20)
+            for tenant in ("noisy", "loud")
+        ]
+        await wait_until(lambda: len(fake.begun) == 4)
+        small = asyncio.create_task(query("quiet", "small"))
+        await wait_until(lambda: queries.metrics.get("tailrace_query_waiting") == 37)
+        fake.gates["noisy 0"].set()
+        await wait_until(lambda: len(fake.begun) == 5)
+        assert fake.begun[4] == "small"
+        fake.gates["small"].set()
+        await small
+        for task in flood:
+            task.cancel()
+        await asyncio.wait(flood)
+        assert queries.metrics.get("tailrace_query_running") == 0
+
+    asyncio.run(whole())
+
+
 def test_a_slow_query_is_kept_and_logged_without_what_it_looks_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
