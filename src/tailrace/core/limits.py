@@ -143,6 +143,17 @@ QUERY_WAIT_S = 5.0
 TRACE_SPANS = 10_000
 # The same as the engine holds them: they take many times that as objects and JSON.
 TRACE_BYTES = 16 * MIB
+# Traces of one search: a page shows some twenty, Jaeger's own lets its users ask for 1,500.
+SEARCH_TRACES = 1_500
+# Spans of all of them together; the newest traces are given whole before older ones.
+SEARCH_SPANS = 20_000
+# Services, and operations of one service, in a list that a person chooses from.
+TRACE_NAMES = 5_000
+# Spans that dependencies are counted from, 24 bytes each while they are matched: of more, whole
+# traces are left out, and those that are read count for them.
+DEPENDENCY_SPANS = 1_000_000
+# Pairs of services that call each other, those with most calls: more is no picture.
+DEPENDENCY_LINKS = 5_000
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
 # New rows a follower is sent in one message; the rest are counted as dropped.
