@@ -148,6 +148,21 @@ def metadata(
     return found
 
 
+def patterns(
+    url: str,
+    text: str,
+    start_ns: int,
+    end_ns: int,
+    step_ns: int,
+    token: str = "",
+    tls: ssl.SSLContext | None = None,
+) -> dict[str, Any]:
+    """The templates of a log query's lines, as patterns/http.py shapes them."""
+    asked = {"query": text, "start": start_ns, "end": end_ns, "step": f"{step_ns // 10**9}s"}
+    found: dict[str, Any] = _post(url, "loki/api/v1/patterns", asked, token, tls)
+    return found
+
+
 def trace(
     url: str, trace_id: str, token: str = "", tls: ssl.SSLContext | None = None
 ) -> dict[str, Any]:
