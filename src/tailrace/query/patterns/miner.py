@@ -28,7 +28,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tailrace.query.patterns.shapes import ANY, finished
+from tailrace.query.patterns.shapes import ANY
 
 # Below it, lines that say different things meet in what all lines of a program begin with.
 SIMILAR = 0.6
@@ -58,7 +58,7 @@ def templates(shapes: Mapping[str, int], known: Iterable[str] = ()) -> dict[str,
     for marks, members in by_marks.items():
         for family in _families(members):
             for member, general in zip(family, _general(family), strict=True):
-                found[_joined(marks, member)] = finished(_joined(marks, general))
+                found[_joined(marks, member)] = _joined(marks, general)
     return found
 
 
