@@ -136,8 +136,14 @@ OPERATIONS = {
     for path, item in PATHS.items()
     for method, operation in item.items()
 }
-# Those that paths share are asked at one of them.
-FIRST = list({id(operation): label for label, operation in reversed(OPERATIONS.items())}.values())
+# Those that paths share are asked at one of them. What is never served cannot succeed.
+FIRST = list(
+    {
+        id(operation): label
+        for label, operation in reversed(OPERATIONS.items())
+        if "501" not in operation["responses"]
+    }.values()
+)
 
 
 class Api:
