@@ -89,6 +89,7 @@ def test_operations_of_a_service(engine: Any, tenant: str) -> None:
     path = "/api/services/web/operations"
     assert data(engine, tenant, path) == ["GET /cart", "GET /home", "render"]
     assert data(engine, tenant, "/api/services/mail%2Fqueue/operations") == ["mail"]
+    assert data(engine, tenant, "/api/services/a%0A%2F%00b/operations") == []
     assert data(engine, tenant, "/api/services/hidden/operations") == []
     assert data(engine, tenant, "/api/services/none/operations") == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
@@ -20,6 +21,18 @@ NO_METRICS = (
     "metrics of spans are not computed here; ask for metrics at /api/v1/query, or for calls "
     "between services at /api/dependencies"
 )
+
+
+class _Any(StringConvertor):
+    """A part of a path that may hold slashes, and newlines as any text may."""
+
+    regex = r"[\s\S]+"
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any", _Any())
 
 
 class UnknownTrace(QueryError):  # noqa: N818 - reads as the condition it reports
@@ -43,7 +56,7 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
     api = _Api(service)
     jaeger = {
         "services": api.services,
-        "services/{service:path}/operations": api.operations,
+        "services/{service:any}/operations": api.operations,
         "operations": api.operations_of,
         "traces": api.traces,
         "traces/{trace_id}": api.trace,
