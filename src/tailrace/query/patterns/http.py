@@ -16,6 +16,7 @@ import msgspec
 from starlette.routing import BaseRoute
 
 from tailrace.core.errors import QueryError
+from tailrace.core.limits import PATTERN_STEPS
 from tailrace.query.asked import Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Refusal, routes_of
 from tailrace.query.logql.ast import LineFilter, LogQuery
@@ -35,10 +36,7 @@ def routes(
     async def patterns(asked: Asked) -> object:
         query = _lines_only(asked.need("query"))
         start, end = asked.range()
-        step = parse_span(asked.get("step"), "step") if asked.get("step") else 0
-        # Whole seconds, since times are given in seconds.
-        whole = max(-(-step // SECOND_NS) * SECOND_NS, default_step(start, end) if not step else 0)
-        steps = Steps(start, end, whole)
+        steps = Steps(start, end, _step(asked, start, end))
         async with service.slot("patterns"):
             scope = await service.scope(query, asked.tenant, start, end)
             return await templates(
@@ -46,6 +44,15 @@ def routes(
             )
 
     return routes_of("/loki/api/v1", {"patterns": patterns}, service, identify, refusal, encode)
+
+
+def _step(asked: Asked, start_ns: int, end_ns: int) -> int:
+    """What is asked for in whole seconds, since times are given in seconds; a multiple of it where
+    the range holds more than PATTERN_STEPS."""
+    if not asked.get("step"):
+        return default_step(start_ns, end_ns)
+    whole = -(-parse_span(asked.get("step"), "step") // SECOND_NS) * SECOND_NS
+    return whole * -(-(end_ns - start_ns) // (whole * (PATTERN_STEPS - 2)) or 1)
 
 
 def _lines_only(source: str) -> LogQuery:

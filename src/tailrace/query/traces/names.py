@@ -12,6 +12,8 @@ from tailrace.query.catalogue import LIFETIME_S, MAX_ENTRIES, ROUND_NS
 from tailrace.query.plan import Statement, moment
 from tailrace.query.traces.stored import Span
 
+# Of all entries together: some ten megabytes.
+NAMES_HELD = 100_000
 Names = list[tuple[Any, ...]]
 Run = Callable[[Statement], Awaitable[Names]]
 
@@ -63,7 +65,8 @@ class Remembered:
         if entry in self._known and now - self._known[entry][0] < LIFETIME_S:
             return self._known[entry][1]
         found = sorted(await self._run(statement))
-        if len(self._known) >= MAX_ENTRIES:
+        held = sum(len(names) for _, names in self._known.values())
+        if len(self._known) >= MAX_ENTRIES or held + len(found) > NAMES_HELD:
             self._known.clear()
         self._known[entry] = (now, found)
         return found
