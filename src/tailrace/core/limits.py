@@ -149,9 +149,9 @@ SEARCH_TRACES = 1_500
 SEARCH_SPANS = 20_000
 # Services, and operations of one service, in a list that a person chooses from.
 TRACE_NAMES = 5_000
-# Spans that dependencies are counted from, 24 bytes each while they are matched: of more, whole
+# Spans that dependencies are counted from, 200 bytes each while they are matched: of more, whole
 # traces are left out, and those that are read count for them.
-DEPENDENCY_SPANS = 1_000_000
+DEPENDENCY_SPANS = 500_000
 # Pairs of services that call each other, those with most calls: more is no picture.
 DEPENDENCY_LINKS = 5_000
 # Bytes of a line that its template is made from, and of the template: whoever knows so much of a
@@ -161,8 +161,8 @@ PATTERN_CHARS = 1_000
 # Different shapes of lines that templates are made from, those with most lines; 30 microseconds and
 # up to a kilobyte each. The rest is counted as other.
 PATTERN_SHAPES = 5_000
-# Shapes that the engine keeps apart while it counts; lines of further ones are counted as other.
-PATTERN_SHAPES_COUNTED = 50_000
+# Shapes that the engine keeps apart while it counts, up to 5 KiB each; further ones are other.
+PATTERN_SHAPES_COUNTED = 20_000
 # Rows whose shape is looked for, some 1.5 million a second: of more, one of every so many counts
 # for the others.
 PATTERN_ROWS = 5_000_000
