@@ -22,11 +22,12 @@ _FIRST = (
     f"least({PATTERN_READ_BYTES}, position(Body, '\n', 2) - 1)))"
 )
 _REPLACED = f"replaceRegexpAll({_FIRST}, '{_VARIABLE}', '{ANY}')"
-# A shape of the engine. That a line goes on is written as one more `<_>`. It is cut when what
-# varies is gone, so that values of other lengths do not cut it elsewhere.
+# A shape of the engine. That a line goes on is written as one more `<_>`, so that as a pattern it
+# matches the line. It is cut when what varies is gone, so that values of other lengths do not cut
+# it elsewhere.
 SHAPE_SQL = (
     f"concat(substring({_REPLACED}, 1, {PATTERN_CHARS}), "
-    f"if(length({_FIRST}) < length(Body) OR length({_REPLACED}) > {PATTERN_CHARS}, ' {ANY}', ''))"
+    f"if(length({_FIRST}) < length(Body) OR length({_REPLACED}) > {PATTERN_CHARS}, '{ANY}', ''))"
 )
 
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
@@ -39,6 +40,8 @@ _SIGN = re.compile(r"(?<![A-Za-z0-9>])[+-]<_>")
 # What one step leaves may be something to do for another.
 _PASSES = 8
 _RUN = re.compile(r"<_>(?:[\s.:/,;+-]*<_>)+")
+# Spaces beside a hole at the edge, and a hole that was cut before the last one.
+_EDGE = re.compile(r"\A\s+<_>|(?:<_?)?<_>\s*\Z")
 
 
 def finished(shape: str) -> str:
@@ -53,7 +56,7 @@ def finished(shape: str) -> str:
 def _pass(shape: str) -> str:
     found = _DAY.sub(ANY, _MONTH.sub(ANY, shape.replace("\0", "\ufffd")))
     found = _LAST.sub(ANY, _LETTERS.sub(ANY, found))
-    words = _RUN.sub(ANY, _SIGN.sub(ANY, found)).strip().split(" ")
+    words = _EDGE.sub(ANY, _RUN.sub(ANY, _SIGN.sub(ANY, found))).split(" ")
     return " ".join(
         word
         for word, before in zip(words, ("", *words), strict=False)
