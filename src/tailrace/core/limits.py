@@ -145,6 +145,22 @@ TRACE_SPANS = 10_000
 TRACE_BYTES = 16 * MIB
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
+# A statement of SQL: words and nesting that its parser may meet, which is Python and recursive.
+SQL_TOKENS = 5_000
+SQL_DEPTH = 40
+# How far `start` may be before `end`: a month of everything is read in minutes, not seconds.
+SQL_RANGE_S = 32 * 86_400
+# What one statement may read and give. Results stream, so the last two bound the time of a client
+# and of a connection of the engine, not memory.
+SQL_READ_ROWS = 2_000_000_000
+SQL_READ_BYTES = 64 * GIB
+SQL_RESULT_ROWS = 10_000_000
+SQL_RESULT_BYTES = 512 * MIB
+# What a GROUP BY, a sort or a join may hold in the engine's memory.
+SQL_MEMORY_BYTES = 256 * MIB
+# From the first look at a statement to the last byte of its answer, the client's own time included:
+# an answer holds a connection of the engine.
+SQL_SECONDS = 60
 # New rows a follower is sent in one message; the rest are counted as dropped.
 TAIL_ROWS = 2_000
 QUERY_TEXT_BYTES = 64 * KIB
@@ -274,6 +290,8 @@ APP_DEPTH = 8
 # The resource is repeated in every record.
 APP_RESOURCE_BYTES = 16 * KIB
 
+assert SQL_MEMORY_BYTES < ENGINE_MEMORY_BYTES
+assert QUERY_SECONDS <= SQL_SECONDS
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert BODIES_RESERVED_BYTES <= BODIES_IN_FLIGHT_BYTES - 2 * BODY_COMPRESSED_BYTES
 assert 0 < OVERLOAD_RELIEF < OVERLOAD_BULK < OVERLOAD_METRICS < OVERLOAD_ALL <= 1

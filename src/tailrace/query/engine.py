@@ -38,3 +38,33 @@ class Engine(Protocol):
         Closing the iterator early stops the statement.
         """
         ...
+
+
+class RawEngine(Protocol):
+    """An engine that also gives results as the bytes of a format."""
+
+    async def rows(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = 30,
+    ) -> list[tuple[Any, ...]]:
+        """See Engine."""
+        ...
+
+    def raw(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        form: str = "JSONEachRow",
+        *,
+        timeout_s: float = 30,
+        settings: Mapping[str, object] | None = None,
+    ) -> AsyncIterator[bytes]:
+        """The result of a SELECT in the engine's format `form`, read-only and within `settings`.
+
+        The pieces joined are one document; a row of JSONEachRow or CSV ends with a newline, and
+        there is no head. Closing the iterator early stops the statement.
+        """
+        ...

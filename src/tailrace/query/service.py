@@ -60,7 +60,7 @@ class QueryService:
         self._catalogue = Catalogue(self._load_keys, self.clock)
 
     @asynccontextmanager
-    async def slot(self, kind: str) -> AsyncIterator[None]:
+    async def slot(self, kind: str, timeout_s: float = 0) -> AsyncIterator[None]:
         """Room for one query, within its time. `kind` is a constant of the code."""
         self.metrics.add("tailrace_query_requests_total", label=kind)
         try:
@@ -71,7 +71,7 @@ class QueryService:
             raise Busy(message, retry_after_s=2, overload=False) from None
         began = self.clock.monotonic_s()
         try:
-            async with asyncio.timeout(self._timeout_s + GRACE_S):
+            async with asyncio.timeout((timeout_s or self._timeout_s) + GRACE_S):
                 yield
         finally:
             self._slots.release()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tailrace.core import limits
 from tailrace.core.errors import StoreError
-from tailrace.store import schema
+from tailrace.store import raw, schema
 
 # The engine's allocator reads this when the library is loaded. It keeps freed pages for a second
 # instead of five: at full speed 80 MB less is resident, for no CPU that could be measured.
@@ -119,6 +119,36 @@ class Engine:
         client = await self._free.get()
         give_back = partial(self._free.put_nowait, client)
         return await self._run_then(give_back, _select, client, sql, parameters, timeout_s)
+
+    async def raw(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        form: str = "JSONEachRow",
+        *,
+        timeout_s: float = limits.QUERY_SECONDS,
+        settings: Mapping[str, object] | None = None,
+    ) -> AsyncIterator[bytes]:
+        """The result of a SELECT in one of raw.FORMS, piece by piece: joined they are one document.
+
+        At most a few pieces are in memory; the time of who takes them counts for `timeout_s`.
+        `settings` are constants of ours. Closing early stops the statement. Raises StoreError.
+        """
+        bounds = {"readonly": 1, **(settings or {}), "max_execution_time": timeout_s}
+        client = await self._free.get()
+        relay = raw.Relay(asyncio.get_running_loop())
+        work = partial(raw.pieces, client, sql, parameters, form, bounds, self._directory)
+        running = self._threads.submit(relay.run, work)
+        give_back = partial(self._free.put_nowait, client)
+        loop = asyncio.get_running_loop()
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(give_back))
+        try:
+            async for piece in relay:
+                yield piece
+        except ClickHouseError as error:
+            raise store_error(error) from None
+        finally:
+            relay.stop()
 
     async def write(self, sql: str) -> None:
         """Run a statement that changes something; one at a time. Raises StoreError."""

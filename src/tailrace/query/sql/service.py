@@ -1,0 +1,153 @@
+"""From the text of a query to the bytes of its answer, for one tenant and one range of time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from tailrace.core import limits
+from tailrace.core.errors import QueryError, StoreError
+from tailrace.query.engine import TIMED_OUT, TOO_LARGE, RawEngine
+from tailrace.query.plan import Statement
+from tailrace.query.sql import second
+from tailrace.query.sql.checker import check
+from tailrace.query.sql.formats import Field, Format
+from tailrace.query.sql.parser import parse
+from tailrace.query.sql.rewrite import statement
+from tailrace.query.sql.views import Bounds
+
+# It says on the log what it could not parse; the answer says it too.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+SETTINGS: dict[str, object] = {
+    "readonly": 1,
+    "allow_ddl": 0,
+    "allow_introspection_functions": 0,
+    # The rewriting counts on how it resolves names.
+    "enable_analyzer": 1,
+    "use_query_cache": 0,
+    "max_rows_to_read": limits.SQL_READ_ROWS,
+    "max_bytes_to_read": limits.SQL_READ_BYTES,
+    "read_overflow_mode": "throw",
+    "max_result_rows": limits.SQL_RESULT_ROWS,
+    "max_result_bytes": limits.SQL_RESULT_BYTES,
+    "result_overflow_mode": "throw",
+    "max_memory_usage": limits.SQL_MEMORY_BYTES,
+    # What is too large fails, instead of filling the disk of the store.
+    "max_bytes_before_external_sort": 0,
+    "max_bytes_ratio_before_external_sort": 0,
+    "max_bytes_before_external_group_by": 0,
+    "max_bytes_ratio_before_external_group_by": 0,
+    "date_time_output_format": "iso",
+    "output_format_json_validate_utf8": 1,
+    "output_format_json_quote_denormals": 0,
+}
+# The same for what runs while a statement is looked at: its constants and scalar subqueries.
+_BOUNDS = "SETTINGS " + ", ".join(
+    f"{name} = {value!r}" for name, value in SETTINGS.items() if name != "readonly"
+)
+_MEMORY = (173, 241)
+_TOO_MUCH = (158, 161, 191, 307, TOO_LARGE)
+# The disk, files and the like: not what a text can cause.
+_OURS = frozenset({0, 74, 75, 76, 77, 78, 79, 210, 243, 271})
+_TAIL = re.compile(
+    r"[.:]? (?:In scope|[Ww]hile |Maybe you meant|Note: there are|Stack trace)|\. \([A-Z_]+\)"
+    r"|: [Ww]hile "
+)
+_INNER = re.compile(r"__table\d+\.|DB::Exception: |^.*?Code: \d+\. ")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A statement that may run, and the columns of its result."""
+
+    statement: Statement
+    fields: tuple[Field, ...]
+
+
+class Sql:
+    """`prepare`, then `run`. Both raise QueryError, StoreError, or TimeoutError."""
+
+    def __init__(self, engine: RawEngine, timeout_s: float = limits.SQL_SECONDS) -> None:
+        self._engine = engine
+        self._timeout_s = timeout_s
+
+    async def prepare(self, text: str, bounds: Bounds) -> Prepared:
+        """Check `text` twice and ask the engine for its columns; nothing runs yet."""
+        if bounds.end_ns - bounds.start_ns > limits.SQL_RANGE_S * 1_000_000_000:
+            days = limits.SQL_RANGE_S // 86_400
+            raise QueryError(f"start is more than {days} days before end (SQL_RANGE_S)")
+        # Tens of milliseconds for a long text.
+        made = await asyncio.to_thread(_made, text, bounds)
+        try:
+            tree = await self._rows(f"EXPLAIN AST {made.sql}", made)
+            second.examine(str(row[0]) for row in tree)
+            resolved = await self._rows(f"EXPLAIN QUERY TREE {made.sql} {_BOUNDS}", made)
+            second.examine_resolved(str(row[0]) for row in resolved)
+            columns = await self._rows(f"DESCRIBE TABLE ({made.sql})", made)
+        except StoreError as error:
+            raise explained(error) from None
+        return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
+
+    async def _rows(self, sql: str, made: Statement) -> list[tuple[object, ...]]:
+        return await self._engine.rows(sql, made.parameters, timeout_s=self._timeout_s)
+
+    async def run(self, prepared: Prepared, form: Format) -> AsyncIterator[bytes]:
+        """Pieces of the answer. The first one comes when the engine has the first rows."""
+        raw = self._engine.raw(
+            prepared.statement.sql,
+            prepared.statement.parameters,
+            form.form,
+            timeout_s=self._timeout_s,
+            settings=SETTINGS,
+        )
+        size = 0
+        try:
+            first = await anext(raw, b"")
+            async for piece in form.encode(prepared.fields, _from(first, raw)):
+                size += len(piece)
+                if size > limits.SQL_RESULT_BYTES:
+                    most = f"{limits.SQL_RESULT_BYTES} bytes (SQL_RESULT_BYTES)"
+                    raise QueryError(f"the answer is larger than {most}")
+                yield piece
+        except StoreError as error:
+            raise explained(error) from None
+        finally:
+            await raw.aclose()  # type: ignore[attr-defined]
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for piece in rest:
+        yield piece
+
+
+def _made(text: str, bounds: Bounds) -> Statement:
+    tree = parse(text)
+    try:
+        check(tree)
+        return statement(tree, bounds)
+    except RecursionError:
+        raise QueryError("the query is nested too deeply") from None
+
+
+def explained(error: StoreError) -> Exception:
+    """The engine's error as one of the query, but what no text can cause."""
+    if error.code == TIMED_OUT:
+        return TimeoutError()
+    if error.code in _OURS:
+        return error
+    if error.code in _MEMORY:
+        most = f"{limits.SQL_MEMORY_BYTES} bytes of memory (SQL_MEMORY_BYTES)"
+        return QueryError(f"the query needs more than {most}; narrow the time range or group less")
+    if error.code in _TOO_MUCH:
+        return QueryError(
+            "the query reads or gives more than SQL_READ_ROWS, SQL_READ_BYTES, SQL_RESULT_ROWS "
+            "or SQL_RESULT_BYTES allow; narrow the time range or add LIMIT"
+        )
+    said = _TAIL.split(_INNER.sub("", str(error)), maxsplit=1)[0].strip()
+    return QueryError(said or f"the engine refused the query ({error.code})")
