@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -84,6 +85,8 @@ class Engine:
 
     def _connect(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
+        for left in self._directory.glob(f"{raw.SCRATCH_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
         config = self._directory / "engine.xml"
         config.write_text(configuration(self._memory_bytes))
         path = f"{self._directory / 'tables'}?config-file={config}"

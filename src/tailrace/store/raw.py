@@ -20,6 +20,7 @@ from tailrace.store.sql import text
 
 FORMS = ("JSONEachRow", "CSV", "ArrowStream", "Parquet")
 PIECES_AHEAD = 2
+SCRATCH_PREFIX = "answer-"
 _FILE_PIECE = 256 * KIB
 # Of Arrow's stream: each message begins with the mark and the length of its head; an end has none.
 _MARK, _END = b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\0\0\0\0"
@@ -100,7 +101,7 @@ def _parquet(
     settings: Mapping[str, object],
     scratch: Path,
 ) -> Iterator[bytes]:
-    with tempfile.TemporaryDirectory(prefix="answer-", dir=scratch) as folder:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=scratch) as folder:
         path = Path(folder) / "answer.parquet"
         into = f"INTO OUTFILE {text(str(path))} FORMAT Parquet"
         client.command(f"{sql}\n {into} {_clause(settings)}", values)

@@ -35,8 +35,10 @@ _NOTHING = "system.one"
 _RESOLVED = re.compile(r" *(\w+) id: \d+(?:, alias: \w+)?(?:, \w*?_?name: ([^,]*))?.*", re.DOTALL)
 # What the engine makes of operators, types and GROUP BY by itself.
 _INTERNAL = frozenset(
-    ("grouping", "__groupingOrdinary", "__groupingForRollup", "__groupingForCube")
-    + ("__groupingForGroupingSets", "nullIn", "notNullIn", "nothing", "toNullable")
+    (
+        *("grouping", "__groupingOrdinary", "__groupingForRollup", "__groupingForCube"),
+        *("__groupingForGroupingSets", "nullIn", "notNullIn", "nothing", "toNullable"),
+    )
 )
 
 

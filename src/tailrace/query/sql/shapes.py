@@ -75,7 +75,8 @@ _PARTS: dict[type[exp.Expr], tuple[str, ...]] = {
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.IntDiv), _BOTH),
     exp.Div: (*_BOTH, "typed", "safe"),
     **dict.fromkeys((exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ), _BOTH),
-    **dict.fromkeys((exp.And, exp.Or, exp.Like, exp.ILike), _BOTH),
+    **dict.fromkeys((exp.And, exp.Or), _BOTH),
+    **dict.fromkeys((exp.Like, exp.ILike), (*_BOTH, "negate")),
     # Calls; the names are in functions.py
     exp.Anonymous: ("this", "expressions"),
     exp.AnonymousAggFunc: ("this", "expressions"),

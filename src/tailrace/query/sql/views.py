@@ -77,10 +77,10 @@ _SPANS = (
     Column("Links.Attributes", f"Array({_MAP})", "attributes of each link"),
 )
 _NAME = Column("MetricName", _WORD, "such as `system.cpu.time`")
-_LABELS = Column("Labels", _MAP, "the labels of the series, without the name")
+_LABELS = Column("Labels", "Map(String, String)", "the labels of the series, without the name")
 _ABOUT = (
-    Column("Kind", _WORD, "`gauge`, `counter`, `histogram` and so on"),
-    Column("Unit", _WORD, "such as `s` or `By`"),
+    Column("Kind", "String", "`gauge`, `counter`, `histogram` and so on"),
+    Column("Unit", "String", "such as `s` or `By`"),
 )
 _SAMPLES = (
     _NAME,
@@ -173,9 +173,11 @@ def _seen(bounds: Bounds, bind: Binder) -> str:
 
 
 def _series(bounds: Bounds, bind: Binder) -> str:
+    first, last = (f"CAST(__s.{name} AS {_MS})" for name in ("__first", "__last"))
+    # Without the aggregate function that is a part of the type of these two.
     return (
         '(SELECT __s.__name AS "MetricName", __s.__labels AS "Labels", __s.__kind AS "Kind", '
-        '__s.__unit AS "Unit", __s.__first AS "FirstSeen", __s.__last AS "LastSeen" '
+        f'__s.__unit AS "Unit", {first} AS "FirstSeen", {last} AS "LastSeen" '
         f"FROM ({_seen(bounds, bind)}) AS __s "
         f"WHERE __s.__first < {_moment(bounds.end_ns, bind)})"
     )
