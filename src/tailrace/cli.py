@@ -12,7 +12,7 @@ from tailrace.core.errors import ConfigError, TailraceError
 
 COMMANDS = (
     "up", "gateway", "agent", "run", "ship",
-    "agents", "query", "tail", "metrics", "trace", "guard", "review", "findings", "keys",
+    "agents", "query", "tail", "metrics", "trace", "sql", "guard", "review", "findings", "keys",
     "token", "config",
 )  # fmt: skip
 

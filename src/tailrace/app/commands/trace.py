@@ -9,8 +9,9 @@ from typing import Any
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.query import complain, write
+from tailrace.client import api
 from tailrace.core.errors import QueryError
-from tailrace.query import client, terminal, traces, tree
+from tailrace.query import terminal, traces, tree
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
-    found = client.trace(server.url, args.trace_id, server.token, server.tls)
+    found = api.trace(server.url, args.trace_id, server.token, server.tls)
     if args.format == "json":
         yield terminal.json_text(found) + "\n"
     else:
