@@ -181,7 +181,7 @@ def sql(
     last = b""
     try:
         with _open(url, "api/sql", urllib.parse.urlencode(asked).encode(), token, tls) as answer:
-            while piece := answer.read(256 * KIB):
+            while piece := answer.read1(256 * KIB):
                 last = (last + piece)[-4 * KIB :]
                 yield piece
     except (http.client.HTTPException, OSError) as error:

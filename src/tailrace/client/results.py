@@ -168,7 +168,8 @@ class Trace(Result):
     def __iter__(self) -> Iterator[Row]:
         for span in self._spans:
             tags = {tag["key"]: str(tag["value"]) for tag in span["tags"]}
-            parents = [one["spanID"] for one in span["references"] if one["refType"] == "CHILD_OF"]
+            links = span["references"] or ()
+            parents = [one["spanID"] for one in links if one["refType"] == "CHILD_OF"]
             yield {
                 "time": moment(int(span["startTime"]) * 1_000),
                 "duration_us": int(span["duration"]),
