@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,3 +40,11 @@ def test_the_range_bounds_every_view(asker: Any) -> None:
         ]
     part = {"start": "1767225601", "end": "1767225603"}
     assert asker.rows("SELECT Body FROM logs ORDER BY Timestamp", **part) == [["two"], ["three"]]
+
+
+def test_every_column_of_a_view_is_described_and_no_other() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "sql.md").read_text()
+    for view, columns in VIEWS.items():
+        section = page.split(f"### {view}\n", 1)[1].split("\n#", 1)[0]
+        described = [line for line in section.splitlines() if line.startswith("| `")]
+        assert described == [f"| `{one.name}` | `{one.kind}` | {one.about} |" for one in columns]
