@@ -158,6 +158,9 @@ SQL_RESULT_ROWS = 10_000_000
 SQL_RESULT_BYTES = 512 * MIB
 # What a GROUP BY, a sort or a join may hold in the engine's memory.
 SQL_MEMORY_BYTES = 256 * MIB
+# Answers at the same time: each holds a connection of the engine while its client reads it, and the
+# other queries need some.
+SQL_ANSWERS = 2
 # From the first look at a statement to the last byte of its answer, the client's own time included:
 # an answer holds a connection of the engine.
 SQL_SECONDS = 60

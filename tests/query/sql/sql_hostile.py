@@ -32,6 +32,7 @@ SELECT * FROM logs.inner
 SELECT * FROM `.inner.logs`
 SELECT * FROM logs JOIN frames ON 1 = 1
 SELECT * FROM logs, system.one
+SELECT * FROM system.tables LIMIT 0
 SELECT * FROM logs CROSS JOIN system.numbers
 SELECT * FROM logs WHERE Body IN (SELECT Body FROM default.logs)
 SELECT * FROM logs WHERE Body IN (SELECT name FROM system.tables)
@@ -228,6 +229,12 @@ SELECT arrayMap(file, ['/etc/passwd']), (SELECT 1 AS file)
 SELECT arrayMap((file), ['/etc/passwd']), (SELECT 1 AS file)
 SELECT arrayMap(file, ['/etc/passwd']) FROM (SELECT arrayMap(file -> 1, [1]))
 SELECT arrayMap(`file`, ['/etc/passwd']) FROM (SELECT 1 AS file) AS x WHERE 0
+SELECT arrayMap(file AS f, ['/etc/passwd']), (SELECT 1 AS file)
+SELECT arrayMap((file AS f), ['/etc/passwd']), (SELECT 1 AS file)
+SELECT arrayMap(DISTINCT file, ['/etc/passwd']), (SELECT 1 AS file)
+SELECT arrayMap(if(1, file, file), ['/etc/passwd']), (SELECT 1 AS file)
+SELECT arrayMap(x -> arrayMap(file, [x]), ['/etc/passwd']), (SELECT 1 AS file)
+SELECT arrayMap(CASE WHEN 1 THEN file END, ['/etc/passwd']), (SELECT 1 AS file)
 SELECT mapApply(file, map('a', 'b'))
 SELECT arrayFold(file, [1], 2)
 WITH file AS f SELECT arrayMap(f, ['/etc/passwd'])

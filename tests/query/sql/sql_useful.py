@@ -187,6 +187,9 @@ USEFUL: list[tuple[str, list[list[Any]]]] = [
     ("SELECT CAST('7' AS UInt8), '8'::Int64, CAST([1] AS Array(String)), toFloat64('1.5'), "
      "CAST('2026-01-01 00:00:00' AS DateTime64(3, 'UTC'))",
      [[7, 8, ["1"], 1.5, "2026-01-01T00:00:00.000Z"]]),
+    ("SELECT 'x' AS \"p 95%\", '%s' AS b, Body AS c FROM logs WHERE Weight = 1",
+     [["x", "%s", "one"]]),
+    ("SELECT Body FROM logs LIMIT 0", []),
     ("SELECT 0/0 AS nothing, 1 AS `p 95%`", [[None, 1]]),
     # Spans
     ("SELECT SpanName, Duration / 1e6 AS ms FROM spans ORDER BY Timestamp LIMIT 1",

@@ -130,6 +130,9 @@ def test_a_query_is_posted_as_a_form_or_as_itself(asker: Asker) -> None:
         ({"data": {"query": "SELECT " + "(" * 60 + "1" + ")" * 60}}, "SQL_DEPTH"),
         ({"data": {"query": "SELECT 1" + " + 1" * 5000}}, "SQL_TOKENS"),
         ({"data": {"query": "SELECT Body + 1 FROM logs"}}, "Illegal types"),
+        ({"data": {"query": "SELECT Body FROM"}}, "Expected table name"),
+        ({"data": {"query": "SELECT 1 EXCEPT 2"}}, "at 1:"),
+        ({"data": {"query": "SELECT count() AS n, Body FROM logs WHERE n GROUP BY ALL"}}, "count"),
         ({"data": {"query": "SELECT toUInt8(Body) FROM logs", **RANGE}}, "Cannot parse"),
         ({"data": {"query": "SELECT groupArray(repeat('x', 1000000)) FROM "
                             "(SELECT arrayJoin(range(1000)))"}}, "SQL_MEMORY_BYTES"),
@@ -229,6 +232,17 @@ def test_the_engines_own_failures_are_the_servers(asker: Asker) -> None:
 
     assert half_way(Broken(asker, None), asker, "json")[0]["status"] == 500
     assert half_way(Slow(asker, None), asker, "json")[0]["status"] == 503
+
+
+def test_more_answers_than_there_is_room_for_are_refused(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "QUERY_WAIT_S", 0.01)
+    monkeypatch.setattr(limits, "SQL_ANSWERS", 0)
+    answer = Asker(asker.engine, asker.tenant).ask("SELECT 1")
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "2"
+    assert "try again" in answer.json()["error"]
 
 
 def test_a_result_that_is_too_large_ends_visibly(

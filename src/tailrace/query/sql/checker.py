@@ -121,6 +121,10 @@ def _value(node: exp.Expr) -> None:
     elif isinstance(node, exp.Literal) and not node.is_string:
         if not _NUMBER.fullmatch(node.this):
             raise wrong(f"{node.this[:40]!r} is no number", node)
+    elif isinstance(node, exp.Var):
+        # It is printed as it stands, and so must be nothing but a unit.
+        if not isinstance(node.parent, exp.Interval | exp.Extract):
+            raise wrong(f"{str(node.this)[:40]!r} is not allowed here", node)
     elif isinstance(node, exp.Interval):
         amount = node.this
         if isinstance(amount, exp.Literal) and not _AMOUNT.fullmatch(amount.this):

@@ -101,7 +101,7 @@ class Answer(Response):
             await send({"type": "http.response.body", "body": piece, "more_body": more})
 
         try:
-            async with self._service.slot("sql", limits.SQL_SECONDS):
+            async with self._sql.room(), self._service.slot("sql", limits.SQL_SECONDS):
                 await self._send(body)
         except (TailraceError, TimeoutError) as error:
             refused = _counted(self._service, error)

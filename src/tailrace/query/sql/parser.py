@@ -84,6 +84,7 @@ def _syntax(text: str, error: ParseError) -> QueryError:
     said = str(found.get("description") or "it is no SQL").rstrip(".")
     if "<class" in said:
         said = "a word is missing"
+    said = said.partition(" but got <")[0]
     near = str(found.get("highlight") or "")[:40]
     line, column = found.get("line"), found.get("col")
     where = f" at {line}:{max(column - len(near) + 1, 1)}" if line and column else ""

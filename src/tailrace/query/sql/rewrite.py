@@ -100,7 +100,7 @@ def _hold_values(tree: exp.Query) -> None:
         if len(node.parts) > 1 or name in COLUMN_NAMES or isinstance(node.this, exp.Star):
             continue
         above, within = node.parent, node.parent
-        while isinstance(above, exp.Paren):
+        while isinstance(above, exp.Paren | exp.Alias | exp.Distinct):
             above = above.parent
         if not isinstance(above, CALLS):
             continue

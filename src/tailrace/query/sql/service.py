@@ -6,10 +6,11 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tailrace.core import limits
-from tailrace.core.errors import QueryError, StoreError
+from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.query.engine import TIMED_OUT, TOO_LARGE, RawEngine
 from tailrace.query.plan import Statement
 from tailrace.query.sql import second
@@ -54,9 +55,10 @@ _TOO_MUCH = (158, 161, 191, 307, TOO_LARGE)
 # The disk, files and the like: not what a text can cause.
 _OURS = frozenset({0, 74, 75, 76, 77, 78, 79, 210, 243, 271})
 _TAIL = re.compile(
-    r"[.:]? (?:In scope|[Ww]hile |Maybe you meant|Note: there are|Stack trace)|\. \([A-Z_]+\)"
-    r"|: [Ww]hile "
+    r"[.:]? (?:In scope|In query|[Ww]hile |Maybe you meant|Note: there are|Stack trace)"
+    r"|\. \([A-Z_]+\)"
 )
+_SYNTAX = re.compile(r"Syntax error[^:]*: failed at position \d+ \(([^)]{1,40})\)")
 _INNER = re.compile(r"__table\d+\.|DB::Exception: |^.*?Code: \d+\. ")
 
 
@@ -69,11 +71,25 @@ class Prepared:
 
 
 class Sql:
-    """`prepare`, then `run`. Both raise QueryError, StoreError, or TimeoutError."""
+    """`prepare`, then `run`, within `room`. Both raise QueryError, StoreError, or TimeoutError."""
 
     def __init__(self, engine: RawEngine, timeout_s: float = limits.SQL_SECONDS) -> None:
         self._engine = engine
         self._timeout_s = timeout_s
+        self._rooms = asyncio.Semaphore(limits.SQL_ANSWERS)
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """Room for one answer. Raises Busy when there is none for a while."""
+        try:
+            await asyncio.wait_for(self._rooms.acquire(), limits.QUERY_WAIT_S)
+        except TimeoutError:
+            message = f"more than {limits.SQL_ANSWERS} answers of SQL are being read; try again"
+            raise Busy(message, retry_after_s=2, overload=False) from None
+        try:
+            yield
+        finally:
+            self._rooms.release()
 
     async def prepare(self, text: str, bounds: Bounds) -> Prepared:
         """Check `text` twice and ask the engine for its columns; nothing runs yet."""
@@ -83,7 +99,7 @@ class Sql:
         # Tens of milliseconds for a long text.
         made = await asyncio.to_thread(_made, text, bounds)
         try:
-            tree = await self._rows(f"EXPLAIN AST {made.sql}", made)
+            tree = await self._rows(f"EXPLAIN AST {made.sql} {_BOUNDS}", made)
             second.examine(str(row[0]) for row in tree)
             resolved = await self._rows(f"EXPLAIN QUERY TREE {made.sql} {_BOUNDS}", made)
             second.examine_resolved(str(row[0]) for row in resolved)
@@ -149,5 +165,10 @@ def explained(error: StoreError) -> Exception:
             "the query reads or gives more than SQL_READ_ROWS, SQL_READ_BYTES, SQL_RESULT_ROWS "
             "or SQL_RESULT_BYTES allow; narrow the time range or add LIMIT"
         )
+    if (unread := _SYNTAX.search(str(error))) is not None:
+        # The place is one of the statement that was made of the query.
+        shown = unread[1].strip('"')
+        near = "" if shown.startswith(("__", "{")) else f" near {shown!r}"
+        return QueryError(f"the engine cannot read the query{near}")
     said = _TAIL.split(_INNER.sub("", str(error)), maxsplit=1)[0].strip()
     return QueryError(said or f"the engine refused the query ({error.code})")
