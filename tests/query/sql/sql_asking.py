@@ -103,10 +103,11 @@ class Asker:
         return [list(row.values()) for row in found["data"]]
 
 
-def _load(engine: Any, tenant: str, words: list[str]) -> None:
+def _load(engine: Any, tenant: str, words: list[str], later_s: int = 0) -> None:
+    start = BASE + later_s * SECOND
     engine.load(tenant, [
         {
-            "ns": BASE + n * SECOND, "ingest": BASE + n * SECOND, "body": word,
+            "ns": start + n * SECOND, "ingest": start + n * SECOND, "body": word,
             "severity": 17 if n % 3 == 0 else 9, "service": "web" if n % 2 else "cart",
             "host": f"h{n % 2}", "trace": f"{n:032x}", "span": f"{n:016x}",
             "resource": {"k8s.pod": f"p{n}"}, "attributes": {"user": word, "ms": str(n * 10)},
@@ -115,19 +116,20 @@ def _load(engine: Any, tenant: str, words: list[str]) -> None:
         for n, word in enumerate(words)
     ])  # fmt: skip
     engine.load_samples(tenant, [
-        ("cpu", {"core": str(core), "note": words[0]}, [(60 * n, n * (core + 1)) for n in range(5)])
+        ("cpu", {"core": str(core), "note": words[0]},
+         [(later_s + 60 * n, n * (core + 1)) for n in range(5)])
         for core in range(2)
     ], "counter", "s")  # fmt: skip
     engine.load_spans(tenant, [
-        Span(BASE, "GET /", "0a" * 16, "a1", 120_000_000, kind="server", service="web",
-             attributes={"note": words[0]}, events=[Event(BASE + 5, "retry", {"n": "1"})],
+        Span(start, "GET /", "0a" * 16, "a1", 120_000_000 + later_s, kind="server", service="web",
+             attributes={"note": words[0]}, events=[Event(start + 5, "retry", {"n": "1"})],
              links=[Link("0b" * 16, "b2", "", {})]),
-        Span(BASE + SECOND, words[0], "0a" * 16, "b2", 80_000_000, "a1", service="cart",
+        Span(start + SECOND, words[0], "0a" * 16, "b2", 80_000_000, "a1", service="cart",
              status="error", status_message=words[0]),
     ])  # fmt: skip
     engine.load_exemplars(tenant, [
-        Sample(BASE, "size", 1.0, "counter", attributes={"note": words[0]},
-               exemplars=[Exemplar(BASE, 0.5, "0a" * 16, "a1", {"note": words[0]})]),
+        Sample(start, "size", 1.0, "counter", attributes={"note": words[0]},
+               exemplars=[Exemplar(start, 0.5, "0a" * 16, "a1", {"note": words[0]})]),
     ])  # fmt: skip
 
 
@@ -135,5 +137,6 @@ def load(engine: Any) -> Asker:
     """Both tenants with their rows; asks in the name of the first."""
     mine, other = engine.tenant(), engine.tenant()
     _load(engine, mine, ["one", "two", "three", '{"code": 404, "path": "/a"}', "it's 5 ms", "x=1"])
-    _load(engine, other, [MARKER] * 6)
+    # Later, so that a time can tell them apart, too.
+    _load(engine, other, [MARKER] * 6, later_s=1800)
     return Asker(RawChdb(engine), mine)

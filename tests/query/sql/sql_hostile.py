@@ -446,4 +446,17 @@ ORACLES = [
     "SELECT count() FROM metrics WHERE intDiv(1, Value >= 0) = 1",
     f"SELECT count() FROM series WHERE intDiv(1, Labels['note'] != '{MARKER}') = 1",
     f"SELECT count() FROM exemplars WHERE intDiv(1, Attributes['note'] != '{MARKER}') = 1",
+    # An index is looked at before any row is, and knows the times of all tenants.
+    *(
+        f"SELECT count() FROM {view} WHERE "
+        f"accurateCast(1767226200000 - toUnixTimestamp64Milli({column}), 'UInt64') > 0"
+        for view, column in (
+            ("logs", "Timestamp"),
+            ("logs", "IngestTime"),
+            ("spans", "Timestamp"),
+            ("metrics", "Timestamp"),
+            ("exemplars", "Timestamp"),
+        )
+    ),
+    "SELECT count() FROM spans WHERE accurateCast(120000001 - toInt64(Duration), 'UInt64') > 0",
 ]

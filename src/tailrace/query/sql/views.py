@@ -5,6 +5,10 @@ on a row before it looks whose row that is, and an error or a division by zero w
 another tenant's rows. What stands in PREWHERE is decided first, and only rows that pass are read
 further; indexes are used for the user's conditions all the same.
 
+For the same reason times and durations are wrapped in a function that indexes do not see through:
+an index is looked at by evaluating the user's condition at the least and largest values of all
+tenants' rows.
+
 Inner names begin with `__`, which a user's name may not, so that no alias of the statement can
 take the place of a column in here.
 """
@@ -123,6 +127,10 @@ COLUMN_NAMES = frozenset(
 TABLES = frozenset(
     f"{DATABASE}.{table}" for table in ("logs", "spans", "samples", "series", "exemplars")
 )
+# In the sorting key, the partitions, or an index of least and largest values, and of types whose
+# functions the engine evaluates there. Names of services and metrics are in the key, too, but no
+# function of a text is one of those.
+_INDEXED = frozenset(("Timestamp", "IngestTime", "Duration"))
 # The columns that cost a look at the series, by view.
 _OF_SERIES = {"metrics": ("Labels", "Kind", "Unit"), "exemplars": ("Labels",)}
 
@@ -142,7 +150,12 @@ def subquery(view: str, bounds: Bounds, bind: Binder, with_series: bool = True) 
 
 
 def _listed(columns: tuple[Column, ...], table: str = "__v") -> str:
-    return ", ".join(f'{table}."{one.name}" AS "{one.name}"' for one in columns)
+    return ", ".join(f'{_value(table, one.name)} AS "{one.name}"' for one in columns)
+
+
+def _value(table: str, name: str) -> str:
+    column = f'{table}."{name}"'
+    return f"identity({column})" if table == "__v" and name in _INDEXED else column
 
 
 def _moment(time_ns: int, bind: Binder) -> str:
