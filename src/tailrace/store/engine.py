@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -72,15 +73,16 @@ class Engine:
         self._clients: list[Any] = []
         self._free: asyncio.Queue[Any] = asyncio.Queue()
         self._writer: Any = None
+        self._killer: Any = None
         self._writing = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(READERS + 1, "engine")
+        self._threads = ThreadPoolExecutor(READERS + 2, "engine")
 
     async def open(self) -> None:
         """Open the directory and bring its tables to the newest version."""
         await self._run(self._connect)
-        for client in self._clients[1:]:
+        self._writer, self._killer, *readers = self._clients
+        for client in readers:
             self._free.put_nowait(client)
-        self._writer = self._clients[0]
         await self._migrate()
 
     def _connect(self) -> None:
@@ -91,7 +93,7 @@ class Engine:
         config.write_text(configuration(self._memory_bytes))
         path = f"{self._directory / 'tables'}?config-file={config}"
         self._clients = [
-            clickhouse_connect.get_client(interface="chdb", path=path) for _ in range(READERS + 1)
+            clickhouse_connect.get_client(interface="chdb", path=path) for _ in range(READERS + 2)
         ]
 
     async def _migrate(self) -> None:
@@ -135,9 +137,11 @@ class Engine:
         """The result of a SELECT in one of raw.FORMS, piece by piece: joined they are one document.
 
         At most a few pieces are in memory; the time of who takes them counts for `timeout_s`.
-        `settings` are constants of ours. Closing early stops the statement. Raises StoreError.
+        `settings` are constants of ours. Closing early kills the statement. Raises StoreError.
         """
+        mark = uuid.uuid4().hex
         bounds = {"readonly": 1, **(settings or {}), "max_execution_time": timeout_s}
+        bounds[raw.MARK] = mark
         client = await self._free.get()
         relay = raw.Relay(asyncio.get_running_loop())
         work = partial(raw.pieces, client, sql, parameters, form, bounds, self._directory)
@@ -145,13 +149,18 @@ class Engine:
         give_back = partial(self._free.put_nowait, client)
         loop = asyncio.get_running_loop()
         running.add_done_callback(lambda _: loop.call_soon_threadsafe(give_back))
+        finished = False
         try:
             async for piece in relay:
                 yield piece
+            finished = True
         except ClickHouseError as error:
+            finished = True
             raise store_error(error) from None
         finally:
             relay.stop()
+            if not finished:
+                self._threads.submit(raw.kill, self._killer, mark)
 
     async def write(self, sql: str) -> None:
         """Run a statement that changes something; one at a time. Raises StoreError."""
@@ -186,7 +195,7 @@ class Engine:
     async def close(self) -> None:
         """Wait for running statements and let go of the directory."""
         async with self._writing:
-            for _ in self._clients[1:]:
+            for _ in self._clients[2:]:
                 await self._free.get()
             for client in self._clients:
                 await self._run(client.close)

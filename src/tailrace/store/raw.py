@@ -9,6 +9,7 @@ first, which is read and deleted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,8 @@ from tailrace.store.sql import text
 FORMS = ("JSONEachRow", "CSV", "ArrowStream", "Parquet")
 PIECES_AHEAD = 2
 SCRATCH_PREFIX = "answer-"
+# The setting by which a statement is found again among those that run.
+MARK = "log_comment"
 _FILE_PIECE = 256 * KIB
 # Of Arrow's stream: each message begins with the mark and the length of its head; an end has none.
 _MARK, _END = b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\0\0\0\0"
@@ -49,6 +52,12 @@ def pieces(
         return blocks
     empty = f"SELECT * FROM ({sql}) LIMIT 0\n {_clause(settings)}"
     return _joined(blocks, lambda: bytes(client.raw_query(empty, values, fmt=form)))
+
+
+def kill(client: Any, mark: str) -> None:
+    """Stop the statement that has `mark` as its MARK, if it still runs. Raises nothing."""
+    with contextlib.suppress(Exception):  # nobody waits for it, and it ends by itself, later
+        client.command(f"KILL QUERY WHERE Settings['{MARK}'] = {text(mark)} ASYNC")
 
 
 def _clause(settings: Mapping[str, object]) -> str:
