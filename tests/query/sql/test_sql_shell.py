@@ -166,3 +166,20 @@ def test_half_an_answer_is_none(broken: str) -> None:
     ):
         with pytest.raises(error, match=words):
             list(api.sql(broken, "SELECT 1", 0, 1, form))
+
+
+def test_a_query_that_fails_half_way_is_no_answer(server: str) -> None:
+    late = (
+        "SELECT a, intDiv(1, 900 - a) AS x FROM (SELECT arrayJoin(range(1000)) AS a) AS l, "
+        "(SELECT arrayJoin(range(2000)) AS b) AS r"
+    )
+    for form, error, words in (
+        ("csv", StoreError, "ended before its end"),
+        ("ndjson", QueryError, "Division by zero"),
+    ):
+        seen = 0
+        with pytest.raises(error, match=words):
+            for piece in api.sql(server, late, BASE_S, BASE_S + 1, form):
+                seen += len(piece)
+        assert seen
+    assert len(tailrace.connect(server).sql("SELECT 1")) == 1

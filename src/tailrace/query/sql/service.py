@@ -109,7 +109,7 @@ class Sql:
         return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
 
     async def _rows(self, sql: str, made: Statement) -> list[tuple[object, ...]]:
-        return await self._engine.rows(sql, made.parameters, timeout_s=self._timeout_s)
+        return await self._engine.rows(sql, made.parameters, timeout_s=limits.QUERY_SECONDS)
 
     async def run(self, prepared: Prepared, form: Format) -> AsyncIterator[bytes]:
         """Pieces of the answer. The first one comes when the engine has the first rows."""
