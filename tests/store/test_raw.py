@@ -20,7 +20,7 @@ RUNNING = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sum(sip
 
 
 async def _all(engine: Engine, sql: str, form: str = "JSONEachRow") -> bytes:
-    return b"".join([piece async for piece in engine.raw(sql, {"n": 3}, form)])
+    return b"".join([piece async for piece in engine.raw(sql, {"n": 3}, form=form)])
 
 
 def test_results_are_documents_of_their_format(tmp_path: Path) -> None:
@@ -38,9 +38,9 @@ def test_results_are_documents_of_their_format(tmp_path: Path) -> None:
                     await _all(engine, change)
             # Nobody who leaves early keeps a connection.
             for _ in range(2 * READERS):
-                pieces = engine.raw("SELECT number FROM numbers(100000000)")
+                pieces = engine.raw("SELECT number FROM numbers(100000000)", form="CSV")
                 assert await anext(pieces)
-                await pieces.aclose()  # type: ignore[attr-defined]
+                await pieces.aclose()
             assert await engine.rows("SELECT 1") == [(1,)]
         finally:
             await engine.close()

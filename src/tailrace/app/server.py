@@ -166,7 +166,7 @@ class Runtime:
             *guarded(query_routes(queries), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
-            *guarded(sql_routes(queries, self._engine), Scope.QUERY),
+            *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 # ClickHouse's own numbers for what the query room tells apart.
@@ -39,32 +39,18 @@ class Engine(Protocol):
         """
         ...
 
-
-class RawEngine(Protocol):
-    """An engine that also gives results as the bytes of a format."""
-
-    async def rows(
-        self,
-        sql: str,
-        parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = 30,
-    ) -> list[tuple[Any, ...]]:
-        """See Engine."""
-        ...
-
     def raw(
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        form: str = "JSONEachRow",
         *,
+        form: str,
         timeout_s: float = 30,
-        settings: Mapping[str, object] | None = None,
-    ) -> AsyncIterator[bytes]:
-        """The result of a SELECT in the engine's format `form`, read-only and within `settings`.
+    ) -> AsyncGenerator[bytes, None]:
+        """The result in the engine's format `form`: JSONEachRow, CSV, ArrowStream or Parquet.
 
         The pieces joined are one document; a row of JSONEachRow or CSV ends with a newline, and
-        there is no head. Closing the iterator early stops the statement.
+        there is no head. Closing the iterator early ends the statement: leave a loop over it only
+        inside `contextlib.aclosing`.
         """
         ...

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -87,6 +87,16 @@ class QueryService:
             if error.code == TIMED_OUT:
                 raise TimeoutError from error
             raise
+
+    async def raw(self, statement: Statement, form: str) -> AsyncGenerator[bytes, None]:
+        """The result of one statement in a format of the engine, see `Engine.raw`; leave a loop
+        over it only inside `contextlib.aclosing`."""
+        found = self.engine.raw(
+            statement.sql, statement.parameters, form=form, timeout_s=limits.SQL_SECONDS
+        )
+        async with aclosing(found) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def scope(self, query: Query, tenant: str, start_ns: int, end_ns: int) -> Scope:
         """Check the query's regexes and resolve what its labels need."""

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -129,22 +129,20 @@ class Engine:
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        form: str = "JSONEachRow",
         *,
+        form: str,
         timeout_s: float = limits.QUERY_SECONDS,
-        settings: Mapping[str, object] | None = None,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The result of a SELECT in one of raw.FORMS, piece by piece: joined they are one document.
 
         At most a few pieces are in memory; the time of who takes them counts for `timeout_s`.
-        `settings` are constants of ours. Closing early kills the statement. Raises StoreError.
+        Closing early kills the statement. Raises StoreError.
         """
         mark = uuid.uuid4().hex
-        bounds = {"readonly": 1, **(settings or {}), "max_execution_time": timeout_s}
-        bounds[raw.MARK] = mark
+        settings = {"readonly": 1, "max_execution_time": timeout_s, raw.MARK: mark}
         client = await self._free.get()
         relay = raw.Relay(asyncio.get_running_loop())
-        work = partial(raw.pieces, client, sql, parameters, form, bounds, self._directory)
+        work = partial(raw.pieces, client, sql, parameters, form, settings, self._directory)
         running = self._threads.submit(relay.run, work)
         give_back = partial(self._free.put_nowait, client)
         loop = asyncio.get_running_loop()

@@ -39,7 +39,7 @@ def pieces(
     settings: Mapping[str, object],
     scratch: Path,
 ) -> Iterator[bytes]:
-    """Pieces of the answer to `sql`, which has neither SETTINGS nor FORMAT. Blocks.
+    """Pieces of the answer to `sql`, which has no FORMAT. Blocks.
 
     Raises ClickHouseError.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,12 @@ class RawChdb:
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        form: str = "JSONEachRow",
         *,
+        form: str,
         timeout_s: float = 30,
-        settings: Mapping[str, object] | None = None,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         relay = raw.Relay(asyncio.get_running_loop())
-        bounds = {**(settings or {}), "max_execution_time": timeout_s}
+        bounds = {"readonly": 1, "max_execution_time": timeout_s}
         with tempfile.TemporaryDirectory() as folder:
             client = self._engine.client
             work = partial(raw.pieces, client, sql, parameters, form, bounds, Path(folder))
@@ -77,7 +76,7 @@ class Asker:
         self.engine = engine
         self.tenant = tenant
         service = QueryService(engine, clock=ManualClock(BASE + 3600 * SECOND))  # type: ignore[arg-type]
-        self.app = Starlette(routes=routes(service, engine, lambda connection: tenant))
+        self.app = Starlette(routes=routes(service, lambda connection: tenant))
 
     def ask(self, query: str, method: str = "GET", **asked: Any) -> httpx.Response:
         """The answer over a range that holds all rows, unless `asked` has another."""

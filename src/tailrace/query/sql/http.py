@@ -15,7 +15,6 @@ from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, TailraceError
 from tailrace.query.asked import Asked, Identify, credential_tenant, form_of
 from tailrace.query.endpoint import busy
-from tailrace.query.engine import RawEngine
 from tailrace.query.service import QueryService
 from tailrace.query.sql.formats import Format, chosen
 from tailrace.query.sql.service import Sql
@@ -25,11 +24,9 @@ _TEXT = ("text/plain", "application/sql")
 _FORM = "application/x-www-form-urlencoded"
 
 
-def routes(
-    service: QueryService, engine: RawEngine, identify: Identify = credential_tenant
-) -> list[BaseRoute]:
+def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
     """GET and POST of `/api/sql`. `identify` gives the tenant of a request."""
-    sql = Sql(engine)
+    sql = Sql(service)
 
     async def endpoint(request: Request) -> Answer | Response:
         tenant = identify(request)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, StoreError
-from tailrace.query.engine import TIMED_OUT, TOO_LARGE, RawEngine
+from tailrace.query.engine import TIMED_OUT, TOO_LARGE
 from tailrace.query.plan import Statement
+from tailrace.query.service import QueryService
 from tailrace.query.sql import second
 from tailrace.query.sql.checker import check
 from tailrace.query.sql.formats import Field, Format
@@ -23,13 +24,19 @@ from tailrace.query.sql.views import Bounds
 # It says on the log what it could not parse; the answer says it too.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
-SETTINGS: dict[str, object] = {
-    "readonly": 1,
+_HARD: dict[str, object] = {
     "allow_ddl": 0,
     "allow_introspection_functions": 0,
     # The rewriting counts on how it resolves names.
     "enable_analyzer": 1,
     "use_query_cache": 0,
+    # What is too large fails, instead of filling the disk of the store.
+    "max_bytes_before_external_sort": 0,
+    "max_bytes_ratio_before_external_sort": 0,
+    "max_bytes_before_external_group_by": 0,
+    "max_bytes_ratio_before_external_group_by": 0,
+}
+_BOUNDS: dict[str, object] = {
     "max_rows_to_read": limits.SQL_READ_ROWS,
     "max_bytes_to_read": limits.SQL_READ_BYTES,
     "read_overflow_mode": "throw",
@@ -37,18 +44,15 @@ SETTINGS: dict[str, object] = {
     "max_result_bytes": limits.SQL_RESULT_BYTES,
     "result_overflow_mode": "throw",
     "max_memory_usage": limits.SQL_MEMORY_BYTES,
-    # What is too large fails, instead of filling the disk of the store.
-    "max_bytes_before_external_sort": 0,
-    "max_bytes_ratio_before_external_sort": 0,
-    "max_bytes_before_external_group_by": 0,
-    "max_bytes_ratio_before_external_group_by": 0,
+}
+_FORM: dict[str, object] = {
     "date_time_output_format": "iso",
     "output_format_json_validate_utf8": 1,
     "output_format_json_quote_denormals": 0,
 }
-# The same for what runs while a statement is looked at: its constants and scalar subqueries.
-_BOUNDS = "SETTINGS " + ", ".join(
-    f"{name} = {value!r}" for name, value in SETTINGS.items() if name != "readonly"
+# Constants, as text after the statement, which is of one SELECT; a user's has none.
+SETTINGS = "\nSETTINGS " + ", ".join(
+    f"{name} = {value!r}" for name, value in (_HARD | _BOUNDS | _FORM).items()
 )
 _MEMORY = (173, 241)
 _TOO_MUCH = (158, 161, 191, 307, TOO_LARGE)
@@ -73,9 +77,8 @@ class Prepared:
 class Sql:
     """`prepare`, then `run`, within `room`. Both raise QueryError, StoreError, or TimeoutError."""
 
-    def __init__(self, engine: RawEngine, timeout_s: float = limits.SQL_SECONDS) -> None:
-        self._engine = engine
-        self._timeout_s = timeout_s
+    def __init__(self, service: QueryService) -> None:
+        self._service = service
         self._rooms = asyncio.Semaphore(limits.SQL_ANSWERS)
 
     @asynccontextmanager
@@ -99,27 +102,24 @@ class Sql:
         # Tens of milliseconds for a long text.
         made = await asyncio.to_thread(_made, text, bounds)
         try:
-            tree = await self._rows(f"EXPLAIN AST {made.sql} {_BOUNDS}", made)
+            tree = await self._rows("EXPLAIN AST ", made)
             second.examine(str(row[0]) for row in tree)
-            resolved = await self._rows(f"EXPLAIN QUERY TREE {made.sql} {_BOUNDS}", made)
+            resolved = await self._rows("EXPLAIN QUERY TREE ", made)
             second.examine_resolved(str(row[0]) for row in resolved)
-            columns = await self._rows(f"DESCRIBE TABLE ({made.sql})", made)
+            columns = await self._rows("DESCRIBE TABLE (", made, ")")
         except StoreError as error:
             raise explained(error) from None
         return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
 
-    async def _rows(self, sql: str, made: Statement) -> list[tuple[object, ...]]:
-        return await self._engine.rows(sql, made.parameters, timeout_s=limits.QUERY_SECONDS)
+    async def _rows(self, how: str, made: Statement, end: str = "") -> list[tuple[object, ...]]:
+        """What the engine says of a statement, within the same bounds: constants and scalar
+        subqueries are computed to tell it."""
+        return await self._service.run(Statement(how + made.sql + SETTINGS + end, made.parameters))
 
     async def run(self, prepared: Prepared, form: Format) -> AsyncIterator[bytes]:
         """Pieces of the answer. The first one comes when the engine has the first rows."""
-        raw = self._engine.raw(
-            prepared.statement.sql,
-            prepared.statement.parameters,
-            form.form,
-            timeout_s=self._timeout_s,
-            settings=SETTINGS,
-        )
+        made = prepared.statement
+        raw = self._service.raw(Statement(made.sql + SETTINGS, made.parameters), form.form)
         size = 0
         try:
             first = await anext(raw, b"")
@@ -132,7 +132,7 @@ class Sql:
         except StoreError as error:
             raise explained(error) from None
         finally:
-            await raw.aclose()  # type: ignore[attr-defined]
+            await raw.aclose()
 
 
 async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
