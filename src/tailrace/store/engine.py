@@ -139,7 +139,7 @@ class Engine:
         Closing early kills the statement. Raises StoreError.
         """
         mark = uuid.uuid4().hex
-        settings = {"readonly": 1, "max_execution_time": timeout_s, raw.MARK: mark}
+        settings = {"readonly": 2, "max_execution_time": timeout_s, raw.MARK: mark}
         client = await self._free.get()
         relay = raw.Relay(asyncio.get_running_loop())
         work = partial(raw.pieces, client, sql, parameters, form, settings, self._directory)

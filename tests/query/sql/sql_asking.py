@@ -52,7 +52,7 @@ class RawChdb:
         timeout_s: float = 30,
     ) -> AsyncGenerator[bytes, None]:
         relay = raw.Relay(asyncio.get_running_loop())
-        bounds = {"readonly": 1, "max_execution_time": timeout_s}
+        bounds = {"readonly": 2, "max_execution_time": timeout_s}
         with tempfile.TemporaryDirectory() as folder:
             client = self._engine.client
             work = partial(raw.pieces, client, sql, parameters, form, bounds, Path(folder))

@@ -26,6 +26,8 @@ AST = [
     "SELECT COLUMNS('a') FROM default.logs",
     "SELECT * APPLY(hostName) FROM default.logs",
     "SELECT 1 UNION ALL SELECT count() FROM system.tables",
+    "SELECT * FROM (SELECT 1 SETTINGS max_threads = 1)",
+    "SELECT 1 SETTINGS max_threads = 1",
     "INSERT INTO logs SELECT 1",
     "SHOW TABLES",
     "DESCRIBE default.logs",

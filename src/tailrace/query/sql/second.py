@@ -21,7 +21,7 @@ _NODES = """
 ArrayJoin Asterisk ColumnsExceptTransformer ColumnsReplaceTransformer
 ColumnsReplaceTransformer::Replacement ColumnsTransformerList ExpressionList Function Identifier
 InterpolateElement Literal OrderByElement QualifiedAsterisk SelectIntersectExceptQuery SelectQuery
-SelectWithUnionQuery Set Subquery TableExpression TableIdentifier TableJoin TablesInSelectQuery
+SelectWithUnionQuery Subquery TableExpression TableIdentifier TableJoin TablesInSelectQuery
 TablesInSelectQueryElement WindowDefinition WindowListElement WithElement
 """
 _KINDS = frozenset(_NODES.split())

@@ -102,7 +102,9 @@ class Sql:
         # Tens of milliseconds for a long text.
         made = await asyncio.to_thread(_made, text, bounds)
         try:
-            tree = await self._rows("EXPLAIN AST ", made)
+            # Without settings of ours: there must be none.
+            ast = Statement(f"EXPLAIN AST SELECT * FROM ({made.sql})", made.parameters)
+            tree = await self._service.run(ast)
             second.examine(str(row[0]) for row in tree)
             resolved = await self._rows("EXPLAIN QUERY TREE ", made)
             second.examine_resolved(str(row[0]) for row in resolved)
