@@ -40,8 +40,12 @@ class RawChdb:
     async def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, timeout_s: float = 30
     ) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = await self._engine.rows(sql, parameters)
-        return found
+        settings = {"readonly": 2, "max_execution_time": timeout_s}
+        query = partial(self._engine.client.query, sql, dict(parameters or {}), settings)
+        try:
+            return list((await asyncio.to_thread(query)).result_rows)
+        except ClickHouseError as error:
+            raise store_error(error) from None
 
     async def raw(
         self,

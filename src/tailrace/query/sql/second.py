@@ -26,6 +26,8 @@ TablesInSelectQueryElement WindowDefinition WindowListElement WithElement
 """
 _KINDS = frozenset(_NODES.split())
 # What operators and syntax become.
+# The engine's client appends settings to the outermost SELECT, which is around the user's.
+_OWN_SETTINGS = 3
 _MEMBERSHIP = frozenset(("in", "notIn", "globalIn", "globalNotIn"))
 _OPERATORS = _MEMBERSHIP | {"exists", "lambda", "CAST", "_CAST", "caseWithExpression"}
 
@@ -62,7 +64,10 @@ def examine_resolved(lines: Iterable[str]) -> None:
 
 
 def examine(lines: Iterable[str]) -> None:
-    """`lines` of an EXPLAIN AST. Raises QueryError when one of them is not as it must be."""
+    """`lines` of an EXPLAIN AST of `SELECT * FROM (statement)`.
+
+    Raises QueryError when one of them is not as it must be.
+    """
     path: list[tuple[int, str, str]] = []
     seen_in: dict[int, int] = {}
     seen = 0
@@ -77,7 +82,7 @@ def examine(lines: Iterable[str]) -> None:
         # The format that the client asks for is the last word of the outermost node.
         if depth == 1 and kind == "Identifier":
             name = "format"
-        elif depth == 1 and kind == "Set":
+        elif depth <= _OWN_SETTINGS and kind == "Set":
             continue
         _look(kind, name, path)
         if len(path) >= 2 and path[-1][1] == "ExpressionList" and path[-2][2] in _MEMBERSHIP:
