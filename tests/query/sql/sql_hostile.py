@@ -240,6 +240,9 @@ SELECT arrayFold(file, [1], 2)
 WITH file AS f SELECT arrayMap(f, ['/etc/passwd'])
 SELECT arrayMap(hostName, [1])
 SELECT session_user
+SELECT current_user, (SELECT 1 AS current_user)
+SELECT 1 AS x, current_user FROM logs WHERE EXISTS (SELECT 1 AS current_user)
+SELECT lower(current_user), (SELECT 1 AS current_user)
 SELECT now
 SELECT current_database
 SELECT count() FROM logs GROUP BY file('/etc/passwd')
