@@ -21,8 +21,9 @@ from tailrace.app.commands import patterns as patterns_command
 from tailrace.app.commands import query as query_command
 from tailrace.app.commands import tail as tail_command
 from tailrace.app.commands import trace as trace_command
+from tailrace.client import api
 from tailrace.core.errors import QueryError
-from tailrace.query import client, table, terminal
+from tailrace.query import table, terminal
 from tailrace.query.http import routes
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
@@ -84,7 +85,7 @@ def server(engine: Any) -> Iterator[str]:
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_pages_hold_every_line_once_in_order(server: str, direction: str) -> None:
     end = BASE + 3600 * SECOND
-    found = list(client.query(server, client.logql("line"), BASE, end, 10_000, direction))
+    found = list(api.query(server, api.logql("line"), BASE, end, 10_000, direction))
     assert len({line.body for line in found}) == len(found) == 2500
     times = [line.time_ns for line in found]
     assert times == sorted(times, reverse=direction == "backward")
@@ -133,13 +134,13 @@ def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
 
 def test_tail_refuses_a_bad_query_with_its_reason(server: str) -> None:
     with pytest.raises(QueryError, match="1:2"):
-        next(client.tail(server, "{"))
+        next(api.tail(server, "{"))
 
 
 def test_tail_follows(server: str, engine: Any) -> None:
     import time
 
-    found = client.tail(server, '{service_name="fresh"}')
+    found = api.tail(server, '{service_name="fresh"}')
     stop = threading.Event()
 
     def write() -> None:
@@ -157,9 +158,7 @@ def test_tail_follows(server: str, engine: Any) -> None:
         found.close()  # type: ignore[attr-defined]
 
 
-LINE = client.Line(
-    BASE, {"service_name": "a\x1b[2J", "level": "error"}, "x\x1b]0;t\x07\u202e\n\x9b1m"
-)
+LINE = api.Line(BASE, {"service_name": "a\x1b[2J", "level": "error"}, "x\x1b]0;t\x07\u202e\n\x9b1m")
 
 
 def test_nothing_from_a_log_commands_the_terminal() -> None:
@@ -189,8 +188,8 @@ def test_colour_needs_a_terminal_and_no_objection() -> None:
 
 
 def test_words_become_a_needle() -> None:
-    assert client.logql('say "hi"') == '{service_name=~".+"} |= "say \\"hi\\""'
-    assert client.logql('{a="b"}') == '{a="b"}'
+    assert api.logql('say "hi"') == '{service_name=~".+"} |= "say \\"hi\\""'
+    assert api.logql('{a="b"}') == '{a="b"}'
 
 
 def test_a_trace_is_a_tree(server: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,7 @@ from tailrace.query.http import routes as query_routes
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
+from tailrace.query.sql.http import routes as sql_routes
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
@@ -169,6 +170,7 @@ class Runtime:
             *guarded(query_routes(queries), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
+            *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),

@@ -191,6 +191,18 @@ PATTERNS = 300
 PATTERN_STEPS = 500
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
+# A statement of SQL: words and nesting that its parser may meet, which is Python and recursive.
+SQL_TOKENS = 5_000
+SQL_DEPTH = 40
+# How far `start` may be before `end`: a month of everything is read in minutes, not seconds.
+SQL_RANGE_S = 32 * 86_400
+# What one statement may give. Results stream, so these bound the time of a client and of a
+# connection of the engine, not memory.
+SQL_RESULT_ROWS = 10_000_000
+SQL_RESULT_BYTES = 512 * MIB
+# Answers at the same time: each holds a connection of the engine while its client reads it, and the
+# other queries need some.
+SQL_ANSWERS = 2
 # New rows a follower is sent in one message; the rest are counted as dropped.
 TAIL_ROWS = 2_000
 QUERY_TEXT_BYTES = 64 * KIB

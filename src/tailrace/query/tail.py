@@ -21,6 +21,7 @@ from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, TailraceError
 from tailrace.query import loki, plan
 from tailrace.query.binder import Binder
+from tailrace.query.bounds.question import Question, asking
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse_log
 from tailrace.query.selection import conditions
@@ -95,8 +96,13 @@ class Tail:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
+        tenant = self._identify(socket)
+        with asking(Question(tenant, socket.query_params.get("query", ""), "logql")):
+            await self._answer(socket, tenant)
+
+    async def _answer(self, socket: WebSocket, tenant: str) -> None:
         try:
-            follower, history = await self._open(socket)
+            follower, history = await self._open(socket, tenant)
         except (TailraceError, TimeoutError) as error:
             await socket.send_denial_response(_denial(error))
             return
@@ -110,8 +116,7 @@ class Tail:
         self._followers += change
         self._service.metrics.set("tailrace_tail_followers", self._followers)
 
-    async def _open(self, socket: WebSocket) -> tuple[Follower, list[tuple[Any, ...]]]:
-        tenant = self._identify(socket)
+    async def _open(self, socket: WebSocket, tenant: str) -> tuple[Follower, list[tuple[Any, ...]]]:
         if self._followers >= limits.TAIL_FOLLOWERS:
             raise Busy(f"more than {limits.TAIL_FOLLOWERS} followers (TAIL_FOLLOWERS)", 10)
         query = parse_log(socket.query_params.get("query", ""))

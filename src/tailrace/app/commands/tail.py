@@ -10,7 +10,8 @@ from typing import Any
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.query import add_common, complain, write
-from tailrace.query import client, terminal
+from tailrace.client import api
+from tailrace.query import terminal
 
 
 def add_parser(subparsers: Any) -> None:
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
-    found = client.tail(server.url, client.logql(args.query), server.token, server.tls)
+    found = api.tail(server.url, api.logql(args.query), server.token, server.tls)
     colour = terminal.wants_colour(sys.stdout)
     for piece in terminal.render(found, args.format, colour):
         yield piece

@@ -105,10 +105,16 @@ class Runner:
                 async for block in blocks:
                     yield block
 
-    async def raw(self, statement: Statement, form: str) -> AsyncGenerator[bytes, None]:
-        """As `blocks`, the bytes of the result in a format of the engine, see `Engine.raw`."""
+    async def raw(
+        self,
+        statement: Statement,
+        form: str,
+        otherwise: Callable[[StoreError], Exception] = too_large,
+    ) -> AsyncGenerator[bytes, None]:
+        """As `blocks`, the bytes of the result in a format of the engine, see `Engine.raw`;
+        `otherwise` explains what is not of the tenant's bounds."""
         query = await self._begin(statement)
-        with self._statement(query, statement, too_large) as options:
+        with self._statement(query, statement, otherwise) as options:
             found = self._engine.raw(statement.sql, statement.parameters, form=form, **options)
             async with aclosing(found) as pieces:
                 async for piece in pieces:

@@ -1,0 +1,165 @@
+"""From the text of a query to the bytes of its answer, for one tenant and one range of time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from tailrace.core import limits
+from tailrace.core.errors import Busy, QueryError, StoreError
+from tailrace.query.bounds.refusals import NARROW, size
+from tailrace.query.bounds.streams import begun
+from tailrace.query.engine import TOO_LARGE
+from tailrace.query.plan import Statement
+from tailrace.query.service import QueryService
+from tailrace.query.sql import second
+from tailrace.query.sql.checker import check
+from tailrace.query.sql.formats import Field, Format
+from tailrace.query.sql.parser import parse
+from tailrace.query.sql.rewrite import statement
+from tailrace.query.sql.views import Bounds
+
+# It says on the log what it could not parse; the answer says it too.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+_HARD: dict[str, object] = {
+    "allow_ddl": 0,
+    "allow_introspection_functions": 0,
+    # The rewriting counts on how it resolves names.
+    "enable_analyzer": 1,
+    "use_query_cache": 0,
+    # What is too large fails, instead of filling the disk of the store.
+    "max_bytes_before_external_sort": 0,
+    "max_bytes_ratio_before_external_sort": 0,
+    "max_bytes_before_external_group_by": 0,
+    "max_bytes_ratio_before_external_group_by": 0,
+}
+# What the tenant's bounds do not say: these here would win over them.
+_BOUNDS: dict[str, object] = {
+    "max_result_rows": limits.SQL_RESULT_ROWS,
+    "max_result_bytes": limits.SQL_RESULT_BYTES,
+    "result_overflow_mode": "throw",
+}
+_FORM: dict[str, object] = {
+    "date_time_output_format": "iso",
+    "output_format_json_validate_utf8": 1,
+    "output_format_json_quote_denormals": 0,
+}
+# Constants, as text after the statement, which is of one SELECT; a user's has none.
+SETTINGS = "\nSETTINGS " + ", ".join(
+    f"{name} = {value!r}" for name, value in (_HARD | _BOUNDS | _FORM).items()
+)
+# One piece of memory that cannot be had. What passes the tenant's bounds is explained before.
+_MEMORY = 173
+_TOO_MUCH = (161, 191, TOO_LARGE)
+# The disk, files and the like: not what a text can cause.
+_OURS = frozenset({0, 74, 75, 76, 77, 78, 79, 210, 243, 271})
+_TAIL = re.compile(
+    r"[.:]? (?:In scope|In query|[Ww]hile |Maybe you meant|Note: there are|Stack trace)"
+    r"|\. \([A-Z_]+\)"
+)
+_SYNTAX = re.compile(r"Syntax error[^:]*: failed at position \d+ \(([^)]{1,40})\)")
+_INNER = re.compile(r"__table\d+\.|DB::Exception: |^.*?Code: \d+\. ")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A statement that may run, and the columns of its result."""
+
+    statement: Statement
+    fields: tuple[Field, ...]
+
+
+class Sql:
+    """`prepare`, then `run`, within `room`. Both raise QueryError, StoreError, or TimeoutError."""
+
+    def __init__(self, service: QueryService) -> None:
+        self._service = service
+        self._rooms = asyncio.Semaphore(limits.SQL_ANSWERS)
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """Room for one answer. Raises Busy when there is none for a while."""
+        try:
+            await asyncio.wait_for(self._rooms.acquire(), limits.QUERY_WAIT_S)
+        except TimeoutError:
+            message = f"more than {limits.SQL_ANSWERS} answers of SQL are being read; try again"
+            raise Busy(message, retry_after_s=2, overload=False) from None
+        try:
+            yield
+        finally:
+            self._rooms.release()
+
+    async def prepare(self, text: str, bounds: Bounds) -> Prepared:
+        """Check `text` twice and ask the engine for its columns; nothing runs yet."""
+        if bounds.end_ns - bounds.start_ns > limits.SQL_RANGE_S * 1_000_000_000:
+            days = limits.SQL_RANGE_S // 86_400
+            raise QueryError(f"start is more than {days} days before end (SQL_RANGE_S)")
+        # Tens of milliseconds for a long text.
+        made = await asyncio.to_thread(_made, text, bounds)
+        try:
+            # Without settings of ours: there must be none.
+            ast = Statement(f"EXPLAIN AST SELECT * FROM ({made.sql})", made.parameters)
+            tree = await self._service.run(ast)
+            second.examine(str(row[0]) for row in tree)
+            resolved = await self._rows("EXPLAIN QUERY TREE ", made)
+            second.examine_resolved(str(row[0]) for row in resolved)
+            columns = await self._rows("DESCRIBE TABLE (", made, ")")
+        except StoreError as error:
+            raise explained(error) from None
+        return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
+
+    async def _rows(self, how: str, made: Statement, end: str = "") -> list[tuple[object, ...]]:
+        """What the engine says of a statement, within the same bounds: constants and scalar
+        subqueries are computed to tell it."""
+        return await self._service.run(Statement(how + made.sql + SETTINGS + end, made.parameters))
+
+    async def run(self, prepared: Prepared, form: Format) -> AsyncGenerator[bytes, None]:
+        """Pieces of the answer. The first one comes when the engine has the first rows. Leave a
+        loop over it only inside `contextlib.aclosing`."""
+        made = prepared.statement
+        raw = self._service.raw(
+            Statement(made.sql + SETTINGS, made.parameters), form.form, explained
+        )
+        given = 0
+        async with aclosing(await begun(raw)) as pieces:
+            async for piece in form.encode(prepared.fields, pieces):
+                given += len(piece)
+                if given > limits.SQL_RESULT_BYTES:
+                    most = f"{limits.SQL_RESULT_BYTES} bytes (SQL_RESULT_BYTES)"
+                    raise QueryError(f"the answer is larger than {most}")
+                yield piece
+
+
+def _made(text: str, bounds: Bounds) -> Statement:
+    tree = parse(text)
+    try:
+        check(tree)
+        return statement(tree, bounds)
+    except RecursionError:
+        raise QueryError("the query is nested too deeply") from None
+
+
+def explained(error: StoreError) -> Exception:
+    """The engine's error as one of the query, but what no text can cause."""
+    if error.code in _OURS:
+        return error
+    if error.code == _MEMORY:
+        most = f"{size(limits.QUERY_MEMORY_BYTES)} of memory (QUERY_MEMORY_BYTES)"
+        return QueryError(f"the query needs more than {most}; {NARROW}")
+    if error.code in _TOO_MUCH:
+        return QueryError(
+            "the query gives more than SQL_RESULT_ROWS or SQL_RESULT_BYTES allow; narrow the time "
+            "range or add LIMIT"
+        )
+    if (unread := _SYNTAX.search(str(error))) is not None:
+        # The place is one of the statement that was made of the query.
+        shown = unread[1].strip('"')
+        near = "" if shown.startswith(("__", "{")) else f" near {shown!r}"
+        return QueryError(f"the engine cannot read the query{near}")
+    said = _TAIL.split(_INNER.sub("", str(error)), maxsplit=1)[0].strip()
+    return QueryError(said or f"the engine refused the query ({error.code})")
