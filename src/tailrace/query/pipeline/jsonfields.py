@@ -13,7 +13,7 @@ import msgspec
 
 from tailrace.core.limits import PIPELINE_JSON_DEPTH, PIPELINE_NAMES
 from tailrace.query.pipeline import naming
-from tailrace.query.pipeline.labels import RESERVED, LabelSet
+from tailrace.query.pipeline.labels import LabelSet
 from tailrace.query.pipeline.step import JSON_ERROR, Step
 
 
@@ -115,7 +115,7 @@ class _Names(dict[str, str]):
 
     def _name(self, key: str) -> str:
         if self._prefix:
-            return f"{self._prefix}_{naming.inner(key)}"
+            return naming.inner(self._prefix, key)
         return naming.sanitized(key)
 
 
@@ -124,14 +124,16 @@ def json_step(wanted: frozenset[str] | None = None) -> Step:
     names = _Names("", wanted, [PIPELINE_NAMES])
 
     def step(line: str, labels: LabelSet, _time_ns: int) -> str:
+        before = labels.parsed_labels.copy()
         try:
             fields = decoded(line)
-            if _may_repeat(line, fields):
-                fields = exactly(line)
             try:
-                flatten(fields, names, labels, 0)
+                keys = flatten(fields, names, labels, 0)
             except ValueError:
                 # A number of thousands of digits, which has no text any more.
+                keys = -1
+            if _may_repeat(line, keys):
+                labels.parsed_labels = before
                 flatten(exactly(line), names, labels, 0)
         except NotJson as error:
             labels.fail(JSON_ERROR, str(error))
@@ -140,20 +142,27 @@ def json_step(wanted: frozenset[str] | None = None) -> Step:
     return step
 
 
-def flatten(fields: dict[str, Any], names: _Names, labels: LabelSet, depth: int) -> None:
-    """Scalars to labels; arrays, null and what is nested too deeply are left out."""
+def flatten(fields: dict[str, Any], names: _Names, labels: LabelSet, depth: int) -> int:
+    """Scalars to labels; arrays, null and what is nested too deeply are left out.
+
+    Returns how many keys there are, those in arrays, too.
+    """
     stream, metadata = labels.original_stream, labels.original_metadata
     parsed = labels.parsed_labels
+    keys = len(fields)
     for key, value in fields.items():
         kind = type(value)
         if kind is dict:
             if depth < PIPELINE_JSON_DEPTH:
-                flatten(value, names.within(key), labels, depth + 1)
+                keys += flatten(value, names.within(key), labels, depth + 1)
+            continue
+        if kind is list:
+            keys += _keys_of_items(value)
             continue
         name = names[key]
-        if not name or kind is list or value is None:
+        if not name or value is None:
             continue
-        if name in stream or name in metadata or name in RESERVED:
+        if name in stream or name in metadata:
             name += naming.EXTRACTED
         if name not in parsed:
             if kind is str:
@@ -162,27 +171,21 @@ def flatten(fields: dict[str, Any], names: _Names, labels: LabelSet, depth: int)
                 parsed[name] = "true" if value else "false"
             else:
                 parsed[name] = str(value)
+    return keys
 
 
-def _may_repeat(line: str, fields: dict[str, Any]) -> bool:
-    """Whether the line may hold more keys than were decoded,."""
+def _may_repeat(line: str, keys: int) -> bool:
+    """Whether the line may hold more keys than were decoded."""
     colons = line.count('":')
     if "\\" in line:
         if '\\\\"' in line:
             return True
         colons -= line.count('\\":')
-    return colons != _keys(fields) or '" ' in line or '"\t' in line or '"\n' in line
+    return colons != keys or '" ' in line or '"\t' in line or '"\n' in line
 
 
 def _keys(value: dict[str, Any]) -> int:
-    count = len(value)
-    for item in value.values():
-        kind = type(item)
-        if kind is dict:
-            count += _keys(item)
-        elif kind is list:
-            count += _keys_of_items(item)
-    return count
+    return len(value) + _keys_of_items(list(value.values()))
 
 
 def _keys_of_items(values: list[Any]) -> int:

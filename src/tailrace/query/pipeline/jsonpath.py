@@ -30,14 +30,11 @@ def parse_path(text: str, position: int) -> Path:
     parts: list[str | int] = []
     at = 0
     while at < len(text):
-        if parts and text[at] == ".":
-            at += 1
-            dotted = True
-        else:
-            dotted = False
-        part = _PART.match(text, at)
+        dotted = bool(parts) and text[at] == "."
+        part = _PART.match(text, at + dotted)
+        # A name follows a dot or begins; a bracket never follows a dot.
         bracket = part is not None and part["field"] is None
-        if part is None or bracket == dotted or not (bracket or dotted or not parts):
+        if part is None or (dotted if bracket else not dotted and parts):
             break
         at = part.end()
         if part["index"] is not None:

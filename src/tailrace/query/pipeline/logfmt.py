@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tailrace.query.logql.ast import Extraction, LogfmtParser
 from tailrace.query.pipeline import naming
-from tailrace.query.pipeline.labels import RESERVED, LabelSet
+from tailrace.query.pipeline.labels import LabelSet
 from tailrace.query.pipeline.step import LOGFMT_ERROR, Step
 
 # A whole pair, up to a space or the end. Every repeat is possessive: time is linear.
@@ -80,7 +80,7 @@ def logfmt_step(stage: LogfmtParser, wanted: frozenset[str] | None = None) -> St
                     name = naming.remembered(key, names, wanted)
                 if not name:
                     continue
-                if name in stream or name in metadata or name in RESERVED:
+                if name in stream or name in metadata:
                     name += naming.EXTRACTED
                 if name not in parsed:
                     parsed[name] = value

@@ -12,14 +12,17 @@ EXTRACTED = "_extracted"
 
 
 def sanitized(key: str) -> str:
-    """`key` as a label name, "" where nothing is left of it."""
+    """`key` as a label name, "" where nothing is left of it; none that is ours."""
     name = _OTHER.sub("_", key.strip())
+    if name in RESERVED:
+        return name + EXTRACTED
     return f"_{name}" if name[:1].isdigit() else name
 
 
-def inner(key: str) -> str:
-    """`key` as the later part of a label name."""
-    return _OTHER.sub("_", key)
+def inner(prefix: str, key: str) -> str:
+    """`prefix` and `key` as a label name; none that is ours."""
+    name = f"{prefix}_{_OTHER.sub('_', key)}"
+    return name + EXTRACTED if name in RESERVED else name
 
 
 def taken(name: str, labels: LabelSet) -> bool:
