@@ -102,6 +102,8 @@ def _verb(verb: str, flags: str, precision: int, value: Value) -> str:
         written = _float(verb, flags, precision, value)
     elif isinstance(value, list | dict) or verb == "s":
         written = formatted(value) if verb == "s" else None
+    if value is None and verb != "v":
+        return f"%!{verb}(<nil>)"
     if written is None:
         return f"%!{verb}({kind(value)}={formatted(value)})"
     return written
