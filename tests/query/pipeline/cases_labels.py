@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from tests.query.pipeline.case import (
+    DROPPED,
+    JSON,
+    LOGFMT,
+    Case,
+    either,
+    label_format,
+    rename,
+    text,
+    where,
+)
+
 from tailrace.query.logql.ast import (
     AllOf,
     AnyOf,
@@ -13,17 +25,6 @@ from tailrace.query.logql.ast import (
     LabelFilter,
     LabelFormat,
     Stage,
-)
-from tests.query.pipeline.case import (
-    DROPPED,
-    JSON,
-    LOGFMT,
-    Case,
-    either,
-    label_format,
-    rename,
-    text,
-    where,
 )
 
 SECOND = 1e9
@@ -112,8 +113,9 @@ NUMBER_CASES = [
          (JSON, number("a", ">", 5), where(text("__error__", "=", ""))), '{"a":"x"}', DROPPED),
     Case('| json | __error__=""', (JSON, where(text("__error__", "=", ""))), "x", DROPPED),
     Case('| json | __error__=""', (JSON, where(text("__error__", "=", ""))), "{}"),
-    Case('| json | __error__="JSONParserErr"', (JSON, where(text("__error__", "=", "JSONParserErr"))),
-         "x", parsed={"__error__": "JSONParserErr"}),
+    Case('| json | __error__="JSONParserErr"',
+         (JSON, where(text("__error__", "=", "JSONParserErr"))), "x",
+         parsed={"__error__": "JSONParserErr"}),
     Case('| json | __error_details__=~".+"', (JSON, where(text("__error_details__", "=~", ".+"))),
          "x", parsed={"__error__": "JSONParserErr"}),
 ]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tailrace.query.logql.ast import Decolorize
 from tests.query.pipeline.case import DROPPED, Case, ip, line_format, lines
+
+from tailrace.query.logql.ast import Decolorize
 
 LINE = "GET /api/users 500 from 10.0.0.7 in 3ms"
 V6 = "peer [2001:db8::7]:443 closed"

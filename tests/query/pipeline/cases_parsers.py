@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.query.pipeline.case import JSON, LOGFMT, UNCHANGED, Case, line_format
+
 from tailrace.query.logql.ast import (
     Extraction,
     JsonParser,
@@ -10,7 +12,6 @@ from tailrace.query.logql.ast import (
     RegexpParser,
     Unpack,
 )
-from tests.query.pipeline.case import JSON, LOGFMT, UNCHANGED, Case, line_format
 
 BAD_JSON = {"__error__": "JSONParserErr"}
 BAD_LOGFMT = {"__error__": "LogfmtParserErr"}

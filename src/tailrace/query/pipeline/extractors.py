@@ -12,6 +12,8 @@ from tailrace.query.pipeline.regex import compiled, encoded
 from tailrace.query.pipeline.step import JSON_ERROR, Step, refuse
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# RE2 takes two groups of one name, and forgets the second.
+_GROUP = re.compile(r"(?<!\\)\(\?P?<(\w+)>")
 ENTRY = "_entry"
 
 
@@ -21,6 +23,9 @@ def regexp_step(stage: RegexpParser) -> Step:
     groups = {number: _group_name(name) for name, number in regex.groupindex.items()}
     if not groups:
         raise refuse("a regexp needs at least one group with a name, (?P<name>...)", stage.position)
+    named = _GROUP.findall(stage.pattern)
+    if len(set(named)) < len(named):
+        raise refuse("a regexp names two of its groups alike", stage.position)
     for name in groups.values():
         if not _NAME.fullmatch(name):
             raise refuse(f"{name!r} is no name of a label", stage.position)
