@@ -107,3 +107,20 @@ def test_a_hostile_template_ends_quickly_and_keeps_the_line(template: str) -> No
     if row.labels.get("__error__"):
         assert row.labels.get("__error__") == "TemplateFormatErr"
         assert row.line == "line"
+
+
+@pytest.mark.parametrize("depth", [10, 63, 64, 65, 66, 200, 500, 800, 900, 950, 990, 1_100, 20_000])
+def test_what_is_nested_deeply_ends_in_labels_or_an_error(depth: int) -> None:
+    objects = '{"a":' * depth + "1" + "}" * depth
+    arrays = '{"a":' + "[" * depth + "]" * depth + "}"
+    both = '{"b":2,"a":' + '[{"a":' * depth + "1" + "}]" * depth + "}"
+    for line in (objects, arrays, both, objects.replace(":", " :")):
+        for stages in STAGES[:2]:
+            row = run(stages, line)
+            assert row is not None
+            assert row.labels.get("__error__") in ("", "JSONParserErr")
+    for template in ("{{fromJson __line__}}", "{{printf `%s` (fromJson __line__)}}"):
+        for line in (objects, arrays, both):
+            row = run((LineFormat(template),), line)
+            assert row is not None
+            assert row.line.startswith(("map[", "{")) or not row.line

@@ -184,16 +184,14 @@ def _may_repeat(line: str, keys: int) -> bool:
     return colons != keys or '" ' in line or '"\t' in line or '"\n' in line
 
 
-def _keys(value: dict[str, Any]) -> int:
-    return len(value) + _keys_of_items(list(value.values()))
-
-
-def _keys_of_items(values: list[Any]) -> int:
+def _keys_of_items(values: list[Any], depth: int = 0) -> int:
+    """Keys of the objects in an array; too few of one that is nested too deeply."""
     count = 0
     for item in values:
         kind = type(item)
-        if kind is dict:
-            count += _keys(item)
-        elif kind is list:
-            count += _keys_of_items(item)
+        if (kind is dict or kind is list) and depth < PIPELINE_JSON_DEPTH:
+            if kind is dict:
+                count += len(item)
+                item = list(item.values())
+            count += _keys_of_items(item, depth + 1)
     return count

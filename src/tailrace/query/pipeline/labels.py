@@ -47,7 +47,8 @@ class LabelSet:
 
     def get(self, name: str) -> str:
         """The value, "" where the row has no such label."""
-        return self.find(name) or ""
+        value = self.parsed_labels.get(name)
+        return (self.find(name) if value is None else value) or ""
 
     def set(self, name: str, value: str) -> None:
         """Makes it a parsed label, whatever it was."""

@@ -60,6 +60,8 @@ class Compiler:
         self._now_ns = now_ns
         # Names of variables in sight, innermost last, with their places.
         self._scopes: list[dict[str, int]] = [{}]
+        # Blocks around that change what `.` means.
+        self._within = 0
         self.variables = 0
 
     def body(self, nodes: Sequence[Node]) -> Run:
@@ -96,6 +98,10 @@ class Compiler:
                 state.variables[place] = read(state)
 
             return store
+        match pipe.commands[0].operands:
+            # By far the most of what templates do.
+            case (Field((name,)),) if not self._within and len(pipe.commands) == 1:
+                return lambda state: state.write(state.labels.get(name))
         return lambda state: state.write(shown(read(state)))
 
     def _place(self, pipe: Pipe, which: int = 0) -> int:
@@ -118,7 +124,9 @@ class Compiler:
         read = self._pipe(node.pipe)
         self._scopes.append({})
         places = [self._place(node.pipe, which) for which in range(len(node.pipe.variables))]
+        self._within += node.word != "if"
         body = self.body(node.body)
+        self._within -= node.word != "if"
         otherwise = self.body(node.otherwise)
         self._scopes.pop()
         if node.word == "range":

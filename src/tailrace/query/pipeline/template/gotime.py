@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from tailrace.query.pipeline.template.values import TemplateError, Time
 
 _LAYOUT = re.compile(
-    r"January|Jan|Monday|Mon|MST|2006|002|01|02|03|04|05|06|15|PM|pm|__2|_2"
+    r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|002|01|02|03|04|05|06|15|PM|pm"
+    r"|__2|_2(?!006)"
     r"|Z07:00:00|Z070000|Z07:00|Z0700|Z07|-07:00:00|-070000|-07:00|-0700|-07"
     r"|[.,](?:0+|9+)(?![0-9])|1|2|3|4|5"
 )
@@ -50,12 +51,12 @@ _SHOWN: dict[str, _Show] = {
     "MST": lambda _d, _n, t: t.zone,
 }
 _READ = {
-    "January": f"(?P<month_name>{'|'.join(_MONTH)})",
-    "Jan": f"(?P<month_name>{'|'.join(name[:3] for name in _MONTH)})",
+    "January": f"(?P<month_name>(?i:{'|'.join(_MONTH)}))",
+    "Jan": f"(?P<month_name>(?i:{'|'.join(name[:3] for name in _MONTH)}))",
     "01": "(?P<month>[0-9]{2})",
     "1": "(?P<month>[0-9]{1,2})",
-    "Monday": f"(?:{'|'.join(_DAY)})",
-    "Mon": f"(?:{'|'.join(name[:3] for name in _DAY)})",
+    "Monday": f"(?i:{'|'.join(_DAY)})",
+    "Mon": f"(?i:{'|'.join(name[:3] for name in _DAY)})",
     "2": "(?P<day>[0-9]{1,2})",
     "_2": "(?P<day>[ ]?[0-9]{1,2})",
     "02": "(?P<day>[0-9]{2})",
@@ -174,7 +175,8 @@ def _reader(layout: str) -> re.Pattern[str]:
     source = []
     for part in _parts(layout):
         if part[0] == "'":
-            source.append(re.escape(part[1:]))
+            # One space stands for any number of them.
+            source.append(re.sub(r"(?:\\ )+", " ++", re.escape(part[1:])))
             continue
         piece = _READ.get(part)
         if piece is None:
@@ -206,7 +208,8 @@ def _wall(parts: dict[str, str]) -> tuple[datetime, int]:
         year = short + (1900 if short >= 69 else 2000)
     month = int(parts.get("month", 1))
     if "month_name" in parts:
-        month = next(i for i, m in enumerate(_MONTH, 1) if m.startswith(parts["month_name"][:3]))
+        name = parts["month_name"][:3].title()
+        month = next(number for number, one in enumerate(_MONTH, 1) if one.startswith(name))
     hour = int(parts.get("hour", 0))
     if "half" in parts:
         if not 1 <= hour <= 12:

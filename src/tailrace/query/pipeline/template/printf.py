@@ -80,7 +80,7 @@ def _count(text: str | None, values: Sequence[Value], used: int) -> tuple[int, i
 def _padded(text: str, flags: str, width: int) -> str:
     if "-" in flags:
         return text.ljust(width)
-    if "0" in flags and text[:1] in "+-0123456789" and text:
+    if "0" in flags and text.lstrip("+-")[:1].isdigit():
         sign = text[0] if text[0] in "+-" else ""
         return sign + text[len(sign) :].rjust(width - len(sign), "0")
     return text.rjust(width)
@@ -169,9 +169,11 @@ def _int(verb: str, flags: str, precision: int, value: int) -> str | None:
 def _float(verb: str, flags: str, precision: int, value: float) -> str | None:
     if verb not in "eEfFgG":
         return None
-    sign = "+" if "+" in flags and value >= 0 else " " if " " in flags and value >= 0 else ""
     if not math.isfinite(value):
-        return float_text(value) if sign or value != math.inf else "+Inf"
+        return float_text(value)
+    sign = "+" if "+" in flags else " " if " " in flags else ""
+    if math.copysign(1.0, value) < 0:
+        sign = ""
     precision = min(precision, _DECIMALS)
     if verb in "gG":
         text = float_text(value) if precision < 0 else f"{value:.{precision}g}"

@@ -12,6 +12,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 import re2
 
+from tailrace.core.limits import PIPELINE_JSON_DEPTH
 from tailrace.query.pipeline import units
 from tailrace.query.pipeline.template.function import Function, fits
 from tailrace.query.pipeline.template.values import TemplateError, Value, is_true, shown
@@ -118,9 +119,25 @@ _JSON = json.JSONDecoder(parse_int=float, parse_constant=_refused)
 
 def _from_json(text: str) -> Value:
     try:
-        return _JSON.decode(text)
+        value = _JSON.decode(text)
     except (ValueError, RecursionError):
         return ""
+    deep = text.count("[") + text.count("{") > PIPELINE_JSON_DEPTH
+    return "" if deep and _too_deep(value) else value
+
+
+def _too_deep(value: Value) -> bool:
+    """Whether showing it would take more calls than there may be."""
+    level = [value]
+    for _ in range(PIPELINE_JSON_DEPTH):
+        inner: list[Value] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += one.values()
+            elif isinstance(one, list):
+                inner += one
+        level = inner
+    return any(isinstance(one, dict | list) for one in level)
 
 
 @lru_cache(maxsize=64)
