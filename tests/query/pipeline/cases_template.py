@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.query.pipeline.case import JSON, Case, line_format
 
+from tailrace.query.logql.text import quote
+
 LINE = (
     '{"path":"/api/v1","n":"5","f":"2.5","empty":"","js":"{\\"foo\\":55,\\"list\\":[1,{\\"b\\":'
     '\\"x\\"},null],\\"t\\":true}","text":"Hello, World"}'
@@ -19,14 +21,14 @@ PARSED = {
 
 
 def out(template: str, becomes: str) -> Case:
-    return Case(f"| json | line_format `{template}`", (JSON, line_format(template)), LINE, becomes,
-                PARSED)  # fmt: skip
+    stages = (JSON, line_format(template))
+    return Case(f"| json | line_format {quote(template)}", stages, LINE, becomes, PARSED)
 
 
 def fails(template: str) -> Case:
+    stages = (JSON, line_format(template))
     parsed = {**PARSED, "__error__": "TemplateFormatErr"}
-    return Case(f"| json | line_format `{template}`", (JSON, line_format(template)), LINE,
-                parsed=parsed)  # fmt: skip
+    return Case(f"| json | line_format {quote(template)}", stages, LINE, parsed=parsed)
 
 
 LANGUAGE_CASES = [
