@@ -24,7 +24,8 @@ from tailrace.query.logql.ast import (
     Stage,
     Unwrap,
 )
-from tailrace.query.pipeline.pipeline import Pipeline, Unwrapper
+from tailrace.query.pipeline.pipeline import Pipeline
+from tailrace.query.pipeline.unwrap import Unwrapper
 
 AT = 17
 

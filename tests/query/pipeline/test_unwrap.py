@@ -16,7 +16,7 @@ from tailrace.query.logql.ast import (
     Unwrap,
 )
 from tailrace.query.pipeline.labels import LabelSet
-from tailrace.query.pipeline.pipeline import Sample, Unwrapper
+from tailrace.query.pipeline.unwrap import Sample, Unwrapper
 
 STREAM = {"app": "shop"}
 
@@ -44,7 +44,7 @@ def test_a_value_is_unwrapped(text: str, conversion: Conversion, value: float) -
     found = sample(f"v={text} w=x", Unwrap("v", conversion))
     assert found is not None
     assert found.value == value
-    assert found.labels.merged() == {"app": "shop", "w": "x"}
+    assert found.row.labels.merged() == {"app": "shop", "w": "x"}
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_what_cannot_be_converted_is_an_error_of_the_row(text: str, conversion: 
     found = sample(f"v={text}", Unwrap("v", conversion))
     assert found is not None
     assert found.value == 0
-    assert found.labels.get("__error__") == "SampleExtractionErr"
-    assert text in found.labels.get("__error_details__")
+    assert found.row.labels.get("__error__") == "SampleExtractionErr"
+    assert text in found.row.labels.get("__error_details__")
 
 
 def test_a_row_without_the_label_is_skipped() -> None:
@@ -75,14 +75,14 @@ def test_a_filter_after_unwrap_sees_the_label_and_the_error() -> None:
 def test_a_label_of_the_stream_can_be_unwrapped() -> None:
     found = Unwrapper([], Unwrap("v")).process(0, "", {"v": "3", "app": "shop"}, {})
     assert found is not None
-    assert (found.value, found.labels.stream()) == (3.0, {"app": "shop"})
+    assert (found.value, found.row.labels.stream()) == (3.0, {"app": "shop"})
 
 
 def test_only_wanted_labels_are_made() -> None:
     keep = LabelFilter(Comparison("x", "=", "1", "string"))
     found = sample("v=6 w=x x=1 y=2", Unwrap("v", "", (keep,)), frozenset({"w"}))
     assert found is not None
-    assert found.labels.parsed() == {"w": "x", "x": "1"}
+    assert found.row.labels.parsed() == {"w": "x", "x": "1"}
 
 
 def test_a_dropped_label_is_not_unwrapped() -> None:

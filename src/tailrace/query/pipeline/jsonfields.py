@@ -175,7 +175,9 @@ def flatten(fields: dict[str, Any], names: _Names, labels: LabelSet, depth: int)
 
 
 def _may_repeat(line: str, keys: int) -> bool:
-    """Whether the line may hold more keys than were decoded."""
+    """Whether the line may hold more keys than were decoded, or -0, which is written as it is."""
+    if ":-0" in line or " -0" in line:
+        return True
     colons = line.count('":')
     if "\\" in line:
         if '\\\\"' in line:

@@ -20,36 +20,23 @@ from tailrace.query.logql.ast import (
     RegexpParser,
     Stage,
     Unpack,
-    Unwrap,
 )
-from tailrace.query.pipeline import units
 from tailrace.query.pipeline.choosing import decolorize, drop_step, keep_step
 from tailrace.query.pipeline.extractors import pattern_step, regexp_step, unpack
 from tailrace.query.pipeline.formatting import label_format_step, line_format_step
 from tailrace.query.pipeline.jsonfields import json_step
 from tailrace.query.pipeline.jsonpath import json_paths_step
-from tailrace.query.pipeline.labelfilter import label_step, label_test
+from tailrace.query.pipeline.labelfilter import label_step
 from tailrace.query.pipeline.labels import LabelSet
 from tailrace.query.pipeline.linefilter import line_test
 from tailrace.query.pipeline.logfmt import logfmt_step
-from tailrace.query.pipeline.needed import names, needed
-from tailrace.query.pipeline.step import SAMPLE_ERROR, Step
+from tailrace.query.pipeline.needed import needed
+from tailrace.query.pipeline.step import Step
 
 
 class Row(NamedTuple):
     """A row that passed: its line and labels as the stages left them."""
 
-    line: str
-    labels: LabelSet
-
-
-class Sample(NamedTuple):
-    """A row that passed, and its unwrapped value.
-
-    Where `labels.error` is set the value is 0 and means nothing: the query fails with that error.
-    """
-
-    value: float
     line: str
     labels: LabelSet
 
@@ -97,56 +84,6 @@ class Pipeline:
             if text is None:
                 return None
         return Row(text, labels)  # type: ignore[arg-type]
-
-
-class Unwrapper:
-    """`stages` and then `unwrap`. Raises QueryError; arguments as those of Pipeline."""
-
-    def __init__(
-        self,
-        stages: Sequence[Stage],
-        unwrap: Unwrap,
-        wanted: frozenset[str] | None = None,
-        now_ns: Callable[[], int] = time.time_ns,
-    ) -> None:
-        if wanted is not None:
-            wanted |= {unwrap.label}
-            for one in unwrap.filters:
-                wanted |= set(names(one.condition))
-        self._pipeline = Pipeline(stages, wanted, now_ns)
-        self._label = unwrap.label
-        self._convert, self._what = _CONVERSIONS[unwrap.conversion]
-        self._filters = [label_test(one.condition) for one in unwrap.filters]
-
-    def process(
-        self, time_ns: int, line: str, stream: Mapping[str, str], metadata: Mapping[str, str]
-    ) -> Sample | None:
-        """The value and labels without the unwrapped one; None where there is no such label, or
-        the row is filtered out. Filters after unwrap still see that label."""
-        row = self._pipeline.process(time_ns, line, stream, metadata)
-        if row is None:
-            return None
-        labels = row.labels
-        text = labels.find(self._label)
-        if text is None:
-            return None
-        value = self._convert(text)
-        if value is None:
-            labels.fail(SAMPLE_ERROR, f"{self._label}: {text[:100]!r} is no {self._what}")
-            value = 0.0
-        for test in self._filters:
-            if not test(labels):
-                return None
-        labels.remove(self._label)
-        return Sample(value, row.line, labels)
-
-
-_CONVERSIONS = {
-    "": (units.number, "number"),
-    "bytes": (units.size_bytes, "size in bytes"),
-    "duration": (units.duration_seconds, "duration"),
-    "duration_seconds": (units.duration_seconds, "duration"),
-}
 
 
 def _step(stage: Stage, wanted: frozenset[str] | None, now_ns: Callable[[], int]) -> Step:
