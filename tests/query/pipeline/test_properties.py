@@ -150,17 +150,50 @@ def test_a_pattern_follows_as_a_regex_with_nonempty_holes(literals: list[str], l
     assert follows == bool(re.fullmatch(".+".join(literals), line))
 
 
-@given(LINES, st.sets(st.sampled_from(["a", "b", "a_b", "x"])))
-@settings(max_examples=200, deadline=None)
-def test_wanting_some_labels_changes_none_of_them(line: str, wanted: set[str]) -> None:
+# Keys of which few look like those that are wanted, so that other fields are skipped.
+FAR_LINES = st.dictionaries(
+    st.sampled_from(["ab", "a_b", "zz", "y y", "ü", "x_extracted", "é\n"]),
+    st.sampled_from(
+        ["v", "", '"', "\\", 0, -0.0, 1.50, 10**19, False, None, [], {"zz": 1}, [[{}]]]
+    ),
+    max_size=4,
+).map(json.dumps) | st.sampled_from(['{"ab":01}', '{"zz":"\x01","ab":1}', '{"ab":-0}', '{"ab":1}x'])
+
+# Keys and values in which the names that are wanted stand in every way.
+NEAR = st.sampled_from(
+    ["a", "b", "a_b", "ab", "ab_c", " ab", "ab ", "a.b", "a-b", "", "1", "\u0061b", "x_extracted"]
+)
+NEAR_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from(["ab", "a", "", "x ab y", 0, -1, 1.50, True, None, 10**30, "\\u0061", "-0"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NEAR, inner, max_size=3),
+    max_leaves=4,
+)
+NEAR_LINES = st.lists(st.tuples(NEAR, NEAR_VALUES), max_size=4).map(
+    lambda pairs: "{" + ",".join(f"{json.dumps(k)}:{json.dumps(v)}" for k, v in pairs) + "}"
+)
+
+
+@given(
+    LINES
+    | NEAR_LINES
+    | FAR_LINES
+    | FAR_LINES
+    | NEAR_LINES.map(lambda line: line.replace(": 0", ":-0")),
+    st.sets(st.sampled_from(["a", "b", "a_b", "ab", "ab_c", "x", "x_extracted"])),
+    st.sampled_from([{}, {"ab": "stream"}, {"x": "stream", "a": "stream"}]),
+)
+@settings(max_examples=1500, deadline=None)
+def test_wanting_some_labels_changes_none_of_them(
+    line: str, wanted: set[str], stream: dict[str, str]
+) -> None:
     for parser in (JsonParser(), LogfmtParser()):
-        stages = (parser, LabelFilter(Comparison("a", "!=", "1", "string")))
-        everything = Pipeline(stages).process(0, line, {}, {})
-        some = Pipeline(stages, frozenset(wanted)).process(0, line, {}, {})
+        stages = (parser, LabelFilter(Comparison("b", "!=", "1", "string")))
+        everything = Pipeline(stages).process(0, line, stream, {})
+        some = Pipeline(stages, frozenset(wanted)).process(0, line, stream, {})
         assert (everything is None) == (some is None)
         if everything is not None and some is not None:
-            for name in (*wanted, "__error__"):
-                assert some.labels.get(name) == everything.labels.get(name)
+            for name in (*wanted, "__error__", "__error_details__"):
+                assert some.labels.find(name) == everything.labels.find(name)
 
 
 TOKENS = st.sampled_from(

@@ -13,6 +13,7 @@ import msgspec
 
 from tailrace.core.limits import PIPELINE_JSON_DEPTH, PIPELINE_NAMES
 from tailrace.query.pipeline import naming
+from tailrace.query.pipeline.jsonchosen import chosen_reader
 from tailrace.query.pipeline.labels import LabelSet
 from tailrace.query.pipeline.step import JSON_ERROR, Step
 
@@ -87,7 +88,7 @@ class _Names(dict[str, str]):
 
     __slots__ = ("_left", "_prefix", "_wanted", "inner")
 
-    def __init__(self, prefix: str, wanted: frozenset[str] | None, left: list[int]) -> None:
+    def __init__(self, prefix: str | None, wanted: frozenset[str] | None, left: list[int]) -> None:
         super().__init__()
         self._prefix = prefix
         self._wanted = wanted
@@ -114,16 +115,19 @@ class _Names(dict[str, str]):
         return found
 
     def _name(self, key: str) -> str:
-        if self._prefix:
-            return naming.inner(self._prefix, key)
-        return naming.sanitized(key)
+        if self._prefix is None:
+            return naming.sanitized(key)
+        return naming.inner(self._prefix, key)
 
 
 def json_step(wanted: frozenset[str] | None = None) -> Step:
     """`| json`. `wanted`: names of the only labels that anybody will look at, None for all."""
-    names = _Names("", wanted, [PIPELINE_NAMES])
+    names = _Names(None, wanted, [PIPELINE_NAMES])
+    chosen = None if wanted is None else chosen_reader(wanted, Digits)
 
     def step(line: str, labels: LabelSet, _time_ns: int) -> str:
+        if chosen is not None and chosen(line, labels):
+            return line
         before = labels.parsed_labels.copy()
         try:
             fields = decoded(line)
