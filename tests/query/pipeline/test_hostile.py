@@ -109,6 +109,24 @@ def test_a_hostile_template_ends_quickly_and_keeps_the_line(template: str) -> No
         assert row.line == "line"
 
 
+@pytest.mark.parametrize(
+    ("template", "limit"),
+    [
+        (TEMPLATES[4], "too much work"),
+        (TEMPLATES[5], "rounds of loops"),
+        ("{{range fromJson (printf `[%s1]` (repeat 20000 `1,`))}}{{end}}", "rounds of loops"),
+        ("{{$x := repeat 1000000 `a`}}" + "{{$y := count `b` $x}}" * 20, "too much work"),
+        (TEMPLATES[0], "a text of more than"),
+        ("{{$x := repeat 1000000 `a`}}{{$x}}{{$x}}", "writes more than"),
+    ],
+    ids=range(6),
+)
+def test_a_limit_of_templates_is_told(template: str, limit: str) -> None:
+    row = run((LineFormat(template),), "line")
+    assert row is not None
+    assert limit in row.labels.get("__error_details__")
+
+
 @pytest.mark.parametrize("depth", [10, 63, 64, 65, 66, 200, 500, 800, 900, 950, 990, 1_100, 20_000])
 def test_what_is_nested_deeply_ends_in_labels_or_an_error(depth: int) -> None:
     objects = '{"a":' * depth + "1" + "}" * depth
