@@ -183,6 +183,7 @@ LOGIC_CASES = [
     lost('| a > 5 or b="x" and c="y"', LabelFilter(AllOf(AnyOf(A, B), C)), "a=6 b=x c=z"),
     kept('| a > 5 or (b="x" and c="y")', LabelFilter(AnyOf(A, AllOf(B, C))), "a=6 b=x c=z"),
     lost('| a > 5 or (b="x" and c="y")', LabelFilter(AnyOf(A, AllOf(B, C))), "a=1 b=x c=z"),
+    kept('| b="x" or c="y" or a > 5', LabelFilter(AnyOf(AnyOf(B, C), A)), "a=bad b=z c=y"),
     kept('| a > 5, b="x" and c="y"', where(A, B, C), "a=6 b=x c=y"),
     lost('| a > 5, b="x" and c="y"', where(A, B, C), "a=6 b=x c=z"),
 ]

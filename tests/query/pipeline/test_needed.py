@@ -61,3 +61,22 @@ def test_stages_do_the_same_where_some_labels_are_wanted(
         assert some.labels.find(name) == everything.labels.find(name)
     if read is not None:
         assert set(some.labels.parsed()) <= WANTED | read
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"\u0061.b":1,"z":2}',
+        r'{"\u0061":{"b":1}}',
+        '{"a":{"b":1}}',
+        '{"a.b":1}',
+        '{" a_b ":1}',
+        '{"a_b":1}',
+        '{"z":{"a_b":2},"a-b":1}',
+        '{"a_b":1,"a_b":2}',
+    ],
+)
+def test_a_wanted_label_is_found_however_the_line_spells_it(line: str) -> None:
+    row = Pipeline([JsonParser()], frozenset({"a_b"})).process(0, line, {}, {})
+    assert row is not None
+    assert row.labels.get("a_b") == "1"
