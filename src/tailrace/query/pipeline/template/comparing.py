@@ -30,10 +30,13 @@ def _same(a: Value, b: Value) -> bool:
     return bool(a == b)
 
 
-def _less(a: Value, b: Value) -> bool:
-    if _alike(a, b) == "bool":
-        raise TemplateError("bool has no order")
-    return bool(a < b)
+def _order(test: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
+    def call(a: Value, b: Value) -> bool:
+        if _alike(a, b) == "bool":
+            raise TemplateError("bool has no order")
+        return test(a, b)
+
+    return call
 
 
 def _equals_any(first: Value, second: Value, *others: Value) -> bool:
@@ -73,18 +76,12 @@ def _slice(value: Value, *bounds: int) -> Value:
     return value[start:end]
 
 
-def _order(test: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
-    return lambda a, b: (
-        bool(_alike(a, b)) and test(a, b) if not isinstance(a, bool) else _less(a, b)
-    )
-
-
 COMPARING: dict[str, Function] = {
     "eq": Function("aa", _equals_any, "a"),
     "ne": Function("aa", lambda a, b: not _same(a, b)),
-    "lt": Function("aa", _less),
+    "lt": Function("aa", _order(operator.lt)),
     "le": Function("aa", _order(operator.le)),
-    "gt": Function("aa", lambda a, b: _less(b, a)),
+    "gt": Function("aa", _order(operator.gt)),
     "ge": Function("aa", _order(operator.ge)),
     "not": Function("a", lambda value: not is_true(value)),
     "len": Function("a", _length),
