@@ -168,6 +168,19 @@ QUERY_EXEMPLARS = 5_000
 TAIL_ROWS = 2_000
 QUERY_TEXT_BYTES = 64 * KIB
 QUERY_SECONDS = 30
+# Stages over rows keep verdicts on values and names of keys that repeat: some megabytes at most.
+PIPELINE_CACHED_VALUES = 10_000
+PIPELINE_NAMES = 10_000
+# Objects in objects that `| json` follows: beyond it are no fields that somebody named.
+PIPELINE_JSON_DEPTH = 64
+# What a template makes of one row, as long as the longest line.
+TEMPLATE_CHARS = MIB
+# What its functions read and write for one row: a tenth of a second, and only for the hostile.
+TEMPLATE_WORK_CHARS = 16 * MIB
+# Rounds of all its loops for one row.
+TEMPLATE_ROUNDS = 10_000
+# Actions, blocks and parentheses within one another.
+TEMPLATE_DEPTH = 32
 TAIL_FOLLOWERS = 200
 # The engine's own bound; the process adds Python, bodies and the allocator's slack to it.
 ENGINE_MEMORY_BYTES = 500 * MIB
@@ -308,6 +321,7 @@ assert PATTERN_BYTES <= LINE_BYTES
 assert QUERIES_PER_TENANT < QUERIES_IN_FLIGHT
 assert QUERY_RESULT_BYTES < QUERY_MEMORY_BYTES < ENGINE_MEMORY_BYTES
 assert SLOW_TEXT_CHARS + SLOW_PLAN_CHARS <= LOG_TEXT_CHARS
+assert LINE_BYTES <= TEMPLATE_CHARS < TEMPLATE_WORK_CHARS
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES
