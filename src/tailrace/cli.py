@@ -12,8 +12,8 @@ from tailrace.core.errors import ConfigError, TailraceError
 
 COMMANDS = (
     "up", "gateway", "agent", "run", "ship",
-    "agents", "query", "tail", "metrics", "trace", "queries", "guard", "review", "findings", "keys",
-    "token", "config",
+    "agents", "query", "tail", "patterns", "metrics", "trace", "queries", "guard", "review",
+    "findings", "keys", "token", "config",
 )  # fmt: skip
 
 

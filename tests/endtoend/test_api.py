@@ -46,6 +46,7 @@ ANSWER_S = 30.0
 # With a longer URL a request may be refused before anybody looks at what it is.
 URL_BYTES = limits.HEAD_BYTES - 2_000
 TAIL = "/loki/api/v1/tail"
+NEVER_SERVED = "/api/metrics/{name}"
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -136,8 +137,14 @@ OPERATIONS = {
     for path, item in PATHS.items()
     for method, operation in item.items()
 }
-# Those that paths share are asked at one of them.
-FIRST = list({id(operation): label for label, operation in reversed(OPERATIONS.items())}.values())
+# Those that paths share are asked at one of them. What is never served cannot succeed.
+FIRST = list(
+    {
+        id(operation): label
+        for label, operation in reversed(OPERATIONS.items())
+        if "501" not in operation["responses"]
+    }.values()
+)
 
 
 class Api:
@@ -230,7 +237,8 @@ def test_every_bound_of_every_parameter_is_answered_as_documented(api: Api) -> N
     """The bounds are tried one by one, some 2,000 requests, by schemathesis' own command."""
     url = f"http://127.0.0.1:{api.server.port}"
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", str(DESCRIPTION),
-               "--url", url, "--phases", "coverage", "--exclude-path", TAIL, "--no-color",
+               "--url", url, "--phases", "coverage", "--exclude-path", TAIL, "--exclude-path",
+               NEVER_SERVED, "--no-color",
                "--checks", ",".join(check.__name__ for check in CHECKS)]  # fmt: skip
     found = subprocess.run(command, capture_output=True, text=True, cwd=api.server.home)
     assert found.returncode == 0, found.stdout + found.stderr

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tailrace.app.commands import metrics as metrics_command
+from tailrace.app.commands import patterns as patterns_command
 from tailrace.app.commands import query as query_command
 from tailrace.app.commands import tail as tail_command
 from tailrace.app.commands import trace as trace_command
@@ -41,6 +42,10 @@ def shell(connection: Any) -> str:
 def server(engine: Any) -> Iterator[str]:
     engine.load("shell", [
         {"ns": BASE + i // 3 * SECOND, "body": f"line {i}", "severity": 17} for i in range(2500)
+    ])  # fmt: skip
+    engine.load("shell", [
+        {"ns": BASE + 2_000_000, "trace": "0a" * 16, "span": "a1", "service": "traced",
+         "body": "in"}
     ])  # fmt: skip
     engine.load_samples("shell", [
         ("system.cpu", {"cpu": str(n), "host.name": "h"}, [(60 * i, i * n) for i in range(60)])
@@ -92,6 +97,7 @@ def run(*args: str) -> int:
     tail_command.add_parser(subparsers)
     metrics_command.add_parser(subparsers)
     trace_command.add_parser(subparsers)
+    patterns_command.add_parser(subparsers)
     parsed = parser.parse_args(args)
     code: int = parsed.func(parsed)
     return code
@@ -197,6 +203,32 @@ def test_a_trace_is_a_tree(server: str, capsys: pytest.CaptureFixture[str]) -> N
         "    4.0ms         0  ok         bank: pay",
         "    5.0ms     1.50s         mail: mail  (its parent e5 is not here)",
     ]
+
+
+def test_a_trace_with_its_log_lines(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("trace", "0a" * 16, "--logs", "--url", server) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].endswith("web: GET /cart")
+    assert lines[3] == "    2.0ms            INFO     | in"
+    assert run("trace", "0a" * 16, "--logs", "--format", "json", "--url", server) == 0
+    assert '"logs":{"traceID":"0a0a' in capsys.readouterr().out
+
+
+def test_query_shows_traces(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    query = ("query", '{service_name="traced"}', "--trace", "--url", server, *START)
+    assert run(*query) == 0
+    assert capsys.readouterr().out == f"2026-01-01T00:00:00.002Z INFO  traced {'0a' * 16} in\n"
+
+
+def test_patterns_are_a_table(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("patterns", '{service_name="web"}', "--url", server, *HOUR) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["lines", "share", "trend", "template"]
+    assert row.split()[:2] == ["2,500", "100.0%"] and row.endswith("  line <_>")
+    assert run("patterns", "line", "--format", "json", "--url", server, *HOUR) == 0
+    assert '"pattern":"line <_>"' in capsys.readouterr().out
+    assert run("patterns", "{", "--url", server, *HOUR) == 1
+    assert run("patterns", "x", "--since", "soon") == 2
 
 
 def test_a_trace_as_json_and_what_is_wrong(server: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,9 +15,9 @@ from starlette.applications import Starlette
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
-from tailrace.query import tree
 from tailrace.query.jaeger import routes
 from tailrace.query.service import QueryService
+from tailrace.query.traces import tree
 from tailrace.wire.spans import Event, Link, Span
 
 from .conftest import BASE_S, SECOND

@@ -162,6 +162,33 @@ SLOW_PLAN_CHARS = 4_000
 TRACE_SPANS = 10_000
 # The same as the engine holds them: they take many times that as objects and JSON.
 TRACE_BYTES = 16 * MIB
+# Traces of one search: a page shows some twenty, Jaeger's own lets its users ask for 1,500.
+SEARCH_TRACES = 1_500
+# Spans of all of them together; the newest traces are given whole before older ones.
+SEARCH_SPANS = 20_000
+# Services, and operations of one service, in a list that a person chooses from.
+TRACE_NAMES = 5_000
+# Spans that dependencies are counted from, 200 bytes each while they are matched: of more, whole
+# traces are left out, and those that are read count for them.
+DEPENDENCY_SPANS = 500_000
+# Pairs of services that call each other, those with most calls: more is no picture.
+DEPENDENCY_LINKS = 5_000
+# Bytes of a line that its template is made from, and of the template: whoever knows so much of a
+# line knows what it says.
+PATTERN_READ_BYTES = 4 * KIB
+PATTERN_CHARS = 1_000
+# Different shapes of lines that templates are made from, those with most lines; 30 microseconds and
+# up to a kilobyte each. The rest is counted as other.
+PATTERN_SHAPES = 5_000
+# Shapes that the engine keeps apart while it counts, up to 5 KiB each; further ones are other.
+PATTERN_SHAPES_COUNTED = 20_000
+# Rows whose shape is looked for, some 1.5 million a second: of more, one of every so many counts
+# for the others.
+PATTERN_ROWS = 5_000_000
+# Templates in an answer, those with most lines: more is no overview.
+PATTERNS = 300
+# Steps of time in which the lines of a template are counted: a picture is no wider.
+PATTERN_STEPS = 500
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
 # New rows a follower is sent in one message; the rest are counted as dropped.

@@ -148,11 +148,35 @@ def metadata(
     return found
 
 
+def patterns(
+    url: str,
+    text: str,
+    start_ns: int,
+    end_ns: int,
+    step_ns: int,
+    token: str = "",
+    tls: ssl.SSLContext | None = None,
+) -> dict[str, Any]:
+    """The templates of a log query's lines, as patterns/http.py shapes them."""
+    asked = {"query": text, "start": start_ns, "end": end_ns, "step": f"{step_ns // 10**9}s"}
+    found: dict[str, Any] = _post(url, "loki/api/v1/patterns", asked, token, tls)
+    return found
+
+
 def trace(
     url: str, trace_id: str, token: str = "", tls: ssl.SSLContext | None = None
 ) -> dict[str, Any]:
-    """One trace, as query/traces.py shapes it. Raises QueryError when no span has this id."""
+    """One trace, as traces/shape.py shapes it. Raises QueryError when no span has this id."""
     found: dict[str, Any] = _ask(url, f"api/traces/{trace_id}", None, token, tls)["data"][0]
+    return found
+
+
+def trace_logs(
+    url: str, trace_id: str, token: str = "", tls: ssl.SSLContext | None = None
+) -> dict[str, Any]:
+    """The log lines of a trace, as traces/logs.py shapes them. Raises as `trace` does."""
+    path = f"api/v1/traces/{trace_id}/logs?limit={QUERY_ROWS}"
+    found: dict[str, Any] = _ask(url, path, None, token, tls)["data"]
     return found
 
 

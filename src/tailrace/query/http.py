@@ -13,6 +13,7 @@ from tailrace.query.endpoint import Handler, busy, routes_of
 from tailrace.query.evaluate import grid
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse, parse_log
+from tailrace.query.patterns.http import routes as pattern_routes
 from tailrace.query.plan import Grid
 from tailrace.query.service import LogRange, QueryService, timed
 from tailrace.query.tail import Tail
@@ -31,6 +32,7 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
         "series": api.series,
     }
     found = routes_of("/loki/api/v1", answers, service, identify, refusal)
+    found += pattern_routes(service, refusal, identify)
     found.append(Route("/loki/api/v1/status/buildinfo", _build_info))
     found.append(WebSocketRoute("/loki/api/v1/tail", Tail(service, identify)))
     return found

@@ -42,22 +42,24 @@ def names(metadata: Mapping[str, list[dict[str, str]]]) -> Iterator[str]:
         yield f"{visible(known['type']):<8} {visible(known['unit']) or '-':<10} {visible(name)}\n"
 
 
-def trend(points: list[tuple[float, float]], start_s: float, end_s: float) -> str:
-    """COLUMNS bars from `start_s` to `end_s`, each as high as its largest value; a space where
-    there is none."""
-    width = max(end_s - start_s, 1e-3) / COLUMNS
+def trend(
+    points: list[tuple[float, float]], start_s: float, end_s: float, columns: int = COLUMNS
+) -> str:
+    """As many bars as `columns` from `start_s` to `end_s`, each as high as its largest value; a
+    space where there is none."""
+    width = max(end_s - start_s, 1e-3) / columns
     highest: dict[int, float] = {}
     for time, value in points:
         if math.isfinite(value):
-            column = min(max(int((time - start_s) / width), 0), COLUMNS - 1)
+            column = min(max(int((time - start_s) / width), 0), columns - 1)
             highest[column] = max(value, highest.get(column, -math.inf))
     if not highest:
-        return " " * COLUMNS
+        return " " * columns
     low, high = min(highest.values()), max(highest.values())
     span = high / 2 - low / 2  # halves, since the whole may be more than a float holds
     bars = {n: (v / 2 - low / 2) / span if span else 0.0 for n, v in highest.items()}
     return "".join(
-        _BARS[round(bars[n] * (len(_BARS) - 1))] if n in bars else " " for n in range(COLUMNS)
+        _BARS[round(bars[n] * (len(_BARS) - 1))] if n in bars else " " for n in range(columns)
     )
 
 

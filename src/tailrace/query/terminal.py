@@ -21,10 +21,13 @@ def wants_colour(stream: IO[str], environ: Mapping[str, str] = os.environ) -> bo
     return stream.isatty() and not environ.get("NO_COLOR")
 
 
-def render(found: Iterable[Line], form: str, colour: bool = False) -> Iterator[str]:
-    """Pieces of output, each ending a line; `form` is one of FORMATS."""
+def render(
+    found: Iterable[Line], form: str, colour: bool = False, traced: bool = False
+) -> Iterator[str]:
+    """Pieces of output, each ending a line; `form` is one of FORMATS. `traced`: with trace ids,
+    which JSON has anyway."""
     if form == "text":
-        yield from (text_line(line, colour) + "\n" for line in found)
+        yield from (text_line(line, colour, traced) + "\n" for line in found)
     elif form == "ndjson":
         yield from (json_text(_record(line)) + "\n" for line in found)
     else:
@@ -35,15 +38,17 @@ def render(found: Iterable[Line], form: str, colour: bool = False) -> Iterator[s
         yield "[]\n" if separator == "[\n" else "\n]\n"
 
 
-def text_line(line: Line, colour: bool = False) -> str:
-    """`time LEVEL service line`, the level coloured; further lines of its body are indented, so
-    that none can pass for a row.
+def text_line(line: Line, colour: bool = False, traced: bool = False) -> str:
+    """`time LEVEL service line`, with the trace id before the line when `traced`; the level
+    coloured; further lines of its body are indented, so that none can pass for a row.
     """
     level = line.labels.get("detected_level") or line.labels.get("level", "unknown")
     shown = visible(("" if level == "unknown" else level.upper())[:5].ljust(5))
     if colour and level in _COLOURS:
         shown = f"\x1b[{_COLOURS[level]}m{shown}\x1b[0m"
     service = visible(line.labels.get("service_name", "-"))
+    if traced:
+        service += f" {visible(line.labels.get('trace_id', '')) or '-'}"
     body = "\n    ".join(map(visible, line.body.split("\n")))
     return f"{_time(line.time_ns)} {shown} {service} {body}"
 

@@ -27,6 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--start", help="from this time, instead of --since")
     parser.add_argument("--until", help="up to this time (RFC 3339 or seconds); now by default")
     parser.add_argument("--limit", type=_limit, default=100, help="lines at most")
+    parser.add_argument("--trace", action="store_true", help="show the trace id of each line")
     parser.add_argument("--forward", action="store_true", help="oldest first")
     parser.set_defaults(func=run)
 
@@ -63,7 +64,7 @@ def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> I
     text = client.logql(args.query)
     limit, token, tls = args.limit, server.token, server.tls
     found = client.query(server.url, text, start, end, limit, direction, token, tls)
-    yield from terminal.render(found, args.format, terminal.wants_colour(sys.stdout))
+    yield from terminal.render(found, args.format, terminal.wants_colour(sys.stdout), args.trace)
 
 
 def write(pieces: Iterable[str]) -> int:

@@ -10,7 +10,9 @@ from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.query import complain, write
 from tailrace.core.errors import QueryError
-from tailrace.query import client, terminal, traces, tree
+from tailrace.query import client, terminal
+from tailrace.query.traces import tree
+from tailrace.query.traces.ids import spellings
 
 
 def add_parser(subparsers: Any) -> None:
@@ -21,6 +23,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text by default"
     )
+    parser.add_argument("--logs", action="store_true", help="with its log lines")
     asking.add_arguments(parser)
     parser.set_defaults(func=run)
 
@@ -28,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 the query failed or no span has this id, 2 the command line is wrong."""
     try:
-        traces.spellings(args.trace_id)
+        spellings(args.trace_id)
         server = asking.asking(args)
     except (QueryError, OSError) as error:
         return complain(str(error), 2)
@@ -38,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
 def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
     found = client.trace(server.url, args.trace_id, server.token, server.tls)
+    logs: dict[str, Any] = {"lines": [], "warnings": None}
+    if args.logs:
+        logs = client.trace_logs(server.url, args.trace_id, server.token, server.tls)
     if args.format == "json":
-        yield terminal.json_text(found) + "\n"
+        yield terminal.json_text({"trace": found, "logs": logs} if args.logs else found) + "\n"
     else:
-        yield from tree.render(found)
+        yield from tree.render(found, logs["lines"], logs["warnings"] or ())

@@ -1,13 +1,15 @@
-"""A trace as a tree that a person can read: offset, duration, status, service and name.
+"""A trace as a tree that a person can read: offset, duration, status, service and name; and the
+log lines of each span beneath it, in time order with the spans that it called.
 
 offset  duration
      0   120.0ms         web: GET /cart
+ 2.0ms           INFO      | cart 17 opened
  3.0ms    80.2ms  error    cart: charge  card declined
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +20,11 @@ _HEAD = f"{'offset':>9} {'duration':>9}\n"
 Node = dict[str, Any]
 
 
-def render(trace: Node) -> Iterator[str]:
-    """Lines of a trace in the shape of query/traces.py."""
+def render(trace: Node, lines: Sequence[Node] = (), warnings: Sequence[str] = ()) -> Iterator[str]:
+    """Lines of a trace in the shape of traces/shape.py, with log lines in that of traces/logs.py.
+
+    A log line of no span, or of one that is not here, stands at the left.
+    """
     spans: list[Node] = sorted(trace["spans"], key=lambda span: int(span["startTime"]))
     services = {one["serviceName"] for one in trace["processes"].values()}
     start = spans[0]["startTime"]
@@ -30,9 +35,23 @@ def render(trace: Node) -> Iterator[str]:
     )
     yield _HEAD
     known = {span["spanID"] for span in spans}
-    for span, depth in walk(spans):
-        yield _line(trace, span, depth, start, known)
-    yield from (f"{visible(warning)}\n" for warning in trace.get("warnings") or ())
+    nodes = sorted([*spans, *map(_leaf, lines)], key=lambda node: int(node["startTime"]))
+    for node, depth in walk(nodes):
+        if "line" in node:
+            yield _log_line(node, depth, start)
+        else:
+            yield _line(trace, node, depth, start, known)
+    yield from (f"{visible(warning)}\n" for warning in (*(trace["warnings"] or ()), *warnings))
+
+
+def _leaf(line: Node) -> Node:
+    """A log line as what a span has beneath it; no span has its id, since that is hexadecimal."""
+    return {
+        "spanID": f"line {id(line)}",
+        "references": [{"refType": "CHILD_OF", "spanID": line["spanID"]}] if line["spanID"] else [],
+        "startTime": int(line["timestamp"]) // 1_000,
+        "line": line,
+    }
 
 
 def walk(spans: list[Node]) -> Iterator[tuple[Node, int]]:
@@ -81,6 +100,23 @@ def _line(trace: Node, span: Node, depth: int, start: int, known: set[str]) -> s
     text = visible("  ".join(part for part in parts if part))
     times = f"{spell(span['startTime'] - start):>9} {spell(span['duration']):>9}"
     return f"{times}  {visible(status)[:5]:<5}  {'  ' * min(depth, _DEEPEST)}{text}\n"
+
+
+def _log_line(node: Node, depth: int, start: int) -> str:
+    """Further lines of its body are indented, so that none can pass for a row."""
+    line = node["line"]
+    labels = line["labels"]
+    level = labels.get("detected_level") or labels.get("level", "unknown")
+    shown = "" if level == "unknown" else level.upper()
+    indent = "  " * min(depth, _DEEPEST)
+    head = f"{_offset(node['startTime'] - start):>9} {'':>9}  {visible(shown)[:5]:<5}  {indent}| "
+    body = f"\n{' ' * (len(head) - 2)}| ".join(map(visible, line["line"].split("\n")))
+    return f"{head}{body}\n"
+
+
+def _offset(microseconds: int) -> str:
+    """Clocks differ: a line may be older than the trace."""
+    return spell(microseconds) if microseconds >= 0 else f"-{spell(-microseconds)}"
 
 
 def _parent(span: Node) -> str:

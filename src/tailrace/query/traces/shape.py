@@ -1,4 +1,4 @@
-"""The spans of one trace: from the store, and in the shape of Jaeger's JSON.
+"""A trace in the shape of Jaeger's JSON.
 
     {"traceID": "...", "processes": {"p1": {"serviceName": "web", "tags": [TAG, ...]}},
      "spans": [{"traceID", "spanID", "operationName", "references", "startTime", "duration",
@@ -14,91 +14,13 @@ Transformation".
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from tailrace.core import limits
-from tailrace.core.errors import QueryError
-from tailrace.query.binder import Binder
-from tailrace.query.plan import Statement
+from tailrace.query.traces.stored import StoredSpan
 
 _US = 1_000
-_ID = re.compile(r"[0-9a-fA-F]{1,32}")
 Tags = list[dict[str, Any]]
-
-
-class StoredSpan(NamedTuple):
-    """A row of `statement`; times in nanoseconds."""
-
-    time_ns: int
-    duration_ns: int
-    trace_id: str
-    span_id: str
-    parent_span_id: str
-    trace_state: str
-    name: str
-    kind: str
-    service: str
-    resource: Mapping[str, str]
-    scope_name: str
-    scope_version: str
-    attributes: Mapping[str, str]
-    status: str
-    status_message: str
-    event_times_ns: Sequence[int]
-    event_names: Sequence[str]
-    event_attributes: Sequence[Mapping[str, str]]
-    link_trace_ids: Sequence[str]
-    link_span_ids: Sequence[str]
-
-
-_COLUMNS = (
-    "toUnixTimestamp64Nano(Timestamp)",
-    "Duration",
-    "TraceId",
-    "SpanId",
-    "ParentSpanId",
-    "TraceState",
-    "SpanName",
-    "SpanKind",
-    "ServiceName",
-    "ResourceAttributes",
-    "ScopeName",
-    "ScopeVersion",
-    "SpanAttributes",
-    "StatusCode",
-    "StatusMessage",
-    "arrayMap(t -> toUnixTimestamp64Nano(t), Events.Timestamp)",
-    "Events.Name",
-    "Events.Attributes",
-    "Links.TraceId",
-    "Links.SpanId",
-)
-
-
-def spellings(trace_id: str) -> list[str]:
-    """How a trace id may be stored that a client wrote without its leading zeros, or in capitals.
-
-    Raises QueryError when it is none.
-    """
-    if not _ID.fullmatch(trace_id):
-        raise QueryError(f"{trace_id[:64]!r} is no trace id; it has 1 to 32 hexadecimal digits")
-    lower = trace_id.lower()
-    bare = lower.lstrip("0")
-    return sorted({lower, bare.zfill(16), bare.zfill(32)})
-
-
-def statement(ids: Sequence[str], tenant: str, most: int) -> Statement:
-    """Rows of `StoredSpan` in time order. A span that was sent twice is one row."""
-    bind = Binder()
-    sql = (
-        f"SELECT {', '.join(_COLUMNS)} FROM spans "
-        f"WHERE Tenant = {bind.text(tenant)} AND TraceId IN {bind.texts(ids)} "
-        "ORDER BY Timestamp, SpanId LIMIT 1 BY Timestamp, SpanId, SpanKind, SpanName, Duration "
-        f"LIMIT {most} SETTINGS max_result_bytes={limits.TRACE_BYTES}"
-    )
-    return Statement(sql, bind.values)
 
 
 def trace(spans: Sequence[StoredSpan], warnings: Sequence[str] = ()) -> dict[str, Any]:

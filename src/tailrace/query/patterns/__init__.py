@@ -1,0 +1,1 @@
+"""Patterns: log lines grouped to templates, such as `Found child <_> in slot <_>`."""

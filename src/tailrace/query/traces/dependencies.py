@@ -1,0 +1,62 @@
+"""Which service calls which: spans whose parent belongs to another service, counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailrace.core import limits
+from tailrace.query.binder import Binder
+from tailrace.query.plan import Statement, moment
+from tailrace.query.traces.names import Run
+from tailrace.query.traces.stored import Span
+
+
+async def of_services(run: Run, tenant: str, span_ns: Span) -> list[dict[str, Any]]:
+    """`{"parent", "child", "callCount"}` of spans that began within, most calls first.
+
+    Of more than DEPENDENCY_SPANS spans, whole traces are left out by their ids, and the rest
+    counts for them.
+    """
+    spans = (await run(count(tenant, span_ns)))[0][0]
+    every = -(-spans // limits.DEPENDENCY_SPANS)
+    rows = await run(links(tenant, span_ns, every, limits.DEPENDENCY_LINKS)) if spans else []
+    return [
+        {"parent": parent, "child": child, "callCount": int(calls)} for parent, child, calls in rows
+    ]
+
+
+def count(tenant: str, span_ns: Span) -> Statement:
+    """One row `(spans,)` that began within."""
+    bind = Binder()
+    return Statement(
+        f"SELECT count() FROM spans WHERE {_where(tenant, span_ns, bind)}", bind.values
+    )
+
+
+def links(tenant: str, span_ns: Span, every: int, most: int) -> Statement:
+    """Rows `(parent service, child service, calls)`, most calls first.
+
+    A call is a span with a parent in another service; it counts as many times as the span stands
+    for. `every`: only one trace of so many is read, chosen by its id, and counts so many times.
+    Both sides are matched by a hash of trace and span, which is a fifth of the ids themselves.
+    """
+    bind = Binder()
+    where = _where(tenant, span_ns, bind)
+    if every > 1:
+        where += f" AND cityHash64(TraceId) % {int(every)} = 0"
+    sql = (
+        f"SELECT above.Service, below.Service, sum(below.Calls) * {int(every)} AS calls FROM ("
+        "SELECT cityHash64(TraceId, ParentSpanId) AS Parent, ServiceName AS Service, "
+        f"sum(Weight) AS Calls FROM spans WHERE {where} AND ParentSpanId != '' "
+        "GROUP BY Parent, Service) AS below ANY INNER JOIN ("
+        "SELECT cityHash64(TraceId, SpanId) AS Own, ServiceName AS Service FROM spans "
+        f"WHERE {where}) AS above ON below.Parent = above.Own "
+        "WHERE above.Service != below.Service "
+        f"GROUP BY 1, 2 ORDER BY calls DESC, 1, 2 LIMIT {int(most)}"
+    )
+    return Statement(sql, bind.values)
+
+
+def _where(tenant: str, span_ns: Span, bind: Binder) -> str:
+    start, end = moment(span_ns[0], bind), moment(span_ns[1], bind)
+    return f"Tenant = {bind.text(tenant)} AND Timestamp >= {start} AND Timestamp <= {end}"

@@ -1,0 +1,84 @@
+"""The log lines of a trace, in time order, each with the span it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tailrace.core import limits
+from tailrace.core.errors import QueryError
+from tailrace.query.asked import HOUR_NS
+from tailrace.query.binder import Binder
+from tailrace.query.labels import merged, metadata, stream
+from tailrace.query.plan import ROW_COLUMNS, TABLE, Statement, moment
+from tailrace.query.service import QueryService
+from tailrace.query.traces.ids import spellings
+from tailrace.query.traces.stored import Span
+
+LINES = 1_000
+# Clocks of machines differ, and what a trace set off may be logged when it has ended.
+REACH_NS = HOUR_NS
+
+
+async def of_trace(
+    service: QueryService, trace_id: str, tenant: str, limit: int, hint: Span | None = None
+) -> dict[str, Any] | None:
+    """The earliest `limit` lines, or None when there is neither a line nor a span.
+
+    The range of time is that of the trace's spans, an hour more at both ends; without spans
+    it is `hint`, else all time. Shape:
+
+        {"traceID": "...", "lines": [{"timestamp": "nanoseconds", "spanID": "...",
+         "labels": {...}, "line": "..."}, ...], "warnings": null}
+    """
+    if not 0 < limit <= limits.QUERY_ROWS:
+        raise QueryError(f"limit={limit} is outside 1 to {limits.QUERY_ROWS} (QUERY_ROWS)")
+    ids = spellings(trace_id)
+    spans = await service.run(extent(ids, tenant))
+    near: Span | None = (spans[0][0], spans[0][1]) if spans else hint
+    rows = await service.run(statement(ids, tenant, limit + 1, near))
+    if not rows and not spans:
+        return None
+    cut = [f"more than {limit} lines: later ones are left out; ask with limit"]
+    return {
+        "traceID": rows[0][6] if rows else trace_id.lower(),
+        "lines": [_line(row) for row in rows[:limit]],
+        "warnings": cut if len(rows) > limit else None,
+    }
+
+
+def extent(ids: Sequence[str], tenant: str) -> Statement:
+    """One row `(first, last)` in nanoseconds, or none."""
+    bind = Binder()
+    sql = (
+        "SELECT toUnixTimestamp64Nano(min(Timestamp)), "
+        "max(toUnixTimestamp64Nano(Timestamp) + least(Duration, 1000000000000000)) FROM spans "
+        f"WHERE Tenant = {bind.text(tenant)} AND TraceId IN {bind.texts(ids)} HAVING count() > 0"
+    )
+    return Statement(sql, bind.values)
+
+
+def statement(ids: Sequence[str], tenant: str, limit: int, near: Span | None) -> Statement:
+    """Rows of ROW_COLUMNS, oldest first; of one time, as they came."""
+    bind = Binder()
+    where = [f"Tenant = {bind.text(tenant)}", f"TraceId IN {bind.texts(ids)}"]
+    if near is not None:
+        where.append(f"Timestamp >= {moment(near[0] - REACH_NS, bind)}")
+        where.append(f"Timestamp <= {moment(near[1] + REACH_NS, bind)}")
+    sql = (
+        f"SELECT {ROW_COLUMNS} FROM {TABLE} WHERE {' AND '.join(where)} "
+        f"ORDER BY Timestamp, _part_offset LIMIT {int(limit)}"
+    )
+    return Statement(sql, bind.values)
+
+
+def _line(row: tuple[Any, ...]) -> dict[str, Any]:
+    nanoseconds, body, service, host, severity, resource, trace, span, attributes = row
+    labels = stream(service, host, severity, resource)
+    extra = metadata(severity, trace, span, attributes)
+    return {
+        "timestamp": str(nanoseconds),
+        "spanID": span,
+        "labels": merged(labels, extra),
+        "line": body,
+    }
