@@ -190,3 +190,25 @@ def test_close_waits_for_a_query_that_nobody_waits_for_any_more(tmp_path: Path) 
 
     scenario(tmp_path, body)
     scenario(tmp_path, body)
+
+
+def test_what_a_failed_statement_had_found_is_not_in_the_answer_of_the_next(
+    tmp_path: Path,
+) -> None:
+    secret = (
+        "SELECT number, 'secret', throwIf(number = 150000) FROM numbers(200000) "
+        "SETTINGS max_block_size = 1000"
+    )
+
+    async def body(engine: Engine) -> None:
+        for ask in (engine.rows, engine.decoded):
+            for _ in range(READERS + 1):
+                with pytest.raises(StoreError, match="395"):
+                    await ask(secret)
+            for _ in range(READERS + 1):
+                assert await ask("SELECT number, 'mine', 0 FROM numbers(2)") == [
+                    (0, "mine", 0),
+                    (1, "mine", 0),
+                ]
+
+    scenario(tmp_path, body)

@@ -7,6 +7,7 @@ interpreter while it does, so statements of different connections run in paralle
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from tailrace.store import schema
 os.environ.setdefault("JE_MALLOC_CONF", "dirty_decay_ms:1000,muzzy_decay_ms:0")
 
 _T = TypeVar("_T")
+DECODING_S = 10.0
 READERS = 4  # of which the archive takes one while it exports
 # What the engine puts before bytes of the input: "expected '{' before: 'some line'".
 _CODE = re.compile(r"Code: (\d{1,6})")  # the first one: later text may be input
@@ -72,7 +74,9 @@ class Engine:
         self._free: asyncio.Queue[Any] = asyncio.Queue()
         self._writer: Any = None
         self._writing = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(READERS + 1, "engine")
+        self._decoder: Any = None
+        self._decoding = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(READERS + 2, "engine")
 
     async def open(self) -> None:
         """Open the directory and bring its tables to the newest version."""
@@ -84,12 +88,16 @@ class Engine:
 
     def _connect(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        config = self._directory / "engine.xml"
-        config.write_text(configuration(self._memory_bytes))
-        path = f"{self._directory / 'tables'}?config-file={config}"
-        self._clients = [
-            clickhouse_connect.get_client(interface="chdb", path=path) for _ in range(READERS + 1)
-        ]
+        self._config.write_text(configuration(self._memory_bytes))
+        self._clients = [self._client() for _ in range(READERS + 1)]
+
+    @property
+    def _config(self) -> Path:
+        return self._directory / "engine.xml"
+
+    def _client(self) -> Any:
+        path = f"{self._directory / 'tables'}?config-file={self._config}"
+        return clickhouse_connect.get_client(interface="chdb", path=path)
 
     async def _migrate(self) -> None:
         await self.write(
@@ -134,6 +142,19 @@ class Engine:
         give_back = partial(self._free.put_nowait, client)
         await self._run_then(give_back, _command, client, sql)
 
+    async def decoded(self, sql: str, timeout_s: float = DECODING_S) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT that reads no tables, one at a time, beside queries: what has just come
+        is not to wait for them. Raises StoreError."""
+        await self._decoding.acquire()
+        try:
+            if self._decoder is None:
+                self._decoder = await self._run(self._client)
+        except BaseException:
+            self._decoding.release()
+            raise
+        done = self._decoding.release
+        return await self._run_then(done, _select, self._decoder, sql, None, timeout_s)
+
     async def _run_then(
         self, done: Callable[[], None], function: Callable[..., _T], *arguments: object
     ) -> _T:
@@ -152,11 +173,12 @@ class Engine:
 
     async def close(self) -> None:
         """Wait for running statements and let go of the directory."""
-        async with self._writing:
+        async with self._writing, self._decoding:
             for _ in self._clients[1:]:
                 await self._free.get()
-            for client in self._clients:
-                await self._run(client.close)
+            for client in (*self._clients, self._decoder):
+                if client is not None:
+                    await self._run(client.close)
         self._threads.shutdown()
 
 
@@ -169,16 +191,28 @@ def _select(
         "max_threads_min_free_memory_per_thread": THREAD_BYTES,
     }
     try:
-        result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
-    except ClickHouseError as error:
-        raise store_error(error) from None
-    return list(result.result_rows)
+        return list(
+            client.query(sql, parameters=dict(parameters or {}), settings=settings).result_rows
+        )
+    except BaseException as error:
+        _forget(client)
+        if isinstance(error, ClickHouseError):
+            raise store_error(error) from None
+        raise
+
+
+def _forget(client: Any) -> None:
+    """After a statement that failed: what it had found already stays in the connection (chDB 4.4),
+    and would stand before the rows of the next one, whosever that is."""
+    with contextlib.suppress(Exception):
+        client.command("SELECT 1")
 
 
 def _command(client: Any, sql: str) -> None:
     try:
         client.command(sql)
     except ClickHouseError as error:
+        _forget(client)
         raise store_error(error) from None
 
 
