@@ -145,11 +145,40 @@ TRACE_SPANS = 10_000
 TRACE_BYTES = 16 * MIB
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
-# New rows a follower is sent in one message; the rest are counted as dropped.
+# Followers of live tails, and of one tenant: each costs a connection, and a send of every message.
+TAIL_FOLLOWERS = 1_000
+TAIL_FOLLOWERS_OF_TENANT = 500
+# Different queries that are followed: every row goes through each of them.
+TAIL_QUERIES = 200
+# Bytes of frames that are decoded for followers in a second, before compression, shared by the
+# tenants that are followed: some 25,000 lines, more than anybody reads, and a third of a core.
+TAIL_BYTES_PER_S = 8 * MIB
+# Of those, decoded by one statement: as rows they take ten times that.
+TAIL_BATCH_BYTES = 4 * MIB
+# Stored payload that waits to be decoded; beyond it the oldest frames are passed over.
+TAIL_QUEUED_BYTES = 8 * MIB
+# One message: a client may take a tenth of a second to read it.
 TAIL_ROWS = 2_000
+TAIL_MESSAGE_BYTES = 512 * KIB
+# What waits for one follower, and for all of them together; beyond it the oldest are dropped.
+TAIL_FOLLOWER_ROWS = 10_000
+TAIL_FOLLOWER_BYTES = 4 * MIB
+TAIL_HELD_BYTES = 64 * MIB
+# Streams that a message names of the lines that were dropped before it; all lines are counted.
+TAIL_DROPPED_ENTRIES = 100
+# Frames that come live while a follower's history is read, by their names; with more it has to
+# connect again.
+TAIL_HISTORY_FRAMES = 5_000
+# Frames that are known again when they are sent twice, since their acknowledgement was lost.
+TAIL_FRAMES_SEEN = 20_000
+# How long lines may be held back to be put in order, as Loki has it.
+TAIL_DELAY_S = 5
+# What a client of a live tail may send: it has nothing to say.
+TAIL_RECEIVED_BYTES = 64 * KIB
+# Lines of a live tail that its client remembers, to know them again after it connected anew.
+TAIL_LINES_SEEN = 5_000
 QUERY_TEXT_BYTES = 64 * KIB
 QUERY_SECONDS = 30
-TAIL_FOLLOWERS = 200
 # The engine's own bound; the process adds Python, bodies and the allocator's slack to it.
 ENGINE_MEMORY_BYTES = 500 * MIB
 # The agent keeps at most this on disk while the gateway is away.
@@ -293,3 +322,6 @@ assert BODY_COMPRESSED_BYTES <= FORWARD_HELD_BYTES
 assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
 assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
+assert TAIL_FOLLOWERS_OF_TENANT <= TAIL_FOLLOWERS <= CONNECTIONS
+assert TAIL_ROWS <= TAIL_FOLLOWER_ROWS
+assert TAIL_MESSAGE_BYTES < TAIL_FOLLOWER_BYTES < TAIL_HELD_BYTES

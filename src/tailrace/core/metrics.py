@@ -72,6 +72,9 @@ Name = Literal[
     "tailrace_query_seconds_total",
     "tailrace_query_rejected_total",
     "tailrace_tail_followers",
+    "tailrace_tail_queries",
+    "tailrace_tail_rows_total",
+    "tailrace_tail_dropped_total",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]

@@ -1,0 +1,117 @@
+"""Live tail: from the ack of a frame to the line, with many followers, and what they cost.
+
+Probes are requests of one row, a quarter of a second apart; followers in another process note when
+they had its line. The cost is the server's CPU seconds under a steady load that all of them follow,
+beyond those under the same load that nobody follows.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import zstandard
+
+from bench import process
+from bench.figures import Figure, at_most, percentile, plain
+from bench.server import Server
+from tailrace.app.demo.shop import records
+
+FOLLOWERS = 200
+PROBE_EVERY_S = 0.25
+LOAD_ROWS_PER_S = 5_000
+REQUEST_ROWS = 50
+SETTLE_S = 2.0
+SEED = 20_260_103
+_QUERY = '{service_name=~".+"}'
+_HEADERS = {"Content-Type": "application/x-ndjson", "Content-Encoding": "zstd"}
+
+
+class _Watching:
+    """Followers in a process of their own, from entry to `found`."""
+
+    def __init__(self, port: int, followers: int, query: str) -> None:
+        command = [sys.executable, "-m", "bench.followers", str(port), str(followers), query]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout
+        if self._process.stdout.readline() != "ready\n":
+            raise RuntimeError("the followers did not connect")
+
+    def found(self) -> dict[str, Any]:
+        """End them; what they saw."""
+        out, _ = self._process.communicate(timeout=60)
+        seen: dict[str, Any] = json.loads(out)
+        return seen
+
+
+def measure(server: Server, seconds: int) -> list[Figure]:
+    """Probes for `seconds`, then a load for as long with no, one and many followers."""
+    process.wait_quiet(server.pid, 60)
+    waits = _probed(server, seconds)
+    figures = [
+        at_most(f"ack to line, {FOLLOWERS} followers, p50", percentile(waits, 0.5), "s", 1.0),
+        at_most(f"ack to line, {FOLLOWERS} followers, p99", percentile(waits, 0.99), "s", 1.0),
+        at_most(f"ack to line, {FOLLOWERS} followers, max", max(waits), "s", 1.0),
+    ]
+    alone = _loaded(server, seconds, 0)
+    for followers in (1, FOLLOWERS):
+        spent, dropped = _loaded(server, seconds, followers)
+        name = f"{followers} followers" if followers > 1 else "1 follower"
+        figures.append(plain(f"CPU for 1,000 rows to {name}", spent - alone[0], "s"))
+        figures.append(plain(f"rows dropped for {name}", dropped, "rows"))
+    figures.append(plain("CPU for 1,000 rows that nobody follows", alone[0], "s"))
+    return figures
+
+
+def _probed(server: Server, seconds: int) -> list[float]:
+    """Seconds from the ack of each probe to its line, for each follower."""
+    watching = _Watching(server.port, FOLLOWERS, '{service_name="bench-tail"}')
+    acked: dict[str, float] = {}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for number in range(int(seconds / PROBE_EVERY_S)):
+        name = f"probe{number:05d}"
+        row = {"severity": "INFO", "service": "bench-tail", "body": name}
+        _post(connection, zstandard.compress(json.dumps(row).encode() + b"\n"))
+        acked[name] = time.monotonic()
+        time.sleep(PROBE_EVERY_S + number % 7 * 0.013)
+    connection.close()
+    time.sleep(SETTLE_S)
+    seen = watching.found()["seen"]
+    missed = sum(FOLLOWERS - len(seen.get(name, ())) for name in acked)
+    if missed:
+        raise RuntimeError(f"{missed} lines of probes were never seen")
+    return [seen_s - acked[name] for name in acked for seen_s in seen[name]]
+
+
+def _loaded(server: Server, seconds: int, followers: int) -> tuple[float, float]:
+    """The server's CPU seconds for 1,000 rows, and the rows that a follower was not sent."""
+    watching = _Watching(server.port, followers, _QUERY) if followers else None
+    count = int(seconds * LOAD_ROWS_PER_S / REQUEST_ROWS)
+    interval_ns = 1_000_000_000 // LOAD_ROWS_PER_S
+    bodies = records(count * REQUEST_ROWS, SEED, time.time_ns(), interval_ns, REQUEST_ROWS)
+    requests = [zstandard.ZstdCompressor(level=1).compress(body) for body in bodies]
+    process.wait_quiet(server.pid, 60)
+    before_s, start_s = process.cpu_s(server.pid), time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for number, body in enumerate(requests):
+        time.sleep(max(0.0, start_s + number * REQUEST_ROWS / LOAD_ROWS_PER_S - time.monotonic()))
+        _post(connection, body)
+    connection.close()
+    time.sleep(SETTLE_S)
+    spent = process.cpu_s(server.pid) - before_s
+    dropped = max(watching.found()["dropped"]) if watching else 0
+    return spent / (count * REQUEST_ROWS / 1000), dropped
+
+
+def _post(connection: http.client.HTTPConnection, body: bytes) -> None:
+    connection.request("POST", "/ingest/records", body, _HEADERS)
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"POST /ingest/records: {answer.status} {text[:300]!r}")
