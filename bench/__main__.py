@@ -1,7 +1,7 @@
 """`python -m bench [PART]`: measure, compare, print.
 
-PART is ingest, latency, queries, tail, agent, doors, guard-speed or guard-recall, all of these when none
-is named (`usual`); backlog, which takes as long as they do; or `all`.
+PART is ingest, latency, queries, tail, agent, doors, guard-speed or guard-recall, all of these when
+none is named (`usual`); backlog, which takes as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -27,7 +27,8 @@ from bench.figures import Figure, table
 from bench.server import Server
 
 PARTS = (
-    "ingest", "latency", "queries", "tail", "agent", "doors", "guard-speed", "guard-recall", "backlog"
+    "ingest", "latency", "queries", "tail", "agent", "doors", "guard-speed", "guard-recall",
+    "backlog",
 )  # fmt: skip
 # What runs when nothing is named.
 USUAL = PARTS[:-1]
