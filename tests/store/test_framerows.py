@@ -20,7 +20,7 @@ from tailrace.core.metrics import Metrics
 from tailrace.query.plan import ROW_COLUMNS
 from tailrace.store import schema
 from tailrace.store.engine import Engine
-from tailrace.store.framerows import FrameRows
+from tailrace.store.framerows import FrameRows, Rows
 from tailrace.store.logs import LogTable
 from tailrace.writer.loader import Loader
 from tailrace.writer.repair import readable
@@ -101,8 +101,8 @@ def numbered(frames: Sequence[Frame]) -> list[Frame]:
     ]
 
 
-def by_frame(found: Sequence[Any]) -> list[list[tuple[Any, ...]]]:
-    return [sorted(rows or [], key=repr) for rows in found]
+def by_frame(found: Sequence[Rows | None]) -> list[list[tuple[Any, ...]]]:
+    return [sorted(one[0] if one else [], key=repr) for one in found]
 
 
 def test_every_codec_gives_the_rows_of_the_table(use: Use, tmp_path: Path) -> None:
@@ -133,9 +133,10 @@ def test_rows_of_a_frame_are_in_its_order_whatever_company_it_is_read_in(
         together = await rows.rows(frames, ROW_COLUMNS)
         assert together == [(await rows.rows([one], ROW_COLUMNS))[0] for one in frames]
         for one, found in zip(frames, together, strict=True):
-            assert [row[1] for row in found or []] == data.decode().split("\n")
+            assert found
+            assert [row[1] for row in found[0]] == data.decode().split("\n")
             first = one.header.received_ns
-            assert [row[0] for row in found or []] == list(range(first, first + 3000))
+            assert [row[0] for row in found[0]] == list(range(first, first + 3000))
 
     use(body)
 
@@ -150,7 +151,23 @@ def test_a_frame_that_nobody_can_read_costs_only_itself(use: Use, tmp_path: Path
     async def body(_: LogTable, engine: Engine) -> None:
         rows = FrameRows(engine, tmp_path, cannot)
         found = await rows.rows([*good[:7], bad, *good[7:]], "Body")
-        assert found == [*[[("a",)]] * 7, None, *[[("a",)]] * 13]
+        assert found == [*[([("a",)], 0)] * 7, None, *[([("a",)], 0)] * 13]
+
+    use(body)
+
+
+def test_rows_are_chosen_by_a_condition_and_bounded(use: Use, tmp_path: Path) -> None:
+    frames = numbered([
+        frame(ndjson(*({"body": f"{word} {n}"} for n in range(5) for word in ("a", "b")))),
+        frame(b'{"body":"a"}\nnothing\n'),
+        frame(b'{"body":"b"}\n'),
+    ])  # fmt: skip
+
+    async def body(_: LogTable, engine: Engine) -> None:
+        rows = FrameRows(engine, tmp_path, readable)
+        condition, asked = "Tenant = 'default' AND Body LIKE {p0:String}", {"p0": "%a%"}
+        found = await rows.rows(frames, "Body", condition, asked, 2)
+        assert found == [([("a 0",), ("a 1",)], 3), ([("a",)], 0), ([], 0)]
 
     use(body)
 
@@ -171,7 +188,7 @@ def test_it_does_not_wait_for_queries(use: Use, tmp_path: Path) -> None:
             for _ in range(8)
         ]
         found = await FrameRows(engine, tmp_path, readable).rows([frame(b'{"body":"a"}\n')], "Body")
-        assert found == [[("a",)]]
+        assert found == [([("a",)], 0)]
         assert not any(one.done() for one in slow)
         await asyncio.gather(*slow)
 

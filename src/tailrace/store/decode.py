@@ -73,9 +73,12 @@ def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     )
 
 
-def selection(directory: Path, frames: Sequence[Frame], columns: str) -> str:
-    """SELECT of the 1-based place of the frame and `columns`, SQL over the columns of the table, of
-    the rows that `statement` would insert; those of one frame in their order."""
+def selection(
+    directory: Path, frames: Sequence[Frame], columns: str, condition: str, most: int
+) -> str:
+    """SELECT from the rows that `statement` would insert: for each frame its 1-based place, its
+    rows, those for which `condition` holds, and of these the first `most` as tuples of `columns`,
+    in their order. Both are SQL over the columns of the table."""
     source, values, given = _decoded(directory, frames)
     # What an insert does by itself. The brackets keep a name that is given inside from being read
     # as the type.
@@ -83,7 +86,9 @@ def selection(directory: Path, frames: Sequence[Frame], columns: str) -> str:
         f"CAST(({value}), {sql.text(_TYPES[name])}) AS {name}" for name, value in values.items()
     )
     return (
-        f"SELECT frame, {columns} FROM (\nWITH {given}\nSELECT frame, {cast}\nFROM {source}\n)\n"
+        f"SELECT frame, count(), countIf(passes), groupArrayIf({int(most)})(chosen, passes)\n"
+        f"FROM (\nSELECT frame, tuple({columns}) AS chosen, {condition} AS passes\n"
+        f"FROM (\nWITH {given}\nSELECT frame, {cast}\nFROM {source}\n)\n)\nGROUP BY frame\n"
         f"SETTINGS {_SETTINGS}, max_threads=1"
     )
 

@@ -142,7 +142,13 @@ class Engine:
         give_back = partial(self._free.put_nowait, client)
         await self._run_then(give_back, _command, client, sql)
 
-    async def decoded(self, sql: str, timeout_s: float = DECODING_S) -> list[tuple[Any, ...]]:
+    async def decoded(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = DECODING_S,
+    ) -> list[tuple[Any, ...]]:
         """Rows of a SELECT that reads no tables, one at a time, beside queries: what has just come
         is not to wait for them. Raises StoreError."""
         await self._decoding.acquire()
@@ -153,7 +159,7 @@ class Engine:
             self._decoding.release()
             raise
         done = self._decoding.release
-        return await self._run_then(done, _select, self._decoder, sql, None, timeout_s)
+        return await self._run_then(done, _select, self._decoder, sql, parameters, timeout_s)
 
     async def _run_then(
         self, done: Callable[[], None], function: Callable[..., _T], *arguments: object
