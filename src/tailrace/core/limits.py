@@ -151,10 +151,11 @@ TAIL_FOLLOWERS_OF_TENANT = 500
 # Different queries that are followed: every row goes through each of them.
 TAIL_QUERIES = 200
 # Bytes of frames that are decoded for followers in a second, before compression, shared by the
-# tenants that are followed: some 25,000 lines, more than anybody reads, and a third of a core.
-TAIL_BYTES_PER_S = 8 * MIB
-# Of those, decoded by one statement: as rows they take ten times that.
-TAIL_BATCH_BYTES = 4 * MIB
+# tenants that are followed: a quarter of a core.
+TAIL_BYTES_PER_S = 24 * MIB
+# Of those, decoded by one statement, and rows that it may give: each costs Python 20 microseconds.
+TAIL_BATCH_BYTES = 8 * MIB
+TAIL_BATCH_ROWS = 5_000
 # Stored payload that waits to be decoded; beyond it the oldest frames are passed over.
 TAIL_QUEUED_BYTES = 8 * MIB
 # One message: a client may take a tenth of a second to read it.
@@ -323,5 +324,6 @@ assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
 assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
 assert TAIL_FOLLOWERS_OF_TENANT <= TAIL_FOLLOWERS <= CONNECTIONS
-assert TAIL_ROWS <= TAIL_FOLLOWER_ROWS
+assert TAIL_ROWS <= TAIL_BATCH_ROWS <= TAIL_FOLLOWER_ROWS
+assert FRAME_BYTES <= TAIL_BATCH_BYTES <= TAIL_BYTES_PER_S
 assert TAIL_MESSAGE_BYTES < TAIL_FOLLOWER_BYTES < TAIL_HELD_BYTES

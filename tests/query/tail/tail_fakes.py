@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tailrace.core.clock import ManualClock
@@ -42,6 +42,8 @@ class Place:
         self.gate = asyncio.Event()
         self.gate.set()
         self.broken: set[int] = set()
+        self.condition = ""
+        self.parameters: dict[str, object] = {}
         self.hub = Hub(self, self, self.metrics, self.clock)
 
     # The feed.
@@ -63,13 +65,20 @@ class Place:
     # The rows.
 
     async def rows(
-        self, frames: Sequence[Frame], columns: str
-    ) -> list[list[tuple[Any, ...]] | None]:
+        self,
+        frames: Sequence[Frame],
+        columns: str,
+        condition: str,
+        parameters: Mapping[str, object] | None,
+        most: int,
+    ) -> list[tuple[list[tuple[Any, ...]], int] | None]:
         self.decoded.append(list(frames))
+        self.condition, self.parameters = condition, dict(parameters or {})
         await self.gate.wait()
         if -1 in self.broken:
             raise StoreError("the engine is away")
-        return [None if frame.header.seq in self.broken else rows_of(frame) for frame in frames]
+        found = [None if frame.header.seq in self.broken else rows_of(frame) for frame in frames]
+        return [rows and (rows[:most], len(rows[most:])) for rows in found]
 
     # What tests do.
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -25,8 +26,6 @@ class Socket:
     """The client's end of one websocket."""
 
     def __init__(self, app: ASGIApp, query: str, **asked: object) -> None:
-        import httpx
-
         given = {"query": query, **{name: str(value) for name, value in asked.items()}}
         flags = given.pop("flags", "")
         self._scope = {

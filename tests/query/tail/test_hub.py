@@ -242,6 +242,45 @@ def test_more_than_is_decoded_in_a_second_is_passed_over_and_counted(
     run(place, body)
 
 
+def test_more_lines_than_a_batch_may_have_are_left_out_and_counted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TAIL_BATCH_ROWS", 5)
+
+    async def body() -> None:
+        outlet = place.join()
+        place.accept(*(place.frame(n, [f"{n}{m}" for m in range(3)]) for n in range(3)))
+        place.accept(place.frame(3, [str(n) for n in range(9)]))
+        found = await place.message(outlet)
+        assert bodies(found) == ["00", "01", "02", "10", "11"]
+        assert found["dropped_lines"] == 1 + 3 + 9
+
+    run(place, body)
+
+
+def test_the_engine_is_told_what_nobody_can_want(place: Place) -> None:
+    async def body() -> None:
+        outlet = place.join('{service_name="web", zone="z", level="info"} |= "a\'%" !~ "b" |= "c"')
+        place.accept(place.frame(1, [row("a'%c", resource={"zone": "z"})]))
+        await place.lines(outlet, "a'%c")
+        assert place.condition.count("Body") == 3
+        assert place.condition.startswith("((Tenant = {p0:String} AND ServiceName = {p1:String}")
+        assert "zone" not in place.condition
+        assert list(place.parameters.values())[:2] == ["t", "web"]
+        place.join(tenant="u")
+        place.accept(place.frame(2, [row("a'%c", resource={"zone": "z"})]))
+        await place.lines(outlet, "a'%c")
+        assert place.condition.count("Tenant") == 2
+        for n in range(20):
+            place.join(f'{{service_name="{n}"}}')
+        place.accept(place.frame(3, [row("a'%c", resource={"zone": "z"})]))
+        await place.lines(outlet, "a'%c")
+        assert "Body" not in place.condition
+        assert place.condition.count("Tenant") == 2
+
+    run(place, body)
+
+
 def test_a_frame_that_cannot_be_read_and_an_engine_that_fails_are_counted(place: Place) -> None:
     async def body() -> None:
         outlet = place.join()

@@ -9,12 +9,13 @@ from tailrace.core import limits
 from tailrace.core.contracts import Feed
 from tailrace.query import plan
 from tailrace.query.binder import Binder
-from tailrace.query.logql.ast import LineFilter, LogQuery, Stage
+from tailrace.query.logql.ast import LogQuery
 from tailrace.query.selection import conditions
 from tailrace.query.service import QueryService
 from tailrace.query.tail.lines import Pipeline
 from tailrace.query.tail.outlet import Outlet
 from tailrace.query.tail.parcel import Entry
+from tailrace.query.tail.prefilter import is_sql
 from tailrace.query.tail.rows import COLUMNS, WIDTH, Origins, metadata
 from tailrace.query.times import SECOND_NS
 
@@ -36,7 +37,7 @@ async def history(
     if not await feed.stored(STORED_S):
         outlet.unread(BEHIND, 0)
     end_ns = service.clock.wall_ns() + AHEAD_NS
-    pushed = tuple(itertools.takewhile(_is_sql, query.stages))
+    pushed = tuple(itertools.takewhile(is_sql, query.stages))
     async with service.slot("tail"):
         scope = await service.scope(query, outlet.tenant, start_ns, end_ns)
         # Rows that come live stand among those that are asked for.
@@ -67,14 +68,3 @@ def _passed(query: LogQuery, rows: list[tuple[Any, ...]]) -> list[Entry]:
             of = passed.labels
             found.append(Entry(row[0], passed.line, of.stream(), of.metadata(), of.parsed()))
     return found
-
-
-def _is_sql(stage: Stage) -> bool:
-    """Whether the plan says the stage in SQL; what follows the first that it does not must not be,
-    since the line may be another one by then."""
-    return (
-        isinstance(stage, LineFilter)
-        and stage.op in ("|=", "!=", "|~", "!~")
-        and len(stage.needles) == 1
-        and not stage.needles[0].ip
-    )

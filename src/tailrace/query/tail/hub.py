@@ -17,12 +17,14 @@ from tailrace.core.contracts import HOT_LANES, Feed, Follower, Taken
 from tailrace.core.errors import Busy
 from tailrace.core.frame import Frame, Header, Signal
 from tailrace.core.metrics import Metrics
+from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.tail.allowance import Allowance
 from tailrace.query.tail.evaluation import Read, evaluate
 from tailrace.query.tail.group import Group
 from tailrace.query.tail.outlet import Key, Outlet, Room
 from tailrace.query.tail.parcel import Parcel
+from tailrace.query.tail.prefilter import may_pass
 from tailrace.query.tail.rows import COLUMNS, FrameRows
 
 _log = log.get("tail")
@@ -198,13 +200,7 @@ class Hub:
         frames = self._within_allowance(taken.frames, unread)
         self._take_off(taken.frames)
         self._forms.update({group: group.forms for group in self._groups.values()})
-        found = await self._rows.rows(frames, COLUMNS) if frames else []
-        read = []
-        for frame, rows in zip(frames, found, strict=True):
-            if rows is None:
-                unread[frame.header.tenant] += frame.header.rows
-            else:
-                read.append(Read(frame.header.tenant, frame.header.key[1:], rows))
+        read = await self._decoded(frames, unread) if frames else []
         self._metrics.add("tailrace_tail_rows_total", sum(len(one.rows) for one in read))
         began = self._clock.monotonic_s()
         passed = await asyncio.to_thread(evaluate, read, dict(self._forms), self._clock.wall_ns())
@@ -212,6 +208,23 @@ class Hub:
         for group, messages in passed.items():
             _put(group.outlets, messages)
         return self._clock.monotonic_s() - began
+
+    async def _decoded(self, frames: Sequence[Frame], unread: Counter[str]) -> list[Read]:
+        bind = Binder()
+        condition = may_pass(self._forms, bind)
+        most = limits.TAIL_BATCH_ROWS
+        read = []
+        found = await self._rows.rows(frames, COLUMNS, condition, bind.values, most)
+        for frame, rows in zip(frames, found, strict=True):
+            header = frame.header
+            if rows is None:
+                unread[header.tenant] += header.rows
+                continue
+            taken = rows[0][:most]
+            most -= len(taken)
+            unread[header.tenant] += len(rows[0]) - len(taken) + rows[1]
+            read.append(Read(header.tenant, header.key[1:], taken))
+        return read
 
     def _within_allowance(self, frames: Iterable[Frame], unread: Counter[str]) -> list[Frame]:
         now_s, tenants = self._clock.monotonic_s(), len(self._tenants)
@@ -236,7 +249,7 @@ class Hub:
                 return
 
     def _unread(self, unread: Counter[str]) -> None:
-        for tenant, lines in unread.items():
+        for tenant, lines in (+unread).items():
             self._metrics.add("tailrace_tail_dropped_total", lines, "busy")
             for outlet in self._room.outlets:
                 if outlet.tenant == tenant:

@@ -55,7 +55,9 @@ class Parcel:
             if categorize:
                 entry.append({"structuredMetadata": one.metadata, "parsed": one.parsed})
             else:
-                found = merged(merged(one.stream, one.metadata), one.parsed)
+                found = merged(one.stream, one.metadata)
+                if one.parsed:
+                    found = merged(found, one.parsed)
             groups.setdefault(tuple(found.items()), []).append(entry)
         self.newest = [(dict(key), int(found[-1][0])) for key, found in groups.items()]
         return [{"stream": dict(key), "values": found} for key, found in groups.items()]

@@ -17,13 +17,19 @@ WIDTH = 9
 class FrameRows(Protocol):
     """Decodes frames of logs, exactly as the store will have them later.
 
-    `columns` is SQL over the columns of the table of logs. None stands for a frame that could not
-    be read. One call at a time.
+    Gives for each frame `columns` of its rows for which `condition` holds, the first `most`, and
+    how many more there are; None for a frame that could not be read. Both are SQL over the columns
+    of the table of logs. One call at a time.
     """
 
     async def rows(
-        self, frames: Sequence[Frame], columns: str
-    ) -> Sequence[list[tuple[Any, ...]] | None]: ...
+        self,
+        frames: Sequence[Frame],
+        columns: str,
+        condition: str,
+        parameters: Mapping[str, object] | None,
+        most: int,
+    ) -> Sequence[tuple[list[tuple[Any, ...]], int] | None]: ...
 
 
 class Origin:
