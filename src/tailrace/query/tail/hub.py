@@ -29,7 +29,7 @@ from tailrace.query.tail.rows import COLUMNS, FrameRows
 
 _log = log.get("tail")
 # Between batches: what comes meanwhile shares one statement of 10 ms, and one message.
-GATHER_S = 0.2
+GATHER_S = 0.1
 # More for each follower, whom a message costs the event loop some 100 microseconds.
 GATHER_PER_FOLLOWER_S = 0.0005
 # Of each second so much at most is Python's work on rows: the rest is for who sends them.
