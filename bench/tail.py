@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import zstandard
@@ -60,12 +61,14 @@ def measure(server: Server, seconds: int) -> list[Figure]:
         at_most(f"ack to line, {FOLLOWERS} followers, max", max(waits), "s", 1.0),
     ]
     alone = _loaded(server, seconds, 0)
+    figures.append(plain("CPU for 1,000 rows that nobody follows", alone.cpu_s, "s"))
+    figures.append(plain("ack, nobody follows, p99", percentile(alone.acks, 0.99) * 1e3, "ms"))
     for followers in (1, FOLLOWERS):
-        spent, dropped = _loaded(server, seconds, followers)
+        load = _loaded(server, seconds, followers)
         name = f"{followers} followers" if followers > 1 else "1 follower"
-        figures.append(plain(f"CPU for 1,000 rows to {name}", spent - alone[0], "s"))
-        figures.append(plain(f"rows dropped for {name}", dropped, "rows"))
-    figures.append(plain("CPU for 1,000 rows that nobody follows", alone[0], "s"))
+        figures.append(plain(f"more CPU for 1,000 rows to {name}", load.cpu_s - alone.cpu_s, "s"))
+        figures.append(plain(f"ack, {name}, p99", percentile(load.acks, 0.99) * 1e3, "ms"))
+        figures.append(plain(f"rows dropped for {name}", load.dropped, "rows"))
     return figures
 
 
@@ -89,24 +92,35 @@ def _probed(server: Server, seconds: int) -> list[float]:
     return [seen_s - acked[name] for name in acked for seen_s in seen[name]]
 
 
-def _loaded(server: Server, seconds: int, followers: int) -> tuple[float, float]:
-    """The server's CPU seconds for 1,000 rows, and the rows that a follower was not sent."""
+@dataclass
+class _Load:
+    """The server's CPU seconds for 1,000 rows, seconds to each ack, rows that were not sent."""
+
+    cpu_s: float
+    acks: list[float]
+    dropped: int
+
+
+def _loaded(server: Server, seconds: int, followers: int) -> _Load:
     watching = _Watching(server.port, followers, _QUERY) if followers else None
     count = int(seconds * LOAD_ROWS_PER_S / REQUEST_ROWS)
     interval_ns = 1_000_000_000 // LOAD_ROWS_PER_S
     bodies = records(count * REQUEST_ROWS, SEED, time.time_ns(), interval_ns, REQUEST_ROWS)
     requests = [zstandard.ZstdCompressor(level=1).compress(body) for body in bodies]
     process.wait_quiet(server.pid, 60)
+    acks: list[float] = []
     before_s, start_s = process.cpu_s(server.pid), time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     for number, body in enumerate(requests):
         time.sleep(max(0.0, start_s + number * REQUEST_ROWS / LOAD_ROWS_PER_S - time.monotonic()))
+        sent_s = time.monotonic()
         _post(connection, body)
+        acks.append(time.monotonic() - sent_s)
     connection.close()
     time.sleep(SETTLE_S)
     spent = process.cpu_s(server.pid) - before_s
     dropped = max(watching.found()["dropped"]) if watching else 0
-    return spent / (count * REQUEST_ROWS / 1000), dropped
+    return _Load(spent / (count * REQUEST_ROWS / 1000), acks, dropped)
 
 
 def _post(connection: http.client.HTTPConnection, body: bytes) -> None:

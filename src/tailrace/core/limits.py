@@ -158,9 +158,9 @@ TAIL_BATCH_BYTES = 8 * MIB
 TAIL_BATCH_ROWS = 5_000
 # Stored payload that waits to be decoded; beyond it the oldest frames are passed over.
 TAIL_QUEUED_BYTES = 8 * MIB
-# One message: a client may take a tenth of a second to read it.
-TAIL_ROWS = 2_000
-TAIL_MESSAGE_BYTES = 512 * KIB
+# One message: sending it to hundreds is to take the event loop a few milliseconds.
+TAIL_ROWS = 1_000
+TAIL_MESSAGE_BYTES = 128 * KIB
 # What waits for one follower, and for all of them together; beyond it the oldest are dropped.
 TAIL_FOLLOWER_ROWS = 10_000
 TAIL_FOLLOWER_BYTES = 4 * MIB

@@ -15,6 +15,7 @@ from tail_fakes import ALL, BULK, METRICS, NOW, Place, bodies, row, rows_of
 from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError
 from tailrace.core.frame import Frame
+from tailrace.query.tail.allowance import BURST_S
 from tailrace.query.tail.outlet import Outlet
 
 SECOND = 1_000_000_000
@@ -223,7 +224,7 @@ def test_more_than_is_decoded_in_a_second_is_passed_over_and_counted(
 ) -> None:
     frames = [place.frame(n, [str(n)] * 10) for n in range(10)]
     size = frames[0].header.bytes
-    monkeypatch.setattr(place.hub._allowance, "_per_s", 4.0 * size)
+    monkeypatch.setattr(place.hub._allowance, "_per_s", 4.0 * size / BURST_S)
 
     async def body() -> None:
         busy, calm = place.join(), place.join(tenant="u")

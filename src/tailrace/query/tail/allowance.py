@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+# A flood is to cost no more in its first second than in the next ones.
+BURST_S = 0.25
+
 
 class Allowance:
-    """`per_s` bytes for all tenants together; of a share unused so far, a second's worth is kept.
+    """`per_s` bytes for all tenants together; of a share that was not used, BURST_S are kept.
 
     A frame is taken whole where anything is left of the share, so that a large one is not refused
     for ever; what it took too much is owed.
@@ -21,8 +24,9 @@ class Allowance:
     def take(self, tenant: str, size: int, tenants: int, now_s: float) -> bool:
         """Whether `size` bytes of `tenant` may be decoded, where so many `tenants` share."""
         share = self._per_s / max(tenants, 1)
-        left, then_s = self._left.get(tenant, (share, now_s))
-        left = min(share, left + share * (now_s - then_s))
+        burst = share * BURST_S
+        left, then_s = self._left.get(tenant, (burst, now_s))
+        left = min(burst, left + share * (now_s - then_s))
         taken = left > 0
         self._left[tenant] = (left - size if taken else left, now_s)
         return taken

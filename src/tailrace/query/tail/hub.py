@@ -33,7 +33,11 @@ GATHER_S = 0.1
 # More for each follower, whom a message costs the event loop some 100 microseconds.
 GATHER_PER_FOLLOWER_S = 0.0005
 # Of each second so much at most is Python's work on rows: the rest is for who sends them.
-WORKING_SHARE = 0.3
+WORKING_SHARE = 0.2
+# Where the event loop comes late to the next batch it has others to serve, and is left alone for
+# that many times as long; but not for so long that nothing is live any more.
+LATE_FACTOR = 10.0
+LONGEST_PAUSE_S = 0.7
 BUSY_RETRY_S = 10.0
 TOO_MANY = "lines too many"
 
@@ -166,6 +170,7 @@ class Hub:
     # Reading.
 
     async def _run(self, follower: Follower) -> None:
+        late_s = 0.0
         while (taken := await self._next(follower)) is not None:
             began = self._clock.monotonic_s()
             spent = 0.0
@@ -178,9 +183,16 @@ class Hub:
                 return
             self._flying.clear()
             self._forms.clear()
-            pause = GATHER_S + GATHER_PER_FOLLOWER_S * len(self._room.outlets)
             over = spent / WORKING_SHARE - (self._clock.monotonic_s() - began)
-            await asyncio.sleep(max(pause, over))
+            late_s = await self._pause(over, late_s)
+
+    async def _pause(self, least_s: float, late_s: float) -> float:
+        """Let others work. How late it ended, and `late_s`, how late the last one did."""
+        gather_s = GATHER_S + GATHER_PER_FOLLOWER_S * len(self._room.outlets)
+        wanted_s = max(least_s, min(gather_s + LATE_FACTOR * late_s, LONGEST_PAUSE_S))
+        began_s = self._clock.monotonic_s()
+        await asyncio.sleep(wanted_s)
+        return max(0.0, self._clock.monotonic_s() - began_s - wanted_s)
 
     async def _next(self, follower: Follower) -> Taken | None:
         """What there is to do: nothing but what is held back, when its time has come; None at the
