@@ -26,6 +26,7 @@ from tailrace.query.tail.outlet import Key, Outlet, Room
 from tailrace.query.tail.parcel import Parcel
 from tailrace.query.tail.prefilter import may_pass
 from tailrace.query.tail.rows import COLUMNS, FrameRows
+from tailrace.query.tail.turns import Turns
 
 _log = log.get("tail")
 # Between batches: what comes meanwhile shares one statement of 10 ms, and one message.
@@ -47,6 +48,7 @@ class Hub:
 
     def __init__(self, feed: Feed, rows: FrameRows, metrics: Metrics, clock: Clock) -> None:
         self.feed = feed
+        self.turns = Turns()
         self._rows = rows
         self._metrics = metrics
         self._clock = clock

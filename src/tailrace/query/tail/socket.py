@@ -125,7 +125,9 @@ class Tail:
             await socket.close(*FAILED)
             return
         while not outlet.overrun:
-            await socket.send_text(await outlet.next(self._service.clock))
+            text = await outlet.next(self._service.clock)
+            await hub.turns.take()
+            await socket.send_text(text)
         await socket.close(*LATER)
 
 
