@@ -22,7 +22,7 @@ from tailrace.app.commands import query as query_command
 from tailrace.app.commands import tail as tail_command
 from tailrace.app.commands import trace as trace_command
 from tailrace.core.errors import QueryError
-from tailrace.query import client, table, terminal
+from tailrace.query import client, following, table, terminal
 from tailrace.query.http import routes
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
@@ -113,7 +113,9 @@ def test_query_prints_and_exits(server: str, capsys: pytest.CaptureFixture[str])
     assert "1:2" in capsys.readouterr().err
     assert run("query", "x", "--url", "http://127.0.0.1:1", *START) == 1
     assert run("query", "x", "--since", "soon") == 2
-    assert run("tail", "x", "--format", "json") == 2
+    assert run("tail", "{", "--url", server, "--output", "json") == 1
+    assert "1:2" in capsys.readouterr().err
+    assert run("tail", "x", "--url", "http://127.0.0.1:1") == 1
 
 
 def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
@@ -133,28 +135,7 @@ def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
 
 def test_tail_refuses_a_bad_query_with_its_reason(server: str) -> None:
     with pytest.raises(QueryError, match="1:2"):
-        next(client.tail(server, "{"))
-
-
-def test_tail_follows(server: str, engine: Any) -> None:
-    import time
-
-    found = client.tail(server, '{service_name="fresh"}')
-    stop = threading.Event()
-
-    def write() -> None:
-        while not stop.wait(0.2):
-            now = time.time_ns()
-            engine.load("shell", [{"ns": now, "ingest": now, "service": "fresh", "body": "new"}])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        assert next(found).body == "new"
-    finally:
-        stop.set()
-        writer.join()
-        found.close()  # type: ignore[attr-defined]
+        next(following.tail(server, "{"))
 
 
 LINE = client.Line(

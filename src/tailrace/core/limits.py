@@ -191,8 +191,39 @@ PATTERNS = 300
 PATTERN_STEPS = 500
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
-# New rows a follower is sent in one message; the rest are counted as dropped.
-TAIL_ROWS = 2_000
+# Followers of live tails, and of one tenant: each costs a connection, and a send of every message.
+TAIL_FOLLOWERS = 1_000
+TAIL_FOLLOWERS_OF_TENANT = 500
+# Different queries that are followed: every row goes through each of them.
+TAIL_QUERIES = 200
+# Bytes of frames that are decoded for followers in a second, before compression, shared by the
+# tenants that are followed: a quarter of a core.
+TAIL_BYTES_PER_S = 24 * MIB
+# Of those, decoded by one statement, and rows that it may give: each costs Python 20 microseconds.
+TAIL_BATCH_BYTES = 8 * MIB
+TAIL_BATCH_ROWS = 5_000
+# Stored payload that waits to be decoded; beyond it the oldest frames are passed over.
+TAIL_QUEUED_BYTES = 8 * MIB
+# One message: sending it to hundreds is to take the event loop a few milliseconds.
+TAIL_ROWS = 1_000
+TAIL_MESSAGE_BYTES = 128 * KIB
+# What waits for one follower, and for all of them together; beyond it the oldest are dropped.
+TAIL_FOLLOWER_ROWS = 10_000
+TAIL_FOLLOWER_BYTES = 4 * MIB
+TAIL_HELD_BYTES = 64 * MIB
+# Streams that a message names of the lines that were dropped before it; all lines are counted.
+TAIL_DROPPED_ENTRIES = 100
+# Frames that come live while a follower's history is read, by their names; with more it has to
+# connect again.
+TAIL_HISTORY_FRAMES = 5_000
+# Frames that are known again when they are sent twice, since their acknowledgement was lost.
+TAIL_FRAMES_SEEN = 20_000
+# How long lines may be held back to be put in order, as Loki has it.
+TAIL_DELAY_S = 5
+# What a client of a live tail may send: it has nothing to say.
+TAIL_RECEIVED_BYTES = 64 * KIB
+# Lines of a live tail that its client remembers, to know them again after it connected anew.
+TAIL_LINES_SEEN = 5_000
 QUERY_TEXT_BYTES = 64 * KIB
 QUERY_SECONDS = 30
 # Stages over rows keep verdicts on values and names of keys that repeat: some megabytes at most.
@@ -208,7 +239,6 @@ TEMPLATE_WORK_CHARS = 16 * MIB
 TEMPLATE_ROUNDS = 10_000
 # Actions, blocks and parentheses within one another.
 TEMPLATE_DEPTH = 32
-TAIL_FOLLOWERS = 200
 # The engine's own bound; the process adds Python, bodies and the allocator's slack to it.
 ENGINE_MEMORY_BYTES = 500 * MIB
 # Of that, what one statement may use: the inserts and a second statement need the rest.
@@ -360,3 +390,7 @@ assert BODY_COMPRESSED_BYTES <= FORWARD_HELD_BYTES
 assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
 assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
+assert TAIL_FOLLOWERS_OF_TENANT <= TAIL_FOLLOWERS <= CONNECTIONS
+assert TAIL_ROWS <= TAIL_BATCH_ROWS <= TAIL_FOLLOWER_ROWS
+assert FRAME_BYTES <= TAIL_BATCH_BYTES <= TAIL_BYTES_PER_S
+assert TAIL_MESSAGE_BYTES < TAIL_FOLLOWER_BYTES < TAIL_HELD_BYTES

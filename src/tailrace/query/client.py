@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 import urllib.error
 import urllib.parse
@@ -187,30 +186,6 @@ def lines(streams: list[dict[str, Any]]) -> list[Line]:
         for stream in streams
         for entry in stream["values"]
     ]
-
-
-def tail(url: str, text: str, token: str = "", tls: ssl.SSLContext | None = None) -> Iterator[Line]:
-    """New lines as they arrive, without end. Needs the `websockets` package."""
-    try:
-        from websockets.exceptions import InvalidStatus, WebSocketException
-        from websockets.sync.client import connect
-    except ImportError:
-        message = "tail needs the websockets package; install tailrace[server]"
-        raise StoreError(message) from None
-    address = re.sub("^http", "ws", url.rstrip("/"), count=1)
-    address += "/loki/api/v1/tail?" + urllib.parse.urlencode({"query": text})
-    try:
-        context = tls if address.startswith("wss:") else None
-        headers = _headers(token)
-        with connect(address, ssl=context, additional_headers=headers, max_size=64 * MIB) as socket:
-            for received in socket:
-                yield from lines(msgspec.json.decode(received)["streams"])
-    except InvalidStatus as error:
-        body = error.response.body or b""
-        said = bytes(body).decode("utf-8", "replace").strip()
-        raise QueryError(said or str(error.response.status_code)) from None
-    except (OSError, WebSocketException) as error:
-        raise StoreError(f"cannot follow {url}: {error}; is `tailrace up` running?") from None
 
 
 def _headers(token: str) -> dict[str, str]:

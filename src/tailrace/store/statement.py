@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -72,7 +72,7 @@ def bounds_of(form: str, bounds: Bounds) -> Bounds:
 
 def select(client: Any, asked: Asked, used: Used | None) -> list[tuple[Any, ...]]:
     """All rows at once. Raises StoreError."""
-    with _counted(client, used), _store_errors():
+    with _counted(client, used), _store_errors(client):
         found = client.query(asked.sql, parameters=dict(asked.parameters), settings=asked.settings)
         return list(found.result_rows)
 
@@ -122,10 +122,11 @@ def _pump(
 ) -> None:
     deadline_s = time.monotonic() + asked.timeout_s
     try:
-        with _counted(client, used), _store_errors(), opened() as stream:
-            for item in stream:
-                if not into.put(item, deadline_s):
-                    return
+        with _counted(client, used), _store_errors(client), opened() as stream:
+            left = not all(into.put(item, deadline_s) for item in stream)
+        if left:
+            _forget(client)
+            return
         into.end()
     except TimeoutError:
         message = f"the result was not taken within the {asked.timeout_s:g} s of the statement"
@@ -136,7 +137,7 @@ def _pump(
 
 def command(client: Any, sql: str) -> None:
     """Run what gives no rows. Raises StoreError."""
-    with _store_errors():
+    with _store_errors(client):
         client.command(sql)
 
 
@@ -151,11 +152,21 @@ def make_read_only(client: Any) -> None:
 
 
 @contextmanager
-def _store_errors() -> Iterator[None]:
+def _store_errors(client: Any) -> Iterator[None]:
     try:
         yield
-    except ClickHouseError as error:
-        raise store_error(error) from None
+    except BaseException as error:
+        _forget(client)
+        if isinstance(error, ClickHouseError):
+            raise store_error(error) from None
+        raise
+
+
+def _forget(client: Any) -> None:
+    """After a statement that failed or was left: what it had found already stays in the connection
+    (chDB 4.4), and would stand before the rows of the next one, whosever that is."""
+    with suppress(Exception):
+        client.command("SELECT 1")
 
 
 @contextmanager
