@@ -15,7 +15,7 @@ same from day to day, though fewer words may be seen in a place on a quiet one.
 After: P. He and others, "Drain: An Online Log Parsing Approach with Fixed Depth Tree" (2017),
 which compares lines of one length by their share of equal words; and A. Makanju and others,
 "Clustering Event Logs Using Iterative Partitioning" (2009), which tells variables by how many
-values a position has. Why not Drain itself: docs/adr/00NN-patterns.md.
+values a position has. Why not Drain itself: docs/adr/0018-patterns.md.
 """
 
 from __future__ import annotations
