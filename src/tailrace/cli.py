@@ -12,7 +12,7 @@ from tailrace.core.errors import ConfigError, TailraceError
 
 COMMANDS = (
     "up", "gateway", "agent", "run", "ship",
-    "agents", "query", "tail", "patterns", "metrics", "trace", "queries", "guard", "review",
+    "agents", "query", "tail", "patterns", "metrics", "trace", "sql", "queries", "guard", "review",
     "findings", "keys", "token", "config",
 )  # fmt: skip
 

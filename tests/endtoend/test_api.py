@@ -108,12 +108,22 @@ PROMQL = [
     "increase(size_bucket[1h])", 'count(system_cpu_time{le=""})', '{__name__=~".*"}', "{}",
     "up @ 5", "up[5m:1m]", '{a="b" or c="d"}', '{a=~"["}', '{"\\x00"="\\ud800"}', "(" * 500,
 ]  # fmt: skip
+SQL = [
+    "SELECT ServiceName, count() AS n FROM logs GROUP BY ServiceName",
+    "SELECT * FROM spans LIMIT 3", "SELECT 0/0 AS nothing, '{p0:String}'",
+    "SELECT Body FROM logs WHERE Body LIKE '%\\'%' OR Body = '\u2028'", "SELECT * FROM metrics",
+    "WITH x AS (SELECT * FROM series) SELECT * FROM x", "SELECT toUInt8('x')", "SELECT 1 AS `a b`",
+    "SELECT * FROM system.tables", "SELECT file('x')", "SELECT {x:String}", "(" * 500, "SELECT '\\",
+    "SELECT 1; SELECT 2", "SELECT * FROM logs SETTINGS readonly = 0", "SELECT '\u0000'",
+]  # fmt: skip
 
 schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+schemathesis.serializer.alias("application/sql", "text/plain")
 for _media_type in ("application/x-tailrace-frames", PROTOBUF, REMOTE2):
     schemathesis.openapi.media_type(_media_type, st.sampled_from(ALL_BODIES) | st.binary())
 schemathesis.openapi.format("logql", st.sampled_from(LOGQL))
 schemathesis.openapi.format("promql", st.sampled_from(PROMQL))
+schemathesis.openapi.format("sql", st.sampled_from(SQL))
 
 
 def quick(examples: int) -> settings:

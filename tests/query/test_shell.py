@@ -21,8 +21,9 @@ from tailrace.app.commands import patterns as patterns_command
 from tailrace.app.commands import query as query_command
 from tailrace.app.commands import tail as tail_command
 from tailrace.app.commands import trace as trace_command
+from tailrace.client import api, following
 from tailrace.core.errors import QueryError
-from tailrace.query import client, following, table, terminal
+from tailrace.query import table, terminal
 from tailrace.query.http import routes
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
@@ -84,7 +85,7 @@ def server(engine: Any) -> Iterator[str]:
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_pages_hold_every_line_once_in_order(server: str, direction: str) -> None:
     end = BASE + 3600 * SECOND
-    found = list(client.query(server, client.logql("line"), BASE, end, 10_000, direction))
+    found = list(api.query(server, api.logql("line"), BASE, end, 10_000, direction))
     assert len({line.body for line in found}) == len(found) == 2500
     times = [line.time_ns for line in found]
     assert times == sorted(times, reverse=direction == "backward")
@@ -138,9 +139,7 @@ def test_tail_refuses_a_bad_query_with_its_reason(server: str) -> None:
         next(following.tail(server, "{"))
 
 
-LINE = client.Line(
-    BASE, {"service_name": "a\x1b[2J", "level": "error"}, "x\x1b]0;t\x07\u202e\n\x9b1m"
-)
+LINE = api.Line(BASE, {"service_name": "a\x1b[2J", "level": "error"}, "x\x1b]0;t\x07\u202e\n\x9b1m")
 
 
 def test_nothing_from_a_log_commands_the_terminal() -> None:
@@ -170,8 +169,8 @@ def test_colour_needs_a_terminal_and_no_objection() -> None:
 
 
 def test_words_become_a_needle() -> None:
-    assert client.logql('say "hi"') == '{service_name=~".+"} |= "say \\"hi\\""'
-    assert client.logql('{a="b"}') == '{a="b"}'
+    assert api.logql('say "hi"') == '{service_name=~".+"} |= "say \\"hi\\""'
+    assert api.logql('{a="b"}') == '{a="b"}'
 
 
 def test_a_trace_is_a_tree(server: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tailrace.core.line import Line
 from tailrace.query import terminal
-from tailrace.query.client import Line
 from tailrace.query.traces import tree
 from tailrace.wire.spans import Span
 

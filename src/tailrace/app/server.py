@@ -39,6 +39,7 @@ from tailrace.query.http import routes as query_routes
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
+from tailrace.query.sql.http import routes as sql_routes
 from tailrace.query.tail import Hub
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.follower import LogFeed
@@ -174,6 +175,7 @@ class Runtime:
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),
+            *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),

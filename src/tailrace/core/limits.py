@@ -224,6 +224,24 @@ TAIL_DELAY_S = 5
 TAIL_RECEIVED_BYTES = 64 * KIB
 # Lines of a live tail that its client remembers, to know them again after it connected anew.
 TAIL_LINES_SEEN = 5_000
+# A statement of SQL: words and nesting that its parser may meet, which is Python and recursive.
+SQL_TOKENS = 5_000
+SQL_DEPTH = 40
+# How far `start` may be before `end`: a month of everything is read in minutes, not seconds.
+SQL_RANGE_S = 32 * 86_400
+# What one statement may read and give. Results stream, so the last two bound the time of a client
+# and of a connection of the engine, not memory.
+SQL_READ_ROWS = 2_000_000_000
+SQL_READ_BYTES = 64 * GIB
+SQL_RESULT_ROWS = 10_000_000
+SQL_RESULT_BYTES = 512 * MIB
+# What a GROUP BY, a sort or a join may hold in the engine's memory.
+SQL_MEMORY_BYTES = 256 * MIB
+# Answers at the same time: each holds a connection of the engine while its client reads it, and the
+# other queries need some.
+SQL_ANSWERS = 2
+# New rows a follower is sent in one message; the rest are counted as dropped.
+TAIL_ROWS = 2_000
 QUERY_TEXT_BYTES = 64 * KIB
 QUERY_SECONDS = 30
 # Stages over rows keep verdicts on values and names of keys that repeat: some megabytes at most.
@@ -367,6 +385,7 @@ APP_DEPTH = 8
 # The resource is repeated in every record.
 APP_RESOURCE_BYTES = 16 * KIB
 
+assert SQL_MEMORY_BYTES < ENGINE_MEMORY_BYTES
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert BODIES_RESERVED_BYTES <= BODIES_IN_FLIGHT_BYTES - 2 * BODY_COMPRESSED_BYTES
 assert 0 < OVERLOAD_RELIEF < OVERLOAD_BULK < OVERLOAD_METRICS < OVERLOAD_ALL <= 1

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import msgspec
 
+from tailrace.core.line import Line
 from tailrace.core.visible import is_hidden, visible
-from tailrace.query.client import Line
 
 _COLOURS = {"fatal": "35", "error": "31", "warn": "33", "info": "32", "debug": "36", "trace": "90"}
 FORMATS = ("text", "json", "ndjson")
@@ -81,7 +81,11 @@ def _record(line: Line) -> dict[str, Any]:
 
 def json_text(value: object) -> str:
     """JSON whose invisible characters are escaped as JSON escapes, so that it is safe to show."""
-    text = msgspec.json.encode(value).decode()
+    return visible_json(msgspec.json.encode(value).decode())
+
+
+def visible_json(text: str) -> str:
+    """The same of text that is JSON, or has no line break."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_json_visible(char) for char in text)

@@ -147,13 +147,14 @@ class Engine:
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> list[tuple[Any, ...]]:
         """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError.
 
         What it reads is added to `used`. A caller that is cancelled leaves at once, and the
         statement is ended.
         """
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         client = await self._free.get()
         job = self._start(
             self._giving_back(client), asked.name, statement.select, client, asked, used
@@ -173,13 +174,14 @@ class Engine:
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """The columns of one block of rows after another, so that no result is held whole.
 
         Closing the iterator early ends the statement (`contextlib.aclosing` does it for a loop
         that is left). The seconds include what the reader takes. Raises StoreError.
         """
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         return self._stream(statement.pump_blocks, asked, used)
 
     def raw(
@@ -191,6 +193,7 @@ class Engine:
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Bytes of the result in a format of the engine, one of `statement.STREAMED` or
         `statement.WHOLE`; the latter are held whole, of at most QUERY_RESULT_BYTES.
@@ -199,15 +202,20 @@ class Engine:
         Otherwise as `blocks`.
         """
         bounds = statement.bounds_of(form, bounds)
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         return self._stream(statement.pump_bytes, asked, form, used)
 
     def _asked(
-        self, sql: str, parameters: Mapping[str, object] | None, timeout_s: float, bounds: Bounds
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None,
+        timeout_s: float,
+        bounds: Bounds,
+        settings: Mapping[str, object] | None = None,
     ) -> Asked:
         most = self._memory_bytes * 2 // 3
         bounds = replace(bounds, memory_bytes=min(bounds.memory_bytes or most, most))
-        return Asked(next(self._names), sql, parameters or {}, timeout_s, bounds)
+        return Asked(next(self._names), sql, parameters or {}, timeout_s, bounds, settings or {})
 
     async def _stream(
         self, pump: Callable[..., None], asked: Asked, *arguments: object

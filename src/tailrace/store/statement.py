@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -36,18 +36,21 @@ _PIECE_BYTES = 256 * limits.KIB
 
 @dataclass(frozen=True)
 class Asked:
-    """One SELECT. `name` is how `stop` finds it in the engine; values are in `parameters`."""
+    """One SELECT. `name` is how `stop` finds it in the engine; values are in `parameters`;
+    `more` are settings that bound nothing."""
 
     name: str
     sql: str
     parameters: Mapping[str, object]
     timeout_s: float
     bounds: Bounds
+    more: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, object]:
         """Every bound is said, also that of 0: none of an earlier statement stays."""
         return {
+            **self.more,
             "readonly": 2,
             "log_comment": self.name,
             "max_execution_time": self.timeout_s,

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tailrace.core.errors import QueryError, StoreError
+from tailrace.core.tls import context
 
 TIMEOUT_S = 30.0
 _REFUSAL_BYTES = 4096
@@ -41,7 +42,7 @@ def asking(arguments: argparse.Namespace) -> Asking:
     """As the arguments say. Raises OSError for a file that cannot be used."""
     path = arguments.token_file
     token = path.read_text().strip() if path else ""
-    return Asking(arguments.url, token, _tls(arguments.tls_ca, arguments.tls_cert))
+    return Asking(arguments.url, token, context(arguments.tls_ca, arguments.tls_cert))
 
 
 def get(
@@ -85,16 +86,3 @@ def _answer(
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise StoreError(f"cannot ask {server.url}: {reason}; is `tailrace up` running?") from None
-
-
-def _tls(ca: str | None, cert: str | None) -> ssl.SSLContext | None:
-    if not ca and not cert:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        if cert:
-            # A key with a passphrase would ask for it on the terminal.
-            context.load_cert_chain(cert, password=lambda: b"")
-    except ssl.SSLError as error:
-        raise OSError(f"--tls-ca, --tls-cert: {error.strerror}") from None
-    return context

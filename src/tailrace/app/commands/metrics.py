@@ -10,8 +10,9 @@ from typing import Any
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.query import complain, write
+from tailrace.client import api
 from tailrace.core.errors import QueryError
-from tailrace.query import client, table, terminal
+from tailrace.query import table, terminal
 from tailrace.query.times import SECOND_NS, parse_span, parse_time
 
 
@@ -52,10 +53,10 @@ def _pieces(
 ) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
     if not args.query:
-        known = client.metadata(server.url, server.token, server.tls)
+        known = api.metadata(server.url, server.token, server.tls)
         yield from _json(known) if args.format == "json" else table.names(known)
         return
-    series = client.samples(server.url, args.query, start, end, step, server.token, server.tls)
+    series = api.samples(server.url, args.query, start, end, step, server.token, server.tls)
     shown = table.render(series, start / SECOND_NS, end / SECOND_NS)
     yield from _json(series) if args.format == "json" else shown
 

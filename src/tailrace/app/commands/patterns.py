@@ -10,9 +10,10 @@ from typing import Any
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.query import complain, write
+from tailrace.client import api
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import PATTERNS
-from tailrace.query import client, terminal
+from tailrace.query import terminal
 from tailrace.query.patterns import table
 from tailrace.query.times import SECOND_NS, parse_span, parse_time
 
@@ -45,10 +46,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
-    text = client.logql(args.query)
+    text = api.logql(args.query)
     # One value for each column of the trend, in whole seconds.
     step = max(-(-(end - start) // (table.COLUMNS * SECOND_NS)), 1) * SECOND_NS
-    found = client.patterns(server.url, text, start, end, step, server.token, server.tls)
+    found = api.patterns(server.url, text, start, end, step, server.token, server.tls)
     if args.format == "json":
         yield terminal.json_text(found) + "\n"
     else:

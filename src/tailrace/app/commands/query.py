@@ -12,9 +12,10 @@ from typing import Any
 
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
+from tailrace.client import api
 from tailrace.core.errors import QueryError, TailraceError
 from tailrace.core.visible import visible
-from tailrace.query import client, terminal
+from tailrace.query import terminal
 from tailrace.query.times import parse_span, parse_time
 
 
@@ -56,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
-    if "{" in args.query and client.is_metric(args.query):
-        series = client.metric(server.url, args.query, start, end, server.token, server.tls)
+    if "{" in args.query and api.is_metric(args.query):
+        series = api.metric(server.url, args.query, start, end, server.token, server.tls)
         yield from terminal.render_series(series, args.format)
         return
     direction = "forward" if args.forward else "backward"
-    text = client.logql(args.query)
+    text = api.logql(args.query)
     limit, token, tls = args.limit, server.token, server.tls
-    found = client.query(server.url, text, start, end, limit, direction, token, tls)
+    found = api.query(server.url, text, start, end, limit, direction, token, tls)
     yield from terminal.render(found, args.format, terminal.wants_colour(sys.stdout), args.trace)
 
 

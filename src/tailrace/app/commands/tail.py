@@ -11,9 +11,10 @@ from typing import Any
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.query import complain, write
-from tailrace.query import client, following, terminal
-from tailrace.query.client import Line
-from tailrace.query.following import Dropped, Lost
+from tailrace.client import api, following
+from tailrace.client.following import Dropped, Lost
+from tailrace.core.line import Line
+from tailrace.query import terminal
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
-    text = client.logql(args.query)
+    text = api.logql(args.query)
     found = following.follow(server.url, text, server.token, server.tls)
     colour = terminal.wants_colour(sys.stdout)
     with contextlib.closing(_lines(found)) as lines:

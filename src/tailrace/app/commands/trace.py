@@ -9,8 +9,9 @@ from typing import Any
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.query import complain, write
+from tailrace.client import api
 from tailrace.core.errors import QueryError
-from tailrace.query import client, terminal
+from tailrace.query import terminal
 from tailrace.query.traces import tree
 from tailrace.query.traces.ids import spellings
 
@@ -40,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
-    found = client.trace(server.url, args.trace_id, server.token, server.tls)
+    found = api.trace(server.url, args.trace_id, server.token, server.tls)
     logs: dict[str, Any] = {"lines": [], "warnings": None}
     if args.logs:
-        logs = client.trace_logs(server.url, args.trace_id, server.token, server.tls)
+        logs = api.trace_logs(server.url, args.trace_id, server.token, server.tls)
     if args.format == "json":
         yield terminal.json_text({"trace": found, "logs": logs} if args.logs else found) + "\n"
     else:

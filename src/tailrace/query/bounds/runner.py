@@ -136,7 +136,9 @@ class Runner:
         began_s = self._clock.monotonic_s()
         left_s = max(_LEAST_S, query.allowed.timeout_s - (began_s - query.began_s))
         try:
-            yield {"timeout_s": left_s, "bounds": query.allowed.bounds, "used": used}
+            bounds = query.allowed.bounds.within(statement.bounds)
+            settings = statement.settings
+            yield {"timeout_s": left_s, "bounds": bounds, "used": used, "settings": settings}
         except StoreError as error:
             found = explained(error, query.allowed)
             found = otherwise(error) if found is error else found

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
+from tailrace.client.api import lines
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.limits import MIB, TAIL_LINES_SEEN
-from tailrace.query.client import Line, lines
+from tailrace.core.line import Line
 
 MESSAGE_BYTES = 64 * MIB
 WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0)

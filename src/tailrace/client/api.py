@@ -1,7 +1,11 @@
-"""A client of the Loki, Prometheus and Jaeger APIs, from the standard library and msgspec alone."""
+"""Asks the HTTP APIs: Loki's, Prometheus', Jaeger's and that of SQL.
+
+From the standard library and msgspec alone.
+"""
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import urllib.error
 import urllib.parse
@@ -13,28 +17,23 @@ from typing import Any
 import msgspec
 
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.core.limits import MIB, QUERY_ROWS
-from tailrace.query.logql.text import quote
+from tailrace.core.limits import KIB, MIB, QUERY_ROWS, QUERY_SECONDS
+from tailrace.core.line import Line
 
 PAGE_LINES = 1_000
 ANSWER_BYTES = 512 * MIB
-TIMEOUT_S = 60
+# SQL may take a minute until its first byte.
+# A server may be configured to give a query longer than by default.
+TIMEOUT_S = 2 * QUERY_SECONDS + 15
 Form = dict[str, Any]
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One log line: UTC nanoseconds, all its labels, the line."""
-
-    time_ns: int
-    labels: dict[str, str]
-    body: str
 
 
 def logql(words: str) -> str:
     """`words` as LogQL: anything with braces is LogQL already, plain words become a needle."""
     if "{" in words:
         return words
-    return f'{{service_name=~".+"}} |= {quote(words)}'
+    # A text of JSON is one of LogQL, too.
+    return f'{{service_name=~".+"}} |= {msgspec.json.encode(words).decode()}'
 
 
 def is_metric(query: str) -> bool:
@@ -188,6 +187,35 @@ def lines(streams: list[dict[str, Any]]) -> list[Line]:
     ]
 
 
+def sql(
+    url: str,
+    text: str,
+    start_ns: int,
+    end_ns: int,
+    form: str,
+    token: str = "",
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[bytes]:
+    """The answer to SQL in `form`, one of docs/sql.md, piece by piece.
+
+    Raises QueryError when the server refuses the query or it fails half way, StoreError when the
+    server cannot be asked or goes away. What came before an error is no whole answer.
+    """
+    asked = {"query": text, "start": start_ns, "end": end_ns, "format": form}
+    last = b""
+    try:
+        with _open(url, "api/sql", urllib.parse.urlencode(asked).encode(), token, tls) as answer:
+            while piece := answer.read1(256 * KIB):
+                last = (last + piece)[-4 * KIB :]
+                yield piece
+    except (http.client.HTTPException, OSError) as error:
+        said = _said(last.rstrip(b"\n").rpartition(b"\n")[2]) if form == "ndjson" else ""
+        if said.startswith("{") or not said:
+            reason = str(error) or type(error).__name__
+            raise StoreError(f"the answer of {url} ended before its end: {reason}") from None
+        raise QueryError(said) from None
+
+
 def _headers(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -197,7 +225,16 @@ def _post(url: str, path: str, form: Form, token: str, tls: ssl.SSLContext | Non
 
 
 def _ask(url: str, path: str, form: bytes | None, token: str, tls: ssl.SSLContext | None) -> Any:
-    """The answer to a form, or to a GET without one."""
+    """The answer to a form, or to a GET without one, from JSON."""
+    try:
+        with _open(url, path, form, token, tls) as answer:
+            return msgspec.json.decode(answer.read(ANSWER_BYTES))
+    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+        raise StoreError(f"cannot ask {url}: {error}; is `tailrace up` running?") from None
+
+
+def _open(url: str, path: str, form: bytes | None, token: str, tls: ssl.SSLContext | None) -> Any:
+    """The answer, to be read and closed."""
     if not url.startswith(("http://", "https://")):
         raise StoreError(f"--url {url} is no http:// or https:// address")
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
@@ -206,13 +243,12 @@ def _ask(url: str, path: str, form: bytes | None, token: str, tls: ssl.SSLContex
         headers=_headers(token),
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=tls) as answer:  # noqa: S310
-            return msgspec.json.decode(answer.read(ANSWER_BYTES))
+        return urllib.request.urlopen(request, timeout=TIMEOUT_S, context=tls)  # noqa: S310
     except urllib.error.HTTPError as error:
         with error:
             said = _said(error.read(4096))
         raise QueryError(f"{said or error.reason} ({error.code})") from None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None
 

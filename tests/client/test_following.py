@@ -16,11 +16,11 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from tailrace.app.commands import tail as tail_command
+from tailrace.client import following
+from tailrace.client.following import Dropped, Lost
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.query import following
-from tailrace.query.client import Line
-from tailrace.query.following import Dropped, Lost
+from tailrace.core.line import Line
 
 SECOND = 1_000_000_000
 NOW = 4_000_000_000 * SECOND  # later than any clock of these tests

@@ -1,0 +1,1 @@
+"""Read-only SQL of one tenant over documented views: check, rewrite, run, answer."""

@@ -1,0 +1,157 @@
+"""The route of SQL: `/api/sql`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
+
+from tailrace.core import limits
+from tailrace.core.errors import Busy, QueryError, TailraceError
+from tailrace.query.asked import Asked, Identify, credential_tenant, form_of
+from tailrace.query.bounds.question import Question, asking
+from tailrace.query.endpoint import busy
+from tailrace.query.service import QueryService
+from tailrace.query.sql.formats import Format, chosen
+from tailrace.query.sql.service import Sql
+from tailrace.query.sql.views import Bounds
+
+_TEXT = ("text/plain", "application/sql")
+_FORM = "application/x-www-form-urlencoded"
+
+
+def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """GET and POST of `/api/sql`. `identify` gives the tenant of a request."""
+    sql = Sql(service)
+
+    async def endpoint(request: Request) -> Answer | Response:
+        tenant = identify(request)
+        try:
+            body = await _text(request)
+            asked = Asked(request, tenant, await form_of(request), service.clock.wall_ns())
+            text = body or asked.need("query")
+            bounds = Bounds(tenant, *asked.range())
+            form = chosen(asked.get("format"), request.headers.get("accept", ""))
+        except (TailraceError, TimeoutError) as error:
+            return _counted(service, error)
+        return Answer(service, sql, text, bounds, form)
+
+    return [Route("/api/sql", endpoint, methods=["GET", "POST"])]
+
+
+async def _text(request: Request) -> str:
+    """A posted body that is the query itself, or ""."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method != "POST" or kind == _FORM:
+        return ""
+    if kind not in _TEXT:
+        raise QueryError(f"post the query as {_FORM}, or as {_TEXT[0]} or {_TEXT[1]} by itself")
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > limits.QUERY_TEXT_BYTES:
+        most = limits.QUERY_TEXT_BYTES
+        raise QueryError(f"a query needs a Content-Length up to {most} bytes (QUERY_TEXT_BYTES)")
+    try:
+        return (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise QueryError("the query is not UTF-8") from None
+
+
+class Answer(Response):
+    """One answer, sent while it is made.
+
+    An error before the first byte has a status of its own. After it, the connection ends without
+    the end of the body, so that no client takes a part for the whole; NDJSON says why in a last
+    line, `{"error": "..."}`.
+    """
+
+    def __init__(
+        self, service: QueryService, sql: Sql, text: str, bounds: Bounds, form: Format
+    ) -> None:
+        self._service = service
+        self._sql = sql
+        self._query = text
+        self._bounds = bounds
+        self._form = form
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        work = asyncio.ensure_future(self._answer(scope, receive, send))
+        gone = asyncio.ensure_future(_disconnected(receive))
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, gone):
+            task.cancel()
+        [failed, _] = await asyncio.gather(work, gone, return_exceptions=True)
+        if isinstance(failed, Exception) and not isinstance(failed, OSError):
+            raise failed
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = False
+
+        async def body(piece: bytes, more: bool = True) -> None:
+            nonlocal began
+            if not began:
+                began = True
+                await send(_start(self._form))
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+        question = Question(self._bounds.tenant, self._query, "sql")
+        try:
+            with asking(question):
+                async with self._sql.room(), self._service.slot("sql"):
+                    await self._send(body)
+        except (TailraceError, TimeoutError) as error:
+            refused = _counted(self._service, error)
+            if not began:
+                await refused(scope, receive, send)
+            elif self._form.name == "ndjson":
+                await body(bytes(refused.body) + b"\n")
+            # Else the missing end of the body says it.
+
+    async def _send(self, body: Callable[[bytes, bool], Awaitable[None]]) -> None:
+        prepared = await self._sql.prepare(self._query, self._bounds)
+        pieces = self._sql.run(prepared, self._form)
+        try:
+            async for piece in pieces:
+                await body(piece, True)
+            await body(b"", False)
+        finally:
+            await _closed(pieces)
+
+
+async def _closed(pieces: AsyncIterator[bytes]) -> None:
+    await pieces.aclose()  # type: ignore[attr-defined]
+
+
+def _start(form: Format) -> Message:
+    headers = [(b"content-type", form.media_type.encode()), (b"cache-control", b"no-store")]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _counted(service: QueryService, error: Exception) -> Response:
+    service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
+    return refusal(error)
+
+
+def refusal(error: Exception) -> Response:
+    """The answer to an error: `{"error": "..."}`."""
+    status, message = 500, f"the query failed: {error}"
+    headers: dict[str, str] = {}
+    if isinstance(error, QueryError):
+        status, message = 400, str(error)
+    elif isinstance(error, Busy):
+        message = str(error)
+        status, headers = busy(error)
+    elif isinstance(error, TimeoutError):
+        message = "the query took too long and was stopped; narrow the time range"
+        status = 503
+    body = msgspec.json.encode({"error": message})
+    return Response(body, status, headers, media_type="application/json")

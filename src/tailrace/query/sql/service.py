@@ -1,0 +1,180 @@
+"""From the text of a query to the bytes of its answer, for one tenant and one range of time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tailrace.core import limits
+from tailrace.core.bounds import Bounds as Limits
+from tailrace.core.errors import Busy, QueryError, StoreError
+from tailrace.query.engine import TIMED_OUT, TOO_LARGE
+from tailrace.query.plan import Statement
+from tailrace.query.service import QueryService
+from tailrace.query.sql import second
+from tailrace.query.sql.checker import check
+from tailrace.query.sql.formats import Field, Format
+from tailrace.query.sql.parser import parse
+from tailrace.query.sql.rewrite import statement
+from tailrace.query.sql.views import Bounds
+
+# It says on the log what it could not parse; the answer says it too.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+_HARD: dict[str, object] = {
+    "allow_ddl": 0,
+    "allow_introspection_functions": 0,
+    # The rewriting counts on how it resolves names.
+    "enable_analyzer": 1,
+    "use_query_cache": 0,
+    # What is too large fails, instead of filling the disk of the store.
+    "max_bytes_before_external_sort": 0,
+    "max_bytes_ratio_before_external_sort": 0,
+    "max_bytes_before_external_group_by": 0,
+    "max_bytes_ratio_before_external_group_by": 0,
+}
+_OWN = Limits(
+    read_rows=limits.SQL_READ_ROWS,
+    read_bytes=limits.SQL_READ_BYTES,
+    result_rows=limits.SQL_RESULT_ROWS,
+    result_bytes=limits.SQL_RESULT_BYTES,
+    memory_bytes=limits.SQL_MEMORY_BYTES,
+)
+_FORM: dict[str, object] = {
+    "date_time_output_format": "iso",
+    "output_format_json_validate_utf8": 1,
+    "output_format_json_quote_denormals": 0,
+}
+_THROW: dict[str, object] = {"read_overflow_mode": "throw", "result_overflow_mode": "throw"}
+SETTINGS = _HARD | _THROW | _FORM
+_MEMORY = (173, 241)
+_TOO_MUCH = (158, 161, 191, 307, TOO_LARGE)
+# The disk, files and the like: not what a text can cause.
+_OURS = frozenset({0, 74, 75, 76, 77, 78, 79, 210, 243, 271})
+_TAIL = re.compile(
+    r"[.:]? (?:In scope|In query|[Ww]hile |Maybe you meant|Note: there are|Stack trace)"
+    r"|\. \([A-Z_]+\)"
+)
+_SYNTAX = re.compile(r"Syntax error[^:]*: failed at position \d+ \(([^)]{1,40})\)")
+_INNER = re.compile(r"__table\d+\.|DB::Exception: |^.*?Code: \d+\. ")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A statement that may run, and the columns of its result."""
+
+    statement: Statement
+    fields: tuple[Field, ...]
+
+
+class Sql:
+    """`prepare`, then `run`, within `room`. Both raise QueryError, StoreError, or TimeoutError."""
+
+    def __init__(self, service: QueryService) -> None:
+        self._service = service
+        self._rooms = asyncio.Semaphore(limits.SQL_ANSWERS)
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """Room for one answer. Raises Busy when there is none for a while."""
+        try:
+            await asyncio.wait_for(self._rooms.acquire(), limits.QUERY_WAIT_S)
+        except TimeoutError:
+            message = f"more than {limits.SQL_ANSWERS} answers of SQL are being read; try again"
+            raise Busy(message, retry_after_s=2, overload=False) from None
+        try:
+            yield
+        finally:
+            self._rooms.release()
+
+    async def prepare(self, text: str, bounds: Bounds) -> Prepared:
+        """Check `text` twice and ask the engine for its columns; nothing runs yet."""
+        if bounds.end_ns - bounds.start_ns > limits.SQL_RANGE_S * 1_000_000_000:
+            days = limits.SQL_RANGE_S // 86_400
+            raise QueryError(f"start is more than {days} days before end (SQL_RANGE_S)")
+        # Tens of milliseconds for a long text.
+        made = await asyncio.to_thread(_made, text, bounds)
+        try:
+            # Without settings of ours: there must be none.
+            ast = Statement(f"EXPLAIN AST SELECT * FROM ({made.sql})", made.parameters)
+            tree = await self._service.run(ast)
+            second.examine(str(row[0]) for row in tree)
+            resolved = await self._rows("EXPLAIN QUERY TREE SELECT * FROM (", made, ")")
+            second.examine_resolved(str(row[0]) for row in resolved)
+            columns = await self._rows("DESCRIBE TABLE (", made, ")")
+        except (StoreError, QueryError) as error:
+            raise _own(error) from None
+        return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
+
+    async def _rows(self, how: str, made: Statement, end: str = "") -> list[tuple[object, ...]]:
+        """What the engine says of a statement, within the same bounds: constants and scalar
+        subqueries are computed to tell it."""
+        text = how + made.sql + end
+        return await self._service.run(Statement(text, made.parameters, SETTINGS, _OWN))
+
+    async def run(self, prepared: Prepared, form: Format) -> AsyncIterator[bytes]:
+        """Pieces of the answer. The first one comes when the engine has the first rows."""
+        made = prepared.statement
+        raw = self._service.raw(Statement(made.sql, made.parameters, SETTINGS, _OWN), form.form)
+        size = 0
+        try:
+            first = await anext(raw, b"")
+            async for piece in form.encode(prepared.fields, _from(first, raw)):
+                size += len(piece)
+                if size > limits.SQL_RESULT_BYTES:
+                    most = f"{limits.SQL_RESULT_BYTES} bytes (SQL_RESULT_BYTES)"
+                    raise QueryError(f"the answer is larger than {most}")
+                yield piece
+        except (StoreError, QueryError) as error:
+            raise _own(error) from None
+        finally:
+            await raw.aclose()
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for piece in rest:
+        yield piece
+
+
+def _made(text: str, bounds: Bounds) -> Statement:
+    tree = parse(text)
+    try:
+        check(tree)
+        return statement(tree, bounds)
+    except RecursionError:
+        raise QueryError("the query is nested too deeply") from None
+
+
+def _own(error: StoreError | QueryError) -> Exception:
+    """In the words of SQL, whose bounds are its own; they are tighter than those of a tenant."""
+    cause = error.__cause__ if isinstance(error, QueryError) else error
+    return explained(cause) if isinstance(cause, StoreError) else error
+
+
+def explained(error: StoreError) -> Exception:
+    """The engine's error as one of the query, but what no text can cause."""
+    if error.code == TIMED_OUT:
+        return TimeoutError()
+    if error.code in _OURS:
+        return error
+    if error.code in _MEMORY:
+        most = f"{limits.SQL_MEMORY_BYTES} bytes of memory (SQL_MEMORY_BYTES)"
+        return QueryError(f"the query needs more than {most}; narrow the time range or group less")
+    if error.code in _TOO_MUCH:
+        return QueryError(
+            "the query reads or gives more than SQL_READ_ROWS, SQL_READ_BYTES, SQL_RESULT_ROWS "
+            "or SQL_RESULT_BYTES allow; narrow the time range or add LIMIT"
+        )
+    if (unread := _SYNTAX.search(str(error))) is not None:
+        # The place is one of the statement that was made of the query.
+        shown = unread[1].strip('"')
+        near = "" if shown.startswith(("__", "{")) else f" near {shown!r}"
+        return QueryError(f"the engine cannot read the query{near}")
+    said = _TAIL.split(_INNER.sub("", str(error)), maxsplit=1)[0].strip()
+    return QueryError(said or f"the engine refused the query ({error.code})")
