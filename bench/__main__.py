@@ -1,7 +1,7 @@
 """`python -m bench [PART]`: measure, compare, print.
 
-PART is ingest, latency, queries, agent, doors, guard-speed or guard-recall, all of these when none
-is named (`usual`); backlog, which takes as long as they do; or `all`.
+PART is ingest, latency, queries, tail, agent, doors, guard-speed or guard-recall, all of these when
+none is named (`usual`); backlog, which takes as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -20,14 +20,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import agent, backlog, data, entrance, guard, ingest, latency, queries
+from bench import agent, backlog, data, entrance, guard, ingest, latency, queries, tail
 from bench.corpus.corpus import FULL_ROWS
 from bench.data import Data
 from bench.figures import Figure, table
 from bench.server import Server
 
 PARTS = (
-    "ingest", "latency", "queries", "agent", "doors", "guard-speed", "guard-recall", "backlog"
+    "ingest", "latency", "queries", "tail", "agent", "doors", "guard-speed", "guard-recall",
+    "backlog",
 )  # fmt: skip
 # What runs when nothing is named.
 USUAL = PARTS[:-1]
@@ -117,6 +118,8 @@ def _measure(
     with Server(scratch / "server") as server:
         if part == "latency":
             return latency.measure(server, options.seconds)
+        if part == "tail":
+            return tail.measure(server, options.seconds)
         assert rows is not None
         measures: dict[str, Callable[[], list[Figure]]] = {
             "ingest": lambda: ingest.measure(server, rows, scratch),

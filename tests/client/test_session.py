@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,9 +11,7 @@ import pytest
 
 import tailrace
 from tailrace.client import QueryError, StoreError, api
-from tailrace.client.follow import Opened, follow
 from tailrace.client.times import moment, span_ns, time_ns
-from tailrace.core.line import Line
 
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
@@ -108,41 +105,3 @@ def test_who_cannot_be_asked_is_named() -> None:
         tailrace.connect("ftp://x").sql("SELECT 1")
     with pytest.raises(StoreError, match="cannot follow"):
         next(client.follow("x"))
-
-
-def line(n: int, body: str = "") -> Line:
-    return Line(BASE + n * SECOND, {"n": str(n)}, body or str(n))
-
-
-def test_following_goes_on_after_a_lost_connection_and_gives_each_line_once() -> None:
-    connections = [
-        [line(1), line(2), line(2)],
-        [],
-        StoreError("away"),
-        # It is asked for the last ten seconds again, and one came late.
-        [line(1), line(1, "late"), line(2), line(2), line(3)],
-    ]
-    since: list[int] = []
-    slept: list[float] = []
-
-    def tail(start_ns: int, opened: Opened) -> Iterator[Line]:
-        since.append(start_ns)
-        found = connections.pop(0)
-        if isinstance(found, StoreError):
-            raise found
-        opened()
-        yield from found  # type: ignore[misc]
-
-    found = follow(tail, slept.append)
-    assert [next(found).body for _ in range(5)] == ["1", "2", "2", "late", "3"]
-    assert since == [0, *[BASE + 2 * SECOND - 10 * SECOND] * 3]
-    assert len(slept) == 3
-
-
-def test_following_raises_what_the_first_connection_raises() -> None:
-    def away(start_ns: int, opened: Opened) -> Iterator[Line]:
-        raise StoreError("away")
-        yield
-
-    with pytest.raises(StoreError, match="away"):
-        next(follow(away))

@@ -60,8 +60,9 @@ class ChdbEngine:
         timeout_s: float = 30,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> list[tuple[Any, ...]]:
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         return await asyncio.to_thread(statement.select, self.client, asked, used)
 
     async def blocks(
@@ -72,8 +73,9 @@ class ChdbEngine:
         timeout_s: float = 30,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         async for block in self._stream(statement.pump_blocks, asked, used):
             yield block
 
@@ -86,17 +88,24 @@ class ChdbEngine:
         timeout_s: float = 30,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[bytes, None]:
         bounds = statement.bounds_of(form, bounds)
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         async for piece in self._stream(statement.pump_bytes, asked, form, used):
             yield piece
 
     def _asked(
-        self, sql: str, parameters: Mapping[str, object] | None, timeout_s: float, bounds: Bounds
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None,
+        timeout_s: float,
+        bounds: Bounds,
+        settings: Mapping[str, object] | None,
     ) -> Asked:
         self.statements.append(sql)
-        return Asked(f"test-{len(self.statements)}", sql, parameters or {}, timeout_s, bounds)
+        name = f"test-{len(self.statements)}"
+        return Asked(name, sql, parameters or {}, timeout_s, bounds, settings or {})
 
     async def _stream(
         self, pump: Callable[..., None], asked: Asked, *arguments: object

@@ -12,9 +12,7 @@ from starlette.applications import Starlette
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.http import routes
-from tailrace.query.logql.parser import parse_log
 from tailrace.query.service import QueryService
-from tailrace.query.tail import Follower
 from tailrace.query.times import default_step, parse_span, parse_time
 
 SECOND = 1_000_000_000
@@ -156,55 +154,6 @@ class Slow:
 def test_the_engines_own_timeout_is_a_timeout() -> None:
     answer = ask(Slow(), "none", "query_range", params={"query": ALL})
     assert answer.status_code == 503
-
-
-def test_a_follower_sees_each_new_row_once_even_when_late(engine: Any) -> None:
-    tenant = engine.tenant()
-    clock = ManualClock(BASE)
-    service = QueryService(engine, clock=clock)
-    engine.load(tenant, [{"body": "old"}])
-
-    async def run() -> list[list[str]]:
-        follower = Follower(service, parse_log(ALL), tenant)
-        await follower.start()
-        seen = []
-        for late in (["a", "a"], [], ["a", "b"]):
-            clock.advance(1)
-            if late:
-                engine.load(tenant, [{"body": b, "ingest": BASE - SECOND} for b in late])
-            rows, dropped = await follower.look()
-            assert dropped == 0
-            seen.append(sorted(row[1] for row in rows))
-        return seen
-
-    assert asyncio.run(run()) == [["a", "a"], [], ["a", "b"]]
-
-
-def websocket(engine: Any, query: str) -> list[dict[str, Any]]:
-    app = Starlette(routes=routes(QueryService(engine, clock=ManualClock(BASE))))
-    scope = {
-        "type": "websocket", "path": "/loki/api/v1/tail", "headers": [], "subprotocols": [],
-        "query_string": str(httpx.QueryParams({"query": query})).encode(),
-        "extensions": {"websocket.http.response": {}},
-    }  # fmt: skip
-    sent: list[dict[str, Any]] = []
-    inbox = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}]
-
-    async def receive() -> dict[str, Any]:
-        return inbox.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(app(scope, receive, send))
-    return sent
-
-
-def test_tail_refuses_a_bad_query_before_the_upgrade(engine: Any) -> None:
-    sent = websocket(engine, "{")
-    assert sent[0]["type"] == "websocket.http.response.start"
-    assert sent[0]["status"] == 400
-    assert websocket(engine, ALL)[0]["type"] == "websocket.accept"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tailrace.app.commands import patterns as patterns_command
 from tailrace.app.commands import query as query_command
 from tailrace.app.commands import tail as tail_command
 from tailrace.app.commands import trace as trace_command
-from tailrace.client import api
+from tailrace.client import api, following
 from tailrace.core.errors import QueryError
 from tailrace.query import table, terminal
 from tailrace.query.http import routes
@@ -114,7 +114,9 @@ def test_query_prints_and_exits(server: str, capsys: pytest.CaptureFixture[str])
     assert "1:2" in capsys.readouterr().err
     assert run("query", "x", "--url", "http://127.0.0.1:1", *START) == 1
     assert run("query", "x", "--since", "soon") == 2
-    assert run("tail", "x", "--format", "json") == 2
+    assert run("tail", "{", "--url", server, "--output", "json") == 1
+    assert "1:2" in capsys.readouterr().err
+    assert run("tail", "x", "--url", "http://127.0.0.1:1") == 1
 
 
 def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
@@ -134,28 +136,7 @@ def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
 
 def test_tail_refuses_a_bad_query_with_its_reason(server: str) -> None:
     with pytest.raises(QueryError, match="1:2"):
-        next(api.tail(server, "{"))
-
-
-def test_tail_follows(server: str, engine: Any) -> None:
-    import time
-
-    found = api.tail(server, '{service_name="fresh"}')
-    stop = threading.Event()
-
-    def write() -> None:
-        while not stop.wait(0.2):
-            now = time.time_ns()
-            engine.load("shell", [{"ns": now, "ingest": now, "service": "fresh", "body": "new"}])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        assert next(found).body == "new"
-    finally:
-        stop.set()
-        writer.join()
-        found.close()  # type: ignore[attr-defined]
+        next(following.tail(server, "{"))
 
 
 LINE = api.Line(BASE, {"service_name": "a\x1b[2J", "level": "error"}, "x\x1b]0;t\x07\u202e\n\x9b1m")

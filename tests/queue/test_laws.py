@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tailrace.core.contracts import BULK_LANES, HOT_LANES, Position
+from tailrace.core.contracts import BULK_LANES, HOT_LANES, Follower, Position, Taken
 from tailrace.core.errors import Busy, Poison
-from tailrace.core.frame import Lane
+from tailrace.core.frame import Header, Lane
 from tailrace.queue.files import OsFileSystem
+from tailrace.queue.follower import FRAME_OVERHEAD_BYTES, LogFeed
 from tailrace.queue.log import SegmentLog
 
 from .building import ALL, frame, log, seqs
@@ -147,3 +148,104 @@ def test_a_frame_too_large_is_poison_and_a_closed_queue_is_busy(make: Make) -> N
     run(queue, body)
     with pytest.raises(Busy):
         asyncio.run(queue.accept([frame(1)]))
+
+
+def follow(
+    queue: SegmentLog,
+    wanted: Callable[[Header], bool] = lambda _header: True,
+    held_bytes: int = 1 << 20,
+) -> Follower:
+    return LogFeed(queue, "hot").follow(wanted, held_bytes)
+
+
+def test_a_follower_sees_what_comes_after_it_whole_and_in_order(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        await queue.accept([frame(0)])
+        follower = follow(queue)
+        sent = [frame(n, lane) for n, lane in enumerate([Lane.HOT, Lane.BULK, Lane.BOTH], 1)]
+        await queue.accept(sent[:2])
+        await queue.accept(sent[2:])
+        assert (await follower.read(1 << 30)).frames == sent
+
+    run(make(), body)
+
+
+def test_a_follower_is_asked_which_frames_it_wants(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        follower = follow(queue, lambda header: header.lane in HOT_LANES and header.seq > 1)
+        lanes = [Lane.HOT, Lane.HOT, Lane.HOT, Lane.BULK, Lane.BOTH]
+        await queue.accept([frame(n, lane) for n, lane in enumerate(lanes)])
+        assert [f.header.seq for f in (await follower.read(1 << 30)).frames] == [2, 4]
+
+    run(make(), body)
+
+
+def test_a_waiting_follower_wakes_for_an_accept_and_for_the_close(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        follower = follow(queue)
+        waiting = asyncio.create_task(follower.read(100))
+        await asyncio.sleep(0)
+        await queue.accept([frame(7)])
+        assert [f.header.seq for f in (await waiting).frames] == [7]
+        waiting = asyncio.create_task(follower.read(100))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await queue.close(1.0)
+        assert await waiting == await follower.read(100) == Taken([], {})
+
+    run(make(), body)
+
+
+def test_a_followers_read_is_bounded_but_returns_at_least_one(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        follower = follow(queue)
+        await queue.accept([frame(n, size=100) for n in range(4)])
+        assert [len((await follower.read(size)).frames) for size in (1, 250, 100)] == [1, 2, 1]
+
+    run(make(), body)
+
+
+def test_a_follower_that_is_behind_passes_over_the_oldest_and_says_how_much(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        follower = follow(queue, held_bytes=4 * (100 + FRAME_OVERHEAD_BYTES))
+        await queue.accept([frame(n, size=100) for n in range(10)])
+        taken = await follower.read(1 << 30)
+        assert [f.header.seq for f in taken.frames] == [6, 7, 8, 9]
+        assert taken.passed == {"acme": 6}
+        await queue.accept([frame(10)])
+        assert (await follower.read(1 << 30)).passed == {}
+
+    run(make(), body)
+
+
+def test_a_follower_that_never_reads_holds_no_segment_and_no_sender(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        follower = follow(queue)
+        for n in range(100):
+            await queue.accept([frame(n, size=400)])
+            for name in ("hot", "bulk"):
+                reader = queue.consumer(name, ALL)
+                await reader.read(1 << 30, 0.0)
+                await reader.commit(reader.position)
+        assert queue.size_bytes < 4000
+        follower.close()
+        await queue.accept([frame(100)])
+
+    run(make(queue_bytes=4000), body)
+
+
+def test_what_is_durable_is_stored_once_the_consumer_of_the_store_is_past_it(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        feed = LogFeed(queue, "hot")
+        assert await feed.stored(0.0)
+        await queue.accept([frame(n, Lane.BULK) for n in range(3)])
+        assert not await feed.stored(0.0)
+        waiting = asyncio.create_task(feed.stored(30.0))
+        await asyncio.sleep(0)
+        await queue.accept([frame(3)])
+        reader = queue.consumer("hot", HOT_LANES)
+        assert await seqs(reader, 1) == [3]
+        await reader.commit(reader.position)
+        assert await waiting
+
+    run(make(), body)

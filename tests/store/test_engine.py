@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from tailrace.core.errors import StoreError
 from tailrace.store import decode, schema
-from tailrace.store.engine import Engine
+from tailrace.store.engine import READERS, Engine
 from tailrace.store.logs import LogTable
 
 from .building import frame
@@ -159,4 +160,53 @@ def test_close_waits_until_what_nobody_waits_for_has_ended(tmp_path: Path) -> No
         asking.cancel()
 
     scenario(tmp_path, body)
+    scenario(tmp_path, body)
+
+
+def test_what_a_failed_statement_had_found_is_not_in_the_answer_of_the_next(
+    tmp_path: Path,
+) -> None:
+    secret = (
+        "SELECT number, 'secret', throwIf(number = 150000) FROM numbers(200000) "
+        "SETTINGS max_block_size = 1000"
+    )
+
+    async def body(engine: Engine) -> None:
+        for ask in (engine.rows, engine.decoded):
+            for _ in range(READERS + 1):
+                with pytest.raises(StoreError, match="395"):
+                    await ask(secret)
+            for _ in range(READERS + 1):
+                assert await ask("SELECT number, 'mine', 0 FROM numbers(2)") == [
+                    (0, "mine", 0),
+                    (1, "mine", 0),
+                ]
+
+    scenario(tmp_path, body)
+
+
+@pytest.mark.parametrize("leave", [False, True], ids=["failed", "left"])
+def test_what_a_stream_had_found_is_not_in_the_answer_of_the_next(
+    tmp_path: Path, leave: bool
+) -> None:
+    secret = (
+        "SELECT number, 'secret', throwIf(number = 150000) FROM numbers(2000000) "
+        "SETTINGS max_block_size = 1000"
+    )
+
+    async def body(engine: Engine) -> None:
+        for _ in range(READERS + 1):
+            async with aclosing(engine.blocks(secret)) as blocks:
+                if leave:
+                    await anext(blocks)
+                else:
+                    with pytest.raises(StoreError, match="395"):
+                        async for _block in blocks:
+                            pass
+        for _ in range(2 * READERS):
+            assert await engine.rows("SELECT number, 'mine' FROM numbers(2)") == [
+                (0, "mine"),
+                (1, "mine"),
+            ]
+
     scenario(tmp_path, body)

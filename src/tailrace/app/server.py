@@ -40,15 +40,19 @@ from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.query.sql.http import routes as sql_routes
+from tailrace.query.tail import Hub
 from tailrace.queue.files import OsFileSystem
+from tailrace.queue.follower import LogFeed
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
+from tailrace.store.framerows import FrameRows
 from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
 from tailrace.store.tables import bulk_tables, hot_tables
 from tailrace.ui.site import routes as ui_routes
 from tailrace.writer.archiver import Archiver
+from tailrace.writer.repair import readable
 from tailrace.writer.writer import Writer
 
 _log = log.get("app")
@@ -167,11 +171,11 @@ class Runtime:
         guarding = self._guarding
         routes: list[BaseRoute] = [
             *gateway_routes(self._front.door, guarding.registry(self._fleet)),
-            *guarded(query_routes(queries), Scope.QUERY, text_form),
+            *guarded(query_routes(queries, hub=self._hub()), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
-            *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),
+            *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),
@@ -180,6 +184,11 @@ class Runtime:
             *ui_routes(),
         ]
         return Starlette(routes=routes)
+
+    def _hub(self) -> Hub:
+        """What live tails follow."""
+        rows = FrameRows(self._engine, self._scratch.path, readable)
+        return Hub(LogFeed(self._queue, "writer"), rows, self._metrics, self._clock)
 
     def _start_agent(self, own: Own) -> None:
         if self._config.agent.inputs:

@@ -14,6 +14,7 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
+from tailrace.core import limits
 from tailrace.gateway.connections import IDLE_S, Connections
 from tailrace.gateway.httpserver import protocol
 from tailrace.gateway.websocket import WebSocketProtocol
@@ -30,6 +31,11 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+# A follower that reads slowly answers a ping after all that was sent before it.
+PING_S = 20.0
+PONG_S = 60.0
 
 
 class _HttpServer(uvicorn.Server):
@@ -64,6 +70,11 @@ async def serve(
             application,
             http=protocol(connections),  # type: ignore[arg-type]
             ws=WebSocketProtocol,
+            # Packing each message anew for each follower would cost more than all else together.
+            ws_per_message_deflate=False,
+            ws_max_size=limits.TAIL_RECEIVED_BYTES,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PONG_S,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
-from tailrace.client import api
-from tailrace.client.follow import follow
+from tailrace.client import api, following
 from tailrace.client.results import Lines, Samples, Table, Trace
 from tailrace.client.times import SECOND_NS, Span, Time, span_ns, time_ns
 from tailrace.core.errors import QueryError
@@ -129,11 +128,7 @@ class Client:
         The first connection must succeed. Needs the extra `tailrace[frames]`.
         """
         text = api.logql(query)
-        return follow(
-            lambda start_ns, opened: api.tail(
-                self.url, text, self._token, self._tls, start_ns, opened
-            )
-        )
+        return following.tail(self.url, text, self._token, self._tls)
 
     def _range(self, start: Time | None, end: Time | None, since: Span | None) -> tuple[int, int]:
         last = self._clock() if end is None else time_ns(end)

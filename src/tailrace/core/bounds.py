@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from tailrace.core import limits
 
@@ -18,6 +18,14 @@ class Bounds:
     result_rows: int = 0
     result_bytes: int = 0
     memory_bytes: int = limits.QUERY_MEMORY_BYTES
+
+    def within(self, other: Bounds) -> Bounds:
+        """The tighter of both."""
+        return Bounds(*(_least(a, b) for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+def _least(one: int, other: int) -> int:
+    return min(one, other) if one and other else one or other
 
 
 @dataclass

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from tailrace.core.finding import Finding
 from tailrace.core.fleet import Announcement
-from tailrace.core.frame import Frame, Lane, Signal
+from tailrace.core.frame import Frame, Header, Lane, Signal
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -89,6 +89,43 @@ class Queue(Sink, Protocol):
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably."""
         ...
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a follower read: `frames` in their order, and how many rows of each tenant were passed
+    over before them, since they were not read in time."""
+
+    frames: list[Frame]
+    passed: dict[str, int]
+
+
+class Follower(Protocol):
+    """Who watches what comes into a queue. Not shared between tasks.
+
+    It begins at the end, remembers nothing, and holds nothing back: what it does not read in time
+    is passed over, the oldest first. `read` waits until there is something, and returns up to
+    `max_bytes` of payload before compression (at least one frame if there is any). Once it or
+    the queue is closed `read` returns what is left, and then nothing, at once.
+    """
+
+    async def read(self, max_bytes: int) -> Taken: ...
+
+    def close(self) -> None: ...
+
+
+class Feed(Protocol):
+    """The frames of a queue as they become durable, for those who only watch.
+
+    `follow` begins with the next frame. `wanted` is asked of each frame, once, in the order of the
+    queue and before anything behind the queue can see the frame; it must not block. At most about
+    `held_bytes` of stored payload wait to be read.
+    `stored` waits until all that is durable now can be read from the store; False when it cannot
+    after `timeout_s`.
+    """
+
+    def follow(self, wanted: Callable[[Header], bool], held_bytes: int) -> Follower: ...
+
+    async def stored(self, timeout_s: float) -> bool: ...
 
 
 class Pressure(Protocol):

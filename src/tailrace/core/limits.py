@@ -191,15 +191,52 @@ PATTERNS = 300
 PATTERN_STEPS = 500
 # Exemplars are points in a picture: the newest of them are enough.
 QUERY_EXEMPLARS = 5_000
+# Followers of live tails, and of one tenant: each costs a connection, and a send of every message.
+TAIL_FOLLOWERS = 1_000
+TAIL_FOLLOWERS_OF_TENANT = 500
+# Different queries that are followed: every row goes through each of them.
+TAIL_QUERIES = 200
+# Bytes of frames that are decoded for followers in a second, before compression, shared by the
+# tenants that are followed: a quarter of a core.
+TAIL_BYTES_PER_S = 24 * MIB
+# Of those, decoded by one statement, and rows that it may give: each costs Python 20 microseconds.
+TAIL_BATCH_BYTES = 8 * MIB
+TAIL_BATCH_ROWS = 5_000
+# Stored payload that waits to be decoded; beyond it the oldest frames are passed over.
+TAIL_QUEUED_BYTES = 8 * MIB
+# One message: sending it to hundreds is to take the event loop a few milliseconds.
+TAIL_ROWS = 1_000
+TAIL_MESSAGE_BYTES = 128 * KIB
+# What waits for one follower, and for all of them together; beyond it the oldest are dropped.
+TAIL_FOLLOWER_ROWS = 10_000
+TAIL_FOLLOWER_BYTES = 4 * MIB
+TAIL_HELD_BYTES = 64 * MIB
+# Streams that a message names of the lines that were dropped before it; all lines are counted.
+TAIL_DROPPED_ENTRIES = 100
+# Frames that come live while a follower's history is read, by their names; with more it has to
+# connect again.
+TAIL_HISTORY_FRAMES = 5_000
+# Frames that are known again when they are sent twice, since their acknowledgement was lost.
+TAIL_FRAMES_SEEN = 20_000
+# How long lines may be held back to be put in order, as Loki has it.
+TAIL_DELAY_S = 5
+# What a client of a live tail may send: it has nothing to say.
+TAIL_RECEIVED_BYTES = 64 * KIB
+# Lines of a live tail that its client remembers, to know them again after it connected anew.
+TAIL_LINES_SEEN = 5_000
 # A statement of SQL: words and nesting that its parser may meet, which is Python and recursive.
 SQL_TOKENS = 5_000
 SQL_DEPTH = 40
 # How far `start` may be before `end`: a month of everything is read in minutes, not seconds.
 SQL_RANGE_S = 32 * 86_400
-# What one statement may give. Results stream, so these bound the time of a client and of a
-# connection of the engine, not memory.
+# What one statement may read and give. Results stream, so the last two bound the time of a client
+# and of a connection of the engine, not memory.
+SQL_READ_ROWS = 2_000_000_000
+SQL_READ_BYTES = 64 * GIB
 SQL_RESULT_ROWS = 10_000_000
 SQL_RESULT_BYTES = 512 * MIB
+# What a GROUP BY, a sort or a join may hold in the engine's memory.
+SQL_MEMORY_BYTES = 256 * MIB
 # Answers at the same time: each holds a connection of the engine while its client reads it, and the
 # other queries need some.
 SQL_ANSWERS = 2
@@ -207,7 +244,19 @@ SQL_ANSWERS = 2
 TAIL_ROWS = 2_000
 QUERY_TEXT_BYTES = 64 * KIB
 QUERY_SECONDS = 30
-TAIL_FOLLOWERS = 200
+# Stages over rows keep verdicts on values and names of keys that repeat: some megabytes at most.
+PIPELINE_CACHED_VALUES = 10_000
+PIPELINE_NAMES = 10_000
+# Objects in objects that `| json` follows: beyond it are no fields that somebody named.
+PIPELINE_JSON_DEPTH = 64
+# What a template makes of one row, as long as the longest line.
+TEMPLATE_CHARS = MIB
+# What its functions read and write for one row: a tenth of a second, and only for the hostile.
+TEMPLATE_WORK_CHARS = 16 * MIB
+# Rounds of all its loops for one row.
+TEMPLATE_ROUNDS = 10_000
+# Actions, blocks and parentheses within one another.
+TEMPLATE_DEPTH = 32
 # The engine's own bound; the process adds Python, bodies and the allocator's slack to it.
 ENGINE_MEMORY_BYTES = 500 * MIB
 # Of that, what one statement may use: the inserts and a second statement need the rest.
@@ -336,6 +385,7 @@ APP_DEPTH = 8
 # The resource is repeated in every record.
 APP_RESOURCE_BYTES = 16 * KIB
 
+assert SQL_MEMORY_BYTES < ENGINE_MEMORY_BYTES
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert BODIES_RESERVED_BYTES <= BODIES_IN_FLIGHT_BYTES - 2 * BODY_COMPRESSED_BYTES
 assert 0 < OVERLOAD_RELIEF < OVERLOAD_BULK < OVERLOAD_METRICS < OVERLOAD_ALL <= 1
@@ -347,6 +397,7 @@ assert PATTERN_BYTES <= LINE_BYTES
 assert QUERIES_PER_TENANT < QUERIES_IN_FLIGHT
 assert QUERY_RESULT_BYTES < QUERY_MEMORY_BYTES < ENGINE_MEMORY_BYTES
 assert SLOW_TEXT_CHARS + SLOW_PLAN_CHARS <= LOG_TEXT_CHARS
+assert LINE_BYTES <= TEMPLATE_CHARS < TEMPLATE_WORK_CHARS
 assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
 assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES
@@ -358,3 +409,7 @@ assert BODY_COMPRESSED_BYTES <= FORWARD_HELD_BYTES
 assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
 assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
+assert TAIL_FOLLOWERS_OF_TENANT <= TAIL_FOLLOWERS <= CONNECTIONS
+assert TAIL_ROWS <= TAIL_BATCH_ROWS <= TAIL_FOLLOWER_ROWS
+assert FRAME_BYTES <= TAIL_BATCH_BYTES <= TAIL_BYTES_PER_S
+assert TAIL_MESSAGE_BYTES < TAIL_FOLLOWER_BYTES < TAIL_HELD_BYTES

@@ -80,6 +80,9 @@ Name = Literal[
     "tailrace_query_cached_steps_total",
     "tailrace_query_cached_bytes",
     "tailrace_tail_followers",
+    "tailrace_tail_queries",
+    "tailrace_tail_rows_total",
+    "tailrace_tail_dropped_total",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]

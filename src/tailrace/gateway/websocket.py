@@ -15,3 +15,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if refusal:
             self.transport.write(b"".join(refusal))
             self.transport.close()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        # Whoever does not read does not let what waits be sent either: closing would take for ever.
+        self.transport.abort()

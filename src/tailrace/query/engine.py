@@ -34,6 +34,7 @@ class Engine(Protocol):
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> list[tuple[Any, ...]]: ...
 
     def blocks(
@@ -44,6 +45,7 @@ class Engine(Protocol):
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """The columns of one block of rows after another, so that no result is held whole.
 
@@ -61,6 +63,7 @@ class Engine(Protocol):
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Bytes of the result in a format of the engine, as they are made: JSONEachRow, CSV,
         CSVWithNames, TabSeparated, TabSeparatedWithNames, ArrowStream, Parquet, Native, RowBinary.

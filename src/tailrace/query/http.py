@@ -16,12 +16,14 @@ from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.patterns.http import routes as pattern_routes
 from tailrace.query.plan import Grid
 from tailrace.query.service import LogRange, QueryService, timed
-from tailrace.query.tail import Tail
+from tailrace.query.tail import Hub, Tail
 from tailrace.query.times import SECOND_NS, default_step, parse_span
 
 
-def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
-    """The Loki API. `identify` gives the tenant of a request."""
+def routes(
+    service: QueryService, identify: Identify = credential_tenant, hub: Hub | None = None
+) -> list[BaseRoute]:
+    """The Loki API. `identify` gives the tenant of a request; `hub` is what is followed."""
     api = _Api(service)
     answers: dict[str, Handler] = {
         "query": api.query,
@@ -34,7 +36,7 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
     found = routes_of("/loki/api/v1", answers, service, identify, refusal)
     found += pattern_routes(service, refusal, identify)
     found.append(Route("/loki/api/v1/status/buildinfo", _build_info))
-    found.append(WebSocketRoute("/loki/api/v1/tail", Tail(service, identify)))
+    found.append(WebSocketRoute("/loki/api/v1/tail", Tail(service, identify, hub)))
     return found
 
 

@@ -9,6 +9,7 @@ anything else           the resource attributes whose sanitised key is the label
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -33,6 +34,7 @@ LEVEL_SQL = (
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_]")
 
 
+@functools.lru_cache(maxsize=4096)
 def sanitise(key: str) -> str:
     """An attribute key as a label name: `k8s.pod-name` is `k8s_pod_name`."""
     name = _UNSAFE.sub("_", key)

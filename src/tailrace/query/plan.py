@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tailrace.core.bounds import UNBOUND, Bounds
 from tailrace.core.limits import QUERY_CELLS
 from tailrace.query.binder import Binder
 from tailrace.query.labels import LEVEL_NAMES, expression
@@ -21,10 +22,13 @@ ROW_COLUMNS = (
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL and its parameters."""
+    """SQL and its parameters; `settings` of the engine, constants of the code, and bounds of its
+    own besides those of the tenant."""
 
     sql: str
     parameters: dict[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    bounds: Bounds = UNBOUND
 
 
 @dataclass(frozen=True)

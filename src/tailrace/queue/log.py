@@ -28,16 +28,17 @@ from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position, Receipt
 from tailrace.core.errors import Busy, ConfigError, Poison, StoreError
 from tailrace.core.fair import FairQueue
-from tailrace.core.frame import Frame, Lane
+from tailrace.core.frame import Frame, Header, Lane
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
 from tailrace.queue.appender import Appender, Entry
 from tailrace.queue.consumer import Broken, LogConsumer
 from tailrace.queue.dead import DeadLetters, Letter
 from tailrace.queue.files import FileSystem
+from tailrace.queue.follower import LogFollower
 from tailrace.queue.positions import PositionFile
 from tailrace.queue.record import PAYLOAD_LIMIT_BYTES, encoded_bytes
-from tailrace.queue.segment import Extent, numbers_in, path_of, recover
+from tailrace.queue.segment import HEAD_BYTES, Extent, numbers_in, path_of, recover
 
 _log = get("queue")
 _T = TypeVar("_T")
@@ -53,8 +54,11 @@ _REPORTED = 10_000
 class _Batch:
     """The frames of one `accept`, waiting for their sync."""
 
-    def __init__(self, tenant: str, entries: list[Entry], done: asyncio.Future[None]) -> None:
-        self.tenant = tenant
+    def __init__(
+        self, frames: Sequence[Frame], entries: list[Entry], done: asyncio.Future[None]
+    ) -> None:
+        self.tenant = frames[0].header.tenant
+        self.frames = frames
         self.entries = entries
         self.done = done
         self.size = sum(encoded_bytes(*entry) for entry in entries)
@@ -104,6 +108,8 @@ class SegmentLog:
         self._stored_bytes = 0
         self._committer: asyncio.Task[None] | None = None
         self._grown: asyncio.Event | None = None
+        self._moved: asyncio.Event | None = None
+        self._followers: list[LogFollower] = []
         self._reported: set[Broken] = set()
         self._failed_s = float("-inf")
         self._releasing = asyncio.Lock()
@@ -132,10 +138,9 @@ class SegmentLog:
         if not frames:
             return Receipt(0, 0)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        tenant = frames[0].header.tenant
-        batch = _Batch(tenant, [_entry(frame) for frame in frames], done)
+        batch = _Batch(frames, [_entry(frame) for frame in frames], done)
         self._admit(batch.size)
-        self._pending.add(tenant, batch)
+        self._pending.add(batch.tenant, batch)
         self._pending_bytes += batch.size
         if self._committer is None or self._committer.done():
             self._committer = asyncio.create_task(self._commit_groups())
@@ -151,6 +156,29 @@ class SegmentLog:
         if name not in self._committed:
             raise ConfigError(f"consumer {name!r} was not declared, or the queue is not open")
         return LogConsumer(self, name, lanes)
+
+    def follow(self, wanted: Callable[[Header], bool], held_bytes: int) -> LogFollower:
+        """See `Feed.follow`. For a few of them: every append asks each of them."""
+        follower = LogFollower(wanted, held_bytes, self._followers.remove)
+        self._followers.append(follower)
+        if self.closed:
+            follower.close()
+        return follower
+
+    async def passed(self, name: str, timeout_s: float) -> bool:
+        """Wait until consumer `name` committed past all that is durable now; False when it did not
+        within `timeout_s`, or the queue was closed."""
+        end = max(
+            (Position(e.number, e.end) for e in self.extents() if e.end > HEAD_BYTES),
+            default=Position(0, 0),
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._committed[name] < end and not self.closed:
+                    if self._moved is None or self._moved.is_set():
+                        self._moved = asyncio.Event()
+                    await self._moved.wait()
+        return self._committed[name] >= end
 
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably. Raises Busy when they are full."""
@@ -169,6 +197,8 @@ class SegmentLog:
         self._pending = FairQueue()
         self.closed = True
         self._wake()
+        for follower in tuple(self._followers):
+            follower.close()
         letting_go = asyncio.get_running_loop().run_in_executor(self._worker, self._close)
         await asyncio.wait([letting_go], timeout=max(deadline_s, 0.1))
         self._worker.shutdown(wait=False)
@@ -223,6 +253,8 @@ class SegmentLog:
         except OSError as error:
             raise StoreError(f"position of {name} not stored: {error.strerror}") from error
         self._committed[name] = max(position, self._committed[name])
+        if self._moved is not None:
+            self._moved.set()
         await self._release()
 
     async def report(self, broken: Sequence[Broken]) -> None:
@@ -268,7 +300,8 @@ class SegmentLog:
 
     async def _commit_group(self, group: list[_Batch]) -> None:
         size = sum(batch.size for batch in group)
-        entries = [entry for batch in group if not batch.done.done() for entry in batch.entries]
+        wanted = [batch for batch in group if not batch.done.done()]
+        entries = [entry for batch in wanted for entry in batch.entries]
         try:
             extent = await self._work(self._append, entries) if entries else None
         except Busy as error:
@@ -287,6 +320,9 @@ class SegmentLog:
             for batch in group:
                 if not batch.done.done():
                     batch.done.set_result(None)
+            for follower in self._followers:
+                for batch in wanted:
+                    follower.offer(batch.frames)
         finally:
             self._pending_bytes -= size
             self._gauge()
@@ -332,8 +368,9 @@ class SegmentLog:
         self._metrics.set("tailrace_queue_bytes", self.size_bytes)
 
     def _wake(self) -> None:
-        if self._grown is not None:
-            self._grown.set()
+        for event in (self._grown, self._moved) if self.closed else (self._grown,):
+            if event is not None:
+                event.set()
 
     # In the worker thread.
 

@@ -26,11 +26,17 @@ _SETTINGS = (
     "input_format_parallel_parsing=0, "
     # A line that the engine refuses is left out; the count shows it, and only its frame goes the
     # slow way. Without this one such line fails the whole batch.
-    "input_format_allow_errors_num=1000000000, "
+    "input_format_allow_errors_num=1000000000"
+)
+_INSERT_SETTINGS = (
     # A frame may hold rows of any days; the schema bounds how many partitions that makes.
     "max_partitions_per_insert_block=0, "
     f"exclude_materialize_skip_indexes_on_insert='{','.join(schema.LATE_INDEXES)}'"
 )
+_TYPES = {
+    name: kind.partition(" CODEC")[0]
+    for name, _, kind in (column.partition(" ") for column in schema.LOGS_COLUMNS)
+}
 _LEADING_TIME = (
     r"^\[?(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)"
 )
@@ -58,6 +64,37 @@ def write_files(directory: Path, frames: Sequence[Frame]) -> None:
 
 def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     """INSERT of the files of one group into `table`."""
+    source, columns, given = _decoded(directory, frames)
+    values = ",\n  ".join(columns.values())
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)})\nWITH {given}\n"
+        f"SELECT\n  {values}\nFROM {source}\n"
+        f"SETTINGS {_SETTINGS}, {_INSERT_SETTINGS}"
+    )
+
+
+def selection(
+    directory: Path, frames: Sequence[Frame], columns: str, condition: str, most: int
+) -> str:
+    """SELECT from the rows that `statement` would insert: for each frame its 1-based place, its
+    rows, those for which `condition` holds, and of these the first `most` as tuples of `columns`,
+    in their order. Both are SQL over the columns of the table."""
+    source, values, given = _decoded(directory, frames)
+    # What an insert does by itself. The brackets keep a name that is given inside from being read
+    # as the type.
+    cast = ", ".join(
+        f"CAST(({value}), {sql.text(_TYPES[name])}) AS {name}" for name, value in values.items()
+    )
+    return (
+        f"SELECT frame, count(), countIf(passes), groupArrayIf({int(most)})(chosen, passes)\n"
+        f"FROM (\nSELECT frame, tuple({columns}) AS chosen, {condition} AS passes\n"
+        f"FROM (\nWITH {given}\nSELECT frame, {cast}\nFROM {source}\n)\n)\nGROUP BY frame\n"
+        f"SETTINGS {_SETTINGS}, max_threads=1"
+    )
+
+
+def _decoded(directory: Path, frames: Sequence[Frame]) -> tuple[str, dict[str, str], str]:
+    """Where the rows of one group are read from, their columns, and what stands before these."""
     headers = [frame.header for frame in frames]
     codec, hints = headers[0].codec, headers[0].hints
     parts: dict[str, str] = {}
@@ -72,12 +109,8 @@ def statement(directory: Path, frames: Sequence[Frame], table: str) -> str:
     else:
         source = f"file({files}, JSONEachRow, {sql.text(_CANONICAL)}, 'zstd')"
         columns = _canonical_columns(headers)
-    values = ",\n  ".join(columns.values())
     given = ",\n  ".join([FRAME_NUMBER, *(f"{part} AS {name}" for name, part in parts.items())])
-    return (
-        f"INSERT INTO {table} ({', '.join(columns)})\nWITH {given}\n"
-        f"SELECT\n  {values}\nFROM {source}\nSETTINGS {_SETTINGS}"
-    )
+    return source, columns, given
 
 
 def lookup(literals: list[str]) -> str:
@@ -171,8 +204,9 @@ def _lines_columns(headers: Sequence[Header], hints: Hints) -> dict[str, str]:
         **identity(headers),
         "Timestamp": (
             f"ifNull({_parsed(time)}, fromUnixTimestamp64Nano("
-            # A nanosecond apart, so that lines without a time of their own stay in order.
-            f"{received(headers)} + toInt64(rowNumberInAllBlocks()), 'UTC'))"
+            # A nanosecond apart, so that lines without a time of their own stay in order. Counted
+            # in their frame, so that it is the same in whatever company the frame is read.
+            f"{received(headers)} + toInt64(_row_number), 'UTC'))"
         ),
         "ResourceAttributes": f"{_resources(headers)} AS all_resource",
         "ServiceName": service("''"),

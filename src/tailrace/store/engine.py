@@ -38,8 +38,10 @@ _log = log.get("engine")
 # One for each query that runs, and two for what the store and the writer ask meanwhile: inserts
 # are counted before they count as stored.
 READERS = limits.QUERIES_IN_FLIGHT + 2
-# Beside them: the writer, the one that exports, the one that stops statements.
-OTHERS = 3
+# Beside them: the writer, the one that exports, the one that stops statements, the one that
+# decodes what has just come.
+OTHERS = 4
+DECODING_S = 10.0
 # Blocks of a stream that wait for their reader; a block is at most 65,409 rows.
 BLOCKS_WAITING = 2
 # A statement that was handed to a thread may not have reached the engine yet when it is to end.
@@ -94,6 +96,8 @@ class Engine:
         self._exporter: Any = None
         self._exporting = asyncio.Lock()
         self._stopper: Any = None
+        self._decoder: Any = None
+        self._decoding = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
         self._names = map("statement-{}".format, itertools.count(1))
         self._threads = ThreadPoolExecutor(READERS + OTHERS, "engine")
@@ -114,8 +118,8 @@ class Engine:
             clickhouse_connect.get_client(interface="chdb", path=path)
             for _ in range(READERS + OTHERS)
         ]
-        self._writer, self._exporter, self._stopper, *self._readers = clients
-        for client in self._readers:
+        self._writer, self._exporter, self._stopper, self._decoder, *self._readers = clients
+        for client in [self._decoder, *self._readers]:
             statement.make_read_only(client)
 
     async def _migrate(self) -> None:
@@ -143,13 +147,14 @@ class Engine:
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> list[tuple[Any, ...]]:
         """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError.
 
         What it reads is added to `used`. A caller that is cancelled leaves at once, and the
         statement is ended.
         """
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         client = await self._free.get()
         job = self._start(
             self._giving_back(client), asked.name, statement.select, client, asked, used
@@ -169,13 +174,14 @@ class Engine:
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """The columns of one block of rows after another, so that no result is held whole.
 
         Closing the iterator early ends the statement (`contextlib.aclosing` does it for a loop
         that is left). The seconds include what the reader takes. Raises StoreError.
         """
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         return self._stream(statement.pump_blocks, asked, used)
 
     def raw(
@@ -187,6 +193,7 @@ class Engine:
         timeout_s: float = limits.QUERY_SECONDS,
         bounds: Bounds = UNBOUND,
         used: Used | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Bytes of the result in a format of the engine, one of `statement.STREAMED` or
         `statement.WHOLE`; the latter are held whole, of at most QUERY_RESULT_BYTES.
@@ -195,15 +202,20 @@ class Engine:
         Otherwise as `blocks`.
         """
         bounds = statement.bounds_of(form, bounds)
-        asked = self._asked(sql, parameters, timeout_s, bounds)
+        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
         return self._stream(statement.pump_bytes, asked, form, used)
 
     def _asked(
-        self, sql: str, parameters: Mapping[str, object] | None, timeout_s: float, bounds: Bounds
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None,
+        timeout_s: float,
+        bounds: Bounds,
+        settings: Mapping[str, object] | None = None,
     ) -> Asked:
         most = self._memory_bytes * 2 // 3
         bounds = replace(bounds, memory_bytes=min(bounds.memory_bytes or most, most))
-        return Asked(next(self._names), sql, parameters or {}, timeout_s, bounds)
+        return Asked(next(self._names), sql, parameters or {}, timeout_s, bounds, settings or {})
 
     async def _stream(
         self, pump: Callable[..., None], asked: Asked, *arguments: object
@@ -234,6 +246,26 @@ class Engine:
         """
         await self._exporting.acquire()
         await self._run_then(self._exporting.release, statement.command, self._exporter, sql)
+
+    async def decoded(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = DECODING_S,
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT that reads no tables, one at a time, beside queries: what has just come
+        is not to wait for them. Raises StoreError."""
+        asked = self._asked(sql, parameters, timeout_s, UNBOUND)
+        await self._decoding.acquire()
+        back = self._decoding.release
+        job = self._start(back, asked.name, statement.select, self._decoder, asked, None)
+        try:
+            found: list[tuple[Any, ...]] = await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            self._end(job)
+            raise
+        return found
 
     async def _run_then(
         self, done: Callable[[], None], function: Callable[..., _T], *arguments: object
@@ -286,12 +318,13 @@ class Engine:
 
     async def close(self) -> None:
         """Wait for running statements and let go of the directory."""
-        async with self._writing, self._exporting:
+        async with self._writing, self._exporting, self._decoding:
             for _ in self._readers:
                 await self._free.get()
             while self._stopping:
                 await asyncio.wait(self._stopping)
-            others = [one for one in (self._writer, self._exporter, self._stopper) if one]
+            own = (self._writer, self._exporter, self._stopper, self._decoder)
+            others = [one for one in own if one]
             for client in [*self._readers, *others]:
                 await self._run(client.close)
         self._threads.shutdown()

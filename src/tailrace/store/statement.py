@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -36,18 +36,21 @@ _PIECE_BYTES = 256 * limits.KIB
 
 @dataclass(frozen=True)
 class Asked:
-    """One SELECT. `name` is how `stop` finds it in the engine; values are in `parameters`."""
+    """One SELECT. `name` is how `stop` finds it in the engine; values are in `parameters`;
+    `more` are settings that bound nothing."""
 
     name: str
     sql: str
     parameters: Mapping[str, object]
     timeout_s: float
     bounds: Bounds
+    more: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, object]:
         """Every bound is said, also that of 0: none of an earlier statement stays."""
         return {
+            **self.more,
             "readonly": 2,
             "log_comment": self.name,
             "max_execution_time": self.timeout_s,
@@ -72,7 +75,7 @@ def bounds_of(form: str, bounds: Bounds) -> Bounds:
 
 def select(client: Any, asked: Asked, used: Used | None) -> list[tuple[Any, ...]]:
     """All rows at once. Raises StoreError."""
-    with _counted(client, used), _store_errors():
+    with _counted(client, used), _store_errors(client):
         found = client.query(asked.sql, parameters=dict(asked.parameters), settings=asked.settings)
         return list(found.result_rows)
 
@@ -122,10 +125,11 @@ def _pump(
 ) -> None:
     deadline_s = time.monotonic() + asked.timeout_s
     try:
-        with _counted(client, used), _store_errors(), opened() as stream:
-            for item in stream:
-                if not into.put(item, deadline_s):
-                    return
+        with _counted(client, used), _store_errors(client), opened() as stream:
+            left = not all(into.put(item, deadline_s) for item in stream)
+        if left:
+            _forget(client)
+            return
         into.end()
     except TimeoutError:
         message = f"the result was not taken within the {asked.timeout_s:g} s of the statement"
@@ -136,7 +140,7 @@ def _pump(
 
 def command(client: Any, sql: str) -> None:
     """Run what gives no rows. Raises StoreError."""
-    with _store_errors():
+    with _store_errors(client):
         client.command(sql)
 
 
@@ -151,11 +155,21 @@ def make_read_only(client: Any) -> None:
 
 
 @contextmanager
-def _store_errors() -> Iterator[None]:
+def _store_errors(client: Any) -> Iterator[None]:
     try:
         yield
-    except ClickHouseError as error:
-        raise store_error(error) from None
+    except BaseException as error:
+        _forget(client)
+        if isinstance(error, ClickHouseError):
+            raise store_error(error) from None
+        raise
+
+
+def _forget(client: Any) -> None:
+    """After a statement that failed or was left: what it had found already stays in the connection
+    (chDB 4.4), and would stand before the rows of the next one, whosever that is."""
+    with suppress(Exception):
+        client.command("SELECT 1")
 
 
 @contextmanager

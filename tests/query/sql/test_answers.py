@@ -135,7 +135,7 @@ def test_a_query_is_posted_as_a_form_or_as_itself(asker: Asker) -> None:
         ({"data": {"query": "SELECT count() AS n, Body FROM logs WHERE n GROUP BY ALL"}}, "count"),
         ({"data": {"query": "SELECT toUInt8(Body) FROM logs", **RANGE}}, "Cannot parse"),
         ({"data": {"query": "SELECT groupArray(repeat('x', 1000000)) FROM "
-                            "(SELECT arrayJoin(range(1000)))"}}, "QUERY_MEMORY_BYTES"),
+                            "(SELECT arrayJoin(range(1000)))"}}, "SQL_MEMORY_BYTES"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(asker: Asker, options: dict[str, Any], message: str) -> None:
@@ -204,14 +204,12 @@ def half_way(engine: Half, asker: Asker, form: str, gone_after: int = 0) -> list
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv"])
 def test_an_error_half_way_leaves_the_body_without_its_end(asker: Asker, form: str) -> None:
-    error = StoreError("Code: 241. DB::Exception: Query memory limit exceeded", 241)
+    error = StoreError("Code: 241. DB::Exception: Query memory limit exceeded: x", 241)
     sent = half_way(Half(asker, error), asker, form)
     assert sent[0]["status"] == 200
     assert all(one["more_body"] for one in sent[1:])
     last = sent[-1]["body"]
-    assert (
-        (b"QUERY_MEMORY_BYTES" in json.loads(last)["error"].encode()) if form == "ndjson" else last
-    )
+    assert (b"SQL_MEMORY_BYTES" in json.loads(last)["error"].encode()) if form == "ndjson" else last
 
 
 def test_who_leaves_stops_the_statement(asker: Asker) -> None:

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.query import add_common, complain, write
-from tailrace.client import api
+from tailrace.app.commands.query import complain, write
+from tailrace.client import api, following
+from tailrace.client.following import Dropped, Lost
+from tailrace.core.line import Line
 from tailrace.query import terminal
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command; its `func` returns the exit code."""
     about = "follow new log lines"
-    parser = subparsers.add_parser("tail", help=about, description=about)
-    add_common(parser)
+    parser = subparsers.add_parser(
+        "tail",
+        help=about,
+        description=f"{about}. Connects again when the connection is lost, without repeating "
+        "lines; says on standard error how many the server had to drop.",
+    )
+    parser.add_argument("query", metavar="QUERY", help='\'{service_name="web"} |= "x"\' or words')
+    parser.add_argument(
+        "--output",
+        "--format",
+        dest="format",
+        choices=terminal.FORMATS,
+        default="text",
+        help="text by default; json is one array, which Ctrl-C ends",
+    )
+    asking.add_arguments(parser)
     parser.set_defaults(func=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 ended by the reader, 1 the query or the connection failed, 2 usage."""
-    if args.format == "json":
-        return complain("--format json needs an end, which tail has not; use ndjson", 2)
+    """0 ended by the reader, 1 the query or the first connection failed, 2 usage."""
     try:
         server = asking.asking(args)
     except OSError as error:
@@ -34,8 +49,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
-    found = api.tail(server.url, api.logql(args.query), server.token, server.tls)
+    text = api.logql(args.query)
+    found = following.follow(server.url, text, server.token, server.tls)
     colour = terminal.wants_colour(sys.stdout)
-    for piece in terminal.render(found, args.format, colour):
-        yield piece
-        sys.stdout.flush()
+    with contextlib.closing(_lines(found)) as lines:
+        for piece in terminal.render(lines, args.format, colour):
+            yield piece
+            sys.stdout.flush()
+
+
+def _lines(found: Iterable[Line | Dropped | Lost]) -> Generator[Line, None, None]:
+    """The lines, until Ctrl-C; what else there is to say goes to standard error."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for one in found:
+            if isinstance(one, Line):
+                yield one
+            else:
+                sys.stdout.flush()
+                complain(said(one), 0)
+
+
+def said(what: Dropped | Lost) -> str:
+    """In words."""
+    if isinstance(what, Lost):
+        return f"{what.reason}; connecting again in {what.wait_s:g} s"
+    if what.reasons:
+        return f"{what.lines} lines dropped by the server: {'; '.join(what.reasons)}"
+    return f"{what.lines} lines dropped by the server: they were not read in time"

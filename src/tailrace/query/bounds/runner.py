@@ -105,16 +105,10 @@ class Runner:
                 async for block in blocks:
                     yield block
 
-    async def raw(
-        self,
-        statement: Statement,
-        form: str,
-        otherwise: Callable[[StoreError], Exception] = too_large,
-    ) -> AsyncGenerator[bytes, None]:
-        """As `blocks`, the bytes of the result in a format of the engine, see `Engine.raw`;
-        `otherwise` explains what is not of the tenant's bounds."""
+    async def raw(self, statement: Statement, form: str) -> AsyncGenerator[bytes, None]:
+        """As `blocks`, the bytes of the result in a format of the engine, see `Engine.raw`."""
         query = await self._begin(statement)
-        with self._statement(query, statement, otherwise) as options:
+        with self._statement(query, statement, too_large) as options:
             found = self._engine.raw(statement.sql, statement.parameters, form=form, **options)
             async with aclosing(found) as pieces:
                 async for piece in pieces:
@@ -142,7 +136,9 @@ class Runner:
         began_s = self._clock.monotonic_s()
         left_s = max(_LEAST_S, query.allowed.timeout_s - (began_s - query.began_s))
         try:
-            yield {"timeout_s": left_s, "bounds": query.allowed.bounds, "used": used}
+            bounds = query.allowed.bounds.within(statement.bounds)
+            settings = statement.settings
+            yield {"timeout_s": left_s, "bounds": bounds, "used": used, "settings": settings}
         except StoreError as error:
             found = explained(error, query.allowed)
             found = otherwise(error) if found is error else found

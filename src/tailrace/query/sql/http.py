@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from starlette.requests import Request
@@ -83,8 +82,6 @@ class Answer(Response):
         work = asyncio.ensure_future(self._answer(scope, receive, send))
         gone = asyncio.ensure_future(_disconnected(receive))
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            self._service.metrics.add("tailrace_query_abandoned_total")
         for task in (work, gone):
             task.cancel()
         [failed, _] = await asyncio.gather(work, gone, return_exceptions=True)
@@ -101,8 +98,9 @@ class Answer(Response):
                 await send(_start(self._form))
             await send({"type": "http.response.body", "body": piece, "more_body": more})
 
+        question = Question(self._bounds.tenant, self._query, "sql")
         try:
-            with asking(Question(self._bounds.tenant, self._query, "sql")):
+            with asking(question):
                 async with self._sql.room(), self._service.slot("sql"):
                     await self._send(body)
         except (TailraceError, TimeoutError) as error:
@@ -115,10 +113,17 @@ class Answer(Response):
 
     async def _send(self, body: Callable[[bytes, bool], Awaitable[None]]) -> None:
         prepared = await self._sql.prepare(self._query, self._bounds)
-        async with aclosing(self._sql.run(prepared, self._form)) as pieces:
+        pieces = self._sql.run(prepared, self._form)
+        try:
             async for piece in pieces:
                 await body(piece, True)
             await body(b"", False)
+        finally:
+            await _closed(pieces)
+
+
+async def _closed(pieces: AsyncIterator[bytes]) -> None:
+    await pieces.aclose()  # type: ignore[attr-defined]
 
 
 def _start(form: Format) -> Message:
@@ -146,6 +151,7 @@ def refusal(error: Exception) -> Response:
         message = str(error)
         status, headers = busy(error)
     elif isinstance(error, TimeoutError):
-        status, message = 503, str(error)
+        message = "the query took too long and was stopped; narrow the time range"
+        status = 503
     body = msgspec.json.encode({"error": message})
     return Response(body, status, headers, media_type="application/json")

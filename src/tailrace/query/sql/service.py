@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tailrace.core import limits
+from tailrace.core.bounds import Bounds as Limits
 from tailrace.core.errors import Busy, QueryError, StoreError
-from tailrace.query.bounds.refusals import NARROW, size
-from tailrace.query.bounds.streams import begun
-from tailrace.query.engine import TOO_LARGE
+from tailrace.query.engine import TIMED_OUT, TOO_LARGE
 from tailrace.query.plan import Statement
 from tailrace.query.service import QueryService
 from tailrace.query.sql import second
@@ -38,24 +37,22 @@ _HARD: dict[str, object] = {
     "max_bytes_before_external_group_by": 0,
     "max_bytes_ratio_before_external_group_by": 0,
 }
-# What the tenant's bounds do not say: these here would win over them.
-_BOUNDS: dict[str, object] = {
-    "max_result_rows": limits.SQL_RESULT_ROWS,
-    "max_result_bytes": limits.SQL_RESULT_BYTES,
-    "result_overflow_mode": "throw",
-}
+_OWN = Limits(
+    read_rows=limits.SQL_READ_ROWS,
+    read_bytes=limits.SQL_READ_BYTES,
+    result_rows=limits.SQL_RESULT_ROWS,
+    result_bytes=limits.SQL_RESULT_BYTES,
+    memory_bytes=limits.SQL_MEMORY_BYTES,
+)
 _FORM: dict[str, object] = {
     "date_time_output_format": "iso",
     "output_format_json_validate_utf8": 1,
     "output_format_json_quote_denormals": 0,
 }
-# Constants, as text after the statement, which is of one SELECT; a user's has none.
-SETTINGS = "\nSETTINGS " + ", ".join(
-    f"{name} = {value!r}" for name, value in (_HARD | _BOUNDS | _FORM).items()
-)
-# One piece of memory that cannot be had. What passes the tenant's bounds is explained before.
-_MEMORY = 173
-_TOO_MUCH = (161, 191, TOO_LARGE)
+_THROW: dict[str, object] = {"read_overflow_mode": "throw", "result_overflow_mode": "throw"}
+SETTINGS = _HARD | _THROW | _FORM
+_MEMORY = (173, 241)
+_TOO_MUCH = (158, 161, 191, 307, TOO_LARGE)
 # The disk, files and the like: not what a text can cause.
 _OURS = frozenset({0, 74, 75, 76, 77, 78, 79, 210, 243, 271})
 _TAIL = re.compile(
@@ -106,33 +103,43 @@ class Sql:
             ast = Statement(f"EXPLAIN AST SELECT * FROM ({made.sql})", made.parameters)
             tree = await self._service.run(ast)
             second.examine(str(row[0]) for row in tree)
-            resolved = await self._rows("EXPLAIN QUERY TREE ", made)
+            resolved = await self._rows("EXPLAIN QUERY TREE SELECT * FROM (", made, ")")
             second.examine_resolved(str(row[0]) for row in resolved)
             columns = await self._rows("DESCRIBE TABLE (", made, ")")
-        except StoreError as error:
-            raise explained(error) from None
+        except (StoreError, QueryError) as error:
+            raise _own(error) from None
         return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
 
     async def _rows(self, how: str, made: Statement, end: str = "") -> list[tuple[object, ...]]:
         """What the engine says of a statement, within the same bounds: constants and scalar
         subqueries are computed to tell it."""
-        return await self._service.run(Statement(how + made.sql + SETTINGS + end, made.parameters))
+        text = how + made.sql + end
+        return await self._service.run(Statement(text, made.parameters, SETTINGS, _OWN))
 
-    async def run(self, prepared: Prepared, form: Format) -> AsyncGenerator[bytes, None]:
-        """Pieces of the answer. The first one comes when the engine has the first rows. Leave a
-        loop over it only inside `contextlib.aclosing`."""
+    async def run(self, prepared: Prepared, form: Format) -> AsyncIterator[bytes]:
+        """Pieces of the answer. The first one comes when the engine has the first rows."""
         made = prepared.statement
-        raw = self._service.raw(
-            Statement(made.sql + SETTINGS, made.parameters), form.form, explained
-        )
-        given = 0
-        async with aclosing(await begun(raw)) as pieces:
-            async for piece in form.encode(prepared.fields, pieces):
-                given += len(piece)
-                if given > limits.SQL_RESULT_BYTES:
+        raw = self._service.raw(Statement(made.sql, made.parameters, SETTINGS, _OWN), form.form)
+        size = 0
+        try:
+            first = await anext(raw, b"")
+            async for piece in form.encode(prepared.fields, _from(first, raw)):
+                size += len(piece)
+                if size > limits.SQL_RESULT_BYTES:
                     most = f"{limits.SQL_RESULT_BYTES} bytes (SQL_RESULT_BYTES)"
                     raise QueryError(f"the answer is larger than {most}")
                 yield piece
+        except (StoreError, QueryError) as error:
+            raise _own(error) from None
+        finally:
+            await raw.aclose()
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for piece in rest:
+        yield piece
 
 
 def _made(text: str, bounds: Bounds) -> Statement:
@@ -144,17 +151,25 @@ def _made(text: str, bounds: Bounds) -> Statement:
         raise QueryError("the query is nested too deeply") from None
 
 
+def _own(error: StoreError | QueryError) -> Exception:
+    """In the words of SQL, whose bounds are its own; they are tighter than those of a tenant."""
+    cause = error.__cause__ if isinstance(error, QueryError) else error
+    return explained(cause) if isinstance(cause, StoreError) else error
+
+
 def explained(error: StoreError) -> Exception:
     """The engine's error as one of the query, but what no text can cause."""
+    if error.code == TIMED_OUT:
+        return TimeoutError()
     if error.code in _OURS:
         return error
-    if error.code == _MEMORY:
-        most = f"{size(limits.QUERY_MEMORY_BYTES)} of memory (QUERY_MEMORY_BYTES)"
-        return QueryError(f"the query needs more than {most}; {NARROW}")
+    if error.code in _MEMORY:
+        most = f"{limits.SQL_MEMORY_BYTES} bytes of memory (SQL_MEMORY_BYTES)"
+        return QueryError(f"the query needs more than {most}; narrow the time range or group less")
     if error.code in _TOO_MUCH:
         return QueryError(
-            "the query gives more than SQL_RESULT_ROWS or SQL_RESULT_BYTES allow; narrow the time "
-            "range or add LIMIT"
+            "the query reads or gives more than SQL_READ_ROWS, SQL_READ_BYTES, SQL_RESULT_ROWS "
+            "or SQL_RESULT_BYTES allow; narrow the time range or add LIMIT"
         )
     if (unread := _SYNTAX.search(str(error))) is not None:
         # The place is one of the statement that was made of the query.

@@ -1,0 +1,70 @@
+"""The lines before a live tail: read from the store, up to the first frame that comes live."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from tailrace.core import limits
+from tailrace.core.contracts import Feed
+from tailrace.query import plan
+from tailrace.query.binder import Binder
+from tailrace.query.logql.ast import LogQuery
+from tailrace.query.selection import conditions
+from tailrace.query.service import QueryService
+from tailrace.query.tail.lines import Pipeline
+from tailrace.query.tail.outlet import Outlet
+from tailrace.query.tail.parcel import Entry
+from tailrace.query.tail.prefilter import is_sql
+from tailrace.query.tail.rows import COLUMNS, WIDTH, Origins, metadata
+from tailrace.query.times import SECOND_NS
+
+# What was acknowledged is in the store within a second, unless the writer has fallen behind.
+STORED_S = 5.0
+# A sender's clock may be ahead.
+AHEAD_NS = 3600 * SECOND_NS
+BEHIND = "the store is behind: lines of the last moments may be missing"
+
+
+async def history(
+    service: QueryService, feed: Feed, query: LogQuery, outlet: Outlet, start_ns: int, limit: int
+) -> list[Entry]:
+    """The last `limit` lines since `start_ns` of the frames that do not come live to `outlet`.
+
+    Waits until the store has them, at most STORED_S; the outlet tells when it had not. Raises
+    QueryError, Busy, StoreError, TimeoutError.
+    """
+    if not await feed.stored(STORED_S):
+        outlet.unread(BEHIND, 0)
+    end_ns = service.clock.wall_ns() + AHEAD_NS
+    pushed = tuple(itertools.takewhile(is_sql, query.stages))
+    async with service.slot("tail"):
+        scope = await service.scope(query, outlet.tenant, start_ns, end_ns)
+        # Rows that come live stand among those that are asked for.
+        wanted = limit + sum((outlet.live or {}).values())
+        if len(pushed) < len(query.stages) or wanted > limits.QUERY_ROWS:
+            wanted = limits.QUERY_ROWS
+        bind = Binder()
+        where = conditions(LogQuery(query.matchers, pushed), outlet.tenant, scope.keys, bind)
+        where.append(f"Timestamp >= {plan.moment(start_ns, bind)}")
+        where.append(f"Timestamp < {plan.moment(end_ns, bind)}")
+        sql = (
+            f"SELECT {COLUMNS}, Source, Epoch, Seq FROM {plan.TABLE} WHERE {' AND '.join(where)} "
+            f"ORDER BY Timestamp DESC, _part_offset DESC LIMIT {int(wanted)}"
+        )
+        rows = await service.run(plan.Statement(sql, bind.values))
+    live = outlet.live or {}
+    before = [row for row in rows if row[WIDTH:] not in live]
+    return _passed(query, before)[:limit][::-1]
+
+
+def _passed(query: LogQuery, rows: list[tuple[Any, ...]]) -> list[Entry]:
+    process = Pipeline(query.stages).process
+    origins = Origins()
+    found = []
+    for row in rows:
+        passed = process(row[0], row[1], origins.of(row[:WIDTH]).labels, metadata(row))
+        if passed is not None:
+            of = passed.labels
+            found.append(Entry(row[0], passed.line, of.stream(), of.metadata(), of.parsed()))
+    return found

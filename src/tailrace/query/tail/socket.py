@@ -1,0 +1,145 @@
+"""The websocket of a live tail, `/loki/api/v1/tail`.
+
+A query that is wrong is refused before the upgrade. Closed with 1008 when the credential ends, 1011
+when the store failed or the client does not answer pings, 1012 when the server stops, 1013 when
+there is too much to do: connect again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tailrace.core import limits
+from tailrace.core.errors import Busy, QueryError, StoreError, TailraceError
+from tailrace.query import loki, regexes
+from tailrace.query.logql.ast import LogQuery
+from tailrace.query.logql.parser import parse_log
+from tailrace.query.service import QueryService
+from tailrace.query.tail.history import history
+from tailrace.query.tail.hub import Hub
+from tailrace.query.tail.outlet import Outlet
+from tailrace.query.tail.parcel import parcels
+from tailrace.query.times import SECOND_NS, parse_time
+
+HISTORY_NS = 3600 * SECOND_NS
+HISTORY_LINES = "100"
+FAILED = (1011, "the store failed; connect again")
+LATER = (1013, "too much to do; connect again")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a follower asked for. `limit` lines at most of what there is since `start_ns`."""
+
+    query: LogQuery
+    start_ns: int
+    limit: int
+    delay_ns: int
+    categorize: bool
+
+
+def wanted(socket: HTTPConnection, now_ns: int) -> Wanted:
+    """The parameters of a tail. Raises QueryError."""
+    given = socket.query_params
+    start = given.get("start")
+    flags = socket.headers.get("x-loki-response-encoding-flags", "")
+    return Wanted(
+        parse_log(given.get("query", "")),
+        parse_time(start, "start") if start else max(now_ns - HISTORY_NS, 0),
+        _number(given.get("limit") or HISTORY_LINES, "limit", limits.QUERY_ROWS),
+        _number(given.get("delay_for") or "0", "delay_for", limits.TAIL_DELAY_S) * SECOND_NS,
+        loki.CATEGORIZE in [flag.strip() for flag in flags.split(",")],
+    )
+
+
+def _number(text: str, name: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
+        raise QueryError(f"{name}={text[:32]!r} is no number from 0 to {most}")
+    return int(text)
+
+
+class Tail:
+    """The websocket endpoint, an ASGI application. Without a hub there is nothing to follow."""
+
+    def __init__(
+        self, service: QueryService, identify: Callable[[HTTPConnection], str], hub: Hub | None
+    ) -> None:
+        self._service = service
+        self._identify = identify
+        self._hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = WebSocket(scope, receive, send)
+        try:
+            tenant = self._identify(socket)
+            asked = wanted(socket, self._service.clock.wall_ns())
+            await regexes.check(asked.query, self._service.engine)
+            if self._hub is None:
+                raise StoreError("this server has no live tail")
+            outlet = self._hub.join(tenant, asked.query, asked.delay_ns, asked.categorize)
+        except (TailraceError, TimeoutError) as error:
+            self._service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
+            await socket.send_denial_response(_denial(error))
+            return
+        try:
+            with contextlib.suppress(WebSocketDisconnect, OSError):
+                await socket.accept()
+                await self._serve(socket, self._hub, outlet, asked)
+        finally:
+            self._hub.leave(outlet)
+
+    async def _serve(self, socket: WebSocket, hub: Hub, outlet: Outlet, asked: Wanted) -> None:
+        """Until the client is gone."""
+        gone = asyncio.create_task(_gone(socket))
+        sending = asyncio.create_task(self._send(socket, hub, outlet, asked))
+        try:
+            await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                await sending
+        finally:
+            gone.cancel()
+            sending.cancel()
+            await asyncio.gather(gone, sending, return_exceptions=True)
+
+    async def _send(self, socket: WebSocket, hub: Hub, outlet: Outlet, asked: Wanted) -> None:
+        try:
+            if asked.limit:
+                service, query = self._service, asked.query
+                limit, start_ns = asked.limit, asked.start_ns
+                before = await history(service, hub.feed, query, outlet, start_ns, limit)
+                for parcel in parcels(before, asked.categorize):
+                    await socket.send_text(parcel.text())
+            hub.settled(outlet)
+        except Busy:
+            await socket.close(*LATER)
+            return
+        except (TailraceError, TimeoutError):
+            await socket.close(*FAILED)
+            return
+        while not outlet.overrun:
+            text = await outlet.next(self._service.clock)
+            await hub.turns.take()
+            await socket.send_text(text)
+        await socket.close(*LATER)
+
+
+async def _gone(socket: WebSocket) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def _denial(error: Exception) -> PlainTextResponse:
+    if isinstance(error, QueryError):
+        return PlainTextResponse(f"{error}\n", 400)
+    headers = (
+        {"Retry-After": str(max(1, round(error.retry_after_s)))} if isinstance(error, Busy) else {}
+    )
+    return PlainTextResponse(f"{error}\n", 503, headers)
