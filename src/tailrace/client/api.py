@@ -22,8 +22,7 @@ from tailrace.core.line import Line
 
 PAGE_LINES = 1_000
 ANSWER_BYTES = 512 * MIB
-# SQL may take a minute until its first byte.
-# A server may be configured to give a query longer than by default.
+# A query may wait for its turn, and a server may be configured to give it longer than by default.
 TIMEOUT_S = 2 * QUERY_SECONDS + 15
 Form = dict[str, Any]
 
