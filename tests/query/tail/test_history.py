@@ -16,6 +16,7 @@ from tail_fakes import ALL, NOW, Place, bodies, row
 
 from tailrace.core import limits
 from tailrace.core.errors import Busy, StoreError
+from tailrace.query.bounds.question import asked
 from tailrace.query.http import routes
 from tailrace.query.service import QueryService
 
@@ -277,6 +278,26 @@ def test_a_history_that_fails_closes_with_a_reason(
 
     run(body)
     assert not shop.place.hub.running
+
+
+def test_history_is_asked_in_the_name_of_its_tenant(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[str, str]] = []
+
+    async def noted(*_: object) -> list[tuple[object, ...]]:
+        found.append((asked().tenant, asked().text))
+        return []
+
+    monkeypatch.setattr(shop.service, "run", noted)
+
+    async def body() -> None:
+        async with shop.follows() as socket:
+            shop.accept(1, "live")
+            assert bodies(await socket.message()) == ["live"]
+
+    run(body)
+    assert set(found) == {(shop.tenant, ALL)}
 
 
 def test_a_client_that_goes_while_its_history_is_read_is_let_go(shop: Shop) -> None:

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, StoreError, TailraceError
 from tailrace.query import loki, regexes
+from tailrace.query.bounds.question import Question, asking
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse_log
 from tailrace.query.service import QueryService
@@ -114,7 +115,8 @@ class Tail:
             if asked.limit:
                 service, query = self._service, asked.query
                 limit, start_ns = asked.limit, asked.start_ns
-                before = await history(service, hub.feed, query, outlet, start_ns, limit)
+                with asking(Question(outlet.tenant, socket.query_params.get("query", ""))):
+                    before = await history(service, hub.feed, query, outlet, start_ns, limit)
                 for parcel in parcels(before, asked.categorize):
                     await socket.send_text(parcel.text())
             hub.settled(outlet)
