@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from tailrace.core.clock import ManualClock
 from tailrace.core.sample import Exemplar, Sample
 from tailrace.core.span import Event, Link, Span
+from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.service import QueryService
 from tailrace.query.sql.http import routes
 
@@ -48,10 +49,13 @@ class RawChdb:
 class Asker:
     """Asks `/api/sql` in the name of `tenant`."""
 
-    def __init__(self, engine: RawChdb, tenant: str) -> None:
+    def __init__(self, engine: RawChdb, tenant: str, allowed: Allowance | None = None) -> None:
         self.engine = engine
         self.tenant = tenant
-        service = QueryService(engine, clock=ManualClock(BASE + 3600 * SECOND))  # type: ignore[arg-type]
+        policy = Policy(Allowance(), {tenant: allowed or Allowance()})
+        clock = ManualClock(BASE + 3600 * SECOND)
+        service = QueryService(engine, clock=clock, policy=policy)  # type: ignore[arg-type]
+        self.metrics = service.metrics
         self.app = Starlette(routes=routes(service, lambda connection: tenant))
 
     def ask(self, query: str, method: str = "GET", **asked: Any) -> httpx.Response:

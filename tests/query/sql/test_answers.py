@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,8 @@ from sql_asking import BASE_S, RANGE, Asker
 
 from tailrace.core import limits
 from tailrace.core.errors import StoreError
+from tailrace.query.bounds.allowance import Allowance
+from tailrace.query.sql import service as sql_service
 
 QUERY = "SELECT Body, Weight, LogAttributes FROM logs ORDER BY Timestamp"
 PLAIN = {"Content-Type": "text/plain"}
@@ -174,7 +177,7 @@ class Half:
 
 def half_way(engine: Half, asker: Asker, form: str, gone_after: int = 0) -> list[dict[str, Any]]:
     """What an ASGI server is sent; the client leaves after `gone_after` pieces."""
-    app = Asker(engine, asker.tenant).app  # type: ignore[arg-type]
+    half = Asker(engine, asker.tenant)  # type: ignore[arg-type]
     query = str(httpx.QueryParams({"query": "SELECT 1 AS a", "format": form, **RANGE})).encode()
     scope = {
         "type": "http", "method": "GET", "path": "/api/sql", "headers": [], "query_string": query,
@@ -195,8 +198,10 @@ def half_way(engine: Half, asker: Asker, form: str, gone_after: int = 0) -> list
             if gone_after and len(sent) > gone_after:
                 left.set()
 
-        await app(scope, receive, send)
+        await half.app(scope, receive, send)
         assert engine.closed.is_set()
+        abandoned = half.metrics.get("tailrace_query_abandoned_total")
+        assert abandoned == (1 if gone_after else 0)
 
     asyncio.run(run())
     return sent
@@ -210,6 +215,56 @@ def test_an_error_half_way_leaves_the_body_without_its_end(asker: Asker, form: s
     assert all(one["more_body"] for one in sent[1:])
     last = sent[-1]["body"]
     assert (b"SQL_MEMORY_BYTES" in json.loads(last)["error"].encode()) if form == "ndjson" else last
+
+
+def test_an_error_within_a_row_is_a_line_of_its_own(asker: Asker) -> None:
+    class Within(Half):
+        async def raw(self, *args: Any, **options: Any) -> AsyncIterator[bytes]:
+            for piece in (b'{"a":', b'1}\n{"a":2}\n{"', b"a"):
+                yield piece
+            self.closed.set()
+            raise StoreError("Code: 395. DB::Exception: x", 395)
+
+    sent = half_way(Within(asker, None), asker, "ndjson")
+    lines = b"".join(one["body"] for one in sent[1:]).splitlines()
+    assert [json.loads(line) for line in lines] == [{"a": 1}, {"a": 2}, {"error": "x"}]
+
+
+def test_ndjson_of_many_pieces_is_whole(asker: Asker) -> None:
+    long = "SELECT arrayJoin(range(100000)) AS n, repeat('x', 20) AS s"
+    found = asker.ask(long, format="ndjson").text.splitlines()
+    assert sorted(json.loads(line)["n"] for line in found) == list(range(100_000))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "own", "named"),
+    [
+        (Allowance(read_rows=3), {}, "query.read_rows"),
+        (Allowance(read_bytes=3), {}, "query.read_bytes"),
+        (Allowance(), {"read_rows": 3}, "SQL_READ_ROWS"),
+        (Allowance(read_rows=0, read_bytes=0), {"read_bytes": 3}, "SQL_READ_BYTES"),
+    ],
+)
+def test_whoever_bounds_a_statement_more_is_named(
+    asker: Asker,
+    allowed: Allowance,
+    own: dict[str, int],
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sql_service, "_OWN", replace(sql_service._OWN, **own))
+    answer = Asker(asker.engine, asker.tenant, allowed).ask("SELECT Body FROM logs")
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+
+
+def test_a_query_that_took_too_long_names_the_limit(asker: Asker) -> None:
+    allowed = Allowance(timeout_s=0.2)
+    many = "(SELECT arrayJoin(range(100000)) AS a)"
+    slow = f"SELECT count() FROM {many} AS x, {many} AS y WHERE x.a * y.a % 7 = 3"
+    answer = Asker(asker.engine, asker.tenant, allowed).ask(slow)
+    assert answer.status_code == 503
+    assert "query.timeout" in answer.json()["error"]
 
 
 def test_who_leaves_stops_the_statement(asker: Asker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailrace.core import limits
+from tailrace.core.bounds import UNBOUND, Bounds
 from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.query import engine
 from tailrace.query.bounds.allowance import Allowance
@@ -17,9 +18,18 @@ def too_long(timeout_s: float) -> TimeoutError:
     )
 
 
-def explained(error: StoreError, allowed: Allowance) -> Exception:
-    """The error to raise instead of `error`; `error` itself where no limit was passed."""
+def explained(error: StoreError, allowed: Allowance, own: Bounds = UNBOUND) -> Exception:
+    """The error to raise instead of `error`; `error` itself where no limit of the tenant's was
+    passed, but perhaps one of the statement's `own`, where that is tighter."""
     match error.code:
+        case engine.TOO_MANY_ROWS if _tighter(own.read_rows, allowed.read_rows):
+            return error
+        case engine.TOO_MANY_BYTES if _tighter(own.read_bytes, allowed.read_bytes):
+            return error
+        case engine.NO_MEMORY if "Query memory" in str(error) and _tighter(
+            own.memory_bytes, allowed.bounds.memory_bytes
+        ):
+            return error
         case engine.TIMED_OUT:
             return too_long(allowed.timeout_s)
         case engine.TOO_MANY_ROWS:
@@ -34,6 +44,10 @@ def explained(error: StoreError, allowed: Allowance) -> Exception:
         case _:
             return error
     return QueryError(f"{message}; {NARROW}")
+
+
+def _tighter(own: int, tenants: int) -> bool:
+    return 0 < own < (tenants or own + 1)
 
 
 def too_large(error: StoreError) -> Exception:

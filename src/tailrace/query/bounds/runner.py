@@ -27,6 +27,10 @@ GRACE_S = 1.0
 _LEAST_S = 0.05
 
 
+def _as_it_is(error: StoreError) -> Exception:
+    return error
+
+
 class Watcher(Protocol):
     """Is told of each query that ended, with the error that it ended with."""
 
@@ -108,7 +112,8 @@ class Runner:
     async def raw(self, statement: Statement, form: str) -> AsyncGenerator[bytes, None]:
         """As `blocks`, the bytes of the result in a format of the engine, see `Engine.raw`."""
         query = await self._begin(statement)
-        with self._statement(query, statement, too_large) as options:
+        otherwise = _as_it_is if statement.bounds.result_bytes else too_large
+        with self._statement(query, statement, otherwise) as options:
             found = self._engine.raw(statement.sql, statement.parameters, form=form, **options)
             async with aclosing(found) as pieces:
                 async for piece in pieces:
@@ -129,7 +134,7 @@ class Runner:
         self,
         query: Running,
         statement: Statement,
-        otherwise: Callable[[StoreError], Exception] = lambda error: error,
+        otherwise: Callable[[StoreError], Exception] = _as_it_is,
     ) -> Iterator[dict[str, Any]]:
         """How the engine is to run `statement`; counts it, and says which limit it passed."""
         used = Used()
@@ -140,7 +145,7 @@ class Runner:
             settings = statement.settings
             yield {"timeout_s": left_s, "bounds": bounds, "used": used, "settings": settings}
         except StoreError as error:
-            found = explained(error, query.allowed)
+            found = explained(error, query.allowed, statement.bounds)
             found = otherwise(error) if found is error else found
             if found is error:
                 raise

@@ -38,6 +38,19 @@ async def _as_it_is(fields: Sequence[Field], pieces: AsyncIterator[bytes]) -> As
         yield piece
 
 
+async def _lines(fields: Sequence[Field], pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Whole lines in each piece: an error that follows one is a line of its own."""
+    rest: list[bytes] = []
+    async for piece in pieces:
+        head, newline, tail = piece.rpartition(b"\n")
+        if newline:
+            yield b"".join([*rest, head, newline])
+            rest.clear()
+        rest.append(tail)
+    if last := b"".join(rest):
+        yield last
+
+
 async def _csv(fields: Sequence[Field], pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """A line of names first."""
     line = io.StringIO()
@@ -68,7 +81,7 @@ FORMATS = {
     one.name: one
     for one in (
         Format("json", "application/json", "JSONEachRow", _json),
-        Format("ndjson", "application/x-ndjson", "JSONEachRow", _as_it_is),
+        Format("ndjson", "application/x-ndjson", "JSONEachRow", _lines),
         Format("csv", "text/csv; charset=utf-8; header=present", "CSV", _csv),
         Format("arrow", "application/vnd.apache.arrow.stream", "ArrowStream", _as_it_is),
         Format("parquet", "application/vnd.apache.parquet", "Parquet", _as_it_is),

@@ -82,6 +82,8 @@ class Answer(Response):
         work = asyncio.ensure_future(self._answer(scope, receive, send))
         gone = asyncio.ensure_future(_disconnected(receive))
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            self._service.metrics.add("tailrace_query_abandoned_total")
         for task in (work, gone):
             task.cancel()
         [failed, _] = await asyncio.gather(work, gone, return_exceptions=True)
@@ -151,7 +153,6 @@ def refusal(error: Exception) -> Response:
         message = str(error)
         status, headers = busy(error)
     elif isinstance(error, TimeoutError):
-        message = "the query took too long and was stopped; narrow the time range"
-        status = 503
+        status, message = 503, str(error)
     body = msgspec.json.encode({"error": message})
     return Response(body, status, headers, media_type="application/json")

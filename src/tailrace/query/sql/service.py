@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tailrace.core import limits
 from tailrace.core.bounds import Bounds as Limits
 from tailrace.core.errors import Busy, QueryError, StoreError
-from tailrace.query.engine import TIMED_OUT, TOO_LARGE
+from tailrace.query.engine import TOO_LARGE
 from tailrace.query.plan import Statement
 from tailrace.query.service import QueryService
 from tailrace.query.sql import second
@@ -106,8 +106,8 @@ class Sql:
             resolved = await self._rows("EXPLAIN QUERY TREE SELECT * FROM (", made, ")")
             second.examine_resolved(str(row[0]) for row in resolved)
             columns = await self._rows("DESCRIBE TABLE (", made, ")")
-        except (StoreError, QueryError) as error:
-            raise _own(error) from None
+        except StoreError as error:
+            raise explained(error) from None
         return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
 
     async def _rows(self, how: str, made: Statement, end: str = "") -> list[tuple[object, ...]]:
@@ -129,8 +129,8 @@ class Sql:
                     most = f"{limits.SQL_RESULT_BYTES} bytes (SQL_RESULT_BYTES)"
                     raise QueryError(f"the answer is larger than {most}")
                 yield piece
-        except (StoreError, QueryError) as error:
-            raise _own(error) from None
+        except StoreError as error:
+            raise explained(error) from None
         finally:
             await raw.aclose()
 
@@ -151,16 +151,9 @@ def _made(text: str, bounds: Bounds) -> Statement:
         raise QueryError("the query is nested too deeply") from None
 
 
-def _own(error: StoreError | QueryError) -> Exception:
-    """In the words of SQL, whose bounds are its own; they are tighter than those of a tenant."""
-    cause = error.__cause__ if isinstance(error, QueryError) else error
-    return explained(cause) if isinstance(cause, StoreError) else error
-
-
 def explained(error: StoreError) -> Exception:
-    """The engine's error as one of the query, but what no text can cause."""
-    if error.code == TIMED_OUT:
-        return TimeoutError()
+    """The engine's error as one of the query, but what no text can cause. What passed a bound of
+    the tenant's is explained already."""
     if error.code in _OURS:
         return error
     if error.code in _MEMORY:
