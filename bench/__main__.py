@@ -1,7 +1,7 @@
 """`python -m bench [PART]`: measure, compare, print.
 
 PART is ingest, latency, queries, tail, agent, doors, guard-speed or guard-recall, all of these when
-none is named (`usual`); backlog, which takes as long as they do; or `all`.
+none is named (`usual`); backlog and dashboard, which take as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import agent, backlog, data, entrance, guard, ingest, latency, queries, tail
+from bench import agent, backlog, dashboard, data, entrance, guard, ingest, latency, queries, tail
 from bench.corpus.corpus import FULL_ROWS
 from bench.data import Data
 from bench.figures import Figure, table
@@ -28,11 +28,12 @@ from bench.server import Server
 
 PARTS = (
     "ingest", "latency", "queries", "tail", "agent", "doors", "guard-speed", "guard-recall",
-    "backlog",
+    "backlog", "dashboard",
 )  # fmt: skip
 # What runs when nothing is named.
-USUAL = PARTS[:-1]
+USUAL = PARTS[:-2]
 BACKLOG_ROWS = 200_000
+DASHBOARD_ROWS = 10_000_000
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 
@@ -69,6 +70,8 @@ def main() -> int:
 
 def _rows(parts: tuple[str, ...], options: argparse.Namespace) -> int:
     """How many rows the parts need."""
+    if "dashboard" in parts:
+        return max(int(options.rows), DASHBOARD_ROWS)
     if {"ingest", "queries"} & set(parts):
         return int(options.rows)
     return min(options.rows, BACKLOG_ROWS) if "backlog" in parts else 0
@@ -125,6 +128,7 @@ def _measure(
             "ingest": lambda: ingest.measure(server, rows, scratch),
             "backlog": lambda: backlog.measure(server, rows, int(options.backlog_gb * 1e9)),
             "queries": lambda: queries.measure(server, rows, scratch, options.times_ten),
+            "dashboard": lambda: dashboard.measure(server, rows),
         }
         return measures[part]()
 

@@ -95,15 +95,15 @@ def loki(count: int = 8) -> Bodies:
             entries = b""
             for row in range(RECORDS // 20):
                 time_ns = _START_NS + (number * RECORDS + row) * 1_000_000
-                stamp = _field(1, time_ns // 10**9) + _field(2, time_ns % 10**9)
-                entry = _nested(1, stamp) + _nested(2, _line(chance).encode())
+                stamp = field(1, time_ns // 10**9) + field(2, time_ns % 10**9)
+                entry = nested(1, stamp) + nested(2, _line(chance).encode())
                 if row % 2:
                     for name in ("trace_id", "customer"):
                         value = f"{chance.getrandbits(128):032x}".encode()
-                        pair = _nested(1, name.encode()) + _nested(2, value)
-                        entry += _nested(3, pair)
-                entries += _nested(2, entry)
-            streams += _nested(1, _nested(1, labels.encode()) + entries)
+                        pair = nested(1, name.encode()) + nested(2, value)
+                        entry += nested(3, pair)
+                entries += nested(2, entry)
+            streams += nested(1, nested(1, labels.encode()) + entries)
         bodies.append(bytes(cramjam.snappy.compress_raw(streams)))
     headers = {"Content-Type": "application/x-protobuf"}
     return _bodies("Loki snappy protobuf", "/loki/api/v1/push", headers, bodies, RECORDS, 250_000)
@@ -145,12 +145,12 @@ def remote_write(count: int = 8) -> Bodies:
                 "pod": f"shop-{one}", "region": "eu-west-1", "zone": "eu-west-1a",
             }  # fmt: skip
             pairs = b"".join(
-                _nested(1, _nested(1, name.encode()) + _nested(2, value.encode()))
+                nested(1, nested(1, name.encode()) + nested(2, value.encode()))
                 for name, value in labels.items()
             )
             milliseconds = _START_NS // 10**6 + number * 15_000
             value = struct.pack("<d", 1000.0 * one + number)
-            series += _nested(1, pairs + _nested(2, b"\x09" + value + _field(2, milliseconds)))
+            series += nested(1, pairs + nested(2, b"\x09" + value + field(2, milliseconds)))
         bodies.append(bytes(cramjam.snappy.compress_raw(series)))
     headers = {
         "Content-Type": "application/x-protobuf",
@@ -199,9 +199,11 @@ def _bodies(
     return Bodies(name, path, headers, bodies, rows, size, goal)
 
 
-def _field(number: int, value: int) -> bytes:
+def field(number: int, value: int) -> bytes:
+    """A protobuf field that holds a number."""
     return encode_varint(number << 3) + encode_varint(value)
 
 
-def _nested(number: int, value: bytes) -> bytes:
+def nested(number: int, value: bytes) -> bytes:
+    """A protobuf field that holds bytes."""
     return encode_varint(number << 3 | 2) + encode_varint(len(value)) + value

@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 
 from tailrace.core.errors import QueryError
-from tailrace.query import loki
 from tailrace.query.labels import stream
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse, parse_log
+from tailrace.query.logs.lines import LogRange, Slices
+from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.reading import Notes
+from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.numbers import number
 from tailrace.query.plan import Grid
-from tailrace.query.service import LogRange, QueryService, Slices
+from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
@@ -27,14 +31,27 @@ def lines(engine: Any, tenant: str, query: str, **wanted: Any) -> list[str]:
         wanted.get("start", BASE - SECOND), wanted.get("end", BASE + 10**6 * SECOND),
         wanted.get("limit", 100), wanted.get("forward", False),
     )  # fmt: skip
-    rows = asyncio.run(QueryService(engine).lines(parse_log(query), tenant, span))
-    return [row[1] for row in rows]
+    logs = Logs(QueryService(engine))
+    return [one.line for one in asyncio.run(logs.lines(parse_log(query), tenant, span, Notes()))]
 
 
 def metric(engine: Any, tenant: str, query: str, grid: Grid) -> dict[Any, Any]:
     tree = parse(query)
     assert not isinstance(tree, LogQuery)
-    return asyncio.run(QueryService(engine).metric(tree, tenant, grid))  # type: ignore[return-value]
+    found = asyncio.run(Logs(QueryService(engine)).metric(tree, tenant, grid, Notes()))
+    assert isinstance(found, Matrix)
+    return by_labels(found)
+
+
+def by_labels(found: Matrix) -> dict[Any, Any]:
+    """Of each series its values, None where there is none."""
+    return {
+        labels: [
+            value if there else None
+            for value, there in zip(found.values[row].tolist(), found.present[row], strict=True)
+        ]
+        for row, labels in enumerate(found.labels)
+    }
 
 
 def random_rows(seed: int) -> list[dict[str, Any]]:
@@ -222,6 +239,6 @@ def test_a_needle_is_looked_up_in_the_grams(engine: Any, condition: str) -> None
 
 
 def test_samples_are_numbers_as_text() -> None:
-    assert [loki.number(v) for v in (2.0, 0.5, 1e-7, 1e22, float("nan"))] == [
+    assert [number(v) for v in (2.0, 0.5, 1e-7, 1e22, float("nan"))] == [
         "2", "0.5", "0.0000001", "10000000000000000000000", "NaN",
     ]  # fmt: skip

@@ -13,8 +13,9 @@ import yaml
 from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
-from tailrace.query.http import routes
 from tailrace.query.jaeger import routes as jaeger_routes
+from tailrace.query.logs.logs import Logs
+from tailrace.query.loki.http import routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.wire.samples import Exemplar, Sample
@@ -60,7 +61,7 @@ def get(engine: Any, tenant: str, path: str, **asked: Any) -> Any:
         return tenant
 
     app = Starlette(routes=[
-        *routes(service, identify), *prometheus_routes(service, identify),
+        *routes(Logs(service), identify), *prometheus_routes(service, identify),
         *jaeger_routes(service, identify),
     ])  # fmt: skip
 

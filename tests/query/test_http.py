@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.query.http import routes
+from tailrace.query.logs.logs import Logs
+from tailrace.query.loki.http import routes
 from tailrace.query.service import QueryService
 from tailrace.query.times import default_step, parse_span, parse_time
 
@@ -24,7 +25,7 @@ FLAGS = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}
 
 def ask(engine: Any, tenant: str, path: str, method: str = "GET", **options: Any) -> httpx.Response:
     service = QueryService(engine, clock=ManualClock(BASE + 60 * SECOND))
-    app = Starlette(routes=routes(service, lambda connection: tenant))
+    app = Starlette(routes=routes(Logs(service), lambda connection: tenant))
 
     async def run() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
@@ -132,7 +133,7 @@ class Stuck:
 def test_a_query_that_takes_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tailrace.query.bounds.runner.GRACE_S", 0.0)
     service = QueryService(Stuck(), timeout_s=0.01)
-    app = Starlette(routes=routes(service))
+    app = Starlette(routes=routes(Logs(service)))
 
     async def run() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)

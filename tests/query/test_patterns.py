@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from tailrace.app.commands import patterns as command
 from tailrace.core.clock import ManualClock
 from tailrace.query.binder import Binder
-from tailrace.query.http import routes
+from tailrace.query.logs.logs import Logs
+from tailrace.query.loki.http import routes
 from tailrace.query.patterns import miner, table
 from tailrace.query.patterns.shapes import ANY, SHAPE_SQL, finished
 from tailrace.query.patterns.templates import Steps, Templates, templates
@@ -231,7 +232,7 @@ def test_no_rows_no_templates(engine: Any) -> None:
 
 def ask(engine: Any, tenant: str, **asked: Any) -> httpx.Response:
     service = QueryService(engine, None, ManualClock(NOW), timeout_s=5)
-    app = Starlette(routes=routes(service, lambda connection: tenant))
+    app = Starlette(routes=routes(Logs(service), lambda connection: tenant))
 
     async def run() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)

@@ -13,11 +13,10 @@ import pytest
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
-from tailrace.query.evaluate import grid
+from tailrace.query.plan import grid
 from tailrace.query.promql import LOOKBACK_MS, Query, parse, parse_selector
-from tailrace.query.samples import Samples
+from tailrace.query.samples import Samples, Series
 from tailrace.query.service import QueryService
-from tailrace.query.vectors import Series
 
 from .conftest import BASE_S, SECOND, Points
 

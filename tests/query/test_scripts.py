@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from tailrace.core.errors import QueryError
-from tailrace.query import loki
-from tailrace.query.evaluate import grid
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse
+from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.reading import Notes
+from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.numbers import number
+from tailrace.query.plan import grid
 from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
@@ -33,23 +36,30 @@ def evaluate(engine: Any, tenant: str, line: str) -> list[str]:
     matched = EVAL.fullmatch(line)
     assert matched, line
     kind, text, start, end, step = matched.groups()
-    tree = parse(text)
-    assert not isinstance(tree, LogQuery)
     on = grid(BASE + int(start) * SECOND, BASE + int(end) * SECOND, int(step) * SECOND)
     try:
-        value = asyncio.run(QueryService(engine).metric(tree, tenant, on))
+        tree = parse(text)
+        assert not isinstance(tree, LogQuery)
+        value = asyncio.run(Logs(QueryService(engine)).metric(tree, tenant, on, Notes()))
     except QueryError as error:
         assert kind == "error", error
         return [str(error)]
-    assert kind == "eval" and isinstance(value, dict)
+    assert kind == "eval" and isinstance(value, Matrix)
+    series = {
+        labels: zip(value.values[row].tolist(), value.present[row].tolist(), strict=True)
+        for row, labels in enumerate(value.labels)
+    }
     return [
-        " ".join([*(f"{k}={v}" for k, v in labels), "|", *map(shown, values)])
-        for labels, values in sorted(value.items())
-    ]
+        " ".join([
+            *(f"{k}={v}" for k, v in labels), "|",
+            *(shown(v if there else None) for v, there in pairs),
+        ])
+        for labels, pairs in sorted(series.items())
+    ]  # fmt: skip
 
 
 def shown(value: float | None) -> str:
-    return "_" if value is None else loki.number(value)
+    return "_" if value is None else number(value)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

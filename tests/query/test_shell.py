@@ -24,8 +24,9 @@ from tailrace.app.commands import trace as trace_command
 from tailrace.client import api, following
 from tailrace.core.errors import QueryError
 from tailrace.query import table, terminal
-from tailrace.query.http import routes
 from tailrace.query.jaeger import routes as jaeger_routes
+from tailrace.query.logs.logs import Logs
+from tailrace.query.loki.http import routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.wire.spans import Span
@@ -61,7 +62,8 @@ def server(engine: Any) -> Iterator[str]:
     ])  # fmt: skip
     service = QueryService(engine)
     found = [
-        *routes(service, shell), *prometheus_routes(service, shell), *jaeger_routes(service, shell)
+        *routes(Logs(service), shell), *prometheus_routes(service, shell),
+        *jaeger_routes(service, shell),
     ]  # fmt: skip
     app = Starlette(routes=found)
     config = uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio")

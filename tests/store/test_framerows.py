@@ -17,7 +17,7 @@ from tailrace.core.contracts import Delivery, Position
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec, Frame, Hints
 from tailrace.core.metrics import Metrics
-from tailrace.query.plan import ROW_COLUMNS
+from tailrace.query.tail.rows import COLUMNS
 from tailrace.store import schema
 from tailrace.store.engine import Engine
 from tailrace.store.framerows import FrameRows, Rows
@@ -77,7 +77,7 @@ FRAMES = {
 
 
 async def stored(
-    table: LogTable, engine: Engine, frames: Sequence[Frame], columns: str = ROW_COLUMNS
+    table: LogTable, engine: Engine, frames: Sequence[Frame], columns: str = COLUMNS
 ) -> list[list[tuple[Any, ...]]]:
     """By frame, what the table has of them once the writer's loader has put them there."""
 
@@ -110,7 +110,7 @@ def test_every_codec_gives_the_rows_of_the_table(use: Use, tmp_path: Path) -> No
 
     async def body(table: LogTable, engine: Engine) -> None:
         rows = FrameRows(engine, tmp_path, readable)
-        for columns in (ROW_COLUMNS, ", ".join(schema.COLUMN_NAMES)):
+        for columns in (COLUMNS, ", ".join(schema.COLUMN_NAMES)):
             found = by_frame(await rows.rows(frames, columns))
             expected = await stored(table, engine, frames, columns)
             for name, one, other in zip(FRAMES, found, expected, strict=True):
@@ -130,8 +130,8 @@ def test_rows_of_a_frame_are_in_its_order_whatever_company_it_is_read_in(
 
     async def body(_: LogTable, engine: Engine) -> None:
         rows = FrameRows(engine, tmp_path, readable)
-        together = await rows.rows(frames, ROW_COLUMNS)
-        assert together == [(await rows.rows([one], ROW_COLUMNS))[0] for one in frames]
+        together = await rows.rows(frames, COLUMNS)
+        assert together == [(await rows.rows([one], COLUMNS))[0] for one in frames]
         for one, found in zip(frames, together, strict=True):
             assert found
             assert [row[1] for row in found[0]] == data.decode().split("\n")
@@ -209,7 +209,7 @@ def test_records_of_anything_give_the_rows_of_the_table(
     use: Use, tmp_path: Path, hints: Hints
 ) -> None:
     async def check(table: LogTable, engine: Engine, frames: list[Frame]) -> None:
-        found = await FrameRows(engine, tmp_path, readable).rows(frames, ROW_COLUMNS)
+        found = await FrameRows(engine, tmp_path, readable).rows(frames, COLUMNS)
         assert by_frame(found) == await stored(table, engine, frames)
 
     @settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)

@@ -35,8 +35,9 @@ from tailrace.governance.http import routes as governance_routes
 from tailrace.guard.audit import Audit
 from tailrace.guard.http import audit_routes
 from tailrace.query.bounds.http import routes as slow_routes
-from tailrace.query.http import routes as query_routes
 from tailrace.query.jaeger import routes as jaeger_routes
+from tailrace.query.logs.logs import Logs
+from tailrace.query.loki.http import routes as loki_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.query.sql.http import routes as sql_routes
@@ -167,11 +168,12 @@ class Runtime:
 
     def _application(self) -> Starlette:
         queries = self._queries
+        logs = Logs(queries)
         guarded = self._front.entrance.guarded
         guarding = self._guarding
         routes: list[BaseRoute] = [
             *gateway_routes(self._front.door, guarding.registry(self._fleet)),
-            *guarded(query_routes(queries, hub=self._hub()), Scope.QUERY, text_form),
+            *guarded(loki_routes(logs, hub=self._hub()), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),

@@ -134,6 +134,8 @@ QUERY_SERIES_SUMMED = 10_000
 QUERY_CELLS_SUMMED = 10_000_000
 # Cells of one metric query: series times steps that hold rows, all held in memory.
 QUERY_CELLS = 400_000
+# Single values of a quantile or a deviation, all held in memory: 40 bytes each.
+QUERY_VALUES = 5_000_000
 # Matchers, line filters, functions and operators in one query: each is work for every row.
 QUERY_TERMS = 64
 # Queries that run at the same time; more wait, then get 429. Each has a connection of the

@@ -10,7 +10,6 @@ from starlette.requests import HTTPConnection, Request
 from tailrace.core import limits
 from tailrace.core.access import principal_of
 from tailrace.core.errors import QueryError
-from tailrace.query import loki
 from tailrace.query.times import SECOND_NS, parse_span, parse_time
 
 HOUR_NS = 3_600 * SECOND_NS
@@ -77,10 +76,17 @@ class Asked:
             raise QueryError(f"direction={text[:32]!r} is neither forward nor backward")
         return text == "forward"
 
+    def flag(self, name: str) -> bool:
+        """A parameter that is true or false, false by default."""
+        text = self.get(name).lower() or "false"
+        if text not in ("true", "1", "false", "0"):
+            raise QueryError(f"{name}={text[:32]!r} is neither true nor false")
+        return text in ("true", "1")
+
     def categorize(self) -> bool:
         """Whether the client wants structured metadata apart from labels."""
         flags = self.request.headers.get("x-loki-response-encoding-flags", "")
-        return loki.CATEGORIZE in [flag.strip() for flag in flags.split(",")]
+        return "categorize-labels" in [flag.strip() for flag in flags.split(",")]
 
 
 async def form_of(request: Request) -> QueryParams | None:

@@ -10,6 +10,7 @@ class Binder:
 
     def __init__(self) -> None:
         self.values: dict[str, object] = {}
+        self._known: dict[tuple[str, object], str] = {}
 
     def text(self, value: str) -> str:
         """A placeholder for a String."""
@@ -31,7 +32,15 @@ class Binder:
         """A placeholder for an Array(UInt64)."""
         return self._bind(list(values), "Array(UInt64)")
 
+    def number(self, value: float) -> str:
+        """A placeholder for a Float64."""
+        return self._bind(value, "Float64")
+
     def _bind(self, value: object, kind: str) -> str:
-        name = f"p{len(self.values)}"
-        self.values[name] = value
-        return f"{{{name}:{kind}}}"
+        # The same value has the same placeholder, so that the engine sees what is alike.
+        key = (kind, tuple(value) if isinstance(value, list) else value)
+        if key not in self._known:
+            name = f"p{len(self.values)}"
+            self.values[name] = value
+            self._known[key] = f"{{{name}:{kind}}}"
+        return self._known[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from tailrace.core.errors import Busy, TailraceError
 from tailrace.query.asked import Asked, Identify, form_of
 from tailrace.query.bounds.connected import Gone, while_connected
 from tailrace.query.bounds.question import Question, asking
-from tailrace.query.loki import encode
+from tailrace.query.envelope import encode
 from tailrace.query.service import QueryService
 
 Handler = Callable[[Asked], Awaitable[object]]
@@ -20,6 +21,16 @@ Handler = Callable[[Asked], Awaitable[object]]
 CLIENT_GONE = 499
 ROWS_READ = "x-tailrace-rows-read"
 BYTES_READ = "x-tailrace-bytes-read"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Data to encode and headers to say beside it; a handler may give it in place of data."""
+
+    data: object
+    headers: Mapping[str, str]
+
+
 # An error in the words of one API.
 Refusal = Callable[[Exception], Response]
 # An answer in its envelope.
@@ -53,16 +64,18 @@ def _endpoint(
         tenant = identify(request)
         try:
             form = await form_of(request)
-            found = Asked(request, tenant, form, service.clock.wall_ns())
-            with asking(Question(tenant, _text(found))) as question:
-                data = await while_connected(request, handler(found))
+            asked = Asked(request, tenant, form, service.clock.wall_ns())
+            with asking(Question(tenant, _text(asked))) as question:
+                found = await while_connected(request, handler(asked))
         except (TailraceError, TimeoutError) as error:
             service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
             return refusal(error)
         except Gone:
             service.metrics.add("tailrace_query_abandoned_total")
             return Response(status_code=CLIENT_GONE)
-        return Response(encode(data), headers=read_headers(question), media_type="application/json")
+        answer = found if isinstance(found, Answer) else Answer(found, {})
+        headers = {**read_headers(question), **answer.headers}
+        return Response(encode(answer.data), headers=headers, media_type="application/json")
 
     return endpoint
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailrace.core import limits
 from tailrace.query.binder import Binder
-from tailrace.query.loki import number, unix_seconds
+from tailrace.query.numbers import number, unix_seconds
 from tailrace.query.plan import Statement
 from tailrace.query.promql import Query
 from tailrace.query.samples import Found, Samples, Span

@@ -11,16 +11,14 @@ from starlette.routing import BaseRoute
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Handler, busy, routes_of
-from tailrace.query.evaluate import grid
 from tailrace.query.exemplars import exemplars
 from tailrace.query.labels import sanitise
-from tailrace.query.loki import number, unix_seconds
-from tailrace.query.plan import Grid
+from tailrace.query.numbers import number, unix_seconds
+from tailrace.query.plan import Grid, grid
 from tailrace.query.promql import SUPPORTED, Query, parse, parse_selector
-from tailrace.query.samples import MS, Samples, Span, safe_name
+from tailrace.query.samples import MS, Samples, Series, Span, safe_name
 from tailrace.query.service import QueryService
 from tailrace.query.times import LAST_NS, SECOND_NS, parse_span
-from tailrace.query.vectors import Series
 
 
 def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:

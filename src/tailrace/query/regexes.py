@@ -7,20 +7,8 @@ from collections.abc import Sequence
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.binder import Binder
 from tailrace.query.engine import BAD_REGEX, Engine
-from tailrace.query.logql.ast import LineFilter, LogQuery, Matcher
-from tailrace.query.logql.parser import EMPTY_SELECTOR
-from tailrace.query.needle import label_regex, line_regex
-
-
-async def check(query: LogQuery, engine: Engine) -> None:
-    """Raise QueryError for a pattern RE2 refuses, or a selector that matches empty labels."""
-    empty = await match_empty(query.matchers, engine)
-    for line in query.stages:
-        if isinstance(line, LineFilter) and line.op in ("|~", "!~"):
-            for needle in line.needles:
-                await _matches_empty(line_regex(needle.value), line.position, engine)
-    if query.matchers and empty:
-        raise QueryError(EMPTY_SELECTOR.rstrip(","), query.matchers[0].position)
+from tailrace.query.logql.ast import Matcher
+from tailrace.query.needle import label_regex
 
 
 async def match_empty(matchers: Sequence[Matcher], engine: Engine) -> bool:

@@ -24,7 +24,6 @@ from tailrace.query.needle import label_regex
 from tailrace.query.plan import Grid, Statement
 from tailrace.query.promql import NAME, Query
 from tailrace.query.service import QueryService
-from tailrace.query.vectors import Series
 
 MS = 1_000_000
 # The bits of the NaN by which Prometheus says that a series has ended.
@@ -32,6 +31,8 @@ _STALE = "9218868437227405314"
 _GRIDS = {"": "Last", "rate": "Rate", "increase": "Increase"}
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_:]")
 Span = tuple[int, int]
+# Of each series its values at the steps, None where there is none.
+Series = dict[Labels, list[float | None]]
 
 
 @dataclass(frozen=True)

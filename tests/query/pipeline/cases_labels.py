@@ -84,7 +84,7 @@ TEXT_CASES = [
 
 NUMBER_CASES = [
     kept("| a == 5", number("a", "==", 5), "a=5"),
-    kept("| a = 5", number("a", "=", 5), "a=5.0"),
+    kept("| a = 5", number("a", "==", 5), "a=5.0"),
     lost("| a == 5", number("a", "==", 5), "a=6"),
     kept("| a != 5", number("a", "!=", 5), "a=6"),
     kept("| a > 5", number("a", ">", 5), "a=5.1"),

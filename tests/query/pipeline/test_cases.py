@@ -15,6 +15,7 @@ from tests.query.pipeline import (
 from tests.query.pipeline.case import Case
 
 from tailrace.query.logql.lexer import tokens
+from tailrace.query.logql.parser import parse_log
 
 ALL = [
     *cases_lines.CASES,
@@ -41,6 +42,11 @@ def strings(tree: object) -> set[str]:
     if dataclasses.is_dataclass(tree):
         return strings(tuple(getattr(tree, field.name) for field in dataclasses.fields(tree)))
     return set()
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.logql[:80])
+def test_the_text_of_a_case_is_its_tree(case: Case) -> None:
+    assert parse_log(f'{{app="shop"}} {case.logql}').stages == tuple(case.stages)
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.logql[:80])

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from tail_fakes import NOW
 
 from tailrace.core.errors import QueryError
-from tailrace.query import plan
 from tailrace.query.binder import Binder
 from tailrace.query.logql.parser import parse_log
 from tailrace.query.logql.text import quote
-from tailrace.query.service import LogRange, QueryService
+from tailrace.query.logs.lines import LogRange
+from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.reading import Notes
+from tailrace.query.service import QueryService
 from tailrace.query.tail.evaluation import Read, evaluate
 from tailrace.query.tail.group import Group
 from tailrace.query.tail.prefilter import may_pass
@@ -48,17 +50,17 @@ def tenant(engine: Any) -> str:
 
 
 def stored(engine: Any, tenant: str, query: str) -> list[tuple[int, str]]:
-    service = QueryService(engine)
+    logs = Logs(QueryService(engine))
     wanted = LogRange(NOW, NOW + 10**9, 5000, forward=True)
-    rows = asyncio.run(service.lines(parse_log(query), tenant, wanted))
-    return [(row[0], row[1]) for row in rows]
+    found = asyncio.run(logs.lines(parse_log(query), tenant, wanted, Notes()))
+    return [(one.time_ns, one.line) for one in found]
 
 
 def live(engine: Any, tenant: str, query: str) -> list[tuple[int, str]]:
     """As the hub does: what the prefilter lets pass, and of that what Python selects."""
     group = Group(tenant, parse_log(query), 0)
     bind = Binder()
-    sql = f"SELECT {COLUMNS} FROM {plan.TABLE} WHERE {may_pass([group], bind)} ORDER BY Timestamp"
+    sql = f"SELECT {COLUMNS} FROM logs WHERE {may_pass([group], bind)} ORDER BY Timestamp"
     rows = asyncio.run(engine.rows(sql, bind.values))
     messages = evaluate([Read(tenant, ("s", 1, 1), rows)], {group: frozenset({True})}, NOW)
     found = []

@@ -17,7 +17,8 @@ from tail_fakes import ALL, NOW, Place, bodies, row
 from tailrace.core import limits
 from tailrace.core.errors import Busy, StoreError
 from tailrace.query.bounds.question import asked
-from tailrace.query.http import routes
+from tailrace.query.logs.logs import Logs
+from tailrace.query.loki.http import routes
 from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
@@ -67,7 +68,7 @@ class Shop:
         self.place = place
         self.tenant: str = engine.tenant()
         self.service = QueryService(engine, place.metrics, place.clock)
-        self.app = Starlette(routes=routes(self.service, lambda _: self.tenant, place.hub))
+        self.app = Starlette(routes=routes(Logs(self.service), lambda _: self.tenant, place.hub))
 
     @asynccontextmanager
     async def follows(self, query: str = ALL, **asked: object) -> AsyncIterator[Socket]:
@@ -252,7 +253,7 @@ def test_too_many_followers_are_503(shop: Shop, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_server_without_a_hub_says_so(engine: Any) -> None:
     async def body() -> None:
-        socket = Socket(Starlette(routes=routes(QueryService(engine))), ALL)
+        socket = Socket(Starlette(routes=routes(Logs(QueryService(engine)))), ALL)
         assert (await socket.event())["status"] == 503
         await socket.leave()
 

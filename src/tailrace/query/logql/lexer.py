@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from tailrace.core.errors import QueryError
 
-Kind = Literal["name", "string", "number", "duration", "symbol", "end"]
+Kind = Literal["name", "string", "number", "duration", "bytes", "symbol", "end"]
 
 _SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+(?![A-Za-z0-9_.])")
+_BYTES = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[kKmMgGtTpPeE][iI]?)?[bB](?![A-Za-z0-9_.])")
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_.])")
 _SYMBOLS = re.compile(r"\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[{}()\[\],=|+\-*/%^<>@:!]")
 _KINDS: Sequence[tuple[Kind, re.Pattern[str]]] = (
     ("name", _NAME),
     ("duration", _DURATION),
+    ("bytes", _BYTES),
     ("number", _NUMBER),
     ("symbol", _SYMBOLS),
 )
+_PLACED = re.compile(r"at [0-9]+:[0-9]+$")
 _ESCAPE = re.compile(
     r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([abfnrtv\\\"']))"
 )
@@ -57,6 +61,18 @@ def place(source: str, position: int) -> str:
     """`line:column`, both from 1."""
     line = source.count("\n", 0, position) + 1
     return f"{line}:{position - source.rfind(chr(10), 0, position)}"
+
+
+@contextmanager
+def placed(source: str) -> Iterator[None]:
+    """Of errors that know the character only, the words end with line and column of `source`."""
+    try:
+        yield
+    except QueryError as error:
+        if error.position < 0 or _PLACED.search(str(error)):
+            raise
+        where = place(source, error.position)
+        raise QueryError(f"{error} at {where}", error.position) from error.__cause__
 
 
 def tokens(source: str) -> list[Token]:

@@ -1,11 +1,13 @@
-"""Tokens to a tree, by recursive descent with a bounded depth.
+"""LogQL text to a tree, by recursive descent with a bounded depth.
 
-query    = selector filters | metric
-metric   = term { ("+" | "-") term };  term = factor { ("*" | "/") factor }
-factor   = [ "-" ] number | "(" metric ")" | vector "(" number ")" | range | group
-range    = function "(" selector filters "[" duration "]" [ "offset" duration ] ")"
-group    = function [ grouping ] "(" metric ")" [ grouping ]
-grouping = ("by" | "without") "(" [ label { "," label } ] ")"
+query    = log | metric
+metric   = operand { op [ "bool" ] [ matching ] operand }, by precedence: or, and unless,
+           == != > >= < <=, + -, * / %, ^ (from the right)
+matching = ("on" | "ignoring") names [ ("group_left" | "group_right") [ names ] ]
+operand  = [ sign ] number | "(" metric ")" | "vector" "(" number ")" | range | group | replace
+range    = function "(" [ number "," ] log-range ")" [ grouping ]
+group    = function [ grouping ] "(" [ number "," ] metric ")" [ grouping ]
+replace  = "label_replace" "(" metric "," string "," string "," string "," string ")"
 """
 
 from __future__ import annotations
@@ -13,33 +15,35 @@ from __future__ import annotations
 import math
 
 from tailrace.core.errors import QueryError
-from tailrace.core.limits import QUERY_TERMS, QUERY_TEXT_BYTES
-from tailrace.query.logql import unsupported
+from tailrace.core.limits import QUERY_TEXT_BYTES
 from tailrace.query.logql.ast import (
     Binary,
-    LineFilter,
+    LabelReplace,
     LogQuery,
-    Matcher,
     Metric,
-    Needle,
     Number,
     Query,
-    RangeAggregation,
     Vector,
     VectorAggregation,
 )
-from tailrace.query.logql.cursor import Cursor
-from tailrace.query.logql.duration import parse_duration
-from tailrace.query.logql.lexer import Token, tokens
-from tailrace.query.matrix.grouping import Grouping
+from tailrace.query.logql.lexer import Token
+from tailrace.query.logql.rangeparser import RANGE_FUNCTIONS, Ranges
+from tailrace.query.logql.stages import EMPTY_SELECTOR
+from tailrace.query.matrix.grouping import EQUAL_LABELS, Grouping, Matching
 
-RANGE_FUNCTIONS = frozenset({"count_over_time", "rate", "bytes_rate", "bytes_over_time"})
-VECTOR_FUNCTIONS = frozenset({"sum", "min", "max", "avg", "count"})
-MAX_DEPTH = 32
-EMPTY_SELECTOR = (
-    "the selector needs at least one matcher that cannot match an empty value; "
-    "for everything write {service_name=~`.+`},"
-)
+VECTOR_FUNCTIONS = frozenset(
+    {"sum", "min", "max", "avg", "count", "stddev", "stdvar", "topk", "bottomk", "approx_topk",
+     "sort", "sort_desc"}
+)  # fmt: skip
+_PARAMETERS = frozenset({"topk", "bottomk", "approx_topk"})
+_SORTS = frozenset({"sort", "sort_desc"})
+COMPARISONS = frozenset({"==", "!=", ">", ">=", "<", "<="})
+SETS = frozenset({"and", "or", "unless"})
+PRECEDENCE = {
+    "or": 1, "and": 2, "unless": 2, **dict.fromkeys(COMPARISONS, 3), "+": 4, "-": 4, "*": 5,
+    "/": 5, "%": 5, "^": 6,
+}  # fmt: skip
+__all__ = ["EMPTY_SELECTOR", "parse", "parse_log", "parse_metric"]
 
 
 def parse(source: str) -> Query:
@@ -60,120 +64,106 @@ def parse_log(source: str) -> LogQuery:
     return query
 
 
-class _Parser(Cursor):
-    def __init__(self, source: str) -> None:
-        super().__init__(source, tokens(source))
-        self._terms = 0
-        self._depth = 0
+def parse_metric(source: str) -> Metric:
+    """Like `parse`, for places where only a metric query makes sense."""
+    query = parse(source)
+    if isinstance(query, LogQuery):
+        raise QueryError("expected a metric query such as rate({...}[1m]) at 1:1", 0)
+    return query
 
-    def _word(self, *words: str) -> bool:
-        return self._now.kind == "name" and self._now.text in words
 
-    def _expect(self, symbol: str, context: str) -> Token:
-        if not self._is(symbol):
-            raise self._fail(f"expected {symbol} {context}, found {self._now.shown}")
-        return self._next()
+def is_scalar(query: Metric) -> bool:
+    """Whether the value is a number at each step, without labels."""
+    if isinstance(query, Binary):
+        return is_scalar(query.left) and is_scalar(query.right)
+    return isinstance(query, Number)
 
-    def _count(self, token: Token) -> None:
-        self._terms += 1
-        if self._terms > QUERY_TERMS:
-            message = f"more than {QUERY_TERMS} matchers, filters and operators (QUERY_TERMS)"
-            raise self._fail(message, token)
 
+class _Parser(Ranges):
     def query(self) -> Query:
-        if self._is("{"):
+        ahead = self._at
+        while self._tokens[ahead].text == "(" and self._tokens[ahead].kind == "symbol":
+            ahead += 1
+        if self._tokens[ahead].kind == "symbol" and self._tokens[ahead].text == "{":
             return self._log()
-        return self._sum()
+        return self._metric(1)
 
     def finish(self) -> None:
         if self._now.kind != "end":
-            unsupported.check(self._now, self._source)
             raise self._fail(f"unexpected {self._now.shown}")
 
-    def _log(self) -> LogQuery:
-        matchers = self._selector()
-        return LogQuery(matchers, self._filters())
-
-    def _selector(self) -> tuple[Matcher, ...]:
-        opening = self._expect("{", "to open a stream selector")
-        found: list[Matcher] = []
-        while not self._is("}"):
-            found.append(self._matcher())
-            if not self._is(","):
-                break
-            self._next()
-        self._expect("}", "to close the stream selector")
-        if all(_may_be_empty(matcher) for matcher in found):
-            raise self._fail(EMPTY_SELECTOR, opening)
-        return tuple(found)
-
-    def _matcher(self) -> Matcher:
-        name = self._next()
-        self._count(name)
-        if name.kind != "name":
-            raise self._fail(f"expected a label name, found {name.shown}", name)
-        if not self._is("=", "!=", "=~", "!~"):
-            raise self._fail(f"expected = != =~ or !~ after a label, found {self._now.shown}")
-        op = self._next().text
-        return Matcher(name.text, op, self._string(f"after {op}"), name.position)
-
-    def _string(self, context: str) -> str:
-        if self._now.kind != "string":
-            raise self._fail(f"expected a quoted string {context}, found {self._now.shown}")
-        return self._next().text
-
-    def _filters(self) -> tuple[LineFilter, ...]:
-        found: list[LineFilter] = []
-        while self._is("|=", "!=", "|~", "!~"):
+    def _metric(self, least: int) -> Metric:
+        """Operands joined by operators of at least this precedence."""
+        left = self._operand()
+        while (binds := self._binds()) >= least:
             op = self._next()
             self._count(op)
-            if self._word("ip"):
-                raise self._fail("ip() is not supported yet")
-            value = self._string(f"after {op.text}")
-            if self._word("or"):
-                raise self._fail("`or` between line filters is not supported yet")
-            found.append(LineFilter(op.text, (Needle(value),), op.position))
-        if self._is("|", "|>", "!>"):
-            raise unsupported.stage(self._now, self._tokens[self._at + 1], self._source)
-        return tuple(found)
-
-    def _enter(self) -> None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise self._fail(f"more than {MAX_DEPTH} levels of parentheses")
-
-    def _sum(self) -> Metric:
-        left = self._product()
-        while self._is("+", "-"):
-            op = self._next()
-            self._count(op)
-            left = Binary(op.text, left, self._product(), position=op.position)
+            returns_bool = self._bool(op)
+            matching = self._matching()
+            right = self._metric(binds if op.text == "^" else binds + 1)
+            left = self._joined(op, left, right, matching, returns_bool)
         return left
 
-    def _product(self) -> Metric:
-        left = self._factor()
-        while self._is("*", "/"):
-            op = self._next()
-            self._count(op)
-            left = Binary(op.text, left, self._factor(), position=op.position)
-        return left
+    def _binds(self) -> int:
+        if self._now.kind not in ("symbol", "name"):
+            return 0
+        return PRECEDENCE.get(self._now.text, 0)
 
-    def _factor(self) -> Metric:
+    def _bool(self, op: Token) -> bool:
+        if not self._word("bool"):
+            return False
+        if op.text not in COMPARISONS:
+            raise self._fail("bool goes with comparisons only")
+        self._next()
+        return True
+
+    def _matching(self) -> Matching:
+        if not self._word("on", "ignoring"):
+            return EQUAL_LABELS
+        word = self._next().text
+        labels = self._names(word)
+        if not self._word("group_left", "group_right"):
+            return Matching(word == "on", labels)
+        group = self._next().text
+        include = self._names(group) if self._is("(") else ()
+        side = "left" if group == "group_left" else "right"
+        return Matching(word == "on", labels, side, include)  # type: ignore[arg-type]  # is one
+
+    def _joined(
+        self, op: Token, left: Metric, right: Metric, matching: Matching, returns_bool: bool
+    ) -> Binary:
+        scalar = is_scalar(left) or is_scalar(right)
+        if op.text in SETS and scalar:
+            raise self._fail(f"{op.text} joins vectors, not numbers", op)
+        if op.text in SETS and matching.group:
+            raise self._fail(f"{op.text} takes no group_left or group_right", op)
+        if scalar and matching != EQUAL_LABELS:
+            raise self._fail("on, ignoring and group are for two vectors", op)
+        return Binary(op.text, left, right, matching, returns_bool, op.position)
+
+    def _operand(self) -> Metric:
         token = self._now
         if token.kind == "number" or self._is("-", "+"):
             return Number(self._number())
         if self._is("("):
-            return self._parenthesised()
+            self._enter()
+            self._next()
+            inner = self._metric(1)
+            self._expect(")", "to close the parenthesis")
+            self._leave()
+            return inner
         if token.kind != "name":
             raise self._fail(f"expected a query, found {token.shown}")
         self._count(token)
         if token.text == "vector":
             return self._vector()
+        if token.text == "label_replace":
+            return self._label_replace()
         if token.text in RANGE_FUNCTIONS:
             return self._range()
         if token.text in VECTOR_FUNCTIONS:
             return self._group()
-        raise unsupported.function(token, self._source)
+        raise self._fail(f"unknown function {token.text!r}")
 
     def _number(self) -> float:
         sign = -1.0 if self._is("-") else 1.0
@@ -187,16 +177,6 @@ class _Parser(Cursor):
             raise self._fail("the number is too large", token)
         return sign * value
 
-    def _parenthesised(self) -> Metric:
-        self._enter()
-        self._next()
-        if self._is("{"):
-            raise self._fail("a log query in parentheses is not supported yet")
-        inner = self._sum()
-        self._expect(")", "to close the parenthesis")
-        self._depth -= 1
-        return inner
-
     def _vector(self) -> Vector:
         self._next()
         self._expect("(", "after vector")
@@ -204,81 +184,44 @@ class _Parser(Cursor):
         self._expect(")", "after the number of vector")
         return Vector(value)
 
-    def _range(self) -> RangeAggregation:
-        function = self._next().text
-        self._expect("(", f"after {function}")
-        matchers = self._selector()
-        before = self._filters()
-        range_ns = self._window()
-        filters = before + self._filters()
-        offset_ns = self._offset()
-        self._expect(")", f"to close {function}")
-        if self._word("by", "without"):
-            raise self._fail(f"grouping of {function} is not supported yet")
-        return RangeAggregation(function, LogQuery(matchers, filters), range_ns, offset_ns)
-
-    def _window(self) -> int:
-        self._expect("[", "and a duration after the log query")
-        token = self._now
-        range_ns = self._duration("after [")
-        if range_ns <= 0:
-            raise self._fail("the range must be longer than 0", token)
-        self._expect("]", "after the duration")
-        return range_ns
-
-    def _duration(self, context: str) -> int:
-        token = self._now
-        if token.kind != "duration":
-            raise self._fail(f"expected a duration {context}")
-        value = parse_duration(self._next().text)
-        if value is None:
-            raise self._fail("the duration is longer than ten years", token)
-        return value
-
-    def _offset(self) -> int:
-        if not self._word("offset"):
-            return 0
-        self._next()
-        sign = -1 if self._is("-") else 1
-        if sign < 0:
-            self._next()
-        return sign * self._duration("after offset")
+    def _label_replace(self) -> LabelReplace:
+        start = self._next()
+        self._enter()
+        self._expect("(", "after label_replace")
+        inner = self._metric(1)
+        texts = []
+        for what in ("a label to set", "its value", "a label to read"):
+            self._expect(",", f"and {what} in label_replace")
+            texts.append(self._string(f"for {what}"))
+        self._expect(",", "and a regular expression in label_replace")
+        pattern = self._regex("for the expression")
+        self._expect(")", "to close label_replace")
+        self._leave()
+        return LabelReplace(inner, texts[0], texts[1], texts[2], pattern, start.position)
 
     def _group(self) -> VectorAggregation:
         self._enter()
-        function = self._next().text
-        grouping = self._grouping()
+        start = self._next()
+        function = start.text
+        grouping = None if function in _SORTS else self._grouping()
         self._expect("(", f"after {function}")
         if self._is("{"):
             raise self._fail(f"{function} needs a metric query such as rate({{...}}[1m])")
-        inner = self._sum()
+        parameter = None
+        if function in _PARAMETERS:
+            parameter = self._parameter(function)
+        inner = self._metric(1)
         self._expect(")", f"to close {function}")
-        if grouping is None:
+        if grouping is None and function not in _SORTS:
             grouping = self._grouping()
-        self._depth -= 1
-        return VectorAggregation(function, grouping or Grouping(False, ()), inner)
+        self._leave()
+        none = Grouping(False, ())
+        return VectorAggregation(function, grouping or none, inner, parameter, start.position)
 
-    def _grouping(self) -> Grouping | None:
-        if not self._word("by", "without"):
-            return None
-        word = self._next().text
-        self._expect("(", f"after {word}")
-        labels: list[str] = []
-        while not self._is(")"):
-            name = self._next()
-            self._count(name)
-            if name.kind != "name":
-                raise self._fail(f"expected a label name in {word}, found {name.shown}", name)
-            labels.append(name.text)
-            if not self._is(","):
-                break
-            self._next()
-        self._expect(")", f"to close {word}")
-        return Grouping(word == "without", tuple(dict.fromkeys(labels)))
-
-
-def _may_be_empty(matcher: Matcher) -> bool:
-    """Whether an absent label passes; regexes are judged later, by the engine that runs them."""
-    if matcher.op == "=":
-        return matcher.value == ""
-    return matcher.op == "!=" and matcher.value != ""
+    def _parameter(self, function: str) -> float:
+        token = self._now
+        value = self._number()
+        if value != int(value) or value < 1:
+            raise self._fail(f"{function} needs a whole number from 1", token)
+        self._expect(",", f"after the number of {function}")
+        return value

@@ -1,11 +1,15 @@
-"""LogQL text of a tree."""
+"""LogQL text of a tree, which parses back to it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tailrace.query.logql.ast import (
     Binary,
-    LineFilter,
+    LabelReplace,
     LogQuery,
+    Matcher,
+    Metric,
     Number,
     Query,
     RangeAggregation,
@@ -13,46 +17,157 @@ from tailrace.query.logql.ast import (
     VectorAggregation,
 )
 from tailrace.query.logql.duration import duration_text
+from tailrace.query.logql.parser import PRECEDENCE
+from tailrace.query.logql.stagetext import quote, stage_text, unwrap_text
+from tailrace.query.matrix.grouping import Grouping, Matching
+
+__all__ = ["pretty", "quote", "text"]
+# Longer ones are laid out over several lines.
+COLUMNS = 80
+_INDENT = "  "
+_SORTS = frozenset({"sort", "sort_desc"})
 
 
 def text(query: Query) -> str:
-    """LogQL that parses back to `query`."""
+    """On one line."""
+    return " ".join(line.strip() for line in _lines(query, 0, None))
+
+
+def pretty(query: Query) -> str:
+    """On one line where it fits into COLUMNS, else each part on its own, indented."""
+    return "\n".join(_lines(query, 0, COLUMNS))
+
+
+def _lines(query: Query, depth: int, columns: int | None) -> list[str]:
+    """The lines of a part; with `columns` as few as fit into them."""
+    indent = _INDENT * depth
+    flat = indent + _flat(query)
+    if columns is None or len(flat) <= columns:
+        return [flat]
     match query:
         case LogQuery():
-            return _log_text(query)
+            return [indent + line for line in _log_lines(query)]
         case RangeAggregation():
-            offset = f" offset {duration_text(query.offset_ns)}" if query.offset_ns else ""
-            inner = f"{_log_text(query.query)}[{duration_text(query.range_ns)}]{offset}"
-            return f"{query.function}({inner})"
+            before = [f"{query.parameter!r}, "] if query.parameter is not None else []
+            inner = [*_log_lines(query.query)]
+            if query.unwrap:
+                inner.append(_INDENT + unwrap_text(query.unwrap))
+            inner[-1] += _window(query)
+            inner[0] = "".join(before) + inner[0]
+            end = f") {_grouping(query.grouping)}" if query.grouping else ")"
+            body = [indent + _INDENT + line for line in inner]
+            return [f"{indent}{query.function}(", *body, indent + end]
         case VectorAggregation():
-            word = "without" if query.grouping.without else "by"
-            labels = ", ".join(query.grouping.labels)
-            return f"{query.function} {word} ({labels}) ({text(query.inner)})"
-        case Number():
-            return repr(query.value)
-        case Vector():
-            return f"vector({query.value!r})"
+            head = f"{indent}{query.function}{_by(query)}("
+            if query.parameter is not None:
+                head += f"{_number(query.parameter)},"
+            return [head, *_lines(query.inner, depth + 1, columns), f"{indent})"]
+        case LabelReplace():
+            inner = _lines(query.inner, depth + 1, columns)
+            inner[-1] += ","
+            rest = f"{indent}{_INDENT}{_replace_arguments(query)}"
+            return [f"{indent}label_replace(", *inner, rest, f"{indent})"]
         case Binary():
-            return f"({text(query.left)} {query.op} {text(query.right)})"
+            left = _operand_lines(query.left, query, depth + 1, columns, on_the_left=True)
+            right = _operand_lines(query.right, query, depth + 1, columns, on_the_left=False)
+            return [*left, f"{indent}{_operator(query)}", *right]
         case _:
-            raise NotImplementedError(type(query).__name__)
+            return [flat]
 
 
-def _log_text(query: LogQuery) -> str:
-    matchers = ", ".join(f"{m.name}{m.op}{quote(m.value)}" for m in query.matchers)
-    lines = [stage for stage in query.stages if isinstance(stage, LineFilter)]
-    filters = "".join(f" {f.op} {quote(f.needles[0].value)}" for f in lines)
-    return f"{{{matchers}}}{filters}"
+def _operand_lines(
+    side: Metric, parent: Binary, depth: int, columns: int | None, on_the_left: bool
+) -> list[str]:
+    lines = _lines(side, depth, columns)
+    if not _needs_parentheses(side, parent, on_the_left):
+        return lines
+    indent = _INDENT * depth
+    if len(lines) == 1:
+        return [f"{indent}({lines[0].strip()})"]
+    return [f"{indent}(", *lines, f"{indent})"]
 
 
-def quote(value: str) -> str:
-    """A double-quoted LogQL string."""
-    out = []
-    for char in value:
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char < " " or char == "\x7f":
-            out.append(f"\\x{ord(char):02x}")
-        else:
-            out.append(char)
-    return '"' + "".join(out) + '"'
+def _flat(query: Query) -> str:
+    match query:
+        case LogQuery():
+            return " ".join(line.strip() for line in _log_lines(query))
+        case RangeAggregation():
+            parameter = f"{query.parameter!r}, " if query.parameter is not None else ""
+            unwrap = f" {unwrap_text(query.unwrap)}" if query.unwrap else ""
+            inner = f"{parameter}{_flat(query.query)}{unwrap}{_window(query)}"
+            after = f" {_grouping(query.grouping)}" if query.grouping else ""
+            return f"{query.function}({inner}){after}"
+        case VectorAggregation():
+            number = "" if query.parameter is None else f"{_number(query.parameter)}, "
+            return f"{query.function}{_by(query)}({number}{_flat(query.inner)})"
+        case LabelReplace():
+            return f"label_replace({_flat(query.inner)}, {_replace_arguments(query)})"
+        case Number():
+            return _number(query.value)
+        case Vector():
+            return f"vector({_number(query.value)})"
+        case Binary():
+            left = _flat_operand(query.left, query, on_the_left=True)
+            right = _flat_operand(query.right, query, on_the_left=False)
+            return f"{left} {_operator(query)} {right}"
+
+
+def _flat_operand(side: Metric, parent: Binary, on_the_left: bool) -> str:
+    found = _flat(side)
+    return f"({found})" if _needs_parentheses(side, parent, on_the_left) else found
+
+
+def _needs_parentheses(side: Metric, parent: Binary, on_the_left: bool) -> bool:
+    if not isinstance(side, Binary):
+        return False
+    own, outer = PRECEDENCE[side.op], PRECEDENCE[parent.op]
+    if own != outer:
+        return own < outer
+    return on_the_left == (parent.op == "^")
+
+
+def _operator(query: Binary) -> str:
+    found = query.op + (" bool" if query.returns_bool else "")
+    return found + _matching(query.matching)
+
+
+def _matching(matching: Matching) -> str:
+    found = ""
+    if matching.on or matching.labels or matching.group:
+        found = f" {'on' if matching.on else 'ignoring'} ({', '.join(matching.labels)})"
+    if matching.group:
+        found += f" group_{matching.group} ({', '.join(matching.include)})"
+    return found
+
+
+def _log_lines(query: LogQuery) -> list[str]:
+    """The selector and each stage."""
+    return [_selector(query.matchers), *(_INDENT + stage_text(one) for one in query.stages)]
+
+
+def _selector(matchers: Sequence[Matcher]) -> str:
+    return f"{{{', '.join(f'{m.name}{m.op}{quote(m.value)}' for m in matchers)}}}"
+
+
+def _window(query: RangeAggregation) -> str:
+    offset = f" offset {duration_text(query.offset_ns)}" if query.offset_ns else ""
+    return f" [{duration_text(query.range_ns)}]{offset}"
+
+
+def _by(query: VectorAggregation) -> str:
+    if query.function in _SORTS or query.grouping == Grouping(False, ()):
+        return ""
+    return f" {_grouping(query.grouping)} "
+
+
+def _grouping(grouping: Grouping) -> str:
+    return f"{'without' if grouping.without else 'by'} ({', '.join(grouping.labels)})"
+
+
+def _replace_arguments(query: LabelReplace) -> str:
+    parts = (query.destination, query.replacement, query.source, query.pattern)
+    return ", ".join(map(quote, parts))
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 and value else repr(value)

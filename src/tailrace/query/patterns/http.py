@@ -19,28 +19,28 @@ from tailrace.core.errors import QueryError
 from tailrace.core.limits import PATTERN_STEPS
 from tailrace.query.asked import Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Refusal, routes_of
-from tailrace.query.logql.ast import LineFilter, LogQuery
+from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.lexer import place
 from tailrace.query.logql.parser import parse_log
+from tailrace.query.logs.filters import is_exact
+from tailrace.query.logs.logs import Logs
 from tailrace.query.patterns.templates import Steps, Templates, templates
 from tailrace.query.selection import conditions
-from tailrace.query.service import QueryService
 from tailrace.query.times import SECOND_NS, default_step, parse_span
 
 
-def routes(
-    service: QueryService, refusal: Refusal, identify: Identify = credential_tenant
-) -> list[BaseRoute]:
+def routes(logs: Logs, refusal: Refusal, identify: Identify = credential_tenant) -> list[BaseRoute]:
     """The route, with errors in the words of `refusal`. `identify` gives the tenant."""
+    service = logs.service
 
     async def patterns(asked: Asked) -> object:
         query = _lines_only(asked.need("query"))
         start, end = asked.range()
         steps = Steps(start, end, _step(asked, start, end))
         async with service.slot("patterns"):
-            scope = await service.scope(query, asked.tenant, start, end)
+            keys = await logs.keys(asked.tenant, start, end)
             return await templates(
-                service.run, lambda bind: conditions(query, scope.tenant, scope.keys, bind), steps
+                service.run, lambda bind: conditions(query, asked.tenant, keys, bind), steps
             )
 
     return routes_of("/loki/api/v1", {"patterns": patterns}, service, identify, refusal, encode)
@@ -58,9 +58,10 @@ def _step(asked: Asked, start_ns: int, end_ns: int) -> int:
 def _lines_only(source: str) -> LogQuery:
     query = parse_log(source)
     for stage in query.stages:
-        if not isinstance(stage, LineFilter):
+        if not is_exact(stage):
             raise QueryError(
-                "patterns are of a selector and line filters alone, found another stage at "
+                "patterns are of a selector and line filters (|= != |~ !~) alone, found another "
+                "stage at "
                 f"{place(source, stage.position)}",
                 stage.position,
             )

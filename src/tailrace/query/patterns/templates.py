@@ -24,7 +24,7 @@ from tailrace.query.binder import Binder
 from tailrace.query.labels import level
 from tailrace.query.patterns import miner
 from tailrace.query.patterns.shapes import SHAPE_SQL, finished
-from tailrace.query.plan import TABLE, Statement, moment
+from tailrace.query.plan import Statement, moment
 
 Rows = list[tuple[Any, ...]]
 Run = Callable[[Statement], Awaitable[Rows]]
@@ -117,7 +117,7 @@ def _totals(where: Where, steps: Steps) -> Statement:
     bind = Binder()
     cell = _cell(steps, bind)
     sql = (
-        f"SELECT {cell} AS cell, sum(Weight), count() FROM {TABLE} "
+        f"SELECT {cell} AS cell, sum(Weight), count() FROM logs "
         f"WHERE {_conditions(where, steps, bind)} GROUP BY cell"
     )
     return Statement(sql, bind.values)
@@ -134,7 +134,7 @@ def _shapes(where: Where, steps: Steps, every: int) -> Statement:
         "SELECT toValidUTF8(Shape), Severity, ByCell.1, ByCell.2 FROM ("
         f"SELECT {SHAPE_SQL} AS Shape, max(SeverityNumber) AS Severity, sum(Weight) AS Lines, "
         f"sumMap([{cell}], [toUInt64(Weight)]) AS ByCell "
-        f"FROM {TABLE} WHERE {conditions} GROUP BY Shape) "
+        f"FROM logs WHERE {conditions} GROUP BY Shape) "
         f"ORDER BY Lines DESC, Shape LIMIT {PATTERN_SHAPES} "
         f"SETTINGS max_rows_to_group_by={PATTERN_SHAPES_COUNTED}, group_by_overflow_mode='any'"
     )

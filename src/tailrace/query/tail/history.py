@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from tailrace.core import limits
@@ -10,12 +9,11 @@ from tailrace.core.contracts import Feed
 from tailrace.query import plan
 from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import LogQuery
-from tailrace.query.selection import conditions
-from tailrace.query.service import QueryService
-from tailrace.query.tail.lines import Pipeline
+from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.pushdown import pushed
+from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.tail.outlet import Outlet
 from tailrace.query.tail.parcel import Entry
-from tailrace.query.tail.prefilter import is_sql
 from tailrace.query.tail.rows import COLUMNS, WIDTH, Origins, metadata
 from tailrace.query.times import SECOND_NS
 
@@ -27,7 +25,7 @@ BEHIND = "the store is behind: lines of the last moments may be missing"
 
 
 async def history(
-    service: QueryService, feed: Feed, query: LogQuery, outlet: Outlet, start_ns: int, limit: int
+    logs: Logs, feed: Feed, query: LogQuery, outlet: Outlet, start_ns: int, limit: int
 ) -> list[Entry]:
     """The last `limit` lines since `start_ns` of the frames that do not come live to `outlet`.
 
@@ -36,20 +34,21 @@ async def history(
     """
     if not await feed.stored(STORED_S):
         outlet.unread(BEHIND, 0)
+    service = logs.service
     end_ns = service.clock.wall_ns() + AHEAD_NS
-    pushed = tuple(itertools.takewhile(is_sql, query.stages))
     async with service.slot("tail"):
-        scope = await service.scope(query, outlet.tenant, start_ns, end_ns)
+        keys = await logs.keys(outlet.tenant, start_ns, end_ns)
+        bind = Binder()
+        found = pushed(query, outlet.tenant, keys, bind)
         # Rows that come live stand among those that are asked for.
         wanted = limit + sum((outlet.live or {}).values())
-        if len(pushed) < len(query.stages) or wanted > limits.QUERY_ROWS:
+        if not found.complete or found.unsure or wanted > limits.QUERY_ROWS:
             wanted = limits.QUERY_ROWS
-        bind = Binder()
-        where = conditions(LogQuery(query.matchers, pushed), outlet.tenant, scope.keys, bind)
+        where = [f"Tenant = {bind.text(outlet.tenant)}", *found.may_pass]
         where.append(f"Timestamp >= {plan.moment(start_ns, bind)}")
         where.append(f"Timestamp < {plan.moment(end_ns, bind)}")
         sql = (
-            f"SELECT {COLUMNS}, Source, Epoch, Seq FROM {plan.TABLE} WHERE {' AND '.join(where)} "
+            f"SELECT {COLUMNS}, Source, Epoch, Seq FROM logs WHERE {' AND '.join(where)} "
             f"ORDER BY Timestamp DESC, _part_offset DESC LIMIT {int(wanted)}"
         )
         rows = await service.run(plan.Statement(sql, bind.values))

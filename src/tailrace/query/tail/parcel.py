@@ -10,7 +10,7 @@ import msgspec
 
 from tailrace.core import limits
 from tailrace.query.labels import merged
-from tailrace.query.loki import CATEGORIZE
+from tailrace.query.loki.encoding import CATEGORIZE
 
 _NOTHING_DROPPED = ',"dropped_entries":[]}'
 # Of an entry beside its line: the time, quotes and brackets.

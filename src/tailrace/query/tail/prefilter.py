@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from tailrace.query.binder import Binder
 from tailrace.query.labels import is_built_in
-from tailrace.query.logql.ast import LineFilter, LogQuery, Stage
+from tailrace.query.logql.ast import LogQuery
+from tailrace.query.logs.filters import is_exact
 from tailrace.query.selection import conditions
 from tailrace.query.tail.group import Group
 
@@ -42,15 +43,4 @@ def _of_tenant(tenant: str, queries: list[LogQuery], bind: Binder) -> list[str]:
 def said(query: LogQuery) -> LogQuery:
     """The part of a query that needs no other labels than the built-in ones."""
     matchers = tuple(one for one in query.matchers if is_built_in(one.name))
-    return LogQuery(matchers, tuple(itertools.takewhile(is_sql, query.stages)))
-
-
-def is_sql(stage: Stage) -> bool:
-    """Whether the plan says the stage in SQL; what follows the first that it does not must not be,
-    since the line may be another one by then."""
-    return (
-        isinstance(stage, LineFilter)
-        and stage.op in ("|=", "!=", "|~", "!~")
-        and len(stage.needles) == 1
-        and not stage.needles[0].ip
-    )
+    return LogQuery(matchers, tuple(itertools.takewhile(is_exact, query.stages)))

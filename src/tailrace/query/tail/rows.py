@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from tailrace.core.frame import Frame
-from tailrace.query import labels, plan
+from tailrace.query import labels
+from tailrace.query.logs.columns import ROW_COLUMNS
 
 # time_ns, line, service, host, severity number, resource, trace id, span id, attributes.
 Row: TypeAlias = tuple[int, str, str, str, int, dict[str, str], str, str, dict[str, str]]
-COLUMNS = plan.ROW_COLUMNS
 WIDTH = 9
+COLUMNS = ", ".join(ROW_COLUMNS[:WIDTH])
 
 
 class FrameRows(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tailrace.query.labels import BUILT_IN
 from tailrace.query.logql.ast import Matcher
-from tailrace.query.tail.patterns import compiled
+from tailrace.query.logql.expressions import compiled
 from tailrace.query.tail.rows import Origin
 
 Test = Callable[[str], bool]
@@ -14,7 +14,7 @@ _OF_A_ROW = {"TraceId": 6, "SpanId": 7}
 
 
 class Selector:
-    """All matchers together. Raises QueryError for a pattern that RE2 refuses."""
+    """All matchers together; the parser has judged their patterns."""
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
         self._of_streams: list[tuple[str, Test]] = []
@@ -41,7 +41,7 @@ def _test(matcher: Matcher) -> Test:
         return lambda value: value == wanted
     if matcher.op == "!=":
         return lambda value: value != wanted
-    whole = compiled(f"(?s:{wanted})", matcher.position).fullmatch
+    whole = compiled(f"(?s:{wanted})").fullmatch
     if matcher.op == "=~":
         return lambda value: whole(value) is not None
     return lambda value: whole(value) is None

@@ -19,11 +19,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, StoreError, TailraceError
-from tailrace.query import loki, regexes
 from tailrace.query.bounds.question import Question, asking
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse_log
-from tailrace.query.service import QueryService
+from tailrace.query.logs.logs import Logs
+from tailrace.query.loki.encoding import CATEGORIZE
+from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.tail.history import history
 from tailrace.query.tail.hub import Hub
 from tailrace.query.tail.outlet import Outlet
@@ -57,7 +58,7 @@ def wanted(socket: HTTPConnection, now_ns: int) -> Wanted:
         parse_time(start, "start") if start else max(now_ns - HISTORY_NS, 0),
         _number(given.get("limit") or HISTORY_LINES, "limit", limits.QUERY_ROWS),
         _number(given.get("delay_for") or "0", "delay_for", limits.TAIL_DELAY_S) * SECOND_NS,
-        loki.CATEGORIZE in [flag.strip() for flag in flags.split(",")],
+        CATEGORIZE in [flag.strip() for flag in flags.split(",")],
     )
 
 
@@ -71,9 +72,10 @@ class Tail:
     """The websocket endpoint, an ASGI application. Without a hub there is nothing to follow."""
 
     def __init__(
-        self, service: QueryService, identify: Callable[[HTTPConnection], str], hub: Hub | None
+        self, logs: Logs, identify: Callable[[HTTPConnection], str], hub: Hub | None
     ) -> None:
-        self._service = service
+        self._logs = logs
+        self._service = logs.service
         self._identify = identify
         self._hub = hub
 
@@ -82,7 +84,7 @@ class Tail:
         try:
             tenant = self._identify(socket)
             asked = wanted(socket, self._service.clock.wall_ns())
-            await regexes.check(asked.query, self._service.engine)
+            Pipeline(asked.query.stages)  # refuses what cannot run
             if self._hub is None:
                 raise StoreError("this server has no live tail")
             outlet = self._hub.join(tenant, asked.query, asked.delay_ns, asked.categorize)
@@ -113,10 +115,10 @@ class Tail:
     async def _send(self, socket: WebSocket, hub: Hub, outlet: Outlet, asked: Wanted) -> None:
         try:
             if asked.limit:
-                service, query = self._service, asked.query
+                query = asked.query
                 limit, start_ns = asked.limit, asked.start_ns
                 with asking(Question(outlet.tenant, socket.query_params.get("query", ""))):
-                    before = await history(service, hub.feed, query, outlet, start_ns, limit)
+                    before = await history(self._logs, hub.feed, query, outlet, start_ns, limit)
                 for parcel in parcels(before, asked.categorize):
                     await socket.send_text(parcel.text())
             hub.settled(outlet)

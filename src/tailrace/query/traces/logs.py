@@ -10,7 +10,8 @@ from tailrace.core.errors import QueryError
 from tailrace.query.asked import HOUR_NS
 from tailrace.query.binder import Binder
 from tailrace.query.labels import merged, metadata, stream
-from tailrace.query.plan import ROW_COLUMNS, TABLE, Statement, moment
+from tailrace.query.logs.columns import ROW_COLUMNS
+from tailrace.query.plan import Statement, moment
 from tailrace.query.service import QueryService
 from tailrace.query.traces.ids import spellings
 from tailrace.query.traces.stored import Span
@@ -66,14 +67,14 @@ def statement(ids: Sequence[str], tenant: str, limit: int, near: Span | None) ->
         where.append(f"Timestamp >= {moment(near[0] - REACH_NS, bind)}")
         where.append(f"Timestamp <= {moment(near[1] + REACH_NS, bind)}")
     sql = (
-        f"SELECT {ROW_COLUMNS} FROM {TABLE} WHERE {' AND '.join(where)} "
+        f"SELECT {', '.join(ROW_COLUMNS)} FROM logs WHERE {' AND '.join(where)} "
         f"ORDER BY Timestamp, _part_offset LIMIT {int(limit)}"
     )
     return Statement(sql, bind.values)
 
 
 def _line(row: tuple[Any, ...]) -> dict[str, Any]:
-    nanoseconds, body, service, host, severity, resource, trace, span, attributes = row
+    nanoseconds, body, service, host, severity, resource, trace, span, attributes, _ = row
     labels = stream(service, host, severity, resource)
     extra = metadata(severity, trace, span, attributes)
     return {

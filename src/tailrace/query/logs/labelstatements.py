@@ -1,0 +1,43 @@
+"""Statements about the labels of log rows."""
+
+from __future__ import annotations
+
+from tailrace.query.binder import Binder
+from tailrace.query.labels import expression
+from tailrace.query.logql.ast import LogQuery
+from tailrace.query.logs.columns import STREAM_COLUMNS
+from tailrace.query.plan import Scope, Statement, moment
+from tailrace.query.selection import conditions
+
+
+def streams(query: LogQuery, scope: Scope, start_ns: int, end_ns: int, limit: int) -> Statement:
+    """Distinct STREAM_COLUMNS of the rows in `[start_ns, end_ns]`."""
+    bind = Binder()
+    return _distinct(", ".join(STREAM_COLUMNS), query, scope, (start_ns, end_ns), limit, bind)
+
+
+def label_values(
+    label: str, query: LogQuery, scope: Scope, start_ns: int, end_ns: int, limit: int
+) -> Statement:
+    """Distinct values of one label of the rows in `[start_ns, end_ns]`; may hold ''."""
+    bind = Binder()
+    value = expression(label, scope.keys, bind)
+    return _distinct(value, query, scope, (start_ns, end_ns), limit, bind)
+
+
+def attribute_keys(tenant: str, start_ns: int, end_ns: int, limit: int) -> Statement:
+    """Distinct raw keys of resource attributes."""
+    bind = Binder()
+    keys = "arrayJoin(mapKeys(ResourceAttributes))"
+    times = (start_ns, end_ns)
+    return _distinct(keys, LogQuery(()), Scope(tenant), times, limit, bind)
+
+
+def _distinct(
+    columns: str, query: LogQuery, scope: Scope, times: tuple[int, int], limit: int, bind: Binder
+) -> Statement:
+    where = conditions(query, scope.tenant, scope.keys, bind)
+    where.append(f"Timestamp >= {moment(times[0], bind)}")
+    where.append(f"Timestamp <= {moment(times[1], bind)}")
+    sql = f"SELECT DISTINCT {columns} FROM logs WHERE {' AND '.join(where)} LIMIT {int(limit)}"
+    return Statement(sql, bind.values)

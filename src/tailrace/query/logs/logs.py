@@ -1,0 +1,117 @@
+"""Questions about the logs of one tenant, within the bounds of the query service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tailrace.core import limits
+from tailrace.core.errors import QueryError
+from tailrace.query.catalogue import MAX_KEYS, Catalogue
+from tailrace.query.labels import is_built_in, sanitise, stream
+from tailrace.query.logql.ast import LineFilter, LogQuery, Metric, Query
+from tailrace.query.logs import labelstatements as statements
+from tailrace.query.logs.columns import Entry
+from tailrace.query.logs.lines import LogRange, lines
+from tailrace.query.logs.metric import evaluate, log_queries, names_of, range_aggregations
+from tailrace.query.logs.reading import Notes, Reading
+from tailrace.query.matrix.matrix import Value
+from tailrace.query.pipeline.pipeline import Pipeline
+from tailrace.query.plan import Grid, Scope
+from tailrace.query.service import QueryService
+
+DEFAULT_LABELS = ("level", "service_name")
+
+
+class Logs:
+    """All methods raise QueryError, Busy, StoreError or TimeoutError, and take a slot."""
+
+    def __init__(self, service: QueryService) -> None:
+        self.service = service
+        self._catalogue = Catalogue(self._load_keys, service.clock)
+
+    async def lines(
+        self, query: LogQuery, tenant: str, wanted: LogRange, notes: Notes
+    ) -> list[Entry]:
+        """Lines in order of time."""
+        if not 0 < wanted.limit <= limits.QUERY_ROWS:
+            message = f"limit={wanted.limit} is outside 1 to {limits.QUERY_ROWS} (QUERY_ROWS)"
+            raise QueryError(message)
+        async with self.service.slot("lines"):
+            reading = await self.reading(query, tenant, wanted.start_ns, wanted.end_ns, notes)
+            return await lines(query, wanted, reading)
+
+    async def metric(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
+        """The value of a metric query at every step of `grid`."""
+        async with self.service.slot("metric"):
+            start, end = grid.start_ns, grid.last_ns
+            for one in range_aggregations(query):
+                start = min(start, grid.start_ns - one.range_ns - one.offset_ns)
+                end = max(end, grid.last_ns - one.offset_ns)
+            reading = await self.reading(query, tenant, max(start, 0), end, notes)
+            return await evaluate(query, grid, reading)
+
+    async def reading(
+        self, query: Query, tenant: str, start_ns: int, end_ns: int, notes: Notes
+    ) -> Reading:
+        """What the query reads from; needs a slot."""
+        for log in log_queries(query):
+            Pipeline(log.stages)  # refuses what cannot run, also where all of it becomes SQL
+        keys: Sequence[str] = ()
+        if _needs_keys(query):
+            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
+        return Reading(tenant, self.service.run, self.service.blocks, keys, notes=notes)
+
+    async def label_names(self, tenant: str, start_ns: int, end_ns: int) -> list[str]:
+        """Sorted label names of the streams in the range."""
+        async with self.service.slot("labels"):
+            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
+            return sorted({*DEFAULT_LABELS, "host_name", *map(sanitise, keys)})
+
+    async def label_values(
+        self, label: str, query: LogQuery | None, tenant: str, start_ns: int, end_ns: int
+    ) -> list[str]:
+        """Sorted values of a label, without ''."""
+        log = query or LogQuery(())
+        limit = limits.QUERY_ROWS
+        async with self.service.slot("values"):
+            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
+            sql = statements.label_values(
+                label, log, Scope(tenant, keys), start_ns, end_ns, limit + 1
+            )
+            rows = await self.service.run(sql)
+        if len(rows) > limit:
+            raise QueryError(f"the label has more than {limit} values (QUERY_ROWS)")
+        return sorted(row[0] for row in rows if row[0])
+
+    async def series(
+        self, query: LogQuery, tenant: str, start_ns: int, end_ns: int
+    ) -> list[dict[str, str]]:
+        """Label sets of the streams that `query` selects."""
+        limit = limits.QUERY_SERIES
+        async with self.service.slot("series"):
+            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
+            scope = Scope(tenant, keys)
+            rows = await self.service.run(
+                statements.streams(query, scope, start_ns, end_ns, limit + 1)
+            )
+        if len(rows) > limit:
+            raise QueryError(f"more than {limit} series match (QUERY_SERIES); narrow the selector")
+        unique = {tuple(sorted(stream(*row).items())) for row in rows}
+        return [dict(labels) for labels in sorted(unique)]
+
+    async def keys(self, tenant: str, start_ns: int, end_ns: int) -> tuple[str, ...]:
+        """The tenant's raw resource attribute keys; needs a slot."""
+        return await self._catalogue.keys(tenant, start_ns, end_ns)
+
+    async def _load_keys(self, tenant: str, start_ns: int, end_ns: int) -> tuple[str, ...]:
+        rows = await self.service.run(statements.attribute_keys(tenant, start_ns, end_ns, MAX_KEYS))
+        return tuple(row[0] for row in rows)
+
+
+def _needs_keys(query: Query) -> bool:
+    """Whether any label of the query may be a resource attribute."""
+    logs = log_queries(query)
+    if any(not isinstance(stage, LineFilter) for log in logs for stage in log.stages):
+        return True
+    names = [matcher.name for log in logs for matcher in log.matchers]
+    return not all(map(is_built_in, [*names, *names_of(query)]))

@@ -1,0 +1,164 @@
+"""The Loki routes: queries, labels and what describes the server."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from tailrace.core.errors import Busy, QueryError
+from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, credential_tenant
+from tailrace.query.endpoint import Answer, Handler, busy, routes_of
+from tailrace.query.logql.ast import LogQuery, Metric, VectorAggregation
+from tailrace.query.logql.lexer import placed
+from tailrace.query.logql.parser import parse, parse_log
+from tailrace.query.logql.text import pretty
+from tailrace.query.logs.lines import LogRange
+from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.reading import Notes
+from tailrace.query.loki import encoding
+from tailrace.query.loki.detected import Detected
+from tailrace.query.loki.volume import Volume
+from tailrace.query.matrix.confidence import is_estimate, relative_error
+from tailrace.query.matrix.matrix import Matrix, Value
+from tailrace.query.patterns.http import routes as pattern_routes
+from tailrace.query.plan import Grid, grid
+from tailrace.query.service import timed
+from tailrace.query.tail import Hub, Tail
+from tailrace.query.times import SECOND_NS, default_step, parse_span
+
+PREFIX = "/loki/api/v1"
+
+
+def routes(
+    logs: Logs, identify: Identify = credential_tenant, hub: Hub | None = None
+) -> list[BaseRoute]:
+    """The Loki API. `identify` gives the tenant of a request; `hub` is what is followed."""
+    api = _Api(logs)
+    answers: dict[str, Handler] = {
+        "query": api.query,
+        "query_range": api.query_range,
+        "labels": api.labels,
+        "label": api.labels,
+        "label/{name}/values": api.values,
+        "series": api.series,
+        "format_query": api.format_query,
+    }
+    found = routes_of(PREFIX, answers, logs.service, identify, refusal)
+    volume, detected = Volume(logs), Detected(logs)
+    answers = {"index/volume": volume.volume, "index/volume_range": volume.volume_range}
+    found += routes_of(PREFIX, answers, logs.service, identify, refusal)
+    bare = {
+        "index/stats": volume.stats,
+        "detected_labels": detected.labels,
+        "detected_fields": detected.fields,
+        "detected_field/{name}/values": detected.values,
+    }
+    found += routes_of(PREFIX, bare, logs.service, identify, refusal, encoding.bare)
+    found += pattern_routes(logs, refusal, identify)
+    found.append(Route(f"{PREFIX}/status/buildinfo", _build_info))
+    found.append(Route(f"{PREFIX}/drilldown-limits", _drilldown_limits))
+    found.append(WebSocketRoute(f"{PREFIX}/tail", Tail(logs, identify, hub)))
+    return found
+
+
+def refusal(error: Exception) -> Response:
+    """The plain text answer to an error."""
+    if isinstance(error, QueryError):
+        return PlainTextResponse(f"{error}\n", 400)
+    if isinstance(error, Busy):
+        status, headers = busy(error)
+        return PlainTextResponse(f"{error}\n", status, headers)
+    if isinstance(error, TimeoutError):
+        return PlainTextResponse(f"{error}\n", 503)
+    return PlainTextResponse(f"the query failed: {error}\n", 500)
+
+
+async def _build_info(request: Request) -> Response:
+    return Response(encoding.BUILD_INFO, media_type="application/json")
+
+
+async def _drilldown_limits(request: Request) -> Response:
+    return Response(encoding.drilldown_limits(), media_type="application/json")
+
+
+class _Api:
+    """The answers, as values to encode."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+
+    async def query(self, asked: Asked) -> Answer:
+        tree = parse(asked.need("query"))
+        if isinstance(tree, LogQuery):
+            raise QueryError("an instant query needs a metric query; use query_range for log lines")
+        time = asked.time("time", asked.now_ns)
+        value, seconds, notes = await self._metric(tree, asked, Grid(time, SECOND_NS, 1))
+        ordered = isinstance(tree, VectorAggregation) and tree.function.startswith("sort")
+        data = encoding.instant_data(value, time, seconds, asked.flag("confidence"), ordered)
+        return Answer(data, _headers(value, notes))
+
+    async def query_range(self, asked: Asked) -> Answer:
+        tree = parse(asked.need("query"))
+        start, end = asked.range()
+        if isinstance(tree, LogQuery):
+            return await self._lines(tree, asked, start, end)
+        step = parse_span(asked.get("step"), "step") if asked.get("step") else 0
+        on = grid(start, end, step or default_step(start, end))
+        value, seconds, notes = await self._metric(tree, asked, on)
+        data = encoding.matrix_data(value, on, seconds, asked.flag("confidence"))
+        return Answer(data, _headers(value, notes))
+
+    async def _lines(self, log: LogQuery, asked: Asked, start: int, end: int) -> Answer:
+        wanted, notes = LogRange(start, end, asked.limit(), asked.forward()), Notes()
+        with placed(asked.get("query")):
+            found, seconds = await timed(
+                lambda: self._logs.lines(log, asked.tenant, wanted, notes), self._logs.service.clock
+            )
+        data = encoding.log_data(found, asked.categorize(), seconds)
+        return Answer(data, _headers(None, notes))
+
+    async def _metric(self, tree: Metric, asked: Asked, on: Grid) -> tuple[Value, float, Notes]:
+        notes = Notes()
+        with placed(asked.get("query")):
+            value, seconds = await timed(
+                lambda: self._logs.metric(tree, asked.tenant, on, notes), self._logs.service.clock
+            )
+        return value, seconds, notes
+
+    async def format_query(self, asked: Asked) -> object:
+        return pretty(parse(asked.need("query")))
+
+    async def labels(self, asked: Asked) -> object:
+        start, end = asked.range(6 * HOUR_NS)
+        return await self._logs.label_names(asked.tenant, start, end)
+
+    async def values(self, asked: Asked) -> object:
+        start, end = asked.range(6 * HOUR_NS)
+        query = parse_log(asked.get("query")) if asked.get("query") else None
+        name = asked.request.path_params["name"]
+        return await self._logs.label_values(name, query, asked.tenant, start, end)
+
+    async def series(self, asked: Asked) -> object:
+        start, end = asked.range(6 * HOUR_NS)
+        matches = asked.all("match[]") + asked.all("match")
+        if not matches or len(matches) > FORM_FIELDS:
+            raise QueryError(f"series needs 1 to {FORM_FIELDS} match[] parameters")
+        found: dict[str, object] = {}
+        for text in matches:
+            query = parse_log(text)
+            for labels in await self._logs.series(query, asked.tenant, start, end):
+                found.setdefault(repr(labels), labels)
+        return list(found.values())
+
+
+def _headers(value: Value | None, notes: Notes) -> dict[str, str]:
+    """What an answer says of itself, where clients that do not know of it are not disturbed."""
+    found = {}
+    if notes.texts:
+        found["X-Tailrace-Notes"] = "; ".join(notes.texts)
+    if isinstance(value, Matrix) and is_estimate(value):
+        found["X-Tailrace-Estimate"] = (
+            f"from sampled rows; confidence=0.95; error={relative_error(value):.4f}"
+        )
+    return found

@@ -1,0 +1,78 @@
+"""Labels made of others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tailrace.core.errors import QueryError
+from tailrace.query.labels import Labels
+from tailrace.query.logql.expressions import compiled
+from tailrace.query.matrix.matrix import Matrix
+
+_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+_REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+
+
+def label_replace(
+    operand: Matrix, destination: str, replacement: str, source: str, pattern: str
+) -> Matrix:
+    """Where `pattern` matches the whole of `source`, `destination` becomes `replacement`, in which
+    `$1` and `${name}` are groups. Raises QueryError."""
+    _check_name("label_replace", destination)
+    try:
+        expression = compiled(f"^(?s:{pattern})$")
+    except ValueError as error:
+        raise QueryError(f"label_replace: not a regular expression of RE2: {error}") from None
+    found = []
+    for labels in operand.labels:
+        own = dict(labels)
+        matched = expression.match(own.get(source, ""))
+        if matched:
+            own[destination] = _expanded(replacement, matched)
+        found.append(_sorted(own))
+    return _renamed("label_replace", operand, found)
+
+
+def label_join(operand: Matrix, destination: str, separator: str, sources: Sequence[str]) -> Matrix:
+    """`destination` becomes the values of `sources`, joined. Raises QueryError."""
+    _check_name("label_join", destination)
+    found = []
+    for labels in operand.labels:
+        own = dict(labels)
+        own[destination] = separator.join(own.get(source, "") for source in sources)
+        found.append(_sorted(own))
+    return _renamed("label_join", operand, found)
+
+
+def _check_name(function: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise QueryError(f"{function}: {name[:64]!r} is no name of a label")
+
+
+def _expanded(replacement: str, matched: re.Match[str]) -> str:
+    """As Go expands: a group that is not there is empty, `$$` is a dollar."""
+
+    def one(reference: re.Match[str]) -> str:
+        dollar, plain, braced = reference.groups()
+        if dollar:
+            return "$"
+        name = plain or braced
+        try:
+            value = matched.group(int(name) if name.isdigit() else name)
+        except (IndexError, KeyError):
+            return ""
+        return value or ""
+
+    return _REFERENCE.sub(one, replacement)
+
+
+def _sorted(own: dict[str, str]) -> Labels:
+    return tuple(sorted((name, value) for name, value in own.items() if value))
+
+
+def _renamed(function: str, operand: Matrix, labels: list[Labels]) -> Matrix:
+    if len(set(labels)) < len(labels):
+        twice = next(one for n, one in enumerate(labels) if one in labels[:n])
+        raise QueryError(f"{function}: two series have the same labels {dict(twice)}")
+    return Matrix(labels, operand.values, operand.present, operand.variance)
