@@ -11,8 +11,13 @@ import pytest
 from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
+from tailrace.core.frame import Signal
+from tailrace.query.logql.parser import parse_metric
 from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.reading import Notes
 from tailrace.query.loki.http import routes
+from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
@@ -171,3 +176,28 @@ def test_what_is_wrong_is_a_400_that_names_the_place(asker: Asker, query: str, s
     answer = asker.get("query_range", query=query)
     assert answer.status_code == 400, answer.text
     assert said in answer.text
+
+
+def test_steps_that_are_finished_are_not_read_again_until_rows_of_their_time_come(
+    engine: Any,
+) -> None:
+    tenant = engine.tenant()
+    engine.load(tenant, [{"ns": BASE + n * SECOND, "weight": 20} for n in range(60)])
+    service = QueryService(engine, clock=ManualClock(BASE + 100 * SECOND))
+    logs = Logs(service)
+    query = parse_metric('max(count_over_time({service_name="web"}[10s]))')
+
+    def ask(first: int, steps: int) -> list[float]:
+        grid = Grid(BASE + first * SECOND, 10 * SECOND, steps)
+        found = asyncio.run(logs.metric(query, tenant, grid, Notes()))
+        assert isinstance(found, Matrix)
+        return [float(value) for value in found.values[0]]
+
+    assert ask(10, 4) == [200.0] * 4
+    before = len(engine.statements)
+    assert ask(10, 4) == [200.0] * 4
+    assert len(engine.statements) == before
+    assert ask(20, 4) == [200.0] * 4
+    engine.load(tenant, [{"ns": BASE + 35 * SECOND}])
+    service.steps.changed(tenant, Signal.LOGS, BASE + 35 * SECOND)
+    assert ask(20, 4) == [200.0, 200.0, 201.0, 200.0]

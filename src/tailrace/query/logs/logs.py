@@ -6,20 +6,25 @@ from collections.abc import Sequence
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
+from tailrace.core.frame import Signal
 from tailrace.query.catalogue import MAX_KEYS, Catalogue
 from tailrace.query.labels import is_built_in, sanitise, stream
 from tailrace.query.logql.ast import LineFilter, LogQuery, Metric, Query
+from tailrace.query.logql.parser import is_scalar
+from tailrace.query.logql.text import text
 from tailrace.query.logs import labelstatements as statements
 from tailrace.query.logs.columns import Entry
 from tailrace.query.logs.lines import LogRange, lines
 from tailrace.query.logs.metric import evaluate, log_queries, names_of, range_aggregations
 from tailrace.query.logs.reading import Notes, Reading
-from tailrace.query.matrix.matrix import Value
+from tailrace.query.matrix.matrix import Matrix, Value
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Grid, Scope
 from tailrace.query.service import QueryService
+from tailrace.query.steps import StepKey
 
 DEFAULT_LABELS = ("level", "service_name")
+_SAID = 1_000
 
 
 class Logs:
@@ -28,6 +33,8 @@ class Logs:
     def __init__(self, service: QueryService) -> None:
         self.service = service
         self._catalogue = Catalogue(self._load_keys, service.clock)
+        # What was remarked of the steps that are remembered.
+        self._said: dict[StepKey, Notes] = {}
 
     async def lines(
         self, query: LogQuery, tenant: str, wanted: LogRange, notes: Notes
@@ -41,7 +48,26 @@ class Logs:
             return await lines(query, wanted, reading)
 
     async def metric(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
-        """The value of a metric query at every step of `grid`."""
+        """The value of a metric query at every step of `grid`; finished steps are remembered."""
+        if grid.steps < 2 or is_scalar(query):
+            return await self._evaluated(query, tenant, grid, notes)
+        key = StepKey(tenant, Signal.LOGS, "logql", text(query))
+        said = self._said.setdefault(key, Notes())
+
+        async def part(missing: Grid) -> Matrix:
+            found = await self._evaluated(query, tenant, missing, said)
+            assert isinstance(found, Matrix)
+            return found
+
+        ahead_ns = max(0, *(-one.offset_ns for one in range_aggregations(query)), 0)
+        found = await self.service.steps.evaluate(key, grid, part, ahead_ns)
+        for remark in said.texts:
+            notes.add(remark)
+        while len(self._said) > _SAID:
+            self._said.pop(next(iter(self._said)))
+        return found
+
+    async def _evaluated(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
         async with self.service.slot("metric"):
             start, end = grid.start_ns, grid.last_ns
             for one in range_aggregations(query):
