@@ -12,6 +12,7 @@ from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.bounds.runner import Runner
 from tailrace.query.bounds.slow import SlowQueries
 from tailrace.query.engine import Engine
+from tailrace.query.sources import HotOnly, Sources
 from tailrace.query.steps import StepCache
 
 Rows = list[tuple[Any, ...]]
@@ -32,10 +33,12 @@ class QueryService:
         clock: Clock | None = None,
         timeout_s: float = limits.QUERY_SECONDS,
         policy: Policy | None = None,
+        sources: Sources | None = None,
     ) -> None:
         """`policy` says what tenants may take; without it all may take the same, and `timeout_s`
-        for each query."""
+        for each query. `sources` knows where rows are; without it they are in the hot tables."""
         self.engine = engine
+        self.sources = sources or HotOnly()
         self.metrics = metrics or Metrics()
         self.clock = clock or SystemClock()
         self.policy = policy or Policy(Allowance(timeout_s=timeout_s))
