@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailrace.core.limits import QUERY_CELLS
 from tailrace.query.binder import Binder
@@ -19,7 +19,10 @@ from tailrace.query.plan import Statement, moment
 # What a row is: SURE has its place in a cell, of UNSURE ones SQL cannot tell, ERROR has one.
 SURE, UNSURE, ERROR = 0, 1, 2
 # Levels as keys; a label that was dropped is a level that there is not.
-_LEVELS = ("SeverityNumber", "toUInt8(255)")
+_ONE_LEVEL = (
+    "toUInt8(if(SeverityNumber BETWEEN 1 AND 24, intDiv(SeverityNumber - 1, 4) * 4 + 1, 0))"
+)
+_LEVELS = ("SeverityNumber", "toUInt8(255)", _ONE_LEVEL)
 _ORDERS = {"first": "min", "last": "max"}
 
 
@@ -29,6 +32,7 @@ class Keys:
 
     labels: tuple[str, ...] | None
     fields: tuple[Field, ...] = ()
+    stream: Sequence[str] = STREAM_COLUMNS
 
     @classmethod
     def of(cls, labels: tuple[str, ...] | None, rows: Pushed) -> Keys:
@@ -44,8 +48,15 @@ class Keys:
     @property
     def columns(self) -> Sequence[str]:
         if self.labels is None:
-            return STREAM_COLUMNS
+            return self.stream
         return [one.text for one in self.fields]
+
+    def by_level(self) -> Keys:
+        """The same with one number for each level, for what cannot be merged."""
+        number = _LEVELS[0]
+        fields = (Field(_ONE_LEVEL) if one.text == number else one for one in self.fields)
+        stream = [_ONE_LEVEL if text == number else text for text in self.stream]
+        return replace(self, fields=tuple(fields), stream=stream)
 
 
 def _key(label: str, rows: Pushed) -> Field:
@@ -67,7 +78,7 @@ def statement(
     unsure = any_of(rows.unsure, keys.unsure)
     flag = _flag(unsure, rows.error)
     names = [f"k{n}" for n in range(len(keys.columns))]
-    late = _late(window, bind)
+    late = _late(window, bind) if window.splits else ""
     inner = [
         f"{flag} AS flag",
         *(
@@ -122,8 +133,6 @@ def _since(window: Window, bind: Binder) -> str:
 
 def _late(window: Window, bind: Binder) -> str:
     """SQL that holds for rows in the last part of a cell, as long as the rest of the range."""
-    if not window.rest_ns:
-        return ""
     least = bind.integer(window.step_ns - window.rest_ns)
     return f"({_since(window, bind)} % {bind.integer(window.step_ns)} >= {least})"
 

@@ -26,6 +26,7 @@ _FOLDS: Mapping[Fold, tuple[float, Combine]] = {
     "min": (np.inf, np.fmin),
     "max": (-np.inf, np.fmax),
     # A cell without rows holds NaN, which an unwrapped number never is.
+    "alone": (np.nan, lambda left, right: np.where(np.isnan(left), right, left)),
     "first": (np.nan, lambda left, right: np.where(np.isnan(left), right, left)),
     "last": (np.nan, lambda left, right: np.where(np.isnan(right), left, right)),
 }
@@ -71,6 +72,11 @@ class Window:
         return self.whole == 0 or (self.whole == 1 and self.rest_ns == 0)
 
     @property
+    def splits(self) -> bool:
+        """Whether a window needs the last part of a cell whose whole another one needs."""
+        return self.whole > 0 and self.rest_ns > 0
+
+    @property
     def range_ns(self) -> int:
         return self.whole * self.step_ns + self.rest_ns
 
@@ -82,7 +88,7 @@ def dense(part: Part, shape: tuple[int, int], at: tuple[Array, Array], values: A
     found = np.full(shape, empty)
     if part.fold == "first":
         found[at[0][::-1], at[1][::-1]] = values[::-1]
-    elif part.fold == "last":
+    elif part.fold in ("last", "alone"):
         found[at] = values
     else:
         assert isinstance(combine, np.ufunc)
