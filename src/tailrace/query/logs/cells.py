@@ -116,7 +116,8 @@ def _flag(unsure: str, error: str) -> str:
 def _column(text: str, name: str, keys: Keys, unsure: str) -> str:
     if keys.labels is None or not unsure or text in _LEVELS:
         return f"{text} AS {name}"
-    return f"if(flag = {SURE}, {text}, '') AS {name}"
+    # The label first: extraction.py has why.
+    return f"if({text} = '' OR flag != {SURE}, '', {text}) AS {name}"
 
 
 def _aggregates(parts: Sequence[Part], condition: str) -> list[str]:
