@@ -89,7 +89,7 @@ def statement(
         f"intDiv({_since(window, bind)}, {bind.integer(window.step_ns)}) AS cell",
         "toInt64(Weight) AS w",
         *([f"{value} AS v"] if value else []),
-        *(["length(Body) AS b"] if any("b" in part.argument for part in parts) else []),
+        *(["Body.size AS b"] if any("b" in part.argument for part in parts) else []),
         *([f"{late} AS late"] if late else []),
     ]
     where = [*rows.may_pass, *times(window, bind)]
