@@ -136,6 +136,11 @@ QUERY_CELLS_SUMMED = 10_000_000
 QUERY_CELLS = 400_000
 # Single values of a quantile or a deviation, all held in memory: 40 bytes each.
 QUERY_VALUES = 5_000_000
+# How old the last sample of a series may be, as in Prometheus.
+QUERY_LOOKBACK_S = 300
+# The step of a subquery that names none, and the most steps of one: two months of minutes.
+QUERY_SUBQUERY_STEP_S = 60
+QUERY_SUBQUERY_STEPS = 100_000
 # Matchers, line filters, functions and operators in one query: each is work for every row.
 QUERY_TERMS = 64
 # Queries that run at the same time; more wait, then get 429. Each has a connection of the

@@ -20,11 +20,11 @@ from tailrace.query.logs.reading import Notes, Reading
 from tailrace.query.matrix.matrix import Matrix, Value
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Grid, Scope
+from tailrace.query.remembered import Remembered
 from tailrace.query.service import QueryService
 from tailrace.query.steps import StepKey
 
 DEFAULT_LABELS = ("level", "service_name")
-_SAID = 1_000
 
 
 class Logs:
@@ -33,8 +33,7 @@ class Logs:
     def __init__(self, service: QueryService) -> None:
         self.service = service
         self._catalogue = Catalogue(self._load_keys, service.clock)
-        # What was remarked of the steps that are remembered.
-        self._said: dict[StepKey, Notes] = {}
+        self._remembered = Remembered(service.steps)
 
     async def lines(
         self, query: LogQuery, tenant: str, wanted: LogRange, notes: Notes
@@ -52,20 +51,14 @@ class Logs:
         if grid.steps < 2 or is_scalar(query):
             return await self._evaluated(query, tenant, grid, notes)
         key = StepKey(tenant, Signal.LOGS, "logql", text(query))
-        said = self._said.setdefault(key, Notes())
 
-        async def part(missing: Grid) -> Matrix:
+        async def part(missing: Grid, said: Notes) -> Matrix:
             found = await self._evaluated(query, tenant, missing, said)
             assert isinstance(found, Matrix)
             return found
 
         ahead_ns = max(0, *(-one.offset_ns for one in range_aggregations(query)), 0)
-        found = await self.service.steps.evaluate(key, grid, part, ahead_ns)
-        for remark in said.texts:
-            notes.add(remark)
-        while len(self._said) > _SAID:
-            self._said.pop(next(iter(self._said)))
-        return found
+        return await self._remembered.evaluate(key, grid, part, notes, ahead_ns)
 
     async def _evaluated(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
         async with self.service.slot("metric"):

@@ -1,4 +1,4 @@
-"""What an evaluation reads from, and what it has to tell beside its answer."""
+"""What an evaluation reads from."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from tailrace.query.notes import Notes
 from tailrace.query.plan import Statement
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Columns: TypeAlias = Sequence[Sequence[Any]]
-
-
-class Notes:
-    """Remarks on an answer, each once, in the order they were made."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, None] = {}
-
-    def add(self, text: str) -> None:
-        self._found.setdefault(text)
-
-    @property
-    def texts(self) -> list[str]:
-        return list(self._found)
+__all__ = ["Columns", "Notes", "Reading", "Rows"]
 
 
 @dataclass(frozen=True)
