@@ -43,6 +43,7 @@ import pytest
 
 from tailrace.core.errors import QueryError
 from tailrace.query.logql.ast import LogQuery
+from tailrace.query.logql.lexer import placed
 from tailrace.query.logql.parser import parse, parse_log, parse_metric
 from tailrace.query.logs import ranges
 from tailrace.query.logs.condition import NotExpressible
@@ -143,12 +144,14 @@ class Asked:
         self.notes = Notes()
 
     def metric(self, text: str, on: Grid) -> Matrix | Scalar:
-        tree = parse_metric(text)
-        return asyncio.run(self._logs.metric(tree, self._tenant, on, self.notes))
+        with placed(text):
+            tree = parse_metric(text)
+            return asyncio.run(self._logs.metric(tree, self._tenant, on, self.notes))
 
     def log(self, text: str, wanted: LogRange = ALL) -> Sequence[Any]:
-        tree = parse_log(text)
-        return asyncio.run(self._logs.lines(tree, self._tenant, wanted, self.notes))
+        with placed(text):
+            tree = parse_log(text)
+            return asyncio.run(self._logs.lines(tree, self._tenant, wanted, self.notes))
 
     def any(self, text: str) -> object:
         """Asked however it can be."""
