@@ -19,7 +19,12 @@ half = st.integers(-4, 40).map(lambda n: n / 2)
 fields = st.fixed_dictionaries(
     {
         "status": st.sampled_from(["200", "500", "200", "x"]),
-        "n": st.one_of(half.map(str), half.map(str), half.map(str), st.just("many")),
+        "n": st.one_of(
+            half.map(str),
+            half.map(str),
+            half.map(str),
+            st.sampled_from(["many", "NaN", "+Inf", "-Inf"]),
+        ),
     },
     optional={
         "user": st.sampled_from(["ann", "bob", ""]),
