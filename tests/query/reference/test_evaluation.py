@@ -25,7 +25,7 @@ from . import evaluator, queries
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
 EXAMPLES = settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck),
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )  # fmt: skip
 Steps = list[dict[Labels, float]]
@@ -108,6 +108,28 @@ def test_a_metric_query_gives_what_the_reference_gives(
     assert close(got, wanted), (text, got, wanted)
 
 
+@settings(EXAMPLES, max_examples=20)
+@given(
+    found=queries.rows, text=queries.metric_queries, grid=grids, later=st.integers(-3, 4),
+    longer=st.integers(0, 2),
+)  # fmt: skip
+def test_a_dashboard_that_moves_on_gives_what_the_reference_gives(
+    engine: Any, found: list[dict[str, Any]], text: str, grid: Grid, later: int, longer: int
+) -> None:
+    """Of the second answer some steps are remembered from the first."""
+    tenant, rows = loaded(engine, found)
+    query = parse_metric(text)
+    moved = Grid(grid.start_ns + later * grid.step_ns, grid.step_ns, grid.steps + longer)
+    try:
+        wanted = [expected(query, rows, one) for one in (grid, moved)]
+    except Refused:
+        return
+    logs = Logs(QueryService(engine))
+    for one, steps in zip((grid, moved), wanted, strict=True):
+        got = by_step(asyncio.run(logs.metric(query, tenant, one, Notes())))
+        assert close(got, steps), (text, one, got, steps)
+
+
 @EXAMPLES
 @given(found=queries.rows, text=queries.ranked_queries, grid=grids)
 def test_the_largest_are_among_those_of_the_reference(
@@ -126,7 +148,7 @@ def test_the_largest_are_among_those_of_the_reference(
         check_ranked(query.function, query.grouping, vector, query.parameter, stayed)
 
 
-@settings(EXAMPLES, max_examples=30)
+@settings(EXAMPLES, max_examples=20)
 @given(found=queries.rows, text=queries.sorted_queries, start=queries.STARTS)
 def test_an_answer_at_one_time_is_sorted(
     engine: Any, found: list[dict[str, Any]], text: str, start: int
