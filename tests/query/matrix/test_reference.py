@@ -206,31 +206,29 @@ def test_label_replace_sets_a_label(found, destination, source, pattern, replace
     takes_group = replacement == "whole" and "(" in pattern
     theirs = r"\g<1>-" if takes_group else replacement
     ours = "${1}-" if takes_group else replacement
-    labels = [reference.replaced(one, destination, theirs, source, pattern) for one in found]
-    matrix = matrix_of(found, 2)
-    try:
-        replaced = label_replace(matrix, destination, ours, source, pattern)
-    except QueryError:
-        assert len(set(labels)) < len(labels)
-        return
-    assert list(replaced.labels) == labels
-    assert replaced.values is matrix.values
+    by_step = vectors(found, 2)
+    agree(
+        lambda: label_replace(matrix_of(found, 2), destination, ours, source, pattern),
+        lambda step: reference.unique(
+            (reference.replaced(one, destination, theirs, source, pattern), value)
+            for one, value in by_step[step].items()
+        ),
+        2,
+    )
 
 
 @given(found=series(1), destination=st.sampled_from([*NAMES, "d"]), sources=names)
 def test_label_join_joins_labels(found, destination, sources) -> None:
-    labels = [
-        reference.with_label(
-            one, destination, "-".join(dict(one).get(source, "") for source in sources)
-        )
-        for one in found
-    ]
-    try:
-        joined = label_join(matrix_of(found, 1), destination, "-", sources)
-    except QueryError:
-        assert len(set(labels)) < len(labels)
-        return
-    assert list(joined.labels) == labels
+    def joined(one: Labels) -> Labels:
+        values = [dict(one).get(source, "") for source in sources]
+        return reference.with_label(one, destination, "-".join(values))
+
+    (vector,) = vectors(found, 1)
+    agree(
+        lambda: label_join(matrix_of(found, 1), destination, "-", sources),
+        lambda _: reference.unique((joined(one), value) for one, value in vector.items()),
+        1,
+    )
 
 
 @given(found=series(5), cuts=st.lists(st.integers(0, 5), max_size=3).map(sorted))

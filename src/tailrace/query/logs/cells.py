@@ -25,16 +25,17 @@ _ORDERS = {"first": "min", "last": "max"}
 
 @dataclass(frozen=True)
 class Keys:
-    """The columns by which series differ: those of `labels`, or of the whole stream when None."""
+    """The columns by which series differ: those of `labels`, or of the whole stream and of labels
+    that are named besides when None."""
 
     labels: tuple[str, ...] | None
     fields: tuple[Field, ...] = ()
 
     @classmethod
-    def of(cls, labels: tuple[str, ...] | None, rows: Pushed) -> Keys:
+    def of(cls, labels: tuple[str, ...] | None, named: tuple[str, ...], rows: Pushed) -> Keys:
         """Raises NotExpressible."""
         if labels is None:
-            return cls(None)
+            return cls(None, tuple(rows.field(label) for label in named))
         return cls(labels, tuple(_key(label, rows) for label in labels))
 
     @property
@@ -43,9 +44,8 @@ class Keys:
 
     @property
     def columns(self) -> Sequence[str]:
-        if self.labels is None:
-            return STREAM_COLUMNS
-        return [one.text for one in self.fields]
+        own = [one.text for one in self.fields]
+        return own if self.labels is not None else [*STREAM_COLUMNS, *own]
 
 
 def _key(label: str, rows: Pushed) -> Field:

@@ -27,21 +27,26 @@ from tailrace.query.matrix.matrix import Matrix, nothing
 from tailrace.query.pipeline.pipeline import Row
 from tailrace.query.plan import Grid, Statement
 
+_IN_STREAMS = frozenset({"service_name", "host_name", "level"})
 _SAMPLED = "{} of sampled rows: it is that of the rows which were kept"
 
 
 async def aggregate(
-    query: RangeAggregation, grid: Grid, by: Grouping | None, reading: Reading
+    query: RangeAggregation,
+    grid: Grid,
+    by: Grouping | None,
+    reading: Reading,
+    named: frozenset[str] = frozenset(),
 ) -> Matrix:
     """The series of a range aggregation. `by`: a grouping that may be done at once, because sums
-    of sums are sums.
+    of sums are sums; `named`: labels by which structured metadata tells series apart, too.
 
     Raises QueryError, and what the engine raises.
     """
     if not grid.steps:
         return nothing(0)
     grouping = by or query.grouping
-    asked = _Asked(query, Window.of(query, grid), grouping, reading)
+    asked = _Asked(query, Window.of(query, grid), grouping, reading, named)
     if query.function == "absent_over_time":
         return await asked.absent()
     return await asked.matrix()
@@ -51,7 +56,12 @@ class _Asked:
     """One aggregation on its way."""
 
     def __init__(
-        self, query: RangeAggregation, window: Window, grouping: Grouping | None, reading: Reading
+        self,
+        query: RangeAggregation,
+        window: Window,
+        grouping: Grouping | None,
+        reading: Reading,
+        named: frozenset[str] = frozenset(),
     ) -> None:
         self._query = query
         self._window = window
@@ -59,6 +69,8 @@ class _Asked:
         self._grouping = grouping
         self._labels = None if grouping is None or grouping.without else grouping.labels
         self._removed = frozenset(grouping.labels if grouping and grouping.without else ())
+        # Those that are in every stream tell series apart already.
+        self._besides = tuple(sorted(named - self._removed - _IN_STREAMS))
         self._series = Series()
         self._rows = pushed(query.query, reading.tenant, reading.keys, Binder())
 
@@ -84,7 +96,7 @@ class _Asked:
         value = rows.unwrap(self._query.unwrap) if self._query.unwrap else ""
         if self._labels is None and rows.parses:
             raise NotExpressible("all labels of a parser")
-        return value, cells.Keys.of(self._labels, rows)
+        return value, cells.Keys.of(self._labels, self._besides, rows)
 
     async def _count(
         self, folded: Folded, parts: Sequence[Part], value: str, keys: cells.Keys
@@ -118,7 +130,9 @@ class _Asked:
         known: dict[Any, int] = {}
         numbers = np.empty(len(keys), np.int64)
         for place, key in enumerate(keys):
-            same = key if self._labels is not None else (*key[:3], tuple(key[3].items()))
+            same = key
+            if self._labels is None:
+                same = (*key[:3], tuple(key[3].items()), *key[4:])
             number = known.get(same)
             if number is None:
                 number = known[same] = self._series.number(self._named(key))
@@ -127,7 +141,8 @@ class _Asked:
 
     def _named(self, key: tuple[Any, ...]) -> Labels:
         if self._labels is None:
-            return self._rest(stream(*key))
+            besides = dict(zip(self._besides, key[4:], strict=True))
+            return self._rest({**besides, **stream(*key[:4])})
         pairs = []
         for name, value in zip(self._labels, key, strict=True):
             shown = value
@@ -154,7 +169,9 @@ class _Asked:
 
     def _by(self, row: Row) -> Labels:
         if self._labels is None:
-            return self._rest({**row.labels.stream(), **row.labels.parsed()})
+            own = row.labels.metadata() if self._besides else {}
+            besides = {name: own[name] for name in self._besides if name in own}
+            return self._rest({**besides, **row.labels.stream(), **row.labels.parsed()})
         pairs = ((name, row.labels.get(name)) for name in self._labels)
         return tuple(sorted((name, value) for name, value in pairs if value))
 
