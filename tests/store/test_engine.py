@@ -41,6 +41,17 @@ async def running(engine: Engine, count: int) -> None:
             await asyncio.sleep(0.02)
 
 
+def test_grams_are_kept_unpacked(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        await LogTable(engine, "logs", "hot", tmp_path).insert([frame(b'{"body":"a needle"}\n')])
+        await engine.write("OPTIMIZE TABLE logs FINAL")
+        assert await engine.rows("SELECT Body FROM logs WHERE Body LIKE '%needle%'")
+        kept = "SELECT value FROM system.metrics WHERE metric = 'IndexUncompressedCacheBytes'"
+        assert (await engine.rows(kept))[0][0] > 0
+
+    scenario(tmp_path, body)
+
+
 def test_reopening_keeps_the_rows(tmp_path: Path) -> None:
     async def insert(engine: Engine) -> None:
         await LogTable(engine, "logs", "hot", tmp_path).insert([frame(b'{"body":"kept"}\n')])

@@ -1,4 +1,4 @@
-"""Which raw resource attribute keys a tenant has, remembered for ten seconds."""
+"""Which raw resource attribute keys a tenant or a service of it has, remembered for ten seconds."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ MAX_KEYS = 10_000
 # Ranges are rounded outwards to this, so that a page that refreshes finds its entry again.
 ROUND_NS = 3_600_000_000_000
 
-Load = Callable[[str, int, int], Awaitable[tuple[str, ...]]]
+Load = Callable[[str, int, int, str], Awaitable[tuple[str, ...]]]
 
 
 class Catalogue:
-    """`keys` asks `load` at most once in ten seconds for the same tenant and hours."""
+    """`keys` asks `load` at most once in ten seconds for the same tenant, hours and
+    service."""
 
     def __init__(self, load: Load, clock: Clock) -> None:
         self._load = load
         self._clock = clock
-        self._known: dict[tuple[str, int, int], tuple[float, tuple[str, ...]]] = {}
+        self._known: dict[tuple[str, int, int, str], tuple[float, tuple[str, ...]]] = {}
 
-    async def keys(self, tenant: str, start_ns: int, end_ns: int) -> tuple[str, ...]:
-        """Sorted raw keys of the rows in the range (rounded outwards to hours)."""
-        entry = (tenant, start_ns // ROUND_NS * ROUND_NS, -(-end_ns // ROUND_NS) * ROUND_NS)
+    async def keys(
+        self, tenant: str, start_ns: int, end_ns: int, service: str = ""
+    ) -> tuple[str, ...]:
+        """Sorted raw keys of the rows in the range (rounded outwards to hours); of all of them, and
+        perhaps no others, that are of `service` where it is not ""."""
+        hours = (start_ns // ROUND_NS * ROUND_NS, -(-end_ns // ROUND_NS) * ROUND_NS)
+        entry = (tenant, *hours, service)
         now = self._clock.monotonic_s()
-        if entry in self._known and now - self._known[entry][0] < LIFETIME_S:
-            return self._known[entry][1]
+        for known in ((tenant, *hours, ""), entry):
+            if known in self._known and now - self._known[known][0] < LIFETIME_S:
+                return self._known[known][1]
         keys = tuple(sorted(await self._load(*entry)))
         if len(self._known) >= MAX_ENTRIES:
             self._known.clear()

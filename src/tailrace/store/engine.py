@@ -56,6 +56,7 @@ _CONFIG = """<clickhouse>
   <mark_cache_size>33554432</mark_cache_size>
   <index_mark_cache_size>8388608</index_mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
+  <index_uncompressed_cache_size>{index_cache}</index_uncompressed_cache_size>
   <background_pool_size>2</background_pool_size>
   <background_schedule_pool_size>2</background_schedule_pool_size>
   <compression><case>
@@ -71,7 +72,12 @@ _CONFIG = """<clickhouse>
 
 def configuration(memory_bytes: int) -> str:
     """The engine's own configuration file."""
-    return _CONFIG.format(memory=memory_bytes, keep_free=KEEP_FREE_BYTES, packed=PACKED_PART_BYTES)
+    return _CONFIG.format(
+        memory=memory_bytes,
+        index_cache=min(limits.INDEX_CACHE_BYTES, memory_bytes // 8),
+        keep_free=KEEP_FREE_BYTES,
+        packed=PACKED_PART_BYTES,
+    )
 
 
 @dataclass

@@ -18,6 +18,7 @@ from tailrace.query.logs import ranges
 from tailrace.query.logs.condition import NotExpressible
 from tailrace.query.logs.lines import LogRange, lines
 from tailrace.query.logs.reading import Reading
+from tailrace.query.logs.values import Values
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.plan import Grid
 
@@ -64,7 +65,8 @@ functions = st.one_of(
         "{}({{}} | unwrap {} [{{}}s])".format,
         st.sampled_from([
             "sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "first_over_time",
-            "last_over_time", "quantile_over_time", "stddev_over_time", "rate",
+            "last_over_time", "quantile_over_time", "stddev_over_time", "stdvar_over_time",
+            "rate",
         ]),
         st.sampled_from(["dur", "status", "duration(dur)", "bytes(size)", "http_code"]),
     ),
@@ -145,6 +147,33 @@ def test_a_range_aggregation_in_sql_is_that_of_the_pipeline(
         slow = answer(engine, tenant, query, grouping, grid)
     fast = answer(engine, tenant, query, grouping, grid)
     assert same(fast, slow), (query, grouping, grid, found, fast, slow)
+
+
+@pytest.mark.parametrize("function", ["quantile_over_time(0.9, {})", "stdvar_over_time({})"])
+@pytest.mark.parametrize(("range_s", "weight"), [(5, 1), (10, 1), (10, 20)])
+def test_windows_that_share_no_row_are_folded_by_the_engine(
+    engine: Any, monkeypatch: pytest.MonkeyPatch, function: str, range_s: int, weight: int
+) -> None:
+    found = [
+        {"second": second, "body": f"dur={second * 7 % 40}.5", "severity": 9 + second % 2,
+         "weight": weight if second % 3 else 1, "service": "web"}
+        for second in range(40)
+    ]  # fmt: skip
+    query = parse(function.format(f'{{service_name="web"}} | logfmt | unwrap dur [{range_s}s]'))
+    assert isinstance(query, RangeAggregation)
+    tenant = load(engine, found)
+    grid, by = Grid(BASE + 10 * SECOND, 10 * SECOND, 3), Grouping(False, ("level",))
+    with monkeypatch.context() as patched:
+        patched.setattr(ranges._Asked, "_expressed", not_expressible)
+        slow = answer(engine, tenant, query, by, grid)
+    values: list[object] = []
+    add = Values.add
+    monkeypatch.setattr(Values, "add", lambda self, one: (values.append(one), add(self, one))[1])
+    fast = answer(engine, tenant, query, by, grid)
+    assert len(fast[(("level", "info"),)]) == 3
+    assert same(fast, slow)
+    # What the engine has no weighed form of is read.
+    assert bool(values) == (weight > 1 and "stdvar" in function)
 
 
 def not_expressible(asked: Any) -> Any:

@@ -368,10 +368,10 @@ def of_number(name: str, v: float, given: Sequence[float], at: float) -> float:
             return clamped(v, -math.inf, given[0])
         case "round":
             to = given[0] if given else 1.0
-            if math.isnan(v) or math.isinf(v) or math.isnan(to) or math.isinf(to):
-                return math.nan if to else v / to if to else math.nan
-            if to == 0:
+            if math.isnan(v) or math.isnan(to) or math.isinf(to) or to == 0:
                 return math.nan
+            if math.isinf(v):
+                return v
             return math.floor(v * (1 / to) + 0.5) / (1 / to)
         case "hour" | "day_of_week" | "days_in_month" | "month":
             return date(name, v)

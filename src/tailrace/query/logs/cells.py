@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailrace.core.limits import QUERY_CELLS
 from tailrace.query.binder import Binder
@@ -19,7 +19,10 @@ from tailrace.query.plan import Statement, moment
 # What a row is: SURE has its place in a cell, of UNSURE ones SQL cannot tell, ERROR has one.
 SURE, UNSURE, ERROR = 0, 1, 2
 # Levels as keys; a label that was dropped is a level that there is not.
-_LEVELS = ("SeverityNumber", "toUInt8(255)")
+_ONE_LEVEL = (
+    "toUInt8(if(SeverityNumber BETWEEN 1 AND 24, intDiv(SeverityNumber - 1, 4) * 4 + 1, 0))"
+)
+_LEVELS = ("SeverityNumber", "toUInt8(255)", _ONE_LEVEL)
 _ORDERS = {"first": "min", "last": "max"}
 
 
@@ -30,6 +33,7 @@ class Keys:
 
     labels: tuple[str, ...] | None
     fields: tuple[Field, ...] = ()
+    stream: Sequence[str] = STREAM_COLUMNS
 
     @classmethod
     def of(cls, labels: tuple[str, ...] | None, named: tuple[str, ...], rows: Pushed) -> Keys:
@@ -45,7 +49,14 @@ class Keys:
     @property
     def columns(self) -> Sequence[str]:
         own = [one.text for one in self.fields]
-        return own if self.labels is not None else [*STREAM_COLUMNS, *own]
+        return own if self.labels is not None else [*self.stream, *own]
+
+    def by_level(self) -> Keys:
+        """The same with one number for each level, for what cannot be merged."""
+        number = _LEVELS[0]
+        fields = (Field(_ONE_LEVEL) if one.text == number else one for one in self.fields)
+        stream = [_ONE_LEVEL if text == number else text for text in self.stream]
+        return replace(self, fields=tuple(fields), stream=stream)
 
 
 def _key(label: str, rows: Pushed) -> Field:
@@ -67,7 +78,7 @@ def statement(
     unsure = any_of(rows.unsure, keys.unsure)
     flag = _flag(unsure, rows.error)
     names = [f"k{n}" for n in range(len(keys.columns))]
-    late = _late(window, bind)
+    late = _late(window, bind) if window.splits else ""
     inner = [
         f"{flag} AS flag",
         *(
@@ -78,7 +89,7 @@ def statement(
         f"intDiv({_since(window, bind)}, {bind.integer(window.step_ns)}) AS cell",
         "toInt64(Weight) AS w",
         *([f"{value} AS v"] if value else []),
-        *(["length(Body) AS b"] if any("b" in part.argument for part in parts) else []),
+        *(["Body.size AS b"] if any("b" in part.argument for part in parts) else []),
         *([f"{late} AS late"] if late else []),
     ]
     where = [*rows.may_pass, *times(window, bind)]
@@ -105,7 +116,8 @@ def _flag(unsure: str, error: str) -> str:
 def _column(text: str, name: str, keys: Keys, unsure: str) -> str:
     if keys.labels is None or not unsure or text in _LEVELS:
         return f"{text} AS {name}"
-    return f"if(flag = {SURE}, {text}, '') AS {name}"
+    # The label first: extraction.py has why.
+    return f"if({text} = '' OR flag != {SURE}, '', {text}) AS {name}"
 
 
 def _aggregates(parts: Sequence[Part], condition: str) -> list[str]:
@@ -122,8 +134,6 @@ def _since(window: Window, bind: Binder) -> str:
 
 def _late(window: Window, bind: Binder) -> str:
     """SQL that holds for rows in the last part of a cell, as long as the rest of the range."""
-    if not window.rest_ns:
-        return ""
     least = bind.integer(window.step_ns - window.rest_ns)
     return f"({_since(window, bind)} % {bind.integer(window.step_ns)} >= {least})"
 

@@ -2,6 +2,10 @@
 
 Exact where it is sure: `Field.unsure` holds for lines in which the label may stand in a form that
 SQL does not see, and those are read by the pipeline.
+
+The engine computes what stands after the first argument of `and`, `or`, `if` and `multiIf` only for
+the rows that need it, but once for each place it stands in. So a label is the first argument of
+what is made of it, and what else a line is asked comes after a test of that label.
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ from collections.abc import Callable, Sequence
 from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import JsonParser, LogfmtParser, Parser, RegexpParser
 from tailrace.query.logql.expressions import compiled
-from tailrace.query.logs.columns import spelled
-from tailrace.query.logs.condition import Field, NotExpressible, any_of
+from tailrace.query.logs.columns import first_of, spelled
+from tailrace.query.logs.condition import Field, NotExpressible, all_of, any_of
 
 # Names are split at their underscores to find where they may be nested: 2^n ways.
 _SPLITS = 3
@@ -22,6 +26,7 @@ _NAME = re.compile("[A-Za-z0-9_]+")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 # A key with an escape in it may read like any other.
 _ESCAPED_KEY = r"""(position(Body, '\\u') > 0 AND match(Body, '\\\\u[0-9a-fA-F]{4}[^"]*"\\s*:'))"""
+_EMPTY = """position(Body, '""') > 0"""
 _NOT_OBJECT = "JSONType(Body) != 'Object'"
 # Pairs of plain keys and values; what has escapes or quotes elsewhere is read by the pipeline.
 _PLAIN_PAIRS = (
@@ -29,42 +34,72 @@ _PLAIN_PAIRS = (
 )
 _PAIRS = "extractKeyValuePairs(Body, '=', ' \\t', '\"')"
 
-Extract = Callable[[str], Field]
+Label = Callable[[str], Field]
 
 
-def extractor(parser: Parser, bind: Binder) -> tuple[Extract, str]:
-    """SQL of any label that `parser` makes of `Body`, and the SQL of its failing, "" if it cannot.
+class Extract:
+    """SQL of any label that a parser makes of `Body`: call it with the name.
 
-    Raises NotExpressible, as the first does.
+    Raises NotExpressible, as the call does.
     """
-    if isinstance(parser, JsonParser):
-        if parser.extractions:
-            return _chosen(parser, bind), _NOT_OBJECT
-        return lambda name: _member(name, bind), _NOT_OBJECT
+
+    def __init__(self, parser: Parser, bind: Binder) -> None:
+        self._json = _Json(bind) if isinstance(parser, JsonParser) else None
+        self._label = _label(parser, self._json, bind)
+
+    def __call__(self, name: str) -> Field:
+        return self._label(name)
+
+    @property
+    def error(self) -> str:
+        """SQL that holds where the parser fails, "" where it cannot."""
+        return self._json.error if self._json else ""
+
+
+def _label(parser: Parser, json: _Json | None, bind: Binder) -> Label:
+    if isinstance(parser, JsonParser) and json:
+        return _chosen(parser, json) if parser.extractions else json.member
     if isinstance(parser, LogfmtParser) and parser == LogfmtParser():
-        return lambda name: _pair(name, bind), ""
+        return lambda name: _pair(name, bind)
     if isinstance(parser, RegexpParser):
-        return _group(parser, bind), ""
+        return _group(parser, bind)
     raise NotExpressible(type(parser).__name__)
 
 
-def _member(name: str, bind: Binder) -> Field:
-    """A member of a JSON object, or of one nested in it."""
-    if not _NAME.fullmatch(name) or re.match("_[0-9]", name) or name.count("_") > _SPLITS:
-        raise NotExpressible(name)
-    members = [_Value([bind.text(key) for key in path]) for path in _paths(name)]
-    cases = ", ".join(f"{member.present}, {member.text}" for member in members)
-    text = f"multiIf({cases}, '')"
-    several = f"({' + '.join(m.present for m in members)}) > 1" if len(members) > 1 else ""
-    other = f"match(Body, {bind.text(odd)})" if (odd := _odd_keys(name)) else ""
-    unsure = any_of(several, other, _ESCAPED_KEY)
-    respelled = any_of(*(member.respelled for member in members))
-    text = f"if({_NOT_OBJECT}, '', {text})"
-    present = any_of(*(member.present for member in members))
-    return Field(text, unsure, respelled, f"({text} = '' AND {present})")
+class _Json:
+    """Members of the object that a line is."""
+
+    def __init__(self, bind: Binder) -> None:
+        self._bind = bind
+        self._asked: _Value | None = None
+
+    @property
+    def error(self) -> str:
+        # Where a member has a text the line is an object: only the others are looked at again.
+        return all_of(self._asked.is_empty if self._asked else "", _NOT_OBJECT)
+
+    def value(self, path: Sequence[str]) -> _Value:
+        found = _Value([self._bind.text(key) for key in path])
+        self._asked = self._asked or found
+        return found
+
+    def member(self, name: str) -> Field:
+        """A member, or one of an object nested in it."""
+        if not _NAME.fullmatch(name) or re.match("_[0-9]", name) or name.count("_") > _SPLITS:
+            raise NotExpressible(name)
+        members = [self.value(path) for path in _paths(name)]
+        there = " + ".join(f"({one.text} != '' OR {one.blank})" for one in members)
+        several = f"({there}) > 1" if len(members) > 1 else ""
+        other = f"match(Body, {self._bind.text(odd)})" if (odd := _odd_keys(name)) else ""
+        return Field(
+            first_of([one.text for one in members]),
+            any_of(several, other, _ESCAPED_KEY),
+            any_of(*(one.respelled for one in members)),
+            any_of(*(one.blank for one in members)),
+        )
 
 
-def _chosen(parser: JsonParser, bind: Binder) -> Extract:
+def _chosen(parser: JsonParser, json: _Json) -> Label:
     """Members named by expressions."""
     paths = {one.label: one.path for one in parser.extractions}
 
@@ -73,10 +108,10 @@ def _chosen(parser: JsonParser, bind: Binder) -> Extract:
             return Field("''")
         if not _PATH.fullmatch(paths[name]):
             raise NotExpressible(paths[name])
-        found = _Value([bind.text(key) for key in paths[name].split(".")])
-        text = f"if({_NOT_OBJECT}, '', if({found.present}, {found.text}, ''))"
+        found = json.value(paths[name].split("."))
         unsure = any_of(found.nested, _ESCAPED_KEY)
-        return Field(text, unsure, found.respelled, f"({text} = '' AND NOT {_NOT_OBJECT})")
+        blank = f"({found.text} = '' AND NOT {_NOT_OBJECT})"
+        return Field(found.text, unsure, found.respelled, blank)
 
     return extract
 
@@ -87,11 +122,15 @@ class _Value:
     def __init__(self, path: Sequence[str]) -> None:
         place = f"Body, {', '.join(path)}"
         kind = f"JSONType({place})"
-        self.text = f"JSONExtractString({place})"
-        self.present = f"({kind} NOT IN ('Null', 'Object', 'Array'))"
-        self.nested = f"{kind} IN ('Object', 'Array')"
+        # Objects and lists are told as they stand; null, and what there is not, as ''.
+        found = f"JSONExtractString({place})"
+        self.is_empty = f"{found} = ''"
+        self.nested = f"(match({found}, '^[{{[]') AND {kind} IN ('Object', 'Array'))"
+        self.text = f"if({self.is_empty} OR {self.nested}, '', {found})"
+        self.blank = f"({self.is_empty} AND {_EMPTY} AND {kind} = 'String')"
         # 1.50 and 1e3 are read as numbers, and so is -0.
-        self.respelled = f"({kind} = 'Double' OR ({self.text} = '0' AND position(Body, '-0') > 0))"
+        number = f"(match({found}, '^-?[0-9]') AND {kind} = 'Double')"
+        self.respelled = f"({number} OR ({found} = '0' AND position(Body, '-0') > 0))"
 
 
 def _paths(name: str) -> list[list[str]]:
@@ -136,7 +175,7 @@ def _pair(name: str, bind: Binder) -> Field:
     return Field(text, any_of(f"({present} AND NOT {_PLAIN_PAIRS})", other))
 
 
-def _group(parser: RegexpParser, bind: Binder) -> Extract:
+def _group(parser: RegexpParser, bind: Binder) -> Label:
     """Named groups of a regular expression."""
     places = compiled(parser.pattern).groupindex
     pattern = bind.text(f"(?-s:{parser.pattern})")

@@ -41,8 +41,11 @@ def is_exact(stage: Stage) -> bool:
     )
 
 
-def label_filter(tree: Tree, field: Callable[[str], Field], error: str, bind: Binder) -> Condition:
-    """Rows that a label filter lets pass; `error`: SQL that holds where the row has one, or "".
+def label_filter(
+    tree: Tree, field: Callable[[str], Field], error: Callable[[], str], bind: Binder
+) -> Condition:
+    """Rows that a label filter lets pass; `error`: SQL that holds where the row has one, or "";
+    asked after the label, which it may use.
 
     Raises NotExpressible.
     """
@@ -54,10 +57,10 @@ def label_filter(tree: Tree, field: Callable[[str], Field], error: str, bind: Bi
 
 
 def _comparison(
-    tree: Comparison, field: Callable[[str], Field], error: str, bind: Binder
+    tree: Comparison, field: Callable[[str], Field], error: Callable[[], str], bind: Binder
 ) -> Condition:
     if tree.name == ERROR:
-        return _error(tree, error)
+        return _error(tree, error())
     if tree.kind == "ip" or tree.name.startswith("__"):
         raise NotExpressible(tree.kind)
     found = field(tree.name)
@@ -68,7 +71,7 @@ def _comparison(
     # A row without the label does not pass; one that has an error already does.
     test = all_of(number.readable, f"{number.value} {tree.op} {bind.number(float(tree.value))}")
     unread = all_of(f"{found.text} != ''", f"NOT {number.readable}")
-    return Condition(any_of(error, test), any_of(found.unsure, found.blank, unread))
+    return Condition(any_of(test, error()), any_of(found.unsure, found.blank, unread))
 
 
 def _error(tree: Comparison, error: str) -> Condition:

@@ -51,6 +51,12 @@ class Folded:
         if len(series):
             self.heaviest = max(self.heaviest, int(columns["heaviest"].max()))
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether several rows are of one cell of one series."""
+        places = [series * self._window.cells + cells for series, cells, _ in self._added]
+        return bool(places) and len(np.unique(np.concatenate(places))) < sum(map(len, places))
+
     def windows(self, count: int) -> tuple[Array, list[Array]]:
         """How many rows each window (series, steps) holds, and the value of each part."""
         slid = [self._slid(number, part, count) for number, part in enumerate((ROWS, *self._parts))]
@@ -60,7 +66,10 @@ class Folded:
         window = self._window
         known: list[Array] = []
         whole = self._dense(f"{number}", part, count, known)
-        rest = self._dense(f"late_{number}", part, count, known) if window.rest_ns else None
+        # Of windows shorter than a step there are no rows but those of a cell's last part.
+        rest = None if window.whole else whole
+        if window.splits:
+            rest = self._dense(f"late_{number}", part, count, known)
         with np.errstate(invalid="ignore"):
             found = slide(part, whole, rest, window)
         if not placed(part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.query.binder import Binder
 from tailrace.query.labels import expression
-from tailrace.query.logql.ast import LogQuery
+from tailrace.query.logql.ast import LogQuery, Matcher
 from tailrace.query.logs.columns import STREAM_COLUMNS
 from tailrace.query.plan import Scope, Statement, moment
 from tailrace.query.selection import conditions
@@ -25,12 +25,13 @@ def label_values(
     return _distinct(value, query, scope, (start_ns, end_ns), limit, bind)
 
 
-def attribute_keys(tenant: str, start_ns: int, end_ns: int, limit: int) -> Statement:
-    """Distinct raw keys of resource attributes."""
+def attribute_keys(tenant: str, start_ns: int, end_ns: int, service: str, limit: int) -> Statement:
+    """Distinct raw keys of resource attributes, of one service where it is not ""."""
     bind = Binder()
     keys = "arrayJoin(mapKeys(ResourceAttributes))"
+    query = LogQuery((Matcher("service_name", "=", service),) if service else ())
     times = (start_ns, end_ns)
-    return _distinct(keys, LogQuery(()), Scope(tenant), times, limit, bind)
+    return _distinct(keys, query, Scope(tenant), times, limit, bind)
 
 
 def _distinct(

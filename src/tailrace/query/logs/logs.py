@@ -77,8 +77,17 @@ class Logs:
             Pipeline(log.stages)  # refuses what cannot run, also where all of it becomes SQL
         keys: Sequence[str] = ()
         if _needs_keys(query):
-            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
+            keys = await self._keys_of(query, tenant, start_ns, end_ns)
         return Reading(tenant, self.service.run, self.service.blocks, keys, notes=notes)
+
+    async def _keys_of(
+        self, query: Query, tenant: str, start_ns: int, end_ns: int
+    ) -> Sequence[str]:
+        """The raw keys of the rows that the query may read."""
+        found: set[str] = set()
+        for service in {_service(log) for log in log_queries(query)}:
+            found.update(await self._catalogue.keys(tenant, start_ns, end_ns, service))
+        return sorted(found)
 
     async def label_names(self, tenant: str, start_ns: int, end_ns: int) -> list[str]:
         """Sorted label names of the streams in the range."""
@@ -122,9 +131,19 @@ class Logs:
         """The tenant's raw resource attribute keys; needs a slot."""
         return await self._catalogue.keys(tenant, start_ns, end_ns)
 
-    async def _load_keys(self, tenant: str, start_ns: int, end_ns: int) -> tuple[str, ...]:
-        rows = await self.service.run(statements.attribute_keys(tenant, start_ns, end_ns, MAX_KEYS))
+    async def _load_keys(
+        self, tenant: str, start_ns: int, end_ns: int, service: str
+    ) -> tuple[str, ...]:
+        rows = await self.service.run(
+            statements.attribute_keys(tenant, start_ns, end_ns, service, MAX_KEYS)
+        )
         return tuple(row[0] for row in rows)
+
+
+def _service(log: LogQuery) -> str:
+    """The one service of which the query reads rows, "" for any."""
+    equal = (one.value for one in log.matchers if (one.name, one.op) == ("service_name", "="))
+    return next(equal, "")
 
 
 def _needs_keys(query: Query) -> bool:

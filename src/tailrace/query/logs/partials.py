@@ -10,23 +10,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Fold = Literal["sum", "min", "max", "first", "last"]
+from tailrace.query.binder import Binder
+
+# "alone" is of cells that are each a window of their own: there is nothing to fold.
+Fold = Literal["sum", "min", "max", "first", "last", "alone"]
 
 
 @dataclass(frozen=True)
 class Part:
     """`aggregate(argument)` over the rows of a cell; `{w}`, `{v}`, `{t}` and `{b}` in the argument
-    are a row's weight, its unwrapped number, its time and the bytes of its line."""
+    are a row's weight, its unwrapped number, its time and the bytes of its line. `parameter`: SQL
+    of the aggregate's own parameter, "" for none."""
 
     aggregate: str
     argument: str
     fold: Fold
+    parameter: str = ""
 
     def sql(self, condition: str = "") -> str:
         """Over all rows, or over those where `condition` holds."""
-        if not condition:
-            return f"{self.aggregate}({self.argument})"
-        return f"{self.aggregate}If({self.argument}, {condition})"
+        name = f"{self.aggregate}If" if condition else self.aggregate
+        argument = f"{self.argument}, {condition}" if condition else self.argument
+        return f"{name}({self.parameter})({argument})" if self.parameter else f"{name}({argument})"
 
 
 def _sums(value: str) -> tuple[Part, Part]:
@@ -44,6 +49,8 @@ HEAVIEST = Part("max", "w", "max")
 COUNT, COUNT_VARIANCE = Part("sum", "w", "sum"), Part("sum", "w * (w - 1)", "sum")
 BYTES, BYTES_VARIANCE = _sums("b")
 SUM, SUM_VARIANCE = _sums("v")
+# Whether any number is NaN or infinite, which the engine orders in its own way.
+BOUNDLESS = Part("max", "toUInt8(NOT isFinite(v))", "max")
 LEAST, MOST = Part("min", "v", "min"), Part("max", "v", "max")
 FIRST, LAST = Part("argMin", "v, t", "first"), Part("argMax", "v, t", "last")
 
@@ -63,8 +70,24 @@ PARTS: Mapping[str, tuple[Part, ...]] = {
 PER_SECOND = frozenset({"rate", "bytes_rate"})
 # Functions over every value of a window.
 WHOLE = frozenset({"quantile_over_time", "stddev_over_time", "stdvar_over_time", "rate_counter"})
+# Of these, what the engine computes as values.py does where all rows have weight 1.
+_DEVIATIONS = {"stddev_over_time": "stddevPopStable", "stdvar_over_time": "varPopStable"}
 
 
 def parts_of(function: str, unwraps: bool) -> tuple[Part, ...]:
     """The parts of a function; `rate` of an unwrapped number is of its sum."""
     return PARTS["sum_over_time" if function == "rate" and unwraps else function]
+
+
+def alone(function: str, parameter: float, bind: Binder) -> Part | None:
+    """The value of a window as one aggregate over its rows, where the engine has the same."""
+    if function == "quantile_over_time" and 0 <= parameter <= 1:
+        name = "quantileExactWeightedInterpolated"
+        return Part(name, "v, toUInt64(w)", "alone", bind.number(parameter))
+    name = _DEVIATIONS.get(function, "")
+    return Part(name, "v", "alone") if name else None
+
+
+def weighs(part: Part) -> bool:
+    """Whether the aggregate takes rows for as many as they stand for."""
+    return "w" in part.argument

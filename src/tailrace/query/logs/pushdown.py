@@ -26,7 +26,7 @@ from tailrace.query.logql.ast import (
 )
 from tailrace.query.logs.columns import ALWAYS, base_label
 from tailrace.query.logs.condition import Condition, Field, NotExpressible, all_of, any_of
-from tailrace.query.logs.extraction import Extract, extractor
+from tailrace.query.logs.extraction import Extract
 from tailrace.query.logs.filters import ERROR, label_filter, line_filter, text_test
 from tailrace.query.logs.typed import typed
 
@@ -43,9 +43,8 @@ _CONVERSIONS: Mapping[Conversion, ValueKind] = {
 class Pushed:
     """What of a query is SQL.
 
-    Rows pass where all `conditions` do; `complete`: every stage is among them. `error`: SQL that
-    holds where the row has an error, "" for never. Read `field` for labels as they are after the
-    last stage that was pushed.
+    Rows pass where all `conditions` do; `complete`: every stage is among them. Read `field` for
+    labels as they are after the last stage that was pushed.
     """
 
     tenant: str
@@ -53,10 +52,15 @@ class Pushed:
     bind: Binder
     conditions: list[Condition] = field(default_factory=list)
     complete: bool = True
-    error: str = ""
     _extract: Extract | None = None
     _dropped: frozenset[str] = frozenset()
     _kept: frozenset[str] | None = None
+    _forgiven: bool = False
+
+    @property
+    def error(self) -> str:
+        """SQL that holds where the row has an error, "" for never; of less cost after a label."""
+        return self._extract.error if self._extract and not self._forgiven else ""
 
     @property
     def _unchanged(self) -> bool:
@@ -97,7 +101,7 @@ class Pushed:
         # A label that the row has already keeps its name; the parser's gets another one.
         own = f"{base} = ''"
         return Field(
-            f"if({own}, {found.text}, {base})",
+            f"if({found.text} = '' OR {base} != '', {base}, {found.text})",
             *(
                 where and all_of(own, where)
                 for where in (found.unsure, found.respelled, found.blank)
@@ -118,7 +122,7 @@ class Pushed:
         elif isinstance(stage, LabelFilter):
             self._filter(stage)
         elif isinstance(stage, _PARSERS) and self._unchanged:
-            self._extract, self.error = extractor(stage, self.bind)
+            self._extract = Extract(stage, self.bind)
         elif isinstance(stage, Drop | Keep) and not any(one.op for one in stage.chosen):
             self._choose(stage)
         else:
@@ -126,7 +130,7 @@ class Pushed:
 
     def _filter(self, stage: LabelFilter) -> None:
         """A row of which an earlier stage was not sure may have an error, which passes."""
-        found = label_filter(stage.condition, self.field, self.error, self.bind)
+        found = label_filter(stage.condition, self.field, lambda: self.error, self.bind)
         self.conditions.append(Condition(found.passes, any_of(self.unsure, found.unsure)))
 
     def _choose(self, stage: Drop | Keep) -> None:
@@ -136,7 +140,7 @@ class Pushed:
             return
         self._dropped |= names
         if ERROR in names:
-            self.error = ""
+            self._forgiven = True
 
     def unwrap(self, unwrap: Unwrap) -> str:
         """SQL for the number that a label holds, a Float64; adds what that asks of the rows.

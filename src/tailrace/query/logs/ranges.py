@@ -17,9 +17,9 @@ from tailrace.query.logs import cells, samples, scan
 from tailrace.query.logs.columns import NANOSECONDS
 from tailrace.query.logs.condition import NotExpressible, any_of
 from tailrace.query.logs.folded import Folded, Series, columns_of
-from tailrace.query.logs.partials import PER_SECOND, WHOLE, Part, parts_of
+from tailrace.query.logs.partials import BOUNDLESS, PER_SECOND, WHOLE, Part, alone, parts_of, weighs
 from tailrace.query.logs.pushdown import pushed
-from tailrace.query.logs.reading import Columns, Reading
+from tailrace.query.logs.reading import Columns, Reading, Rows
 from tailrace.query.logs.values import Values
 from tailrace.query.logs.windows import Array, Window
 from tailrace.query.matrix.grouping import Grouping
@@ -101,6 +101,18 @@ class _Asked:
     async def _count(
         self, folded: Folded, parts: Sequence[Part], value: str, keys: cells.Keys
     ) -> None:
+        sure, complete = await self._cells(parts, value, keys)
+        if not complete:
+            unsure = any_of(self._rows.unsure, keys.unsure)
+            await self._scan(
+                lambda found: folded.add(*samples.cells(found, parts, self._window)), unsure
+            )
+        self._put(folded, parts, keys, sure)
+
+    async def _cells(
+        self, parts: Sequence[Part], value: str, keys: cells.Keys
+    ) -> tuple[Rows, bool]:
+        """The cells of the rows of which SQL is sure, and whether these are all rows."""
         rows = await self._reading.rows(
             cells.statement(self._rows, keys, value, parts, self._window, self._reading)
         )
@@ -112,18 +124,15 @@ class _Asked:
         if any(row[0] == cells.ERROR for row in rows):
             raise scan.failed("JSONParserErr", "a line is no JSON object")
         sure = [row for row in rows if row[0] == cells.SURE]
-        if len(sure) < len(rows):
-            unsure = any_of(self._rows.unsure, keys.unsure)
-            await self._scan(
-                lambda found: folded.add(*samples.cells(found, parts, self._window)), unsure
-            )
+        return sure, len(sure) == len(rows)
+
+    def _put(self, folded: Folded, parts: Sequence[Part], keys: cells.Keys, sure: Rows) -> None:
         count = len(keys.columns)
         numbers = self._numbers([row[1 : 1 + count] for row in sure])
         columns = list(zip(*(row[1 + count :] for row in sure), strict=True))
         if columns:
-            late = bool(self._window.rest_ns)
             places = np.array(columns[0], np.int64)
-            folded.add(numbers, places, columns_of(columns[1:], parts, late))
+            folded.add(numbers, places, columns_of(columns[1:], parts, self._window.splits))
 
     def _numbers(self, keys: Sequence[tuple[Any, ...]]) -> Array:
         """The number of each row's series; several keys may be one label set."""
@@ -193,13 +202,39 @@ class _Asked:
         except NotExpressible:
             await self._scan(values.add)
         else:
+            if (found := await self._alone(number, keys)) is not None:
+                return found
             await self._read(values, number, keys)
         count = len(self._series.numbers)
         parameter = self._query.parameter or 0.0
-        rows, found = values.windows(self._query.function, parameter, self._window, count)
-        if values.heaviest > 1:
+        rows, results = values.windows(self._query.function, parameter, self._window, count)
+        return self._weighed(rows, results, values.heaviest)
+
+    def _weighed(self, rows: Array, found: Array, heaviest: int) -> Matrix:
+        if heaviest > 1:
             self._reading.notes.add(f"{self._query.function} weighs sampled rows")
         return Matrix(list(self._series.numbers), found, rows > 0).without_empty()
+
+    async def _alone(self, number: str, keys: cells.Keys) -> Matrix | None:
+        """Each window as one aggregate of the engine. None where the values must be read: windows
+        share rows, SQL is not sure of some, numbers are no numbers, or they stand for others and
+        the aggregate does not know it."""
+        part = alone(self._query.function, self._query.parameter or 0.0, self._rows.bind)
+        if part is None or not self._window.apart:
+            return None
+        keys = keys.by_level()
+        parts = (part, BOUNDLESS)
+        sure, complete = await self._cells(parts, number, keys)
+        if not complete:
+            return None
+        folded = Folded(parts, self._window)
+        self._put(folded, parts, keys, sure)
+        if folded.overlaps or (folded.heaviest > 1 and not weighs(part)):
+            return None
+        rows, found = folded.windows(len(self._series.numbers))
+        if (found[1][rows > 0] > 0).any():
+            return None
+        return self._weighed(rows, found[0], folded.heaviest)
 
     async def _read(self, values: Values, number: str, keys: cells.Keys) -> None:
         """Rows of which SQL is sure as they are, the others through the pipeline."""

@@ -70,7 +70,7 @@ def cells(
     samples: Samples, parts: Sequence[Part], window: Window
 ) -> tuple[Array, Array, dict[str, Array]]:
     """Series, cells and columns for `Folded.add`: one row for each cell of each series, and, where
-    the range has a rest, another for the rows in it."""
+    windows split cells, another for the rows in its last part."""
     with np.errstate(invalid="ignore"):
         return _with_rest(samples, parts, window)
 
@@ -79,7 +79,7 @@ def _with_rest(
     samples: Samples, parts: Sequence[Part], window: Window
 ) -> tuple[Array, Array, dict[str, Array]]:
     found = _folded(samples, parts, window, "")
-    if not window.rest_ns:
+    if not window.splits:
         return found
     kept = np.flatnonzero(_late(samples, window))
     late = Samples(

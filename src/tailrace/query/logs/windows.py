@@ -28,6 +28,7 @@ _FOLDS: Mapping[Fold, tuple[float, Combine]] = {
     "max": (np.nan, np.fmax),
     # Of these an array holds where the value stands, NaN where there is none: see `placed`.
     "first": (np.nan, lambda left, right: np.where(np.isnan(left), right, left)),
+    "alone": (np.nan, lambda left, right: np.where(np.isnan(left), right, left)),
     "last": (np.nan, lambda left, right: np.where(np.isnan(right), left, right)),
 }
 
@@ -72,6 +73,11 @@ class Window:
         return self.whole == 0 or (self.whole == 1 and self.rest_ns == 0)
 
     @property
+    def splits(self) -> bool:
+        """Whether a window needs the last part of a cell whose whole another one needs."""
+        return self.whole > 0 and self.rest_ns > 0
+
+    @property
     def range_ns(self) -> int:
         return self.whole * self.step_ns + self.rest_ns
 
@@ -89,6 +95,8 @@ def dense(part: Part, shape: tuple[int, int], at: tuple[Array, Array], values: A
     if placed(part):
         series, cells, kept = at[0], at[1], _kept(part, at[0] * shape[1] + at[1])
         found[series[kept], cells[kept]] = values[kept]
+    elif part.fold == "alone":
+        found[at] = values
     else:
         assert isinstance(combine, np.ufunc)
         combine.at(found, at, values)

@@ -38,7 +38,7 @@ class Volume:
             where.append(f"Timestamp >= {moment(start, bind)}")
             where.append(f"Timestamp < {moment(end, bind)}")
             sql = (
-                "SELECT uniq(ServiceName, HostName), count(), sum(length(Body)) FROM logs "
+                "SELECT uniq(ServiceName, HostName), count(), sum(Body.size) FROM logs "
                 f"WHERE {' AND '.join(where)}"
             )
             [(streams, rows, size)] = await self._logs.service.run(Statement(sql, bind.values))
