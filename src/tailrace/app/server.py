@@ -47,7 +47,9 @@ from tailrace.queue.follower import LogFeed
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
+from tailrace.store.expiry import TURN_S, Archived, Expiry
 from tailrace.store.framerows import FrameRows
+from tailrace.store.horizon import Horizon
 from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
 from tailrace.store.tables import bulk_tables, hot_tables
@@ -86,6 +88,7 @@ class Runtime:
         self._front = Front(config, data, self._control, self._clock, self._metrics, guard, guard)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
+        self._horizon = Horizon(data / "store" / "horizon")
         self._audit = Audit(StoredRows(self._engine, self._archive))
         policy = query_policy(config.query)
         self._queries = QueryService(self._engine, self._metrics, self._clock, policy=policy)
@@ -125,7 +128,9 @@ class Runtime:
         await self._engine.open()
         await self._queue.open()
         await self._archive.open()
+        await asyncio.to_thread(self._horizon.open, self._archive.upto)
         writer, archiver = self._start_lanes()
+        expiry = asyncio.create_task(self._expiry().run())
         self._start_agent(await self._front.serve(self._application(), self._listener))
         settle()
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
@@ -134,6 +139,7 @@ class Runtime:
         ends = {stopped, *self._front.ends, *self._guarding.ends, *self._tasks}
         await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
+        expiry.cancel()
         await self._drain(writer, archiver)
 
     def _interrupted(self) -> None:
@@ -165,6 +171,19 @@ class Runtime:
         )
         self._tasks = [asyncio.create_task(writer.run()), asyncio.create_task(archiver.run())]
         return writer, archiver
+
+    def _expiry(self) -> Expiry:
+        async def caught_up() -> bool:
+            return all([await self._queue.passed(name, TURN_S) for name in ("writer", "archiver")])
+
+        return Expiry(
+            self._engine,
+            self._horizon,
+            Archived(caught_up, lambda: self._archive.upto),
+            self._clock,
+            self._metrics,
+            self._config.store.keep,
+        )
 
     def _application(self) -> Starlette:
         queries = self._queries

@@ -113,10 +113,12 @@ class Archive:
         self._engine = engine
         self._directory = directory
         self._manifest: Manifest | None = None
+        self._received_ns = 0
 
     async def open(self) -> None:
         """Read the manifest and delete what a crash left half-written."""
         await asyncio.to_thread(self._open)
+        self._received_ns = max((step.received_ns for step in self.manifest.steps), default=0)
 
     def _open(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -142,6 +144,11 @@ class Archive:
         """The place in the queue up to which everything is archived."""
         return self.manifest.upto
 
+    @property
+    def received_ns(self) -> int:
+        """When the last frame that is archived came in, UTC nanoseconds; 0 when nobody knows."""
+        return self._received_ns
+
     async def step(
         self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
     ) -> tuple[int, int, int]:
@@ -166,8 +173,10 @@ class Archive:
         expected = sum(header.rows for header in [*hot, *bulk])
         if rows != expected:
             raise StoreError(f"archive step has {rows} rows where its frames say {expected}")
-        step = Step(upto, rows, len(hot) + len(bulk), files)
+        received_ns = max((header.received_ns for header in [*hot, *bulk]), default=0)
+        step = Step(upto, rows, len(hot) + len(bulk), files, received_ns)
         await asyncio.to_thread(self.manifest.append, step)
+        self._received_ns = max(received_ns, self._received_ns)
         return rows, len(files), sum(file.bytes for file in files)
 
     async def _export_table(

@@ -17,12 +17,15 @@ from tailrace.core.bounds import Used
 @dataclass
 class Question:
     """`text` is what the client asked, in the language that `language` names; `used` is what was
-    read for it so far."""
+    read for it so far. `exact`: "archive" when the archive alone is to answer. `remarks`: what the
+    places that were read have to tell, each once, in their order."""
 
     tenant: str = ""
     text: str = ""
     language: str = ""
     used: Used = field(default_factory=Used)
+    exact: str = ""
+    remarks: dict[str, None] = field(default_factory=dict)
 
 
 _asked: ContextVar[Question] = ContextVar("question")
