@@ -40,6 +40,7 @@ from tailrace.query.logs.logs import Logs
 from tailrace.query.loki.http import routes as loki_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
+from tailrace.query.sources import HotAndArchive
 from tailrace.query.sql.http import routes as sql_routes
 from tailrace.query.tail import Hub
 from tailrace.queue.files import OsFileSystem
@@ -50,6 +51,7 @@ from tailrace.store.engine import Engine
 from tailrace.store.expiry import TURN_S, Archived, Expiry
 from tailrace.store.framerows import FrameRows
 from tailrace.store.horizon import Horizon
+from tailrace.store.reach import Reach
 from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
 from tailrace.store.tables import bulk_tables, hot_tables
@@ -91,7 +93,10 @@ class Runtime:
         self._horizon = Horizon(data / "store" / "horizon")
         self._audit = Audit(StoredRows(self._engine, self._archive))
         policy = query_policy(config.query)
-        self._queries = QueryService(self._engine, self._metrics, self._clock, policy=policy)
+        sources = HotAndArchive(Reach(self._archive, self._horizon))
+        self._queries = QueryService(
+            self._engine, self._metrics, self._clock, policy=policy, sources=sources
+        )
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
@@ -127,7 +132,7 @@ class Runtime:
         await self._fleet.open()
         await self._engine.open()
         await self._queue.open()
-        await self._archive.open()
+        await self._archive.open(self._queries.steps, self._horizon)
         await asyncio.to_thread(self._horizon.open, self._archive.upto)
         writer, archiver = self._start_lanes()
         expiry = asyncio.create_task(self._expiry().run())

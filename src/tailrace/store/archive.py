@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tailrace.core.contracts import Position
+from tailrace.core.contracts import Changes, Position
 from tailrace.core.disk import sync_directory
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Header, Signal
 from tailrace.store import schema, sql
 from tailrace.store.engine import Engine
+from tailrace.store.horizon import Horizon
 from tailrace.store.logs import identified
 from tailrace.store.manifest import ArchiveFile, Manifest, Step
 
@@ -96,6 +97,12 @@ _BULK: Mapping[Signal, _Rows] = {
 }
 
 
+def signal_of(file: ArchiveFile) -> Signal:
+    """What a file holds rows of."""
+    folders = {rows.folder: signal for signal, rows in _HOT.items()}
+    return folders.get(file.path.partition("/")[0], Signal.LOGS)
+
+
 def _sources(hot: Sequence[Header], bulk: Sequence[Header]) -> list[tuple[_Rows, Sequence[Header]]]:
     """Each table that holds rows of a step, and whose they are."""
     found = [
@@ -114,9 +121,13 @@ class Archive:
         self._directory = directory
         self._manifest: Manifest | None = None
         self._received_ns = 0
+        self._changes: Changes | None = None
+        self._horizon: Horizon | None = None
 
-    async def open(self) -> None:
-        """Read the manifest and delete what a crash left half-written."""
+    async def open(self, changes: Changes | None = None, horizon: Horizon | None = None) -> None:
+        """Read the manifest and delete what a crash left half-written. `changes` hears of rows that
+        are archived; below the `horizon` queries read them here."""
+        self._changes, self._horizon = changes, horizon
         await asyncio.to_thread(self._open)
         self._received_ns = max((step.received_ns for step in self.manifest.steps), default=0)
 
@@ -177,7 +188,17 @@ class Archive:
         step = Step(upto, rows, len(hot) + len(bulk), files, received_ns)
         await asyncio.to_thread(self.manifest.append, step)
         self._received_ns = max(received_ns, self._received_ns)
+        self._tell(files)
         return rows, len(files), sum(file.bytes for file in files)
+
+    def _tell(self, files: Sequence[ArchiveFile]) -> None:
+        if self._changes is None:
+            return
+        for file in files:
+            signal = signal_of(file)
+            self._changes.archived(file.tenant, signal, file.first_ns)
+            if self._horizon is not None and file.first_ns < self._horizon.of(signal):
+                self._changes.changed(file.tenant, signal, file.first_ns)
 
     async def _export_table(
         self, source: _Rows, headers: Sequence[Header], upto: Position

@@ -19,7 +19,7 @@ from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.frame import Signal
 from tailrace.store import schema, sql
-from tailrace.store.archive import Archive
+from tailrace.store.archive import Archive, signal_of
 from tailrace.store.horizon import Horizon
 from tailrace.store.manifest import ArchiveFile
 
@@ -28,17 +28,16 @@ _SECOND_NS = 1_000_000_000
 
 
 class _Kind(NamedTuple):
-    """A hot table, the start of its files' paths, and its columns with their types."""
+    """A hot table, and its columns with their types."""
 
     table: str
-    prefix: str
     columns: Sequence[str]
 
 
 _KINDS: Mapping[Signal, _Kind] = {
-    Signal.LOGS: _Kind("logs", "tenant=", schema.LOGS_COLUMNS),
-    Signal.SPANS: _Kind("spans", "spans/", schema.SPANS_COLUMNS),
-    Signal.METRICS: _Kind("samples", "metrics/", schema.SAMPLES_COLUMNS),
+    Signal.LOGS: _Kind("logs", schema.LOGS_COLUMNS),
+    Signal.SPANS: _Kind("spans", schema.SPANS_COLUMNS),
+    Signal.METRICS: _Kind("samples", schema.SAMPLES_COLUMNS),
 }
 
 
@@ -159,7 +158,7 @@ class _Files:
         steps = archive.manifest.steps
         for step in steps[self._steps :]:
             for file in step.files:
-                hours = self._known[_signal(file), file.tenant]
+                hours = self._known[signal_of(file), file.tenant]
                 hours.setdefault(file.first_ns // _HOUR_NS, []).append(file)
         self._steps = len(steps)
 
@@ -181,7 +180,3 @@ class _Files:
         else:
             hours = sorted(hour for hour in known if first <= hour <= last)
         return (known[hour] for hour in hours)
-
-
-def _signal(file: ArchiveFile) -> Signal:
-    return next(s for s, kind in _KINDS.items() if file.path.startswith(kind.prefix))

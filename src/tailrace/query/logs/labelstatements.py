@@ -25,12 +25,12 @@ def label_values(
     return _distinct(value, query, scope, (start_ns, end_ns), limit, bind)
 
 
-def attribute_keys(tenant: str, start_ns: int, end_ns: int, limit: int) -> Statement:
+def attribute_keys(scope: Scope, start_ns: int, end_ns: int, limit: int) -> Statement:
     """Distinct raw keys of resource attributes."""
     bind = Binder()
     keys = "arrayJoin(mapKeys(ResourceAttributes))"
     times = (start_ns, end_ns)
-    return _distinct(keys, LogQuery(()), Scope(tenant), times, limit, bind)
+    return _distinct(keys, LogQuery(()), scope, times, limit, bind)
 
 
 def _distinct(
@@ -39,5 +39,8 @@ def _distinct(
     where = conditions(query, scope.tenant, scope.keys, bind)
     where.append(f"Timestamp >= {moment(times[0], bind)}")
     where.append(f"Timestamp <= {moment(times[1], bind)}")
-    sql = f"SELECT DISTINCT {columns} FROM logs WHERE {' AND '.join(where)} LIMIT {int(limit)}"
+    sql = (
+        f"SELECT DISTINCT {columns} FROM {scope.table} WHERE {' AND '.join(where)} "
+        f"LIMIT {int(limit)}"
+    )
     return Statement(sql, bind.values)

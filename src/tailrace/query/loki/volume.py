@@ -32,14 +32,14 @@ class Volume:
         query = parse_log(asked.need("query"))
         start, end = asked.range()
         async with self._logs.service.slot("stats"):
-            keys = await self._logs.keys(asked.tenant, start, end)
+            scope = await self._logs.scope(asked.tenant, start, end)
             bind = Binder()
-            where = conditions(LogQuery(query.matchers), asked.tenant, keys, bind)
+            where = conditions(LogQuery(query.matchers), scope.tenant, scope.keys, bind)
             where.append(f"Timestamp >= {moment(start, bind)}")
             where.append(f"Timestamp < {moment(end, bind)}")
             sql = (
-                "SELECT uniq(ServiceName, HostName), count(), sum(length(Body)) FROM logs "
-                f"WHERE {' AND '.join(where)}"
+                "SELECT uniq(ServiceName, HostName), count(), sum(length(Body)) "
+                f"FROM {scope.table} WHERE {' AND '.join(where)}"
             )
             [(streams, rows, size)] = await self._logs.service.run(Statement(sql, bind.values))
         return {"streams": streams, "chunks": streams, "entries": rows, "bytes": size}
