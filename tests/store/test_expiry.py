@@ -430,3 +430,23 @@ def test_a_turn_that_is_cancelled_leaves_the_engine_usable(server: In) -> None:
         assert await server.days() == []
 
     server(body)
+
+
+def test_conditions_and_columns_reach_the_indexes_and_the_files(server: In) -> None:
+    async def body(server: Server) -> None:
+        await server.insert(aged(0), aged(9, seq=2))
+        for _ in range(2):
+            await server.expiry.turn()
+        table = (await server.reach.of(Signal.LOGS, "default", *ALWAYS)).table
+        plan = await server.engine.rows(
+            f"EXPLAIN indexes = 1, header = 1 SELECT Body FROM {table} "
+            "WHERE Tenant = 'default' AND ServiceName = 'web' AND position(Body, 'x') > 0"
+        )
+        whole = "\n".join(str(row[0]) for row in plan)
+        hot, _, file = whole.partition("ReadFromFile")
+        assert "ServiceName in ['web', 'web']" in hot
+        assert "ServiceName = 'web'" in file
+        assert "Prewhere filter" in file
+        assert "LogAttributes" not in whole
+
+    server(body)
