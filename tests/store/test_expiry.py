@@ -179,7 +179,7 @@ def test_a_horizon_that_cannot_be_recorded_drops_nothing(
     async def body(server: Server) -> None:
         await server.insert(aged(9))
 
-        def failing(time_ns: int, archived: Position) -> bool:
+        def failing(time_ns: int, archived: Position) -> None:
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:

@@ -30,7 +30,7 @@ def test_at_first_everything_is_hot(tmp_path: Path) -> None:
 
 
 def test_what_was_raised_is_there_after_a_restart(tmp_path: Path) -> None:
-    assert opened(tmp_path / "horizon").raise_to(5_000, LATER)
+    opened(tmp_path / "horizon").raise_to(5_000, LATER)
     assert [opened(tmp_path / "horizon").of(signal) for signal in Signal] == [5_000] * 3
 
 
@@ -39,7 +39,7 @@ def test_it_never_goes_back(tmp_path_factory: pytest.TempPathFactory, times: lis
     path = tmp_path_factory.mktemp("horizon") / "horizon"
     highest = 0
     for time in times:
-        assert opened(path).raise_to(time, LATER) == (time > highest)
+        opened(path).raise_to(time, LATER)
         highest = max(highest, time)
         assert opened(path).of(Signal.LOGS) == highest
 

@@ -126,14 +126,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
-        await self._front.open()
-        await self._guarding.open()
-        await asyncio.to_thread(self._scratch.open)
-        await self._fleet.open()
-        await self._engine.open()
-        await self._queue.open()
-        await self._archive.open(self._queries.steps, self._horizon)
-        await asyncio.to_thread(self._horizon.open, self._archive.upto)
+        await self._open()
         writer, archiver = self._start_lanes()
         expiry = asyncio.create_task(self._expiry().run())
         self._start_agent(await self._front.serve(self._application(), self._listener))
@@ -146,6 +139,22 @@ class Runtime:
         stopped.cancel()
         expiry.cancel()
         await self._drain(writer, archiver)
+
+    async def _open(self) -> None:
+        await self._front.open()
+        await self._guarding.open()
+        await asyncio.to_thread(self._scratch.open)
+        await self._fleet.open()
+        try:
+            await self._engine.open()
+            await self._queue.open()
+            await self._archive.open(self._queries.steps, self._horizon)
+            await asyncio.to_thread(self._horizon.open, self._archive.upto)
+        except BaseException:
+            # The engine's threads would keep the process from ending.
+            await self._queue.close(0.0)
+            await self._engine.close()
+            raise
 
     def _interrupted(self) -> None:
         if self._stop.is_set():

@@ -88,12 +88,14 @@ class Expiry:
         seen = await self._inserts()
         if not await self._archived.caught_up():
             return
+        upto = self._archived.upto()
+        await asyncio.to_thread(self._horizon.raise_to, 0, upto)
         for signal, table in TABLES.items():
             await self._drop(table, self._horizon.of(signal), seen)
         if self._keep_s:
             oldest_ns = self._clock.wall_ns() - int(self._keep_s * 1e9)
             day_ns = max(oldest_ns, 0) // _DAY_NS * _DAY_NS
-            await asyncio.to_thread(self._horizon.raise_to, day_ns, self._archived.upto())
+            await asyncio.to_thread(self._horizon.raise_to, day_ns, upto)
 
     async def _inserts(self) -> _Inserts:
         tables = ", ".join(map(sql.text, TABLES.values()))

@@ -2,7 +2,7 @@
 
 Layout of the file: one line, `CRC32 SPACE JSON NEWLINE`, the checksum in 8 hex digits over the
 JSON: the horizon of each signal in UTC nanoseconds, and the place in the queue up to which the
-archive reached when they were last raised. The file is replaced whole, so a crash leaves the old
+archive reached when rows were last dropped. The file is replaced whole, so a crash leaves the old
 line or the new one. Recovery: without a file every horizon is 0, so nothing was ever dropped; a
 file that fails its checksum is refused, since an older horizon would leave rows out of answers
 that are in the archive, and a newer one those that are not.
@@ -63,15 +63,13 @@ class Horizon:
         """The event time, UTC nanoseconds, from which on the hot table of `signal` is whole."""
         return self._record.horizons.get(signal, 0)
 
-    def raise_to(self, time_ns: int, archived: Position) -> bool:
-        """Raise each horizon to `time_ns`, durably, where it is lower; whether any was. `archived`:
-        how far the archive is, which must have what is older. Raises OSError; then nothing changed.
-        """
+    def raise_to(self, time_ns: int, archived: Position) -> None:
+        """Raise each horizon to `time_ns`, durably, where it is lower. `archived`: how far the
+        archive is, which must have what is older. Raises OSError; then nothing changed."""
         horizons = {signal: max(time_ns, self.of(signal)) for signal in Signal}
-        if horizons == {signal: self.of(signal) for signal in Signal}:
-            return False
         record = _Record(horizons, max(archived, self._record.archived))
+        if record == self._record:
+            return
         text = msgspec.json.encode(record)
         write_whole(self._path, f"{zlib.crc32(text):08x} ".encode() + text + b"\n")
         self._record = record
-        return True
