@@ -151,7 +151,7 @@ QUERIES_WAITING = 32
 QUERY_READ_ROWS = 1_000_000_000
 QUERY_READ_BYTES = 256 * GIB
 # Files of the archive that one query may read: one is written a minute, tenant and hour of event
-# time, so this is a week. Each costs a millisecond to open and 80 bytes of the statement.
+# time, so this is a week. Each takes half a millisecond to open, and 80 bytes of the statement.
 ARCHIVE_QUERY_FILES = 10_000
 # Their bytes: what the engine reads of Parquet in QUERY_SECONDS on a small machine.
 ARCHIVE_QUERY_BYTES = 8 * GIB
