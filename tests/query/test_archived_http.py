@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from tailrace.app.commands import query as query_command
+from tailrace.client import api
 from tailrace.core.frame import Signal
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.loki.http import routes as loki_routes
@@ -173,3 +177,27 @@ def test_sql_is_of_the_hot_store_and_cannot_name_a_file(store: Archiving, tenant
     refused = ask(store, tenant, "/api/sql", asked)
     assert refused.status_code == 400
     assert "table functions are not allowed" in refused.text
+
+
+def test_the_command_asks_the_archive_and_says_what_is_noted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def opened(url: str, path: str, form: bytes | None, *_: Any) -> Any:
+        asked.append((form or b"").decode())
+        answer = io.BytesIO(b'{"data": {"result": []}}')
+        answer.headers = {"X-Tailrace-Notes": "from the \x1b archive"}  # type: ignore[attr-defined]
+        return answer
+
+    monkeypatch.setattr(api, "_open", opened)
+    parser = argparse.ArgumentParser()
+    query_command.add_parser(parser.add_subparsers())
+    for words in ("x", "sum(rate({a=`b`}[1m]))"):
+        for more in ([], ["--exact"]):
+            args = parser.parse_args(["query", words, *more])
+            assert args.func(args) == 0
+    assert ["exact=archive" in form for form in asked] == [False, True, False, True]
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 4
+    assert all(line.startswith("tailrace: from the ") and "\x1b" not in line for line in told)
