@@ -155,6 +155,13 @@ QUERIES_WAITING = 32
 # are in memory.
 QUERY_READ_ROWS = 1_000_000_000
 QUERY_READ_BYTES = 256 * GIB
+# Files of the archive that one query may read: one is written a minute, tenant and hour of event
+# time, so this is a week. Each takes half a millisecond to open, and 80 bytes of the statement.
+ARCHIVE_QUERY_FILES = 10_000
+# Their bytes: what the engine reads of Parquet in QUERY_SECONDS on a small machine.
+ARCHIVE_QUERY_BYTES = 8 * GIB
+# A statement's text, which names those files, as often as it names the table.
+QUERY_SQL_BYTES = 8 * MIB
 # Finished steps of the queries of dashboards: some hundred panels of ten series.
 STEP_CACHE_BYTES = 64 * MIB
 # What a query uses that may be older than it is: which labels there are, for 10 s.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tailrace.core.limits import QUERY_CELLS
 from tailrace.query.binder import Binder
 from tailrace.query.labels import LEVEL_NAMES
-from tailrace.query.logs.columns import NANOSECONDS, STREAM_COLUMNS
+from tailrace.query.logs.columns import NANOSECONDS, STREAM_COLUMNS, line_bytes
 from tailrace.query.logs.condition import Field, any_of
 from tailrace.query.logs.partials import HEAVIEST, ROWS, Part
 from tailrace.query.logs.pushdown import Pushed
@@ -89,7 +89,11 @@ def statement(
         f"intDiv({_since(window, bind)}, {bind.integer(window.step_ns)}) AS cell",
         "toInt64(Weight) AS w",
         *([f"{value} AS v"] if value else []),
-        *(["Body.size AS b"] if any("b" in part.argument for part in parts) else []),
+        *(
+            [f"{line_bytes(reading.table)} AS b"]
+            if any("b" in part.argument for part in parts)
+            else []
+        ),
         *([f"{late} AS late"] if late else []),
     ]
     where = [*rows.may_pass, *times(window, bind)]

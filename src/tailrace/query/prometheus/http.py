@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
-from tailrace.query.endpoint import Answer, Handler, busy, routes_of
+from tailrace.query.endpoint import Answer, Handler, busy, note_headers, routes_of
 from tailrace.query.labels import sanitise
 from tailrace.query.logql.lexer import placed
 from tailrace.query.matrix.matrix import Matrix, Scalar
@@ -215,8 +215,7 @@ def _reply(data: dict[str, Any], notes: Notes, most: int = 0) -> Answer:
     if most and len(data["result"]) > most:
         reply = _cut(data["result"], most, notes)
         reply = Reply({**data, "result": reply.data}, reply.infos, reply.warnings)
-    headers = {"X-Tailrace-Notes": "; ".join(notes.texts)} if notes.texts else {}
-    return Answer(reply, headers)
+    return Answer(reply, note_headers(notes.texts))
 
 
 def _cut(found: list[Any], most: int, notes: Notes) -> Reply:

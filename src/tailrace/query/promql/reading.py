@@ -139,8 +139,6 @@ class Reader:
         source = await self._service.sources.source(
             Signal.METRICS, self._asked.tenant, max(start_ns, 0), end_ns
         )
-        for remark in source.remarks:
-            self._asked.notes.add(remark)
         return source.table
 
     async def _raw(self, statement: Statement) -> bytes:

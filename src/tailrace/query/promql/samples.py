@@ -29,6 +29,7 @@ from tailrace.query.promql.points import Points
 from tailrace.query.promql.reading import Asked, Reader, select
 from tailrace.query.promql.series import Found, as_stored, safe_name
 from tailrace.query.promql.seriestable import Span
+from tailrace.query.promql.spans import spans
 from tailrace.query.promql.text import text
 from tailrace.query.remembered import Remembered
 from tailrace.query.service import QueryService
@@ -55,6 +56,7 @@ class Samples:
     ) -> Value:
         """The value of a number or a vector at every step of `on`. Finished steps are remembered,
         unless they depend on the range that is asked for."""
+        await self._remark(tree, tenant, on, lookback_ns, notes)
         if on.steps < 2 or kind(tree) == "scalar" or _of_the_range(tree):
             found = await self._evaluated(tree, tenant, on, notes, lookback_ns)
         else:
@@ -70,6 +72,15 @@ class Samples:
             _check_answer(found)
         return found
 
+    async def _remark(
+        self, tree: Expression, tenant: str, on: Grid, lookback_ns: int, notes: Notes
+    ) -> None:
+        """What the places that are read have to tell, also where all steps are remembered."""
+        for start_ns, end_ns in spans(tree, on.start_ns, on.last_ns, lookback_ns):
+            sources, signal = self.service.sources, Signal.METRICS
+            for remark in (await sources.source(signal, tenant, max(start_ns, 0), end_ns)).remarks:
+                notes.add(remark)
+
     async def _evaluated(
         self, tree: Expression, tenant: str, on: Grid, notes: Notes, lookback_ns: int
     ) -> Value:
@@ -83,6 +94,7 @@ class Samples:
         """The single samples in a range that ends at a time. Raises QueryError when they are more
         than an answer may hold."""
         on = Grid(time_ns, SECOND_NS, 1)
+        await self._remark(tree, tenant, on, LOOKBACK_NS, notes)
         asked = _asked(tree, tenant, on, notes, LOOKBACK_NS)
         async with self.service.slot("samples"):
             evaluation = Evaluation(Reader(self.service, asked), asked)
