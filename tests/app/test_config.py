@@ -223,3 +223,16 @@ def test_a_password_in_the_address_of_the_control_store_is_not_repeated(tmp_path
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "", TAILRACE_SERVER__CONTROL="postgresql://tailrace:sesame@db/tailrace")
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0s", 0), ("1d", 86_400), ("36h", 129_600)])
+def test_rows_stay_hot_for_ever_or_at_least_a_day(
+    tmp_path: Path, text: str, seconds: float
+) -> None:
+    assert load(tmp_path, f'[store]\nkeep = "{text}"\n').store.keep == seconds
+
+
+@pytest.mark.parametrize("text", ["1s", "23h"])
+def test_a_day_is_dropped_whole_or_not_at_all(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"store\.keep: at least"):
+        load(tmp_path, f'[store]\nkeep = "{text}"\n')

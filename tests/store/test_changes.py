@@ -10,7 +10,9 @@ from tailrace.core.contracts import Delivery, Position
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Frame, Signal
 from tailrace.core.metrics import Metrics
+from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
+from tailrace.store.horizon import Horizon
 from tailrace.store.logs import LogTable
 from tailrace.store.tables import Tables, hot_tables
 from tailrace.wire import samples
@@ -29,6 +31,9 @@ class Changes:
 
     def changed(self, tenant: str, signal: Signal, first_ns: int) -> None:
         self.told.append((tenant, signal, first_ns))
+
+    def archived(self, tenant: str, signal: Signal, first_ns: int) -> None:
+        self.told.append((f"archive of {tenant}", signal, first_ns))
 
     def taken(self) -> list[Told]:
         told, self.told = sorted(self.told), []
@@ -110,5 +115,34 @@ def test_what_may_have_been_taken_out_is_told_of_too(
             with pytest.raises(StoreError):
                 await tables.remove([lines(1, NOW).header])
         assert changes.taken() == [("default", Signal.LOGS, 0)]
+
+    use(body)
+
+
+def test_what_is_archived_is_told_and_below_the_horizon_as_what_queries_read(
+    use: Use, tmp_path: Path
+) -> None:
+    async def body(_table: LogTable, engine: Engine) -> None:
+        changes, tables = Changes(), hot_tables(engine, tmp_path)
+        archive, horizon = Archive(engine, tmp_path / "archive"), Horizon(tmp_path / "horizon")
+        await archive.open(changes, horizon)
+        hour = NOW // HOUR_NS * HOUR_NS
+        sent = [
+            lines(1, hour - 5, hour + 7, hour + 8),
+            frame(samples.encode([Sample(hour - 2_000_000, "m", 1.0)]), 2, signal=Signal.METRICS),
+        ]
+        await load(tables, *sent)
+        await archive.step([sent[0].header], [], Position(1, 1))
+        of = "archive of default"
+        assert changes.taken() == [(of, Signal.LOGS, hour - 5), (of, Signal.LOGS, hour + 7)]
+        horizon.raise_to(hour, Position(1, 1))
+        await archive.step([one.header for one in sent], [], Position(1, 2))
+        assert changes.taken() == [
+            (of, Signal.LOGS, hour - 5),
+            (of, Signal.LOGS, hour + 7),
+            (of, Signal.METRICS, hour - 2_000_000),
+            ("default", Signal.LOGS, hour - 5),
+            ("default", Signal.METRICS, hour - 2_000_000),
+        ]
 
     use(body)

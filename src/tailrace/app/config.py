@@ -39,6 +39,8 @@ from tailrace.ship.gateways import Gateway
 _PREFIX = "TAILRACE_"
 LISTEN = "127.0.0.1:7480"  # an example
 _HIDDEN = "(hidden)"
+# Partitions are days: of less than one nothing could be dropped whole.
+_LEAST_KEEP_S = 86_400.0
 
 
 class Server(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,9 +74,10 @@ class QueueSettings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StoreSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """`memory`: what the engine may use."""
+    """`memory`: what the engine may use. `keep`: how long rows stay in it; "0s" is for ever."""
 
     memory: Size = Size("500MiB")
+    keep: Seconds = Seconds("0s")
 
 
 class ArchiveSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -230,6 +233,8 @@ def _check(config: Config) -> None:
     quotas(config.limits)
     policy(config.query)
     keys.check(config.guard)
+    if 0 < config.store.keep < _LEAST_KEEP_S:
+        raise ConfigError('store.keep: at least "1d", or "0s" for ever')
     _check_agent(config.agent)
     _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)

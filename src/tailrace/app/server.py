@@ -40,6 +40,7 @@ from tailrace.query.logs.logs import Logs
 from tailrace.query.loki.http import routes as loki_routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
+from tailrace.query.sources import HotAndArchive
 from tailrace.query.sql.http import routes as sql_routes
 from tailrace.query.tail import Hub
 from tailrace.queue.files import OsFileSystem
@@ -47,7 +48,10 @@ from tailrace.queue.follower import LogFeed
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
+from tailrace.store.expiry import TURN_S, Archived, Expiry
 from tailrace.store.framerows import FrameRows
+from tailrace.store.horizon import Horizon
+from tailrace.store.reach import Reach
 from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
 from tailrace.store.tables import bulk_tables, hot_tables
@@ -86,9 +90,13 @@ class Runtime:
         self._front = Front(config, data, self._control, self._clock, self._metrics, guard, guard)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
+        self._horizon = Horizon(data / "store" / "horizon")
         self._audit = Audit(StoredRows(self._engine, self._archive))
         policy = query_policy(config.query)
-        self._queries = QueryService(self._engine, self._metrics, self._clock, policy=policy)
+        sources = HotAndArchive(Reach(self._archive, self._horizon))
+        self._queries = QueryService(
+            self._engine, self._metrics, self._clock, policy=policy, sources=sources
+        )
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
@@ -118,14 +126,9 @@ class Runtime:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
-        await self._front.open()
-        await self._guarding.open()
-        await asyncio.to_thread(self._scratch.open)
-        await self._fleet.open()
-        await self._engine.open()
-        await self._queue.open()
-        await self._archive.open()
+        await self._open()
         writer, archiver = self._start_lanes()
+        expiry = asyncio.create_task(self._expiry().run())
         self._start_agent(await self._front.serve(self._application(), self._listener))
         settle()
         _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
@@ -134,7 +137,24 @@ class Runtime:
         ends = {stopped, *self._front.ends, *self._guarding.ends, *self._tasks}
         await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
+        expiry.cancel()
         await self._drain(writer, archiver)
+
+    async def _open(self) -> None:
+        await self._front.open()
+        await self._guarding.open()
+        await asyncio.to_thread(self._scratch.open)
+        await self._fleet.open()
+        try:
+            await self._engine.open()
+            await self._queue.open()
+            await self._archive.open(self._queries.steps, self._horizon)
+            await asyncio.to_thread(self._horizon.open, self._archive.upto)
+        except BaseException:
+            # The engine's threads would keep the process from ending.
+            await self._queue.close(0.0)
+            await self._engine.close()
+            raise
 
     def _interrupted(self) -> None:
         if self._stop.is_set():
@@ -165,6 +185,19 @@ class Runtime:
         )
         self._tasks = [asyncio.create_task(writer.run()), asyncio.create_task(archiver.run())]
         return writer, archiver
+
+    def _expiry(self) -> Expiry:
+        async def caught_up() -> bool:
+            return all([await self._queue.passed(name, TURN_S) for name in ("writer", "archiver")])
+
+        return Expiry(
+            self._engine,
+            self._horizon,
+            Archived(caught_up, lambda: self._archive.upto),
+            self._clock,
+            self._metrics,
+            self._config.store.keep,
+        )
 
     def _application(self) -> Starlette:
         queries = self._queries

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -25,6 +25,12 @@ ANSWER_BYTES = 512 * MIB
 # A query may wait for its turn, and a server may be configured to give it longer than by default.
 TIMEOUT_S = 2 * QUERY_SECONDS + 15
 Form = dict[str, Any]
+# Hears what the server has to say of an answer.
+Told = Callable[[str], None]
+
+
+def _nobody(note: str) -> None:
+    pass
 
 
 def logql(words: str) -> str:
@@ -49,8 +55,11 @@ def query(
     direction: str = "backward",
     token: str = "",
     tls: ssl.SSLContext | None = None,
+    exact: str = "",
+    told: Told = _nobody,
 ) -> Iterator[Line]:
-    """At most `limit` lines of `[start_ns, end_ns)`, page by page, in the asked order.
+    """At most `limit` lines of `[start_ns, end_ns)`, page by page, in the asked order. `exact`:
+    "archive" for what the archive has; `told` gets the server's notes on each page.
 
     Raises QueryError when the server refuses the query, StoreError when it cannot be asked.
     More than QUERY_ROWS lines of one nanosecond are cut at that number.
@@ -63,7 +72,7 @@ def query(
         size = min(PAGE_LINES, limit) + overlap
         size = min(size, QUERY_ROWS)
         asked = {"query": text, "start": start_ns, "end": end_ns, "limit": size}
-        page = _page(url, {**asked, "direction": direction}, token, tls)
+        page = _page(url, {**asked, "direction": direction, **_exact(exact)}, token, tls, told)
         fresh = _without(page, seen)[:limit]
         yield from fresh
         limit -= len(fresh)
@@ -96,8 +105,8 @@ def _without(page: list[Line], seen: Counter[tuple[Any, ...]]) -> list[Line]:
     return fresh
 
 
-def _page(url: str, asked: Form, token: str, tls: ssl.SSLContext | None) -> list[Line]:
-    answer = _post(url, "loki/api/v1/query_range", asked, token, tls)
+def _page(url: str, asked: Form, token: str, tls: ssl.SSLContext | None, told: Told) -> list[Line]:
+    answer = _post(url, "loki/api/v1/query_range", asked, token, tls, told)
     newest_first = asked["direction"] == "backward"
     found = lines(answer["data"]["result"])
     return sorted(found, key=lambda line: line.time_ns, reverse=newest_first)
@@ -110,10 +119,13 @@ def metric(
     end_ns: int,
     token: str = "",
     tls: ssl.SSLContext | None = None,
+    exact: str = "",
+    told: Told = _nobody,
 ) -> list[dict[str, Any]]:
-    """The series of a metric query: `{"metric": {...}, "values": [[seconds, "number"], ...]}`."""
-    asked = {"query": text, "start": start_ns, "end": end_ns}
-    answer = _post(url, "loki/api/v1/query_range", asked, token, tls)
+    """The series of a metric query: `{"metric": {...}, "values": [[seconds, "number"], ...]}`.
+    `exact` and `told` as for `query`."""
+    asked = {"query": text, "start": start_ns, "end": end_ns, **_exact(exact)}
+    answer = _post(url, "loki/api/v1/query_range", asked, token, tls, told)
     result: list[dict[str, Any]] = answer["data"]["result"]
     return result
 
@@ -219,14 +231,29 @@ def _headers(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _post(url: str, path: str, form: Form, token: str, tls: ssl.SSLContext | None) -> Any:
-    return _ask(url, path, urllib.parse.urlencode(form).encode(), token, tls)
+def _exact(exact: str) -> Form:
+    return {"exact": exact} if exact else {}
 
 
-def _ask(url: str, path: str, form: bytes | None, token: str, tls: ssl.SSLContext | None) -> Any:
+def _post(
+    url: str, path: str, form: Form, token: str, tls: ssl.SSLContext | None, told: Told = _nobody
+) -> Any:
+    return _ask(url, path, urllib.parse.urlencode(form).encode(), token, tls, told)
+
+
+def _ask(
+    url: str,
+    path: str,
+    form: bytes | None,
+    token: str,
+    tls: ssl.SSLContext | None,
+    told: Told = _nobody,
+) -> Any:
     """The answer to a form, or to a GET without one, from JSON."""
     try:
         with _open(url, path, form, token, tls) as answer:
+            if note := answer.headers.get("X-Tailrace-Notes"):
+                told(note)
             return msgspec.json.decode(answer.read(ANSWER_BYTES))
     except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
         raise StoreError(f"cannot ask {url}: {error}; is `tailrace up` running?") from None

@@ -186,6 +186,11 @@ class Changes(Protocol):
         queries see it already. Said also of what may have been, after a failure."""
         ...
 
+    def archived(self, tenant: str, signal: Signal, first_ns: int) -> None:
+        """Rows at the event time `first_ns` or later are in the archive now. `changed` is said too
+        where it is the archive that all queries read at that time."""
+        ...
+
 
 HOT_LANES = frozenset({Lane.HOT, Lane.BOTH})
 BULK_LANES = frozenset({Lane.BULK, Lane.BOTH})

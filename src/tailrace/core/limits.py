@@ -136,6 +136,11 @@ QUERY_CELLS_SUMMED = 10_000_000
 QUERY_CELLS = 400_000
 # Single values of a quantile or a deviation, all held in memory: 40 bytes each.
 QUERY_VALUES = 5_000_000
+# How old the last sample of a series may be, as in Prometheus.
+QUERY_LOOKBACK_S = 300
+# The step of a subquery that names none, and the most steps of one: two months of minutes.
+QUERY_SUBQUERY_STEP_S = 60
+QUERY_SUBQUERY_STEPS = 100_000
 # Matchers, line filters, functions and operators in one query: each is work for every row.
 QUERY_TERMS = 64
 # Queries that run at the same time; more wait, then get 429. Each has a connection of the
@@ -150,6 +155,13 @@ QUERIES_WAITING = 32
 # are in memory.
 QUERY_READ_ROWS = 1_000_000_000
 QUERY_READ_BYTES = 256 * GIB
+# Files of the archive that one query may read: one is written a minute, tenant and hour of event
+# time, so this is a week. Each takes half a millisecond to open, and 80 bytes of the statement.
+ARCHIVE_QUERY_FILES = 10_000
+# Their bytes: what the engine reads of Parquet in QUERY_SECONDS on a small machine.
+ARCHIVE_QUERY_BYTES = 8 * GIB
+# A statement's text, which names those files, as often as it names the table.
+QUERY_SQL_BYTES = 8 * MIB
 # Finished steps of the queries of dashboards: some hundred panels of ten series.
 STEP_CACHE_BYTES = 64 * MIB
 # What a query uses that may be older than it is: which labels there are, for 10 s.

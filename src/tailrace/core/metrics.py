@@ -65,6 +65,8 @@ Name = Literal[
     "tailrace_writer_inserts_total",
     "tailrace_writer_failures_total",
     "tailrace_writer_lag_seconds",
+    "tailrace_store_dropped_rows_total",
+    "tailrace_store_expiry_failures_total",
     "tailrace_archive_rows_total",
     "tailrace_archive_files_total",
     "tailrace_archive_bytes_total",

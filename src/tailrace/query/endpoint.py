@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tailrace.core.errors import Busy, TailraceError
+from tailrace.core.errors import Busy, QueryError, TailraceError
 from tailrace.query.asked import Asked, Identify, form_of
 from tailrace.query.bounds.connected import Gone, while_connected
-from tailrace.query.bounds.question import Question, asking
+from tailrace.query.bounds.question import ARCHIVE, Question, asking
 from tailrace.query.envelope import encode
 from tailrace.query.service import QueryService
 
@@ -21,6 +21,7 @@ Handler = Callable[[Asked], Awaitable[object]]
 CLIENT_GONE = 499
 ROWS_READ = "x-tailrace-rows-read"
 BYTES_READ = "x-tailrace-bytes-read"
+NOTES = "X-Tailrace-Notes"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _endpoint(
         try:
             form = await form_of(request)
             asked = Asked(request, tenant, form, service.clock.wall_ns())
-            with asking(Question(tenant, _text(asked))) as question:
+            with asking(Question(tenant, _text(asked), exact=_exact(asked))) as question:
                 found = await while_connected(request, handler(asked))
         except (TailraceError, TimeoutError) as error:
             service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
@@ -74,7 +75,7 @@ def _endpoint(
             service.metrics.add("tailrace_query_abandoned_total")
             return Response(status_code=CLIENT_GONE)
         answer = found if isinstance(found, Answer) else Answer(found, {})
-        headers = {**read_headers(question), **answer.headers}
+        headers = {**read_headers(question), **note_headers(question.remarks), **answer.headers}
         return Response(encode(answer.data), headers=headers, media_type="application/json")
 
     return endpoint
@@ -83,6 +84,18 @@ def _endpoint(
 def _text(found: Asked) -> str:
     """What was asked, as a person wrote it."""
     return found.get("query") or "\n".join(found.all("match[]"))
+
+
+def _exact(found: Asked) -> str:
+    text = found.get("exact")
+    if text not in ("", ARCHIVE):
+        raise QueryError(f"exact={text[:32]!r} is not {ARCHIVE!r}")
+    return text
+
+
+def note_headers(remarks: Collection[str]) -> dict[str, str]:
+    """What an answer has to tell, where clients that do not know of it are not disturbed."""
+    return {NOTES: "; ".join(remarks)} if remarks else {}
 
 
 def read_headers(question: Question) -> dict[str, str]:

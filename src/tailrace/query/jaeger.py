@@ -11,11 +11,14 @@ from starlette.routing import BaseRoute
 
 from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, TailraceError
+from tailrace.core.frame import Signal
 from tailrace.query.asked import Asked, Identify, credential_tenant
 from tailrace.query.endpoint import busy, routes_of
+from tailrace.query.plan import Statement
 from tailrace.query.service import QueryService
 from tailrace.query.traces import dependencies, logs, names, parameters, reading
 from tailrace.query.traces.names import Remembered
+from tailrace.query.traces.stored import Span
 
 NO_METRICS = (
     "metrics of spans are not computed here; ask for metrics at /api/v1/query, or for calls "
@@ -111,9 +114,12 @@ class _Api:
     async def services(self, asked: Asked) -> object:
         """Names of services."""
         async with self._service.slot("trace"):
-            rows = await self._remembered.names(
-                parameters.names(asked), lambda span: names.services(asked.tenant, span)
-            )
+
+            async def wanted(span_ns: Span) -> Statement:
+                table = await self._names_table(asked, span_ns)
+                return names.services(asked.tenant, span_ns, table)
+
+            rows = await self._remembered.names(parameters.names(asked), wanted)
         return Found([row[0] for row in rows], len(rows))
 
     async def operations(self, asked: Asked) -> object:
@@ -132,9 +138,18 @@ class _Api:
 
     async def _operations(self, asked: Asked, of: str, kind: str = "") -> names.Names:
         async with self._service.slot("trace"):
-            return await self._remembered.names(
-                parameters.names(asked), lambda span: names.operations(asked.tenant, of, kind, span)
-            )
+
+            async def wanted(span_ns: Span) -> Statement:
+                table = await self._names_table(asked, span_ns)
+                return names.operations(asked.tenant, of, kind, span_ns, table)
+
+            return await self._remembered.names(parameters.names(asked), wanted)
+
+    async def _names_table(self, asked: Asked, span_ns: Span) -> str:
+        """Lists without a range of time, such as a page asks for when it is opened, are quick: of
+        the hot table alone."""
+        given = span_ns if asked.get("start") or asked.get("exact") else None
+        return await reading.table_of(self._service, Signal.SPANS, asked.tenant, given)
 
     async def traces(self, asked: Asked) -> object:
         """The traces of `traceID`, or those that a search finds."""
@@ -182,7 +197,8 @@ class _Api:
         """Calls between services."""
         span = parameters.dependencies(asked)
         async with self._service.slot("trace"):
-            return await dependencies.of_services(self._service.run, asked.tenant, span)
+            table = await reading.table_of(self._service, Signal.SPANS, asked.tenant, span)
+            return await dependencies.of_services(self._service.run, asked.tenant, span, table)
 
     async def metrics(self, asked: Asked) -> object:
         """Refused: what Jaeger's page calls monitoring needs metrics of spans."""

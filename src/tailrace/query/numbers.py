@@ -12,9 +12,9 @@ def number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    if value == int(value) and abs(value) < 1e15:
+    if value and value == int(value) and abs(value) < 1e15:
         return str(int(value))
-    return format(Decimal(repr(value)), "f")
+    return format(Decimal(repr(float(value))), "f").removesuffix(".0")
 
 
 def unix_seconds(nanoseconds: int) -> int | float:

@@ -25,10 +25,11 @@ class Statement:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose rows, and which raw resource attribute keys they have."""
+    """Whose rows, which raw resource attribute keys they have, and what stands after FROM."""
 
     tenant: str
     keys: tuple[str, ...] = ()
+    table: str = "logs"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tailrace.core.frame import Signal
+from tailrace.query.bounds.question import asked
+from tailrace.store.reach import Reach
 
-_HOT = {Signal.LOGS: "logs", Signal.SPANS: "spans", Signal.METRICS: "samples"}
+HOT = {Signal.LOGS: "logs", Signal.SPANS: "spans", Signal.METRICS: "samples"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Sources(Protocol):
 
     async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
         """For the tenant's rows at event times from `start_ns` to `end_ns`. Raises QueryError when
-        that is more than one query may read."""
+        that is more than one query may read, and StoreError when files of the archive are gone."""
         ...
 
 
@@ -32,4 +34,18 @@ class HotOnly:
     """The tables that are always there."""
 
     async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
-        return Source(_HOT[signal])
+        return Source(HOT[signal])
+
+
+class HotAndArchive:
+    """The tables as far back as they are whole, and the archive before; the archive alone for a
+    question that is to be answered exactly. The question remembers the remarks."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
+        question = asked()
+        found = await self._reach.of(signal, tenant, start_ns, end_ns, bool(question.exact))
+        question.remarks.update(dict.fromkeys(found.remarks))
+        return Source(found.table, found.remarks)

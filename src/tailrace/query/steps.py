@@ -19,18 +19,20 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
+from tailrace.query.bounds.question import ARCHIVE, asked
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.matrix.pieces import columns, memory_bytes, side_by_side
 from tailrace.query.plan import Grid
 
 EvaluatePart = Callable[[Grid], Awaitable[Matrix]]
-Source = tuple[str, Signal]
+# Whose rows, of which kind, and `exact` of the question, see StepKey.
+Source = tuple[str, Signal, str]
 # An entry of a query without any series.
 _ENTRY_BYTES = 1_000
 _NEVER = math.inf
@@ -39,17 +41,18 @@ _NEVER = math.inf
 @dataclass(frozen=True)
 class StepKey:
     """Which query: `text` in one spelling for all that mean the same, with all that changes its
-    answer but the times, such as options."""
+    answer but the times, such as options. `exact`: what the question is to be answered from."""
 
     tenant: str
     signal: Signal
     language: str
     text: str
+    exact: str = field(default_factory=lambda: asked().exact)
 
     @property
     def source(self) -> Source:
         """What its steps are made from."""
-        return (self.tenant, self.signal)
+        return (self.tenant, self.signal, self.exact)
 
 
 # With its step and phase in nanoseconds: grids that share both share their steps.
@@ -145,7 +148,13 @@ class StepCache:
 
     def changed(self, tenant: str, signal: Signal, first_ns: int) -> None:
         """Rows at `first_ns` or later were stored or taken away, and queries can see it."""
-        source = (tenant, signal)
+        self._changed((tenant, signal, ""), first_ns)
+
+    def archived(self, tenant: str, signal: Signal, first_ns: int) -> None:
+        """The same of what is answered from the archive alone."""
+        self._changed((tenant, signal, ARCHIVE), first_ns)
+
+    def _changed(self, source: Source, first_ns: int) -> None:
         self._recent.note(source, first_ns)
         for reading in self._readings.get(source, ()):
             reading.floor_ns = min(reading.floor_ns, first_ns)

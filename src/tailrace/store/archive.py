@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tailrace.core.contracts import Position
+from tailrace.core.contracts import Changes, Position
 from tailrace.core.disk import sync_directory
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Header, Signal
 from tailrace.store import schema, sql
 from tailrace.store.engine import Engine
+from tailrace.store.horizon import Horizon
 from tailrace.store.logs import identified
 from tailrace.store.manifest import ArchiveFile, Manifest, Step
 
@@ -96,6 +97,12 @@ _BULK: Mapping[Signal, _Rows] = {
 }
 
 
+def signal_of(file: ArchiveFile) -> Signal:
+    """What a file holds rows of."""
+    folders = {rows.folder: signal for signal, rows in _HOT.items()}
+    return folders.get(file.path.partition("/")[0], Signal.LOGS)
+
+
 def _sources(hot: Sequence[Header], bulk: Sequence[Header]) -> list[tuple[_Rows, Sequence[Header]]]:
     """Each table that holds rows of a step, and whose they are."""
     found = [
@@ -113,10 +120,16 @@ class Archive:
         self._engine = engine
         self._directory = directory
         self._manifest: Manifest | None = None
+        self._received_ns = 0
+        self._changes: Changes | None = None
+        self._horizon: Horizon | None = None
 
-    async def open(self) -> None:
-        """Read the manifest and delete what a crash left half-written."""
+    async def open(self, changes: Changes | None = None, horizon: Horizon | None = None) -> None:
+        """Read the manifest and delete what a crash left half-written. `changes` hears of rows that
+        are archived; below the `horizon` queries read them here."""
+        self._changes, self._horizon = changes, horizon
         await asyncio.to_thread(self._open)
+        self._received_ns = max((step.received_ns for step in self.manifest.steps), default=0)
 
     def _open(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -142,6 +155,11 @@ class Archive:
         """The place in the queue up to which everything is archived."""
         return self.manifest.upto
 
+    @property
+    def received_ns(self) -> int:
+        """When the last frame that is archived came in, UTC nanoseconds; 0 when nobody knows."""
+        return self._received_ns
+
     async def step(
         self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
     ) -> tuple[int, int, int]:
@@ -166,9 +184,21 @@ class Archive:
         expected = sum(header.rows for header in [*hot, *bulk])
         if rows != expected:
             raise StoreError(f"archive step has {rows} rows where its frames say {expected}")
-        step = Step(upto, rows, len(hot) + len(bulk), files)
+        received_ns = max((header.received_ns for header in [*hot, *bulk]), default=0)
+        step = Step(upto, rows, len(hot) + len(bulk), files, received_ns)
         await asyncio.to_thread(self.manifest.append, step)
+        self._received_ns = max(received_ns, self._received_ns)
+        self._tell(files)
         return rows, len(files), sum(file.bytes for file in files)
+
+    def _tell(self, files: Sequence[ArchiveFile]) -> None:
+        if self._changes is None:
+            return
+        for file in files:
+            signal = signal_of(file)
+            self._changes.archived(file.tenant, signal, file.first_ns)
+            if self._horizon is not None and file.first_ns < self._horizon.of(signal):
+                self._changes.changed(file.tenant, signal, file.first_ns)
 
     async def _export_table(
         self, source: _Rows, headers: Sequence[Header], upto: Position

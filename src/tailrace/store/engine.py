@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -244,6 +244,21 @@ class Engine:
         """Run a statement that changes something; one at a time. Raises StoreError."""
         await self._writing.acquire()
         await self._run_then(self._writing.release, statement.command, self._writer, sql)
+
+    async def write_if(self, allowed: Callable[[], Awaitable[bool]], sql: str) -> bool:
+        """As `write`, if `allowed` says so; nothing else is written from there on. Whether it was
+        run. Raises StoreError, and what `allowed` raises."""
+        await self._writing.acquire()
+        try:
+            agreed = await allowed()
+        except BaseException:
+            self._writing.release()
+            raise
+        if not agreed:
+            self._writing.release()
+            return False
+        await self._run_then(self._writing.release, statement.command, self._writer, sql)
+        return True
 
     async def export(self, sql: str) -> None:
         """Run a statement that reads tables into files, beside the writer. Raises StoreError.

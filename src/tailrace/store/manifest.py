@@ -32,12 +32,14 @@ class ArchiveFile(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One archive step: everything in the queue before `upto` is archived."""
+    """One archive step: everything in the queue before `upto` is archived. `received_ns`: when the
+    last of its frames came in, UTC; 0 in lines of before this was recorded."""
 
     upto: Position
     rows: int
     frames: int
     files: list[ArchiveFile]
+    received_ns: int = 0
 
 
 class Manifest:

@@ -60,6 +60,9 @@ class Asked:
             "max_result_bytes": self.bounds.result_bytes,
             "max_memory_usage": self.bounds.memory_bytes,
             "max_threads_min_free_memory_per_thread": THREAD_BYTES,
+            "max_query_size": limits.QUERY_SQL_BYTES,
+            # The folders of archived files are no columns: a tenant's name may read as a number.
+            "use_hive_partitioning": 0,
         }
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
+from tailrace.query.bounds.question import Question, asking
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.matrix import Matrix, matrix_of
 from tailrace.query.plan import Grid
@@ -368,3 +369,37 @@ def test_a_query_may_use_what_was_known_ten_seconds_before(
     for on, _, _ in done:
         found = plain(asyncio.run(here.cache.evaluate(KEY, on, evaluate)))
         assert found == plain(counted(here.rows, on))
+
+
+def test_steps_of_the_archive_are_kept_apart_and_end_with_its_changes() -> None:
+    with asking(Question("shop", exact="archive")):
+        exact = StepKey("shop", Signal.LOGS, "logql", KEY.text)
+    assert (exact == KEY, exact.exact) == (False, "archive")
+    clock = ManualClock()
+    cache = StepCache(Metrics(), clock)
+    grid = Grid(100, 10, 4)
+    evaluated: list[tuple[str, int]] = []
+
+    def both() -> list[tuple[str, int]]:
+        """Which of the two was evaluated, for how many steps."""
+
+        async def ask(key: StepKey) -> None:
+            async def part(missing: Grid) -> Matrix:
+                evaluated.append((key.exact, missing.steps))
+                return counted([(101, "a")], missing)
+
+            await cache.evaluate(key, grid, part)
+
+        for key in (KEY, exact):
+            asyncio.run(ask(key))
+        found, evaluated[:] = list(evaluated), []
+        return found
+
+    assert both() == [("", 4), ("archive", 4)]
+    assert both() == []
+    cache.archived("shop", Signal.LOGS, 120)
+    assert both() == [("archive", 2)]
+    clock.advance(60)
+    assert both() == [("archive", 2)]  # what was kept of the last one was of a moment of change
+    cache.changed("shop", Signal.LOGS, 130)
+    assert both() == [("", 1)]

@@ -30,6 +30,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--limit", type=_limit, default=100, help="lines at most")
     parser.add_argument("--trace", action="store_true", help="show the trace id of each line")
     parser.add_argument("--forward", action="store_true", help="oldest first")
+    parser.add_argument(
+        "--exact", action="store_true", help="from the archive, which has what sampling left out"
+    )
     parser.set_defaults(func=run)
 
 
@@ -57,15 +60,28 @@ def run(args: argparse.Namespace) -> int:
 
 def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> Iterator[str]:
     """A generator, so that what fails does so inside `write`."""
+    exact, token, tls = "archive" if args.exact else "", server.token, server.tls
     if "{" in args.query and api.is_metric(args.query):
-        series = api.metric(server.url, args.query, start, end, server.token, server.tls)
+        series = api.metric(server.url, args.query, start, end, token, tls, exact, _Told())
         yield from terminal.render_series(series, args.format)
         return
     direction = "forward" if args.forward else "backward"
     text = api.logql(args.query)
-    limit, token, tls = args.limit, server.token, server.tls
-    found = api.query(server.url, text, start, end, limit, direction, token, tls)
+    asked = (server.url, text, start, end, args.limit, direction, token, tls)
+    found = api.query(*asked, exact, _Told())
     yield from terminal.render(found, args.format, terminal.wants_colour(sys.stdout), args.trace)
+
+
+class _Told:
+    """Says on standard error what the server notes, of the first page of an answer that does."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, note: str) -> None:
+        if not self._told:
+            print(f"tailrace: {visible(note)}", file=sys.stderr)
+        self._told = True
 
 
 def write(pieces: Iterable[str]) -> int:

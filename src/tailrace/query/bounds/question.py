@@ -13,16 +13,22 @@ from dataclasses import dataclass, field
 
 from tailrace.core.bounds import Used
 
+# The one value of `exact`.
+ARCHIVE = "archive"
+
 
 @dataclass
 class Question:
     """`text` is what the client asked, in the language that `language` names; `used` is what was
-    read for it so far."""
+    read for it so far. `exact`: ARCHIVE when the archive alone is to answer. `remarks`: what the
+    places that were read have to tell, each once, in their order."""
 
     tenant: str = ""
     text: str = ""
     language: str = ""
     used: Used = field(default_factory=Used)
+    exact: str = ""
+    remarks: dict[str, None] = field(default_factory=dict)
 
 
 _asked: ContextVar[Question] = ContextVar("question")

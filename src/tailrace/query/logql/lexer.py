@@ -17,6 +17,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+(?![A-Za-z0-9_.])")
 _BYTES = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[kKmMgGtTpPeE][iI]?)?[bB](?![A-Za-z0-9_.])")
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_.])")
+# What begins like a number and is none: the parser says what it expected there.
+_ODD = re.compile(r"[0-9.]+[A-Za-z0-9_.]*")
 _SYMBOLS = re.compile(r"\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[{}()\[\],=|+\-*/%^<>@:!]")
 _KINDS: Sequence[tuple[Kind, re.Pattern[str]]] = (
     ("name", _NAME),
@@ -24,6 +26,7 @@ _KINDS: Sequence[tuple[Kind, re.Pattern[str]]] = (
     ("bytes", _BYTES),
     ("number", _NUMBER),
     ("symbol", _SYMBOLS),
+    ("symbol", _ODD),
 )
 _PLACED = re.compile(r"at [0-9]+:[0-9]+$")
 _ESCAPE = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tailrace.core.limits import QUERY_CELLS
 from tailrace.query.binder import Binder
 from tailrace.query.labels import LEVEL_NAMES
-from tailrace.query.logs.columns import NANOSECONDS, STREAM_COLUMNS
+from tailrace.query.logs.columns import NANOSECONDS, STREAM_COLUMNS, line_bytes
 from tailrace.query.logs.condition import Field, any_of
 from tailrace.query.logs.partials import HEAVIEST, ROWS, Part
 from tailrace.query.logs.pushdown import Pushed
@@ -28,17 +28,18 @@ _ORDERS = {"first": "min", "last": "max"}
 
 @dataclass(frozen=True)
 class Keys:
-    """The columns by which series differ: those of `labels`, or of the whole stream when None."""
+    """The columns by which series differ: those of `labels`, or of the whole stream and of labels
+    that are named besides when None."""
 
     labels: tuple[str, ...] | None
     fields: tuple[Field, ...] = ()
     stream: Sequence[str] = STREAM_COLUMNS
 
     @classmethod
-    def of(cls, labels: tuple[str, ...] | None, rows: Pushed) -> Keys:
+    def of(cls, labels: tuple[str, ...] | None, named: tuple[str, ...], rows: Pushed) -> Keys:
         """Raises NotExpressible."""
         if labels is None:
-            return cls(None)
+            return cls(None, tuple(rows.field(label) for label in named))
         return cls(labels, tuple(_key(label, rows) for label in labels))
 
     @property
@@ -47,9 +48,8 @@ class Keys:
 
     @property
     def columns(self) -> Sequence[str]:
-        if self.labels is None:
-            return self.stream
-        return [one.text for one in self.fields]
+        own = [one.text for one in self.fields]
+        return own if self.labels is not None else [*self.stream, *own]
 
     def by_level(self) -> Keys:
         """The same with one number for each level, for what cannot be merged."""
@@ -89,7 +89,11 @@ def statement(
         f"toUInt32(intDiv({_since(window, bind)}, {bind.integer(window.step_ns)})) AS cell",
         "toInt64(Weight) AS w",
         *([f"{value} AS v"] if value else []),
-        *(["Body.size AS b"] if any("b" in part.argument for part in parts) else []),
+        *(
+            [f"{line_bytes(reading.table)} AS b"]
+            if any("b" in part.argument for part in parts)
+            else []
+        ),
         *([f"{late} AS late"] if late else []),
     ]
     where = [*rows.may_pass, *times(window, bind)]

@@ -37,6 +37,11 @@ class Entry:
     parsed: Mapping[str, str]
 
 
+def line_bytes(table: str) -> str:
+    """SQL for the bytes of a line; a table keeps them apart from the line, files do not."""
+    return "Body.size" if table == "logs" else "length(Body)"
+
+
 class Decoder:
     """Rows of ROW_COLUMNS to label dictionaries; rows of one stream share theirs, so they must not
     be changed."""

@@ -11,7 +11,7 @@ from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_SERIES
 from tailrace.query.labels import Labels
 from tailrace.query.logs.partials import ROWS, Part
-from tailrace.query.logs.windows import Array, Window, dense, slide
+from tailrace.query.logs.windows import Array, Window, dense, placed, slide
 
 
 def check_series(count: int) -> None:
@@ -64,14 +64,21 @@ class Folded:
 
     def _slid(self, number: int, part: Part, count: int) -> Array:
         window = self._window
-        whole = self._dense(f"{number}", part, count)
-        if window.splits:
-            return slide(part, whole, self._dense(f"late_{number}", part, count), window)
+        known: list[Array] = []
+        whole = self._dense(f"{number}", part, count, known)
         # Of windows shorter than a step there are no rows but those of a cell's last part.
         rest = None if window.whole else whole
-        return slide(part, whole, rest, window)
+        if window.splits:
+            rest = self._dense(f"late_{number}", part, count, known)
+        with np.errstate(invalid="ignore"):
+            found = slide(part, whole, rest, window)
+        if not placed(part):
+            return found
+        table = np.concatenate([*known, [np.nan]])
+        return table[np.where(np.isnan(found), len(table) - 1, found).astype(np.int64)]
 
-    def _dense(self, name: str, part: Part, count: int) -> Array:
+    def _dense(self, name: str, part: Part, count: int, known: list[Array]) -> Array:
+        """Cells of all series; of first and last values their places among the `known`."""
         shape = (count, self._window.cells)
         some = [one for one in self._added if name in one[2]]
         if not some:
@@ -83,10 +90,14 @@ class Folded:
         counts = "late_0" if name.startswith("late_") else "0"
         kept = np.concatenate([one[2][counts] for one in some]) > 0
         order = np.flatnonzero(kept & (cells < shape[1]))
-        if part.fold in ("first", "last"):
+        if placed(part):
             times = np.concatenate([one[2][f"{name}_time"] for one in some])
             order = order[np.argsort(times[order], kind="stable")]
-        return dense(part, shape, (series[order], cells[order]), values[order])
+            before = sum(map(len, known))
+            known.append(values)
+            values = np.arange(before, before + len(values), dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            return dense(part, shape, (series[order], cells[order]), values[order])
 
 
 def columns_of(

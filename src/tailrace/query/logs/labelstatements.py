@@ -25,13 +25,13 @@ def label_values(
     return _distinct(value, query, scope, (start_ns, end_ns), limit, bind)
 
 
-def attribute_keys(tenant: str, start_ns: int, end_ns: int, service: str, limit: int) -> Statement:
+def attribute_keys(scope: Scope, start_ns: int, end_ns: int, service: str, limit: int) -> Statement:
     """Distinct raw keys of resource attributes, of one service where it is not ""."""
     bind = Binder()
     keys = "arrayJoin(mapKeys(ResourceAttributes))"
     query = LogQuery((Matcher("service_name", "=", service),) if service else ())
     times = (start_ns, end_ns)
-    return _distinct(keys, query, Scope(tenant), times, limit, bind)
+    return _distinct(keys, query, scope, times, limit, bind)
 
 
 def _distinct(
@@ -40,5 +40,8 @@ def _distinct(
     where = conditions(query, scope.tenant, scope.keys, bind)
     where.append(f"Timestamp >= {moment(times[0], bind)}")
     where.append(f"Timestamp <= {moment(times[1], bind)}")
-    sql = f"SELECT DISTINCT {columns} FROM logs WHERE {' AND '.join(where)} LIMIT {int(limit)}"
+    sql = (
+        f"SELECT DISTINCT {columns} FROM {scope.table} WHERE {' AND '.join(where)} "
+        f"LIMIT {int(limit)}"
+    )
     return Statement(sql, bind.values)

@@ -40,7 +40,7 @@ async def lines(query: LogQuery, wanted: LogRange, reading: Reading) -> list[Ent
     found: list[Entry] = []
     rest = Slices(wanted, whole=bool(query.stages))
     while (piece := rest.next(len(found))) is not None:
-        pages = _Pages(query, piece, wanted, reading)
+        pages = _Pages(query, piece, wanted, await reading.within(*piece))
         while len(found) < wanted.limit and (rows := await pages.next(wanted.limit - len(found))):
             for row in rows:
                 stream, own = decoder.labels(row)

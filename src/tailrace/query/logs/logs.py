@@ -20,11 +20,12 @@ from tailrace.query.logs.reading import Notes, Reading
 from tailrace.query.matrix.matrix import Matrix, Value
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Grid, Scope
+from tailrace.query.remembered import Remembered
 from tailrace.query.service import QueryService
+from tailrace.query.sources import Source
 from tailrace.query.steps import StepKey
 
 DEFAULT_LABELS = ("level", "service_name")
-_SAID = 1_000
 
 
 class Logs:
@@ -33,8 +34,7 @@ class Logs:
     def __init__(self, service: QueryService) -> None:
         self.service = service
         self._catalogue = Catalogue(self._load_keys, service.clock)
-        # What was remarked of the steps that are remembered.
-        self._said: dict[StepKey, Notes] = {}
+        self._remembered = Remembered(service.steps)
 
     async def lines(
         self, query: LogQuery, tenant: str, wanted: LogRange, notes: Notes
@@ -44,36 +44,30 @@ class Logs:
             message = f"limit={wanted.limit} is outside 1 to {limits.QUERY_ROWS} (QUERY_ROWS)"
             raise QueryError(message)
         async with self.service.slot("lines"):
+            await self._remark(tenant, wanted.start_ns, wanted.end_ns, notes)
             reading = await self.reading(query, tenant, wanted.start_ns, wanted.end_ns, notes)
             return await lines(query, wanted, reading)
 
     async def metric(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
         """The value of a metric query at every step of `grid`; finished steps are remembered."""
+        # Not of the missing steps alone: what is told of the others changes with time, too.
+        if range_aggregations(query):
+            await self._remark(tenant, *_times(query, grid), notes)
         if grid.steps < 2 or is_scalar(query):
             return await self._evaluated(query, tenant, grid, notes)
         key = StepKey(tenant, Signal.LOGS, "logql", text(query))
-        said = self._said.setdefault(key, Notes())
 
-        async def part(missing: Grid) -> Matrix:
+        async def part(missing: Grid, said: Notes) -> Matrix:
             found = await self._evaluated(query, tenant, missing, said)
             assert isinstance(found, Matrix)
             return found
 
         ahead_ns = max(0, *(-one.offset_ns for one in range_aggregations(query)), 0)
-        found = await self.service.steps.evaluate(key, grid, part, ahead_ns)
-        for remark in said.texts:
-            notes.add(remark)
-        while len(self._said) > _SAID:
-            self._said.pop(next(iter(self._said)))
-        return found
+        return await self._remembered.evaluate(key, grid, part, notes, ahead_ns)
 
     async def _evaluated(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
         async with self.service.slot("metric"):
-            start, end = grid.start_ns, grid.last_ns
-            for one in range_aggregations(query):
-                start = min(start, grid.start_ns - one.range_ns - one.offset_ns)
-                end = max(end, grid.last_ns - one.offset_ns)
-            reading = await self.reading(query, tenant, max(start, 0), end, notes)
+            reading = await self.reading(query, tenant, *_times(query, grid), notes)
             return await evaluate(query, grid, reading)
 
     async def reading(
@@ -85,7 +79,25 @@ class Logs:
         keys: Sequence[str] = ()
         if _needs_keys(query):
             keys = await self._keys_of(query, tenant, start_ns, end_ns)
-        return Reading(tenant, self.service.run, self.service.blocks, keys, notes=notes)
+
+        async def table(start_ns: int, end_ns: int) -> str:
+            return (await self._source(tenant, start_ns, end_ns)).table
+
+        run, blocks = self.service.run, self.service.blocks
+        whole = await table(start_ns, end_ns) if log_queries(query) else "logs"
+        return Reading(tenant, run, blocks, keys, whole, notes, table)
+
+    async def scope(self, tenant: str, start_ns: int, end_ns: int) -> Scope:
+        """Of statements about the rows in the range; needs a slot."""
+        keys = await self._catalogue.keys(tenant, start_ns, end_ns)
+        return Scope(tenant, keys, (await self._source(tenant, start_ns, end_ns)).table)
+
+    async def _source(self, tenant: str, start_ns: int, end_ns: int) -> Source:
+        return await self.service.sources.source(Signal.LOGS, tenant, start_ns, end_ns)
+
+    async def _remark(self, tenant: str, start_ns: int, end_ns: int, notes: Notes) -> None:
+        for remark in (await self._source(tenant, start_ns, end_ns)).remarks:
+            notes.add(remark)
 
     async def _keys_of(
         self, query: Query, tenant: str, start_ns: int, end_ns: int
@@ -109,10 +121,8 @@ class Logs:
         log = query or LogQuery(())
         limit = limits.QUERY_ROWS
         async with self.service.slot("values"):
-            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
-            sql = statements.label_values(
-                label, log, Scope(tenant, keys), start_ns, end_ns, limit + 1
-            )
+            scope = await self.scope(tenant, start_ns, end_ns)
+            sql = statements.label_values(label, log, scope, start_ns, end_ns, limit + 1)
             rows = await self.service.run(sql)
         if len(rows) > limit:
             raise QueryError(f"the label has more than {limit} values (QUERY_ROWS)")
@@ -124,8 +134,7 @@ class Logs:
         """Label sets of the streams that `query` selects."""
         limit = limits.QUERY_SERIES
         async with self.service.slot("series"):
-            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
-            scope = Scope(tenant, keys)
+            scope = await self.scope(tenant, start_ns, end_ns)
             rows = await self.service.run(
                 statements.streams(query, scope, start_ns, end_ns, limit + 1)
             )
@@ -141,10 +150,21 @@ class Logs:
     async def _load_keys(
         self, tenant: str, start_ns: int, end_ns: int, service: str
     ) -> tuple[str, ...]:
+        table = (await self._source(tenant, start_ns, end_ns)).table
+        scope = Scope(tenant, table=table)
         rows = await self.service.run(
-            statements.attribute_keys(tenant, start_ns, end_ns, service, MAX_KEYS)
+            statements.attribute_keys(scope, start_ns, end_ns, service, MAX_KEYS)
         )
         return tuple(row[0] for row in rows)
+
+
+def _times(query: Metric, grid: Grid) -> tuple[int, int]:
+    """From and to: of the rows that the steps of `grid` depend on."""
+    start, end = grid.start_ns, grid.last_ns
+    for one in range_aggregations(query):
+        start = min(start, grid.start_ns - one.range_ns - one.offset_ns)
+        end = max(end, grid.last_ns - one.offset_ns)
+    return max(start, 0), end
 
 
 def _service(log: LogQuery) -> str:

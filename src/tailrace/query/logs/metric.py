@@ -52,7 +52,7 @@ def range_aggregations(query: Query) -> list[RangeAggregation]:
 
 
 def names_of(query: Query) -> list[str]:
-    """The labels by which the query groups or unwraps."""
+    """The labels by which the query groups, joins or unwraps."""
     match query:
         case RangeAggregation():
             names = query.grouping.labels if query.grouping else ()
@@ -60,17 +60,26 @@ def names_of(query: Query) -> list[str]:
         case VectorAggregation():
             return [*query.grouping.labels, *names_of(query.inner)]
         case LabelReplace():
-            return names_of(query.inner)
+            return [query.source, *names_of(query.inner)]
         case Binary():
-            return names_of(query.left) + names_of(query.right)
+            return [*_joining(query), *names_of(query.left), *names_of(query.right)]
         case _:
             return []
 
 
-async def evaluate(query: Metric, grid: Grid, reading: Reading) -> Value:
+def _joining(query: Binary) -> tuple[str, ...]:
+    """The labels by which two sides are joined, or that one takes from the other."""
+    on = query.matching.labels if query.matching.on else ()
+    return (*on, *query.matching.include)
+
+
+async def evaluate(
+    query: Metric, grid: Grid, reading: Reading, named: frozenset[str] = frozenset()
+) -> Value:
     """The value of `query`: a scalar, or series with a sample or none at each step.
 
-    Raises QueryError, and what the engine raises.
+    `named`: labels that what is around the query names. Series of rows are told apart by structured
+    metadata only where it is named. Raises QueryError, and what the engine raises.
     """
     match query:
         case Number():
@@ -80,24 +89,30 @@ async def evaluate(query: Metric, grid: Grid, reading: Reading) -> Value:
             values, there = np.full(shape, query.value), np.ones(shape, np.bool_)
             return Matrix([()], values, there, np.zeros(shape))
         case RangeAggregation():
-            return await ranges.aggregate(query, grid, None, reading)
+            return await ranges.aggregate(query, grid, None, reading, named)
         case VectorAggregation():
-            return await _group(query, grid, reading)
+            return await _group(query, grid, reading, named)
         case LabelReplace():
-            inner = _vector(await evaluate(query.inner, grid, reading), "label_replace")
+            value = await evaluate(query.inner, grid, reading, named | {query.source})
+            inner = _vector(value, "label_replace")
             parts = (query.destination, query.replacement, query.source, query.pattern)
             return label_replace(inner, *parts)
         case Binary():
-            left = await evaluate(query.left, grid, reading)
-            right = await evaluate(query.right, grid, reading)
+            named |= frozenset(_joining(query))
+            left = await evaluate(query.left, grid, reading, named)
+            right = await evaluate(query.right, grid, reading, named)
             return combine(query.op, left, right, query.matching, query.returns_bool)
 
 
-async def _group(query: VectorAggregation, grid: Grid, reading: Reading) -> Value:
+async def _group(
+    query: VectorAggregation, grid: Grid, reading: Reading, named: frozenset[str]
+) -> Value:
     inner = query.inner
     if isinstance(inner, RangeAggregation) and _at_once(query, inner):
         return await ranges.aggregate(inner, grid, query.grouping, reading)
-    value = _vector(await evaluate(inner, grid, reading), query.function)
+    if not query.grouping.without:
+        named |= frozenset(query.grouping.labels)
+    value = _vector(await evaluate(inner, grid, reading, named), query.function)
     return aggregate(query.function, query.grouping, value, query.parameter)
 
 

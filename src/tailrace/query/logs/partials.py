@@ -49,6 +49,8 @@ HEAVIEST = Part("max", "w", "max")
 COUNT, COUNT_VARIANCE = Part("sum", "w", "sum"), Part("sum", "w * (w - 1)", "sum")
 BYTES, BYTES_VARIANCE = _sums("b")
 SUM, SUM_VARIANCE = _sums("v")
+# Whether any number is NaN or infinite, which the engine orders in its own way.
+BOUNDLESS = Part("max", "toUInt8(NOT isFinite(v))", "max")
 LEAST, MOST = Part("min", "v", "min"), Part("max", "v", "max")
 FIRST, LAST = Part("argMin", "v, t", "first"), Part("argMax", "v, t", "last")
 

@@ -32,33 +32,31 @@ def follows(text: str, position: int, bind: Binder) -> str:
 def captures(parser: PatternParser, bind: Binder) -> Callable[[str], Field]:
     """SQL of the labels that the captures of a line make. Raises QueryError."""
     found = pattern.parse(parser.pattern, parser.position)
-    # Each capture is as short as it can be, and the rest of the pattern may be missing.
-    whole = f"^{_literal(found.start)}" + "".join(
-        f"(?:{_capture(one, group=True)}" for one in found.captures
-    )
-    groups = bind.text(whole + ")?" * len(found.captures))
+    rest = ""
+    for one in reversed(found.captures):
+        group = "(?:{})" if one.name == "_" else "({})"
+        # As short as it can be: to the first place of the literal, or the end where there is none.
+        part, until = (r"\C*?", f"(?:{_literal(one.until)}{rest}|$)") if one.until else (r"\C*", "")
+        rest = f"{group.format(part)}{until}"
+    groups = bind.text(f"^{_literal(found.start)}{rest}")
     named = [one.name for one in found.captures if one.name != "_"]
 
     def extract(name: str) -> Field:
         if name not in named:
             return Field("''")
         text = f"extractGroups(Body, {groups})[{named.index(name) + 1}]"
-        reached = bind.text(_up_to(found, name))
-        return Field(text, blank=f"({text} = '' AND match(Body, {reached}))")
+        reached = bind.text(_before(found, name))
+        return Field(text, blank=f"({text} = '' AND Body != '' AND match(Body, {reached}))")
 
     return extract
 
 
-def _up_to(found: pattern.Pattern, name: str) -> str:
+def _before(found: pattern.Pattern, name: str) -> str:
     """RE2 for lines that follow a pattern as far as the capture `name`."""
-    count = [one.name for one in found.captures].index(name) + 1
-    parts = (_capture(one, group=False) for one in found.captures[:count])
-    return f"^{_literal(found.start)}{''.join(parts)}"
-
-
-def _capture(one: pattern.Capture, group: bool) -> str:
-    text = r"\C*?" if one.until else r"\C*"
-    return f"{f'({text})' if group and one.name != '_' else text}{_literal(one.until)}"
+    count = [one.name for one in found.captures].index(name)
+    return f"^{_literal(found.start)}" + "".join(
+        rf"\C*?{_literal(one.until)}" for one in found.captures[:count]
+    )
 
 
 def _literal(text: str) -> str:

@@ -181,9 +181,10 @@ class Pushed:
         unread = f"NOT {number.readable}"
         unsure = any_of(found.unsure, found.blank, unread)
         self.conditions.append(Condition(f"{found.text} != ''", unsure))
-        self._dropped |= {unwrap.label}
+        # Filters after it still see the label.
         for one in unwrap.filters:
             self._filter(one)
+        self._dropped |= {unwrap.label}
         return f"({number.value} / 1e9)" if conversion == "duration" else number.value
 
 

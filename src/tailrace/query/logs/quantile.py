@@ -10,17 +10,18 @@ import numpy as np
 from tailrace.query.logs.windows import Array
 
 # Values in order of time, their weights, their times in seconds after the window's start; the
-# length of the window in seconds; the parameter. NaN of a counter is no value.
+# length of the window in seconds; the parameter.
 Function = Callable[[Array, Array, Array, float, float], float]
 
 
 def quantile(values: Array, weights: Array, q: float) -> float:
-    """Prometheus' quantile, linear between neighbours, of values that each stand for `weights`."""
+    """Prometheus' quantile, linear between neighbours, of values that each stand for `weights`;
+    NaN is smaller than any number."""
     if math.isnan(q):
         return math.nan
     if q < 0 or q > 1:
         return math.copysign(math.inf, q)
-    order = np.argsort(values, kind="stable")
+    order = np.lexsort((values, ~np.isnan(values)))
     ends = np.cumsum(weights[order])
     rank = q * (float(ends[-1]) - 1)
     low = math.floor(rank)
@@ -41,11 +42,10 @@ def rate_of_counter(values: Array, times: Array, window_s: float) -> float:
     """Prometheus' rate: what a counter grew, resets included, extrapolated to the window's ends.
 
     An end is reached when it is not much farther away than samples are from one another, else half
-    of that distance; never to where the counter would have been below zero.
+    of that distance; never to where the counter would have been below zero. The values must be of
+    at least two times.
     """
-    sampled = float(times[-1] - times[0]) if len(values) > 1 else 0.0
-    if sampled <= 0:
-        return math.nan
+    sampled = float(times[-1] - times[0])
     steps = np.diff(values)
     grown = float(np.where(steps < 0, values[1:], steps).sum())
     between = sampled / (len(values) - 1)

@@ -17,7 +17,7 @@ from tailrace.query.logs import cells, samples, scan
 from tailrace.query.logs.columns import NANOSECONDS
 from tailrace.query.logs.condition import NotExpressible, any_of
 from tailrace.query.logs.folded import Folded, Series, columns_of
-from tailrace.query.logs.partials import PER_SECOND, WHOLE, Part, alone, parts_of, weighs
+from tailrace.query.logs.partials import BOUNDLESS, PER_SECOND, WHOLE, Part, alone, parts_of, weighs
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Columns, Reading, Rows
 from tailrace.query.logs.values import Values
@@ -27,21 +27,26 @@ from tailrace.query.matrix.matrix import Matrix, nothing
 from tailrace.query.pipeline.pipeline import Row
 from tailrace.query.plan import Grid, Statement
 
+_IN_STREAMS = frozenset({"service_name", "host_name", "level"})
 _SAMPLED = "{} of sampled rows: it is that of the rows which were kept"
 
 
 async def aggregate(
-    query: RangeAggregation, grid: Grid, by: Grouping | None, reading: Reading
+    query: RangeAggregation,
+    grid: Grid,
+    by: Grouping | None,
+    reading: Reading,
+    named: frozenset[str] = frozenset(),
 ) -> Matrix:
     """The series of a range aggregation. `by`: a grouping that may be done at once, because sums
-    of sums are sums.
+    of sums are sums; `named`: labels by which structured metadata tells series apart, too.
 
     Raises QueryError, and what the engine raises.
     """
     if not grid.steps:
         return nothing(0)
     grouping = by or query.grouping
-    asked = _Asked(query, Window.of(query, grid), grouping, reading)
+    asked = _Asked(query, Window.of(query, grid), grouping, reading, named)
     if query.function == "absent_over_time":
         return await asked.absent()
     return await asked.matrix()
@@ -51,7 +56,12 @@ class _Asked:
     """One aggregation on its way."""
 
     def __init__(
-        self, query: RangeAggregation, window: Window, grouping: Grouping | None, reading: Reading
+        self,
+        query: RangeAggregation,
+        window: Window,
+        grouping: Grouping | None,
+        reading: Reading,
+        named: frozenset[str] = frozenset(),
     ) -> None:
         self._query = query
         self._window = window
@@ -59,6 +69,8 @@ class _Asked:
         self._grouping = grouping
         self._labels = None if grouping is None or grouping.without else grouping.labels
         self._removed = frozenset(grouping.labels if grouping and grouping.without else ())
+        # Those that are in every stream tell series apart already.
+        self._besides = tuple(sorted(named - self._removed - _IN_STREAMS))
         self._series = Series()
         self._rows = pushed(query.query, reading.tenant, reading.keys, Binder())
 
@@ -84,7 +96,7 @@ class _Asked:
         value = rows.unwrap(self._query.unwrap) if self._query.unwrap else ""
         if self._labels is None and (rows.parses or rows.renames):
             raise NotExpressible("all labels of a parser, or under other names")
-        return value, cells.Keys.of(self._labels, rows)
+        return value, cells.Keys.of(self._labels, self._besides, rows)
 
     async def _count(
         self, folded: Folded, parts: Sequence[Part], value: str, keys: cells.Keys
@@ -127,7 +139,9 @@ class _Asked:
         known: dict[Any, int] = {}
         numbers = np.empty(len(keys), np.int64)
         for place, key in enumerate(keys):
-            same = key if self._labels is not None else (*key[:3], tuple(key[3].items()))
+            same = key
+            if self._labels is None:
+                same = (*key[:3], tuple(key[3].items()), *key[4:])
             number = known.get(same)
             if number is None:
                 number = known[same] = self._series.number(self._named(key))
@@ -136,7 +150,8 @@ class _Asked:
 
     def _named(self, key: tuple[Any, ...]) -> Labels:
         if self._labels is None:
-            return self._rest(stream(*key))
+            besides = dict(zip(self._besides, key[4:], strict=True))
+            return self._rest({**besides, **stream(*key[:4])})
         pairs = []
         for name, value in zip(self._labels, key, strict=True):
             shown = value
@@ -163,7 +178,9 @@ class _Asked:
 
     def _by(self, row: Row) -> Labels:
         if self._labels is None:
-            return self._rest({**row.labels.stream(), **row.labels.parsed()})
+            own = row.labels.metadata() if self._besides else {}
+            besides = {name: own[name] for name in self._besides if name in own}
+            return self._rest({**besides, **row.labels.stream(), **row.labels.parsed()})
         pairs = ((name, row.labels.get(name)) for name in self._labels)
         return tuple(sorted((name, value) for name, value in pairs if value))
 
@@ -200,20 +217,23 @@ class _Asked:
 
     async def _alone(self, number: str, keys: cells.Keys) -> Matrix | None:
         """Each window as one aggregate of the engine. None where the values must be read: windows
-        share rows, SQL is not sure of some, or they stand for others and the aggregate does not
-        know it."""
+        share rows, SQL is not sure of some, numbers are no numbers, or they stand for others and
+        the aggregate does not know it."""
         part = alone(self._query.function, self._query.parameter or 0.0, self._rows.bind)
         if part is None or not self._window.apart:
             return None
         keys = keys.by_level()
-        sure, complete = await self._cells((part,), number, keys)
+        parts = (part, BOUNDLESS)
+        sure, complete = await self._cells(parts, number, keys)
         if not complete:
             return None
-        folded = Folded((part,), self._window)
-        self._put(folded, (part,), keys, sure)
+        folded = Folded(parts, self._window)
+        self._put(folded, parts, keys, sure)
         if folded.overlaps or (folded.heaviest > 1 and not weighs(part)):
             return None
         rows, found = folded.windows(len(self._series.numbers))
+        if (found[1][rows > 0] > 0).any():
+            return None
         return self._weighed(rows, found[0], folded.heaviest)
 
     async def _read(self, values: Values, number: str, keys: cells.Keys) -> None:

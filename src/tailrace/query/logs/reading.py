@@ -1,34 +1,23 @@
-"""What an evaluation reads from, and what it has to tell beside its answer."""
+"""What an evaluation reads from."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from tailrace.query.notes import Notes
 from tailrace.query.plan import Statement
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Columns: TypeAlias = Sequence[Sequence[Any]]
-
-
-class Notes:
-    """Remarks on an answer, each once, in the order they were made."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, None] = {}
-
-    def add(self, text: str) -> None:
-        self._found.setdefault(text)
-
-    @property
-    def texts(self) -> list[str]:
-        return list(self._found)
+__all__ = ["Columns", "Notes", "Reading", "Rows"]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Rows of one tenant. `keys`: its raw resource attribute keys; `table`: SQL to read from.
+    """Rows of one tenant. `keys`: its raw resource attribute keys; `table`: SQL to read from, which
+    `tables` gives for a part of the time.
 
     `rows` and `blocks` raise what the engine raises.
     """
@@ -39,3 +28,10 @@ class Reading:
     keys: Sequence[str] = ()
     table: str = "logs"
     notes: Notes = field(default_factory=Notes)
+    tables: Callable[[int, int], Awaitable[str]] | None = None
+
+    async def within(self, start_ns: int, end_ns: int) -> Reading:
+        """For a part of the time: of the archive only its files are opened."""
+        if self.tables is None:
+            return self
+        return replace(self, table=await self.tables(start_ns, end_ns))

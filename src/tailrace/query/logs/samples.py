@@ -49,13 +49,15 @@ _ROW: Mapping[Part, Callable[[Samples], Array]] = {
     BYTES: lambda s: s.weights * s.sizes,
     BYTES_VARIANCE: lambda s: s.weights * (s.weights - 1) * s.sizes**2,
     SUM: lambda s: s.weights * s.values,
-    SUM_VARIANCE: lambda s: s.weights * (s.weights - 1) * s.values**2,
+    # A row that stands for itself is sure, also when its number is infinite.
+    SUM_VARIANCE: lambda s: np.where(s.weights > 1, s.weights * (s.weights - 1) * s.values**2, 0.0),
     LEAST: lambda s: s.values,
     MOST: lambda s: s.values,
     FIRST: lambda s: s.values,
     LAST: lambda s: s.values,
 }
-_REDUCE: Mapping[str, np.ufunc] = {"sum": np.add, "min": np.minimum, "max": np.maximum}
+# Of extremes NaN is one only where there is nothing else.
+_REDUCE: Mapping[str, np.ufunc] = {"sum": np.add, "min": np.fmin, "max": np.fmax}
 
 
 def _late(samples: Samples, window: Window) -> Array:
@@ -69,6 +71,13 @@ def cells(
 ) -> tuple[Array, Array, dict[str, Array]]:
     """Series, cells and columns for `Folded.add`: one row for each cell of each series, and, where
     windows split cells, another for the rows in its last part."""
+    with np.errstate(invalid="ignore"):
+        return _with_rest(samples, parts, window)
+
+
+def _with_rest(
+    samples: Samples, parts: Sequence[Part], window: Window
+) -> tuple[Array, Array, dict[str, Array]]:
     found = _folded(samples, parts, window, "")
     if not window.splits:
         return found

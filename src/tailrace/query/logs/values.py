@@ -41,7 +41,10 @@ class Values:
         rows = np.zeros((count, window.steps))
         found = np.zeros((count, window.steps))
         for series, samples in enumerate(_by_series(self._added, count)):
-            self._one(FUNCTIONS[function], samples, parameter, window, rows[series], found[series])
+            with np.errstate(invalid="ignore"):
+                self._one(
+                    FUNCTIONS[function], samples, parameter, window, rows[series], found[series]
+                )
         return rows, found
 
     @staticmethod
@@ -55,15 +58,17 @@ class Values:
         lows = np.searchsorted(samples.times, ends - window.range_ns, side="right")
         highs = np.searchsorted(samples.times, ends, side="right")
         seconds = window.range_ns / 1e9
+        # One sample has no rate.
+        counter = function is FUNCTIONS["rate_counter"]
         for step in np.flatnonzero(highs > lows):
             low, high = lows[step], highs[step]
+            if counter and samples.times[low] == samples.times[high - 1]:
+                continue
             rows[step] = high - low
             found[step] = function(
                 samples.values[low:high], samples.weights[low:high],
                 (samples.times[low:high] - ends[step] + window.range_ns) / 1e9, seconds, parameter,
             )  # fmt: skip
-            if function is FUNCTIONS["rate_counter"] and np.isnan(found[step]):
-                rows[step] = 0
 
 
 def _by_series(added: Sequence[Samples], count: int) -> list[Samples]:

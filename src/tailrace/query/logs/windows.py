@@ -23,11 +23,12 @@ Combine: TypeAlias = Callable[[Array, Array], Array]
 
 _FOLDS: Mapping[Fold, tuple[float, Combine]] = {
     "sum": (0.0, np.add),
-    "min": (np.inf, np.fmin),
-    "max": (-np.inf, np.fmax),
-    # A cell without rows holds NaN, which an unwrapped number never is.
-    "alone": (np.nan, lambda left, right: np.where(np.isnan(left), right, left)),
+    # NaN is an extreme only where there is nothing else.
+    "min": (np.nan, np.fmin),
+    "max": (np.nan, np.fmax),
+    # Of these an array holds where the value stands, NaN where there is none: see `placed`.
     "first": (np.nan, lambda left, right: np.where(np.isnan(left), right, left)),
+    "alone": (np.nan, lambda left, right: np.where(np.isnan(left), right, left)),
     "last": (np.nan, lambda left, right: np.where(np.isnan(right), left, right)),
 }
 
@@ -81,19 +82,33 @@ class Window:
         return self.whole * self.step_ns + self.rest_ns
 
 
+def placed(part: Part) -> bool:
+    """Whether what is folded is the place of a value in a list, since the value may be NaN."""
+    return part.fold in ("first", "last")
+
+
 def dense(part: Part, shape: tuple[int, int], at: tuple[Array, Array], values: Array) -> Array:
     """An array of (series, cells) with `values` folded in at `(series, cell)`; of "first" and
     "last", values must be in order of time."""
     empty, combine = _FOLDS[part.fold]
     found = np.full(shape, empty)
-    if part.fold == "first":
-        found[at[0][::-1], at[1][::-1]] = values[::-1]
-    elif part.fold in ("last", "alone"):
+    if placed(part):
+        series, cells, kept = at[0], at[1], _kept(part, at[0] * shape[1] + at[1])
+        found[series[kept], cells[kept]] = values[kept]
+    elif part.fold == "alone":
         found[at] = values
     else:
         assert isinstance(combine, np.ufunc)
         combine.at(found, at, values)
     return found
+
+
+def _kept(part: Part, keys: Array) -> Array:
+    """Where each key stands first, or last. An assignment to an index that comes twice keeps either
+    value, as numpy likes."""
+    if part.fold == "first":
+        return np.unique(keys, return_index=True)[1]
+    return len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]
 
 
 def slide(part: Part, whole: Array, rest: Array | None, window: Window) -> Array:

@@ -70,7 +70,8 @@ class Detected:
         start, end = asked.range()
         query = parse_log(asked.get("query")) if asked.get("query") else LogQuery(())
         async with self._logs.service.slot("labels"):
-            keys = await self._logs.keys(asked.tenant, start, end)
+            scope = await self._logs.scope(asked.tenant, start, end)
+            keys = scope.keys
             names = list(
                 dict.fromkeys(["service_name", "host_name", "level", *map(sanitise, keys)])
             )
@@ -82,7 +83,7 @@ class Detected:
             counts = [
                 f"uniqIf({x}, {x} != '')" for x in (base_label(n, keys, bind) for n in chosen)
             ]
-            sql = f"SELECT {', '.join(counts)} FROM logs WHERE {' AND '.join(where)}"
+            sql = f"SELECT {', '.join(counts)} FROM {scope.table} WHERE {' AND '.join(where)}"
             [found] = await self._logs.service.run(Statement(sql, bind.values))
         return {
             "detectedLabels": [

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, credential_tenant
-from tailrace.query.endpoint import Answer, Handler, busy, routes_of
+from tailrace.query.endpoint import Answer, Handler, busy, note_headers, routes_of
 from tailrace.query.logql.ast import LogQuery, Metric, VectorAggregation
 from tailrace.query.logql.lexer import placed
 from tailrace.query.logql.parser import parse, parse_log
@@ -154,9 +154,7 @@ class _Api:
 
 def _headers(value: Value | None, notes: Notes) -> dict[str, str]:
     """What an answer says of itself, where clients that do not know of it are not disturbed."""
-    found = {}
-    if notes.texts:
-        found["X-Tailrace-Notes"] = "; ".join(notes.texts)
+    found = note_headers(notes.texts)
     if isinstance(value, Matrix) and is_estimate(value):
         found["X-Tailrace-Estimate"] = (
             f"from sampled rows; confidence=0.95; error={relative_error(value):.4f}"

@@ -11,6 +11,7 @@ from tailrace.query.asked import Asked
 from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import LogQuery, RangeAggregation, VectorAggregation
 from tailrace.query.logql.parser import parse_log
+from tailrace.query.logs.columns import line_bytes
 from tailrace.query.logs.logs import Logs
 from tailrace.query.logs.reading import Notes
 from tailrace.query.loki import encoding
@@ -32,14 +33,14 @@ class Volume:
         query = parse_log(asked.need("query"))
         start, end = asked.range()
         async with self._logs.service.slot("stats"):
-            keys = await self._logs.keys(asked.tenant, start, end)
+            scope = await self._logs.scope(asked.tenant, start, end)
             bind = Binder()
-            where = conditions(LogQuery(query.matchers), asked.tenant, keys, bind)
+            where = conditions(LogQuery(query.matchers), scope.tenant, scope.keys, bind)
             where.append(f"Timestamp >= {moment(start, bind)}")
             where.append(f"Timestamp < {moment(end, bind)}")
             sql = (
-                "SELECT uniq(ServiceName, HostName), count(), sum(Body.size) FROM logs "
-                f"WHERE {' AND '.join(where)}"
+                f"SELECT uniq(ServiceName, HostName), count(), sum({line_bytes(scope.table)}) "
+                f"FROM {scope.table} WHERE {' AND '.join(where)}"
             )
             [(streams, rows, size)] = await self._logs.service.run(Statement(sql, bind.values))
         return {"streams": streams, "chunks": streams, "entries": rows, "bytes": size}

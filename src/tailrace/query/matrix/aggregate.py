@@ -40,7 +40,8 @@ def aggregate(
     shape = (len(groups), operand.steps)
     present = np.zeros(shape, np.bool_)
     np.logical_or.at(present, numbers, operand.present)
-    values, variance = _folded(function, operand, numbers, shape, parameter)
+    with np.errstate(all="ignore"):
+        values, variance = _folded(function, operand, numbers, shape, parameter)
     return Matrix(groups, values, present, variance)
 
 
@@ -70,7 +71,7 @@ def _folded(
         # How many series there are is not an estimate, whatever their values are.
         return count, np.zeros(shape)
     if function == "avg":
-        return _sum(values, there, numbers, shape) / np.maximum(count, 1), known
+        return _mean(values, there, numbers, shape, count), known
     if function in ("stddev", "stdvar"):
         found = _variance(values, there, numbers, shape, count)
         return (np.sqrt(found) if function == "stddev" else found), known
@@ -89,6 +90,15 @@ def _sum(values: Floats, there: Bools, numbers: Any, shape: tuple[int, int]) -> 
     return found
 
 
+def _mean(
+    values: Floats, there: Bools, numbers: Any, shape: tuple[int, int], count: Floats
+) -> Floats:
+    """Also where the sum is larger than any float."""
+    some = np.maximum(count, 1)
+    found = _sum(values, there, numbers, shape) / some
+    return np.where(np.isinf(found), _sum(values / some[numbers], there, numbers, shape), found)
+
+
 def _extreme(
     function: str, values: Floats, there: Bools, numbers: Any, shape: tuple[int, int]
 ) -> Floats:
@@ -104,7 +114,7 @@ def _extreme(
 def _variance(
     values: Floats, there: Bools, numbers: Any, shape: tuple[int, int], count: Floats
 ) -> Floats:
-    mean = _sum(values, there, numbers, shape) / np.maximum(count, 1)
+    mean = _mean(values, there, numbers, shape, count)
     return _sum((values - mean[numbers]) ** 2, there, numbers, shape) / np.maximum(count, 1)
 
 

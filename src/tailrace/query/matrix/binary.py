@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from tailrace.core.errors import QueryError
-from tailrace.query.labels import Labels
 from tailrace.query.matrix.grouping import EQUAL_LABELS, Matching
 from tailrace.query.matrix.groups import without_name
 from tailrace.query.matrix.joining import Numbers, joined, set_operation
 from tailrace.query.matrix.matrix import Bools, Floats, Matrix, Scalar, Value
+from tailrace.query.matrix.merging import merged
 
 ARITHMETIC: Mapping[str, Callable[[Floats, Floats], Floats]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod, "^": np.power,
@@ -77,16 +77,7 @@ def _kept(series: Matrix, holds: Bools) -> Matrix:
 
 
 def _unnamed(series: Matrix, values: Floats, present: Bools, variance: Floats | None) -> Matrix:
-    return Matrix(unique(map(without_name, series.labels)), values, present, variance)
-
-
-def unique(labels: Iterable[Labels]) -> list[Labels]:
-    """The label sets. Raises QueryError when two are the same."""
-    found = list(labels)
-    if len(set(found)) < len(found):
-        twice = next(one for n, one in enumerate(found) if one in found[:n])
-        raise QueryError(f"two series have the same labels {dict(twice)} in the answer")
-    return found
+    return merged([without_name(one) for one in series.labels], values, present, variance)
 
 
 def _none(series: Matrix) -> Floats | None:
@@ -114,14 +105,16 @@ def _vectors(
     one, other = left.values[pairs.left], right.values[pairs.right]
     present = left.present[pairs.left] & right.present[pairs.right]
     variance = _added(op, left, right, pairs.left, pairs.right)
-    if op in COMPARISONS:
-        holds = COMPARISONS[op](one, other)
-        if returns_bool:
-            return Matrix(pairs.labels, holds.astype(np.float64), present, variance)
+    if op not in COMPARISONS:
+        values = ARITHMETIC[op](one, other)
+    elif returns_bool:
+        values = COMPARISONS[op](one, other).astype(np.float64)
+    else:
         # What is kept is the left side, also where the many are on the right.
-        own = None if left.variance is None else left.variance[pairs.left]
-        return Matrix(pairs.labels, one, present & holds, own)
-    return Matrix(pairs.labels, ARITHMETIC[op](one, other), present, variance)
+        values, present = one, present & COMPARISONS[op](one, other)
+        variance = None if left.variance is None else left.variance[pairs.left]
+    pairs.check(present)
+    return merged(pairs.labels, values, present, variance)
 
 
 def _added(op: str, left: Matrix, right: Matrix, rows: Numbers, others: Numbers) -> Floats | None:

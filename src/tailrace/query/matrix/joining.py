@@ -11,7 +11,7 @@ from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_SERIES_SUMMED
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.grouping import Matching
-from tailrace.query.matrix.groups import NAME, without_name
+from tailrace.query.matrix.groups import NAME, numbered, without_name
 from tailrace.query.matrix.matrix import Bools, Matrix
 
 Numbers = NDArray[np.intp]
@@ -19,11 +19,29 @@ Numbers = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Numbers of series on the left and on the right that meet, and the labels of the result."""
+    """Numbers of series on the left and on the right that meet, the labels of the result, and the
+    number of what they met by; there `single` says that one may meet one at each step."""
 
     left: Numbers
     right: Numbers
     labels: list[Labels]
+    met: Numbers
+    single: bool
+
+    def check(self, there: Bools) -> None:
+        """Raises QueryError where several series meet one and the query has not said so. `there`:
+        where each pair gives a sample."""
+        if not self.single or not len(self.labels):
+            return
+        count = np.zeros((int(self.met.max()) + 1, there.shape[1]), np.int64)
+        np.add.at(count, self.met, there)
+        if (count > 1).any():
+            number = np.flatnonzero((count > 1).any(axis=1))[0]
+            own = self.labels[int(np.flatnonzero(self.met == number)[0])]
+            raise QueryError(
+                f"several series on the left side meet one on the right for {dict(own)}: match "
+                "more labels, or say group_left or group_right"
+            )
 
 
 def signature(labels: Labels, matching: Matching) -> Labels:
@@ -35,39 +53,34 @@ def signature(labels: Labels, matching: Matching) -> Labels:
 
 
 def joined(left: Matrix, right: Matrix, matching: Matching, keeps_name: bool) -> Pairs:
-    """Series that meet. Raises QueryError where one side may have several and has not said so.
+    """Series that meet. Raises QueryError where the side that may have one has several.
 
     Of several series with the same signature that are never there at the same step, each meets.
     """
     many, one = (right, left) if matching.group == "right" else (left, right)
     known = _by_signature(one, matching)
-    _check_one(one, known, "one" if matching.group else "right")
-    if not matching.group:
-        _check_one(many, _by_signature(many, matching), "left")
+    # Nothing meets, and so nothing is wrong, where a side has no samples.
+    both: Bools = np.logical_and(left.present.any(axis=0), right.present.any(axis=0))
+    _check_one(one, known, both, "one" if matching.group else "right")
     rows: list[int] = []
     others: list[int] = []
-    labels: list[Labels] = []
+    keys: list[Labels] = []
     for row, own in enumerate(many.labels):
-        for other in known.get(signature(own, matching), ()):
+        key = signature(own, matching)
+        for other in known.get(key, ()):
             rows.append(row)
             others.append(other)
-            labels.append(_result(own, one.labels[other], matching, keeps_name))
-    if len(labels) > QUERY_SERIES_SUMMED:
+            keys.append(key)
+    if len(rows) > QUERY_SERIES_SUMMED:
         raise QueryError(f"the join has more than {QUERY_SERIES_SUMMED} series")
+    labels = [
+        _result(many.labels[row], one.labels[other], matching, keeps_name)
+        for row, other in zip(rows, others, strict=True)
+    ]
     first, second = np.array(rows, np.intp), np.array(others, np.intp)
     if matching.group == "right":
         first, second = second, first
-    return _distinct(Pairs(first, second, labels))
-
-
-def _distinct(pairs: Pairs) -> Pairs:
-    if len(set(pairs.labels)) == len(pairs.labels):
-        return pairs
-    twice = next(one for n, one in enumerate(pairs.labels) if one in pairs.labels[:n])
-    raise QueryError(
-        f"several series would have the labels {dict(twice)} in the answer: match more labels, or "
-        "say group_left or group_right"
-    )
+    return Pairs(first, second, labels, numbered(keys)[1], single=not matching.group)
 
 
 def _by_signature(series: Matrix, matching: Matching) -> dict[Labels, list[int]]:
@@ -77,9 +90,9 @@ def _by_signature(series: Matrix, matching: Matching) -> dict[Labels, list[int]]
     return found
 
 
-def _check_one(series: Matrix, known: dict[Labels, list[int]], side: str) -> None:
+def _check_one(series: Matrix, known: dict[Labels, list[int]], both: Bools, side: str) -> None:
     for key, rows in known.items():
-        if len(rows) > 1 and (series.present[rows].sum(axis=0) > 1).any():
+        if len(rows) > 1 and ((series.present[rows].sum(axis=0) > 1) & both).any():
             raise QueryError(
                 f"several series on the {side} side match the labels {dict(key)}: "
                 "many-to-many matching is not allowed"
@@ -91,9 +104,7 @@ def _result(own: Labels, other: Labels, matching: Matching, keeps_name: bool) ->
         found = own if keeps_name else without_name(own)
         names = frozenset(matching.labels)
         if matching.on:
-            return tuple(
-                pair for pair in found if pair[0] in names or (keeps_name and pair[0] == NAME)
-            )
+            return tuple(pair for pair in found if pair[0] in names)
         return tuple(pair for pair in found if pair[0] not in names)
     kept = dict(own if keeps_name else without_name(own))
     theirs = dict(other)

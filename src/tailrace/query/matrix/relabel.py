@@ -9,6 +9,7 @@ from tailrace.core.errors import QueryError
 from tailrace.query.labels import Labels
 from tailrace.query.logql.expressions import compiled
 from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.matrix.merging import merged
 
 _NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
@@ -31,7 +32,7 @@ def label_replace(
         if matched:
             own[destination] = _expanded(replacement, matched)
         found.append(_sorted(own))
-    return _renamed("label_replace", operand, found)
+    return merged(found, operand.values, operand.present, operand.variance)
 
 
 def label_join(operand: Matrix, destination: str, separator: str, sources: Sequence[str]) -> Matrix:
@@ -42,7 +43,7 @@ def label_join(operand: Matrix, destination: str, separator: str, sources: Seque
         own = dict(labels)
         own[destination] = separator.join(own.get(source, "") for source in sources)
         found.append(_sorted(own))
-    return _renamed("label_join", operand, found)
+    return merged(found, operand.values, operand.present, operand.variance)
 
 
 def _check_name(function: str, name: str) -> None:
@@ -69,10 +70,3 @@ def _expanded(replacement: str, matched: re.Match[str]) -> str:
 
 def _sorted(own: dict[str, str]) -> Labels:
     return tuple(sorted((name, value) for name, value in own.items() if value))
-
-
-def _renamed(function: str, operand: Matrix, labels: list[Labels]) -> Matrix:
-    if len(set(labels)) < len(labels):
-        twice = next(one for n, one in enumerate(labels) if one in labels[:n])
-        raise QueryError(f"{function}: two series have the same labels {dict(twice)}")
-    return Matrix(labels, operand.values, operand.present, operand.variance)

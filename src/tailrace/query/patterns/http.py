@@ -38,9 +38,12 @@ def routes(logs: Logs, refusal: Refusal, identify: Identify = credential_tenant)
         start, end = asked.range()
         steps = Steps(start, end, _step(asked, start, end))
         async with service.slot("patterns"):
-            keys = await logs.keys(asked.tenant, start, end)
+            scope = await logs.scope(asked.tenant, start, end)
             return await templates(
-                service.run, lambda bind: conditions(query, asked.tenant, keys, bind), steps
+                service.run,
+                lambda bind: conditions(query, scope.tenant, scope.keys, bind),
+                steps,
+                table=scope.table,
             )
 
     return routes_of("/loki/api/v1", {"patterns": patterns}, service, identify, refusal, encode)

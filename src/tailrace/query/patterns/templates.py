@@ -90,18 +90,21 @@ class Templates:
     every: int = 1
 
 
-async def templates(run: Run, where: Where, steps: Steps, known: Iterable[str] = ()) -> Templates:
-    """Templates of the rows within `steps` that meet `where`, which must name the tenant.
+async def templates(
+    run: Run, where: Where, steps: Steps, known: Iterable[str] = (), table: str = "logs"
+) -> Templates:
+    """Templates of the rows of `table` within `steps` that meet `where`, which must name the
+    tenant.
 
     `known` are templates from before: a line that one of them matches belongs to it, which keeps
     texts the same from one time to the next.
     """
-    cells = await run(_totals(where, steps))
+    cells = await run(_totals(where, steps, table))
     rows = sum(row[2] for row in cells)
     if not rows:
         return Templates([], {})
     every = -(-rows // PATTERN_ROWS)
-    shapes = await run(_shapes(where, steps, every))
+    shapes = await run(_shapes(where, steps, every, table))
     found = await asyncio.to_thread(_merged, shapes, steps.step_ns, every, tuple(known))
     found.sort(key=lambda one: (-one.total, one.text))
     other = {cell * steps.step_ns: int(lines) for cell, lines, _ in cells}
@@ -112,18 +115,18 @@ async def templates(run: Run, where: Where, steps: Steps, known: Iterable[str] =
     return Templates(found[:PATTERNS], rest, every)
 
 
-def _totals(where: Where, steps: Steps) -> Statement:
+def _totals(where: Where, steps: Steps, table: str) -> Statement:
     """Rows `(cell, lines, rows)`."""
     bind = Binder()
     cell = _cell(steps, bind)
     sql = (
-        f"SELECT {cell} AS cell, sum(Weight), count() FROM logs "
+        f"SELECT {cell} AS cell, sum(Weight), count() FROM {table} "
         f"WHERE {_conditions(where, steps, bind)} GROUP BY cell"
     )
     return Statement(sql, bind.values)
 
 
-def _shapes(where: Where, steps: Steps, every: int) -> Statement:
+def _shapes(where: Where, steps: Steps, every: int, table: str) -> Statement:
     """Rows `(shape, severity, cells, lines of each cell)`."""
     bind = Binder()
     cell = _cell(steps, bind)
@@ -134,7 +137,7 @@ def _shapes(where: Where, steps: Steps, every: int) -> Statement:
         "SELECT toValidUTF8(Shape), Severity, ByCell.1, ByCell.2 FROM ("
         f"SELECT {SHAPE_SQL} AS Shape, max(SeverityNumber) AS Severity, sum(Weight) AS Lines, "
         f"sumMap([{cell}], [toUInt64(Weight)]) AS ByCell "
-        f"FROM logs WHERE {conditions} GROUP BY Shape) "
+        f"FROM {table} WHERE {conditions} GROUP BY Shape) "
         f"ORDER BY Lines DESC, Shape LIMIT {PATTERN_SHAPES} "
         f"SETTINGS max_rows_to_group_by={PATTERN_SHAPES_COUNTED}, group_by_overflow_mode='any'"
     )

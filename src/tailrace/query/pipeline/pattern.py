@@ -38,7 +38,8 @@ def parse(text: str, position: int) -> Pattern:
 
 
 def extractor(text: str, position: int) -> Callable[[str], list[tuple[str, str]]]:
-    """What the named captures of a line hold, as far as the line follows the pattern.
+    """What the named captures of a line hold, as far as the line follows the pattern: a capture
+    whose literal is missing holds the rest of the line, and is the last.
 
     Raises QueryError for a pattern without names, or with one twice.
     """
@@ -51,16 +52,17 @@ def extractor(text: str, position: int) -> Callable[[str], list[tuple[str, str]]
     start, captures = pattern.start, pattern.captures
 
     def extract(line: str) -> list[tuple[str, str]]:
-        if not line.startswith(start):
+        if not line or not line.startswith(start):
             return []
         at = len(start)
         found = []
         for capture in captures:
-            end = line.find(capture.until, at) if capture.until else len(line)
-            if end < 0:
-                break
+            end = line.find(capture.until, at) if capture.until else -1
+            missing = end < 0
             if capture.name != "_":
-                found.append((capture.name, line[at:end]))
+                found.append((capture.name, line[at:] if missing else line[at:end]))
+            if missing:
+                break
             at = end + len(capture.until)
         return found
 

@@ -37,9 +37,9 @@ async def history(
     service = logs.service
     end_ns = service.clock.wall_ns() + AHEAD_NS
     async with service.slot("tail"):
-        keys = await logs.keys(outlet.tenant, start_ns, end_ns)
+        scope = await logs.scope(outlet.tenant, start_ns, end_ns)
         bind = Binder()
-        found = pushed(query, outlet.tenant, keys, bind)
+        found = pushed(query, scope.tenant, scope.keys, bind)
         # Rows that come live stand among those that are asked for.
         wanted = limit + sum((outlet.live or {}).values())
         if not found.complete or found.unsure or wanted > limits.QUERY_ROWS:
@@ -48,7 +48,8 @@ async def history(
         where.append(f"Timestamp >= {plan.moment(start_ns, bind)}")
         where.append(f"Timestamp < {plan.moment(end_ns, bind)}")
         sql = (
-            f"SELECT {COLUMNS}, Source, Epoch, Seq FROM logs WHERE {' AND '.join(where)} "
+            f"SELECT {COLUMNS}, Source, Epoch, Seq FROM {scope.table} "
+            f"WHERE {' AND '.join(where)} "
             f"ORDER BY Timestamp DESC, _part_offset DESC LIMIT {int(wanted)}"
         )
         rows = await service.run(plan.Statement(sql, bind.values))

@@ -11,29 +11,32 @@ from tailrace.query.traces.names import Run
 from tailrace.query.traces.stored import Span
 
 
-async def of_services(run: Run, tenant: str, span_ns: Span) -> list[dict[str, Any]]:
-    """`{"parent", "child", "callCount"}` of spans that began within, most calls first.
+async def of_services(
+    run: Run, tenant: str, span_ns: Span, table: str = "spans"
+) -> list[dict[str, Any]]:
+    """`{"parent", "child", "callCount"}` of spans of `table` that began within, most calls first.
 
     Of more than DEPENDENCY_SPANS spans, whole traces are left out by their ids, and the rest
     counts for them.
     """
-    spans = (await run(count(tenant, span_ns)))[0][0]
+    spans = (await run(count(tenant, span_ns, table)))[0][0]
+    most = limits.DEPENDENCY_LINKS
     every = -(-spans // limits.DEPENDENCY_SPANS)
-    rows = await run(links(tenant, span_ns, every, limits.DEPENDENCY_LINKS)) if spans else []
+    rows = await run(links(tenant, span_ns, every, most, table)) if spans else []
     return [
         {"parent": parent, "child": child, "callCount": int(calls)} for parent, child, calls in rows
     ]
 
 
-def count(tenant: str, span_ns: Span) -> Statement:
+def count(tenant: str, span_ns: Span, table: str = "spans") -> Statement:
     """One row `(spans,)` that began within."""
     bind = Binder()
     return Statement(
-        f"SELECT count() FROM spans WHERE {_where(tenant, span_ns, bind)}", bind.values
+        f"SELECT count() FROM {table} WHERE {_where(tenant, span_ns, bind)}", bind.values
     )
 
 
-def links(tenant: str, span_ns: Span, every: int, most: int) -> Statement:
+def links(tenant: str, span_ns: Span, every: int, most: int, table: str = "spans") -> Statement:
     """Rows `(parent service, child service, calls)`, most calls first.
 
     A call is a span with a parent in another service; it counts as many times as the span stands
@@ -47,9 +50,9 @@ def links(tenant: str, span_ns: Span, every: int, most: int) -> Statement:
     sql = (
         f"SELECT above.Service, below.Service, sum(below.Calls) * {int(every)} AS calls FROM ("
         "SELECT cityHash64(TraceId, ParentSpanId) AS Parent, ServiceName AS Service, "
-        f"sum(Weight) AS Calls FROM spans WHERE {where} AND ParentSpanId != '' "
+        f"sum(Weight) AS Calls FROM {table} WHERE {where} AND ParentSpanId != '' "
         "GROUP BY Parent, Service) AS below ANY INNER JOIN ("
-        "SELECT cityHash64(TraceId, SpanId) AS Own, ServiceName AS Service FROM spans "
+        f"SELECT cityHash64(TraceId, SpanId) AS Own, ServiceName AS Service FROM {table} "
         f"WHERE {where}) AS above ON below.Parent = above.Own "
         "WHERE above.Service != below.Service "
         f"GROUP BY 1, 2 ORDER BY calls DESC, 1, 2 LIMIT {int(most)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
+from tailrace.core.frame import Signal
 from tailrace.query.asked import HOUR_NS
 from tailrace.query.binder import Binder
 from tailrace.query.labels import merged, metadata, stream
@@ -14,7 +15,8 @@ from tailrace.query.logs.columns import ROW_COLUMNS
 from tailrace.query.plan import Statement, moment
 from tailrace.query.service import QueryService
 from tailrace.query.traces.ids import spellings
-from tailrace.query.traces.stored import Span
+from tailrace.query.traces.reading import table_of
+from tailrace.query.traces.stored import Span, around
 
 LINES = 1_000
 # Clocks of machines differ, and what a trace set off may be logged when it has ended.
@@ -35,9 +37,12 @@ async def of_trace(
     if not 0 < limit <= limits.QUERY_ROWS:
         raise QueryError(f"limit={limit} is outside 1 to {limits.QUERY_ROWS} (QUERY_ROWS)")
     ids = spellings(trace_id)
-    spans = await service.run(extent(ids, tenant))
+    table = await table_of(service, Signal.SPANS, tenant, hint and around(hint))
+    spans = await service.run(extent(ids, tenant, table))
     near: Span | None = (spans[0][0], spans[0][1]) if spans else hint
-    rows = await service.run(statement(ids, tenant, limit + 1, near))
+    span_ns = near and (max(near[0] - REACH_NS, 0), near[1] + REACH_NS)
+    table = await table_of(service, Signal.LOGS, tenant, span_ns)
+    rows = await service.run(statement(ids, tenant, limit + 1, span_ns, table))
     if not rows and not spans:
         return None
     cut = [f"more than {limit} lines: later ones are left out; ask with limit"]
@@ -48,26 +53,29 @@ async def of_trace(
     }
 
 
-def extent(ids: Sequence[str], tenant: str) -> Statement:
+def extent(ids: Sequence[str], tenant: str, table: str = "spans") -> Statement:
     """One row `(first, last)` in nanoseconds, or none."""
     bind = Binder()
     sql = (
         "SELECT toUnixTimestamp64Nano(min(Timestamp)), "
-        "max(toUnixTimestamp64Nano(Timestamp) + least(Duration, 1000000000000000)) FROM spans "
-        f"WHERE Tenant = {bind.text(tenant)} AND TraceId IN {bind.texts(ids)} HAVING count() > 0"
+        "max(toUnixTimestamp64Nano(Timestamp) + least(Duration, 1000000000000000)) "
+        f"FROM {table} WHERE Tenant = {bind.text(tenant)} AND TraceId IN {bind.texts(ids)} "
+        "HAVING count() > 0"
     )
     return Statement(sql, bind.values)
 
 
-def statement(ids: Sequence[str], tenant: str, limit: int, near: Span | None) -> Statement:
-    """Rows of ROW_COLUMNS, oldest first; of one time, as they came."""
+def statement(
+    ids: Sequence[str], tenant: str, limit: int, span_ns: Span | None, table: str = "logs"
+) -> Statement:
+    """Rows of ROW_COLUMNS within `span_ns`, oldest first; of one time, as they came."""
     bind = Binder()
     where = [f"Tenant = {bind.text(tenant)}", f"TraceId IN {bind.texts(ids)}"]
-    if near is not None:
-        where.append(f"Timestamp >= {moment(near[0] - REACH_NS, bind)}")
-        where.append(f"Timestamp <= {moment(near[1] + REACH_NS, bind)}")
+    if span_ns is not None:
+        where.append(f"Timestamp >= {moment(span_ns[0], bind)}")
+        where.append(f"Timestamp <= {moment(span_ns[1], bind)}")
     sql = (
-        f"SELECT {', '.join(ROW_COLUMNS)} FROM logs WHERE {' AND '.join(where)} "
+        f"SELECT {', '.join(ROW_COLUMNS)} FROM {table} WHERE {' AND '.join(where)} "
         f"ORDER BY Timestamp, _part_offset LIMIT {int(limit)}"
     )
     return Statement(sql, bind.values)

@@ -18,21 +18,23 @@ Names = list[tuple[Any, ...]]
 Run = Callable[[Statement], Awaitable[Names]]
 
 
-def services(tenant: str, span_ns: Span) -> Statement:
-    """Rows `(service,)` of spans that began within."""
+def services(tenant: str, span_ns: Span, table: str = "spans") -> Statement:
+    """Rows `(service,)` of spans of `table` that began within."""
     bind = Binder()
     where = _where(tenant, span_ns, bind)
-    return Statement(f"SELECT DISTINCT ServiceName FROM spans WHERE {where}{_MOST}", bind.values)
+    return Statement(f"SELECT DISTINCT ServiceName FROM {table} WHERE {where}{_MOST}", bind.values)
 
 
-def operations(tenant: str, service: str, kind: str, span_ns: Span) -> Statement:
+def operations(
+    tenant: str, service: str, kind: str, span_ns: Span, table: str = "spans"
+) -> Statement:
     """Rows `(operation, kind)` of a service; a `kind` such as "server", or "" for all."""
     bind = Binder()
     where = f"{_where(tenant, span_ns, bind)} AND ServiceName = {bind.text(service)}"
     if kind:
         where += f" AND SpanKind = {bind.text(kind.lower().capitalize())}"
     return Statement(
-        f"SELECT DISTINCT SpanName, SpanKind FROM spans WHERE {where}{_MOST}", bind.values
+        f"SELECT DISTINCT SpanName, SpanKind FROM {table} WHERE {where}{_MOST}", bind.values
     )
 
 
@@ -55,9 +57,9 @@ class Remembered:
         self._clock = clock
         self._known: dict[str, tuple[float, Names]] = {}
 
-    async def names(self, span_ns: Span, wanted: Callable[[Span], Statement]) -> Names:
+    async def names(self, span_ns: Span, wanted: Callable[[Span], Awaitable[Statement]]) -> Names:
         """Sorted rows of `wanted` within these hours."""
-        statement = wanted(
+        statement = await wanted(
             (span_ns[0] // ROUND_NS * ROUND_NS, -(-span_ns[1] // ROUND_NS) * ROUND_NS)
         )
         entry = repr((statement.sql, sorted(statement.parameters.items())))

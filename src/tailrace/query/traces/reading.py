@@ -8,8 +8,12 @@ from typing import Any
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
+from tailrace.core.frame import Signal
+from tailrace.query.bounds.question import asked
 from tailrace.query.engine import TOO_LARGE
 from tailrace.query.service import QueryService
+from tailrace.query.sources import HOT
+from tailrace.query.times import LAST_NS
 from tailrace.query.traces import search, shape, stored
 from tailrace.query.traces.ids import spellings
 from tailrace.query.traces.search import Search
@@ -23,14 +27,17 @@ async def by_ids(
 ) -> dict[str, Trace]:
     """Those of the traces that have a span, by the id as it was asked for.
 
-    They are looked for near `hint` first, and where nothing is there, everywhere. Raises
-    QueryError for what is no id, and where it is too much.
+    They are looked for near `hint` first, and where nothing is there, in all of the hot table: the
+    archive is read only near a time. Raises QueryError for what is no id, and where it is too much.
     """
     spelled = {trace_id: spellings(trace_id) for trace_id in wanted}
     ids = sorted({one for some in spelled.values() for one in some})
     read = await _read(service, ids, tenant, hint)
-    if not read and hint is not None:
-        read = await _read(service, ids, tenant, None)
+    if not asked().exact:
+        if not read and hint is not None:
+            read, hint = await _read(service, ids, tenant, None), None
+        if read and hint is None:
+            read = await _completed(service, ids, tenant, read)
     if len(wanted) > 1 and sum(map(len, read)) > limits.SEARCH_SPANS:
         raise QueryError(f"the traces have more than {limits.SEARCH_SPANS} spans (SEARCH_SPANS)")
     by_stored = {spans[0].trace_id: spans for spans in read}
@@ -42,9 +49,31 @@ async def by_ids(
     return found
 
 
+async def _completed(
+    service: QueryService, ids: Sequence[str], tenant: str, read: list[list[StoredSpan]]
+) -> list[list[StoredSpan]]:
+    """Traces of the hot table, with the spans of them that may be in the archive alone."""
+    times = [span.time_ns for spans in read for span in spans]
+    near = (min(times), max(times))
+    if await table_of(service, Signal.SPANS, tenant, stored.around(near)) == HOT[Signal.SPANS]:
+        return read
+    return await _read(service, ids, tenant, near)
+
+
+async def table_of(service: QueryService, signal: Signal, tenant: str, span_ns: Span | None) -> str:
+    """What stands after FROM for a range of time; without one it is the hot table, unless the
+    archive alone is asked."""
+    if span_ns is None and not asked().exact:
+        return HOT[signal]
+    span_ns = span_ns or (0, LAST_NS)
+    return (await service.sources.source(signal, tenant, *span_ns)).table
+
+
 async def by_search(service: QueryService, wanted: Search, tenant: str) -> list[Trace]:
     """The traces, newest first. The last one says so when more were left out for their size."""
-    rows = await service.run(search.statement(wanted, tenant))
+    span_ns = (wanted.start_ns, wanted.end_ns)
+    table = await table_of(service, Signal.SPANS, tenant, span_ns)
+    rows = await service.run(search.statement(wanted, tenant, table))
     if not rows:
         return []
     ids = [row[0] for row in rows]
@@ -81,7 +110,8 @@ async def _read(
 ) -> list[list[StoredSpan]]:
     """The spans of each trace, in the order of `ids`."""
     most = limits.TRACE_SPANS + 1
-    statement = stored.by_id(ids, tenant, most, limits.SEARCH_SPANS + 1, near)
+    table = await table_of(service, Signal.SPANS, tenant, near and stored.around(near))
+    statement = stored.by_id(ids, tenant, most, limits.SEARCH_SPANS + 1, near, table)
     try:
         rows = await service.run(statement)
     except StoreError as error:

@@ -25,10 +25,11 @@ class Search:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def statement(search: Search, tenant: str) -> Statement:
-    """Rows `(trace id, start of its newest matching span in nanoseconds)`, newest first.
+def statement(search: Search, tenant: str, table: str = "spans") -> Statement:
+    """Rows `(trace id, start of its newest matching span in nanoseconds)`, newest first, from
+    `table`.
 
-    The order is the table's own within a service, so that reading ends with the last trace that
+    The order is the hot table's own within a service, so that reading ends with the last trace that
     is wanted.
     """
     bind = Binder()
@@ -46,7 +47,7 @@ def statement(search: Search, tenant: str) -> Statement:
         where.append(f"Duration <= {bind.integer(search.longest_ns)}")
     where += tags.conditions(search.tags, bind)
     sql = (
-        "SELECT TraceId, toUnixTimestamp64Nano(Timestamp) FROM spans "
+        f"SELECT TraceId, toUnixTimestamp64Nano(Timestamp) FROM {table} "
         f"WHERE {' AND '.join(where)} "
         f"ORDER BY Timestamp DESC LIMIT 1 BY TraceId LIMIT {int(search.limit)}"
     )

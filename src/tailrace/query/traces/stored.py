@@ -65,11 +65,21 @@ _COLUMNS = (
 )
 
 
+def around(span_ns: Span) -> Span:
+    """What is read for traces of which something happened within."""
+    return max(span_ns[0] - REACH_NS, 0), span_ns[1] + REACH_NS
+
+
 def by_id(
-    ids: Sequence[str], tenant: str, most: int, total: int, span_ns: Span | None = None
+    ids: Sequence[str],
+    tenant: str,
+    most: int,
+    total: int,
+    span_ns: Span | None = None,
+    table: str = "spans",
 ) -> Statement:
-    """Rows of `StoredSpan`: the traces in the order of `ids`, each in time order, at most `most`
-    spans of one and `total` of all. A span that was sent twice is one row.
+    """Rows of `StoredSpan` from `table`: the traces in the order of `ids`, each in time order, at
+    most `most` spans of one and `total` of all. A span that was sent twice is one row.
 
     `span_ns`: when something of the traces happened, from and to; nothing more than a day away
     from it is read.
@@ -78,12 +88,14 @@ def by_id(
     known = bind.texts(ids)
     where = [f"Tenant = {bind.text(tenant)}", f"TraceId IN {known}"]
     if span_ns is not None:
-        where.append(f"Timestamp >= {moment(span_ns[0] - REACH_NS, bind)}")
-        where.append(f"Timestamp <= {moment(span_ns[1] + REACH_NS, bind)}")
+        start, end = around(span_ns)
+        where.append(f"Timestamp >= {moment(start, bind)}")
+        where.append(f"Timestamp <= {moment(end, bind)}")
     order = f"indexOf({known}, TraceId), Timestamp, SpanId"
     sql = (
-        f"SELECT * FROM (SELECT {', '.join(_COLUMNS)} FROM spans WHERE {' AND '.join(where)} "
-        f"ORDER BY {order} LIMIT 1 BY TraceId, Timestamp, SpanId, SpanKind, SpanName, Duration) "
+        f"SELECT * FROM (SELECT {', '.join(_COLUMNS)} FROM {table} "
+        f"WHERE {' AND '.join(where)} ORDER BY {order} "
+        "LIMIT 1 BY TraceId, Timestamp, SpanId, SpanKind, SpanName, Duration) "
         f"LIMIT {int(most)} BY TraceId LIMIT {int(total)} "
         f"SETTINGS max_result_bytes={limits.TRACE_BYTES}"
     )

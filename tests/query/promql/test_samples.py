@@ -13,21 +13,34 @@ import pytest
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
+from tailrace.query.labels import Labels
+from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.notes import Notes
 from tailrace.query.plan import grid
-from tailrace.query.promql import LOOKBACK_MS, Query, parse, parse_selector
-from tailrace.query.samples import Samples, Series
+from tailrace.query.promql.parser import parse, parse_selector
+from tailrace.query.promql.samples import Samples
 from tailrace.query.service import QueryService
 
-from .conftest import BASE_S, SECOND, Points
+from ..conftest import BASE_S, SECOND, Points
 
 STALE = "reinterpretAsFloat64(toUInt64(9218868437227405314))"
 
 
+Series = dict[Labels, list[float | None]]
+
+
 def ask(engine: Any, tenant: str, text: str, start: float, end: float, step: float) -> Series:
-    query = parse(text)
-    assert isinstance(query, Query)
     on = grid(*(int((BASE_S + t) * 1000) * 1_000_000 for t in (start, end)), int(step * SECOND))
-    return asyncio.run(Samples(QueryService(engine)).evaluate(query, tenant, on))
+    samples = Samples(QueryService(engine))
+    found = asyncio.run(samples.value(parse(text), tenant, on, Notes()))
+    assert isinstance(found, Matrix)
+    return {
+        labels: [
+            value if there else None
+            for value, there in zip(found.values[row].tolist(), found.present[row], strict=True)
+        ]
+        for row, labels in enumerate(found.labels)
+    }
 
 
 def names(engine: Any, tenant: str, text: str) -> list[str]:
@@ -73,7 +86,7 @@ def test_values_are_those_of_prometheus(engine: Any, function: str) -> None:
     series = {str(n): random_points(dice) for n in range(8)}
     engine.load_samples(tenant, [("m", {"id": n}, points) for n, points in series.items()])
     for _ in range(6):
-        window = dice.choice([30, 60, 300, 300.5]) if function else LOOKBACK_MS / 1000
+        window = dice.choice([30, 60, 300, 300.5]) if function else 300
         start, step = dice.randrange(900) + dice.choice([0, 0.5]), dice.choice([1, 15, 7.5, 60])
         text = f"{function}(m[{int(window * 1000)}ms])" if function else "m"
         got = ask(engine, tenant, text, start, start + 20 * step, step)

@@ -87,6 +87,68 @@ def test_grafanas_health_check(engine: Any, tenant: str) -> None:
     assert data["result"] == [{"metric": {}, "values": [[0, "2"], [1, "2"]]}]
 
 
+def test_every_kind_of_value_at_one_time(engine: Any, tenant: str) -> None:
+    def data(query: str, **params: Any) -> Any:
+        answer = ask(engine, tenant, "query", params={"query": query, "time": NOW_S, **params})
+        return answer.json()["data"]
+
+    assert data("'a\\n'") == {"resultType": "string", "result": [NOW_S, "a\n"]}
+    assert data("1 / 0") == {"resultType": "scalar", "result": [NOW_S, "+Inf"]}
+    pairs = [[NOW_S - 10, "5"], [NOW_S, "6"]]
+    matrix = {"resultType": "matrix", "result": [{"metric": CPU, "values": pairs}]}
+    assert data("system_cpu[20s]") == matrix
+    assert data("system_cpu[20s:10s]") == matrix
+    assert data("system_cpu[20s] @ 0")["result"] == []
+    assert data("vector(1)")["result"] == [{"metric": {}, "value": [NOW_S, "1"]}]
+    jobs = [one["metric"]["job"] for one in data("sort(up)")["result"]]
+    assert jobs == ["a", "b"]
+    assert data("up", lookback_delta="10s")["result"] == [
+        {"metric": {"__name__": "up", "job": "a"}, "value": [NOW_S, "1"]}
+    ]
+
+
+def test_more_than_the_limit_is_cut_with_a_warning(engine: Any, tenant: str) -> None:
+    body = ask(engine, tenant, "query", params={"query": "up", "limit": "1"}).json()
+    assert len(body["data"]["result"]) == 1
+    assert body["warnings"] == ["results truncated due to limit"]
+    form = {"query": "up", "start": NOW_S, "end": NOW_S, "step": 1, "limit": 1}
+    body = ask(engine, tenant, "query_range", "POST", data=form).json()
+    assert len(body["data"]["result"]) == 1 and "warnings" in body
+    body = ask(engine, tenant, "label/job/values", params={"limit": "1"}).json()
+    assert body == {"status": "success", "data": ["a"],
+                    "warnings": ["results truncated due to limit"]}  # fmt: skip
+    assert "warnings" not in ask(engine, tenant, "query", params={"query": "up", "limit": 2}).json()
+
+
+def test_what_was_mended_is_said(engine: Any) -> None:
+    name = engine.tenant()
+    engine.load_samples(name, [("h", {"le": le}, [(60, count)])
+                               for le, count in (("1", 5), ("2", 4), ("+Inf", 8))])  # fmt: skip
+    answer = ask(engine, name, "query", params={"query": "histogram_quantile(0.5, h)"})
+    [one] = answer.json()["data"]["result"]
+    assert one["value"] == [NOW_S, "0.8"]
+    [info] = answer.json()["infos"]
+    assert "less than a smaller one" in info
+    assert answer.headers["x-tailrace-notes"] == info
+
+
+def test_what_describes_the_server(engine: Any) -> None:
+    def data(path: str, **params: Any) -> Any:
+        return ask(engine, "none", path, params=params).json()["data"]
+
+    assert data("status/buildinfo")["version"].startswith("3.")
+    assert data("rules", type="alert") == {"groups": []}
+    assert data("alerts") == {"alerts": []}
+    assert data("format_query", query="sum(up)by(job)") == "sum by (job) (up)"
+
+
+def test_a_query_takes_no_longer_than_it_asked(engine: Any, tenant: str) -> None:
+    params = {"query": "up", "timeout": "0.000001"}
+    answer = ask(engine, tenant, "query", params=params)
+    assert (answer.status_code, answer.json()["errorType"]) == (503, "timeout")
+    assert "timeout of 0.000001" in answer.json()["error"]
+
+
 def test_exemplars_of_a_series_with_the_traces_behind_them(engine: Any) -> None:
     name = engine.tenant()
     slow = Exemplar(BASE_S * SECOND - 500_000_000, 0.75, "a1" * 16, "b2" * 8, {"user": "u1"})
@@ -163,7 +225,10 @@ def test_series_labels_values_and_metadata(engine: Any, tenant: str) -> None:
     ("path", "params", "says"),
     [
         ("query", {}, "query is missing"),
-        ("query", {"query": "up * 2"}, "supported are selectors"),
+        ("query", {"query": "up * "}, "expected an expression, found the end at 1:6"),
+        ("query", {"query": "up", "timeout": "soon"}, "timeout"),
+        ("query", {"query": "up", "lookback_delta": "0"}, "lookback_delta"),
+        ("query", {"query": "up", "limit": "-1"}, "limit"),
         ("query", {"query": "up{"}, "1:4"),
         ("query", {"query": "up", "time": "noon"}, "time"),
         ("query", {"query": '{a=~".*"}'}, "empty value"),
@@ -175,10 +240,13 @@ def test_series_labels_values_and_metadata(engine: Any, tenant: str) -> None:
         ("query_range", {"query": "up", "start": "1", "end": "2", "step": "0.0001"}, "millisecond"),
         ("query_range", {"query": "up", "start": "0", "end": "99999", "step": "1"}, "QUERY_STEPS"),
         ("query_exemplars", {}, "query is missing"),
-        ("query_exemplars", {"query": "up * 2"}, "supported are selectors"),
+        ("query_exemplars", {"query": "up * "}, "1:6"),
+        ("query_range", {"query": "up[5m]", "start": "1", "end": "2", "step": "1"}, "not a range"),
+        ("query_range", {"query": "'a'", "start": "1", "end": "2", "step": "1"}, "not a string"),
+        ("format_query", {"query": "sum("}, "1:5"),
         ("query_exemplars", {"query": "up", "start": "noon"}, "start"),
         ("series", {}, "match[]"),
-        ("series", {"match[]": "rate(up[5m])"}, "no function here"),
+        ("series", {"match[]": "rate(up[5m])"}, "expected a selector"),
         ("labels", {"limit": "many"}, "limit"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Exemplars: measurements of the series that a selector names, with the traces behind them."""
+"""Exemplars: measurements of the series that a query names, with the traces behind them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from tailrace.core import limits
 from tailrace.query.binder import Binder
 from tailrace.query.numbers import number, unix_seconds
 from tailrace.query.plan import Statement
-from tailrace.query.promql import Query
-from tailrace.query.samples import Found, Samples, Span
+from tailrace.query.promql.ast import Selector
+from tailrace.query.promql.samples import Samples
+from tailrace.query.promql.series import Found, as_stored
+from tailrace.query.promql.seriestable import Span
 from tailrace.query.times import LAST_NS
 
 _HOUR_NS = 3_600_000_000_000
 
 
 async def exemplars(
-    samples: Samples, query: Query, tenant: str, span: Span | None
+    samples: Samples, selectors: Sequence[Selector], tenant: str, span: Span
 ) -> list[dict[str, Any]]:
     """`{"seriesLabels": {...}, "exemplars": [{"labels", "value", "timestamp"}, ...]}` of each
     series that has any in `span`, oldest first; of all of them the newest QUERY_EXEMPLARS.
@@ -26,22 +28,27 @@ async def exemplars(
     """
     # An exemplar is older than the sample that brings it, and may be of the hour before.
     seen = (span[0], min(span[1] + _HOUR_NS, LAST_NS)) if span else None
+    found: dict[int, tuple[Found, bool]] = {}
     async with samples.service.slot("exemplars"):
-        found = await samples.select(query, tenant, seen, limits.QUERY_SERIES_SUMMED)
+        for selector in selectors:
+            for one in await samples.select(selector, tenant, seen):
+                found.setdefault(one.fingerprint, (one, as_stored(selector)))
         if not found:
             return []
-        rows = await samples.service.run(_statement(found, tenant, span))
+        rows = await samples.service.run(
+            _statement([one for one, _ in found.values()], tenant, span)
+        )
     groups: dict[int, list[dict[str, Any]]] = {}
     for fingerprint, *rest in reversed(rows):
         groups.setdefault(int(fingerprint), []).append(_exemplar(*rest))
-    series = {one.fingerprint: dict(one.spelled(query.quoted)) for one in found}
+    series = {number: dict(one.spelled(stored)) for number, (one, stored) in found.items()}
     return [
         {"seriesLabels": series[fingerprint], "exemplars": group}
         for fingerprint, group in groups.items()
     ]
 
 
-def _statement(found: Sequence[Found], tenant: str, span: Span | None) -> Statement:
+def _statement(found: Sequence[Found], tenant: str, span: Span) -> Statement:
     """Rows `(fingerprint, nanoseconds, value, trace id, span id, attributes)`, newest first. What a
     client reports until it has another one is one row."""
     bind = Binder()

@@ -1,0 +1,5 @@
+"""Prometheus' HTTP API."""
+
+from tailrace.query.prometheus.http import routes
+
+__all__ = ["routes"]

@@ -1,0 +1,182 @@
+"""How far a query reaches: what stands after FROM for a range of time, over hot table and archive.
+
+Event times at or above the horizon are read from the hot table, older ones from the files that the
+manifest lists, so each row is read once, also one that is still hot though it is older. Both sides
+have the columns of the table, and `_part_offset`, the order of rows within a part or a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from tailrace.core import limits
+from tailrace.core.errors import QueryError, StoreError
+from tailrace.core.frame import Signal
+from tailrace.store import schema, sql
+from tailrace.store.archive import Archive, signal_of
+from tailrace.store.horizon import Horizon
+from tailrace.store.manifest import ArchiveFile
+
+_HOUR_NS = 3_600_000_000_000
+_SECOND_NS = 1_000_000_000
+
+
+class _Kind(NamedTuple):
+    """A hot table, and its columns with their types."""
+
+    table: str
+    columns: Sequence[str]
+
+
+_KINDS: Mapping[Signal, _Kind] = {
+    Signal.LOGS: _Kind("logs", schema.LOGS_COLUMNS),
+    Signal.SPANS: _Kind("spans", schema.SPANS_COLUMNS),
+    Signal.METRICS: _Kind("samples", schema.SAMPLES_COLUMNS),
+}
+
+
+@dataclass(frozen=True)
+class Reached:
+    """`table` stands after FROM; `remarks` are told beside the answer."""
+
+    table: str
+    remarks: tuple[str, ...] = ()
+
+
+class Reach:
+    """Over the open `archive` and `horizon`. Used from one event loop."""
+
+    def __init__(self, archive: Archive, horizon: Horizon) -> None:
+        self._archive = archive
+        self._horizon = horizon
+        self._files = _Files()
+
+    async def of(
+        self, signal: Signal, tenant: str, start_ns: int, end_ns: int, exact: bool = False
+    ) -> Reached:
+        """For the tenant's rows at event times from `start_ns` to `end_ns`; `exact`: all of them
+        from the archive. Raises QueryError when there are more files, or larger ones, than one
+        query may read, and StoreError when some of them are gone."""
+        kind = _KINDS[signal]
+        horizon_ns = self._horizon.of(signal)
+        if not exact and (start_ns >= horizon_ns or not horizon_ns):
+            return Reached(kind.table)
+        last_ns = end_ns if exact else min(end_ns, horizon_ns - 1)
+        self._files.read(self._archive)
+        files = self._files.between(signal, tenant, start_ns, last_ns)
+        _check(files)
+        await asyncio.to_thread(_present, self._archive.directory, files)
+        archived = self._archived(kind, files)
+        count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
+        if exact:
+            return Reached(f"({archived})", (self._exactly(count),))
+        bound = _moment(horizon_ns)
+        parts = [f"{archived} WHERE Timestamp < {bound}"] if files else []
+        if end_ns >= horizon_ns or not parts:
+            names = _names(kind)
+            hot = f"SELECT {names}, _part_offset FROM {kind.table} WHERE Timestamp >= {bound}"
+            parts.insert(0, hot)
+        remark = f"answered from the archive before {_rfc3339(horizon_ns)} ({count})"
+        return Reached(f"({' UNION ALL '.join(parts)})", (remark,))
+
+    def _archived(self, kind: _Kind, files: Sequence[ArchiveFile]) -> str:
+        names = _names(kind)
+        if not files:
+            return f"SELECT {names}, _part_offset FROM {kind.table} WHERE false"
+        paths = ",".join(file.path for file in files)
+        path = f"{self._archive.directory}/{{{paths}}}"
+        columns = ", ".join(column.split(" CODEC", 1)[0] for column in kind.columns)
+        return (
+            f"SELECT {names}, CAST(_row_number, 'UInt64') AS _part_offset "
+            f"FROM file({sql.text(path)}, Parquet, {sql.text(columns)})"
+        )
+
+    def _exactly(self, count: str) -> str:
+        until_ns = self._archive.received_ns
+        held = f", which holds what came in until {_rfc3339(until_ns)}" if until_ns else ""
+        return f"exact: from the archive{held} ({count})"
+
+
+def _check(files: Sequence[ArchiveFile]) -> None:
+    size = sum(file.bytes for file in files)
+    if len(files) > limits.ARCHIVE_QUERY_FILES or size > limits.ARCHIVE_QUERY_BYTES:
+        raise QueryError(
+            f"the query would read {len(files):,} files of the archive with "
+            f"{size / limits.GIB:,.1f} GiB, more than {limits.ARCHIVE_QUERY_FILES:,} "
+            f"(ARCHIVE_QUERY_FILES) or {limits.ARCHIVE_QUERY_BYTES / limits.GIB:g} GiB "
+            "(ARCHIVE_QUERY_BYTES); narrow the time range"
+        )
+
+
+def _present(directory: Path, files: Sequence[ArchiveFile]) -> None:
+    """The engine would leave out those that are gone, without a word."""
+    missing = [file.path for file in files if not _whole(directory / file.path, file.bytes)]
+    if missing:
+        raise StoreError(
+            f"{len(missing)} of {len(files)} files that the archive's manifest lists are gone or "
+            f"changed, the first is {missing[0]}; restore them"
+        )
+
+
+def _whole(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _names(kind: _Kind) -> str:
+    return ", ".join(column.split(" ", 1)[0] for column in kind.columns)
+
+
+def _moment(ns: int) -> str:
+    return f"fromUnixTimestamp64Nano(toInt64({ns}), 'UTC')"
+
+
+def _rfc3339(ns: int) -> str:
+    return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class _Files:
+    """Files that the manifest lists, by signal, tenant and hour: a year has half a million, and a
+    query asks for few."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._known: defaultdict[tuple[Signal, str], dict[int, list[ArchiveFile]]] = defaultdict(
+            dict
+        )
+
+    def read(self, archive: Archive) -> None:
+        """Take in the steps since the last time."""
+        steps = archive.manifest.steps
+        for step in steps[self._steps :]:
+            for file in step.files:
+                hours = self._known[signal_of(file), file.tenant]
+                hours.setdefault(file.first_ns // _HOUR_NS, []).append(file)
+        self._steps = len(steps)
+
+    def between(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> list[ArchiveFile]:
+        """Those that hold rows of the time, by hour. A file is of one hour."""
+        return [
+            file
+            for of_hour in self._hours(self._known.get((signal, tenant), {}), start_ns, end_ns)
+            for file in of_hour
+            if file.first_ns <= end_ns and file.last_ns >= start_ns
+        ]
+
+    def _hours(
+        self, known: Mapping[int, list[ArchiveFile]], start_ns: int, end_ns: int
+    ) -> Iterator[list[ArchiveFile]]:
+        first, last = start_ns // _HOUR_NS, end_ns // _HOUR_NS
+        if last - first < len(known):
+            hours = [hour for hour in range(first, last + 1) if hour in known]
+        else:
+            hours = sorted(hour for hour in known if first <= hour <= last)
+        return (known[hour] for hour in hours)

@@ -1,0 +1,203 @@
+"""The HTTP APIs over hot store and archive: every answer is as before, and says what it is from."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from tailrace.app.commands import query as query_command
+from tailrace.client import api
+from tailrace.core.frame import Signal
+from tailrace.query.jaeger import routes as jaeger_routes
+from tailrace.query.loki.http import routes as loki_routes
+from tailrace.query.prometheus import routes as prometheus_routes
+from tailrace.query.sql.http import routes as sql_routes
+from tailrace.wire.spans import Span
+
+from .archiving import BASE, BASE_S, SECOND, Archiving
+
+ALL = '{service_name=~".+"}'
+NOTES = "x-tailrace-notes"
+TRACE = "0a" * 16
+RANGE = {"start": str(BASE), "end": str(BASE + 3599 * SECOND)}
+SEARCH = {"start": str(BASE_S * 10**6), "end": str((BASE_S + 3599) * 10**6)}
+LOKI = "/loki/api/v1/"
+# Every way to ask for what is in the range.
+ASKED: list[tuple[str, dict[str, str]]] = [
+    (LOKI + "query_range", {"query": ALL, **RANGE}),
+    (LOKI + "query_range", {"query": f"sum by (level)(rate({ALL}[1m]))", "step": "60", **RANGE}),
+    (LOKI + "query", {"query": f"sum(count_over_time({ALL}[1h]))", "time": RANGE["end"]}),
+    (LOKI + "labels", RANGE),
+    (LOKI + "label/service_name/values", RANGE),
+    (LOKI + "label/zone/values", {"query": '{zone="a"}', **RANGE}),
+    (LOKI + "series", {"match[]": ALL, **RANGE}),
+    (LOKI + "index/stats", {"query": ALL, **RANGE}),
+    (LOKI + "index/volume", {"query": ALL, **RANGE}),
+    (LOKI + "index/volume_range", {"query": ALL, "step": "60", **RANGE}),
+    (LOKI + "detected_labels", {"query": ALL, **RANGE}),
+    (LOKI + "detected_fields", {"query": ALL, **RANGE}),
+    (LOKI + "detected_field/user/values", {"query": ALL, **RANGE}),
+    (LOKI + "patterns", {"query": ALL, "step": "60", **RANGE}),
+    ("/api/services", SEARCH),
+    ("/api/services/web/operations", SEARCH),
+    ("/api/operations", {"service": "web", **SEARCH}),
+    ("/api/traces", {"service": "web", **SEARCH}),
+    (f"/api/traces/{TRACE}", SEARCH),
+    (f"/api/v1/traces/{TRACE}/logs", SEARCH),
+    ("/api/dependencies", {"endTs": str((BASE_S + 3599) * 1000), "lookback": "3599000"}),
+]
+
+
+def ask(store: Archiving, tenant: str, path: str, params: dict[str, str]) -> httpx.Response:
+    service = store.service
+    app = Starlette(
+        routes=[
+            *loki_routes(store.logs, lambda _: tenant), *jaeger_routes(service, lambda _: tenant),
+            *prometheus_routes(service, lambda _: tenant), *sql_routes(service, lambda _: tenant),
+        ]
+    )  # fmt: skip
+
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get(path, params=params)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def store(engine: Any, tmp_path: Path) -> Archiving:
+    return Archiving(engine, tmp_path)
+
+
+@pytest.fixture
+def tenant(store: Archiving) -> str:
+    """Lines and spans of an hour; the trace begins before the middle and ends after it."""
+    name: str = store.engine.tenant()
+    store.engine.load(name, [
+        {
+            "ns": BASE + minute * 60 * SECOND, "body": f"user=u{minute % 7} GET /cart",
+            "trace": TRACE if minute in (29, 31) else "", "resource": {"zone": "ab"[minute % 2]},
+            "severity": 9 + minute % 3 * 4, "service": ["web", "cart"][minute % 2],
+        }
+        for minute in range(60)
+    ])  # fmt: skip
+    half = BASE + 1800 * SECOND
+    store.engine.load_spans(name, [
+        Span(half - SECOND, "GET /cart", TRACE, "a1", 3 * SECOND, service="web"),
+        Span(half + SECOND, "charge", TRACE, "b2", SECOND, "a1", service="cart"),
+        Span(half - 600 * SECOND, "GET /old", "0b" * 16, "c3", 5, service="web"),
+        Span(half + 600 * SECOND, "GET /new", "0c" * 16, "d4", 5, service="web"),
+    ])  # fmt: skip
+    store.archived(name)
+    store.archived(name, Signal.SPANS)
+    return name
+
+
+def plain(answer: httpx.Response) -> Any:
+    """The answer without the seconds that it took."""
+    found = answer.json()
+    if isinstance(found.get("data"), dict):
+        found["data"].pop("stats", None)
+    return found
+
+
+@pytest.mark.parametrize(("path", "params"), ASKED, ids=[path for path, _ in ASKED])
+def test_an_answer_over_the_horizon_is_that_of_before_the_drop(
+    store: Archiving, tenant: str, path: str, params: dict[str, str]
+) -> None:
+    before = ask(store, tenant, path, params)
+    assert before.status_code == 200
+    assert NOTES not in before.headers
+    store.dropped(BASE + 1800 * SECOND, tenant)
+    fresh = Archiving(store.engine, store.folder)
+    after = ask(fresh, tenant, path, params)
+    assert plain(after) == plain(before)
+    words = "answered from the archive before 2026-01-01T00:30:00Z (1 file)"
+    assert words in after.headers[NOTES]
+    exact = ask(fresh, tenant, path, {**params, "exact": "archive"})
+    assert plain(exact) == plain(before)
+    assert exact.headers[NOTES].startswith("exact: from the archive")
+
+
+@pytest.mark.parametrize(
+    "path", [*dict.fromkeys(path for path, _ in ASKED), "/api/v1/query", "/api/v1/labels"]
+)
+@pytest.mark.parametrize("value", ["true", "hot", "archive "])
+def test_another_value_of_exact_is_refused(store: Archiving, path: str, value: str) -> None:
+    answer = ask(store, "nobody", path, {"query": ALL, "exact": value})
+    assert answer.status_code == 400
+    assert f"exact='{value}' is not 'archive'" in answer.text.replace('\\"', '"')
+
+
+def test_a_trace_without_a_time_is_looked_for_in_the_hot_store_and_is_whole(
+    store: Archiving, tenant: str
+) -> None:
+    store.dropped(BASE + 1800 * SECOND, tenant)
+    [found] = ask(store, tenant, f"/api/traces/{TRACE}", {}).json()["data"]
+    assert {span["operationName"] for span in found["spans"]} == {"GET /cart", "charge"}
+    old = f"/api/traces/{'0b' * 16}"
+    assert ask(store, tenant, old, {}).status_code == 404
+    assert ask(store, tenant, old, SEARCH).status_code == 200
+    assert ask(store, tenant, old, {"exact": "archive"}).status_code == 200
+
+
+def test_lists_without_a_range_are_of_the_hot_store(store: Archiving, tenant: str) -> None:
+    store.dropped(BASE + 1800 * SECOND, tenant)
+    path = "/api/services/web/operations"
+    assert ask(store, tenant, path, {}).json()["data"] == ["GET /new"]
+    assert ask(store, tenant, path, SEARCH).json()["data"] == ["GET /cart", "GET /new", "GET /old"]
+
+
+def test_too_much_of_the_archive_is_a_400_that_says_how_much(
+    store: Archiving, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.dropped(BASE + 1800 * SECOND, tenant)
+    monkeypatch.setattr("tailrace.core.limits.ARCHIVE_QUERY_FILES", 0)
+    for path, params in ASKED:
+        answer = ask(store, tenant, path, params)
+        assert answer.status_code == 400, path
+        assert "1 files of the archive" in answer.text
+        assert "narrow the time range" in answer.text
+
+
+def test_sql_is_of_the_hot_store_and_cannot_name_a_file(store: Archiving, tenant: str) -> None:
+    store.dropped(BASE + 1800 * SECOND, tenant)
+    asked = {"query": "SELECT count() AS n FROM logs", "format": "json", **RANGE}
+    assert ask(store, tenant, "/api/sql", asked).json()["data"] == [{"n": 30}]
+    [path] = (store.folder / "archive" / f"tenant={tenant}").rglob("*.parquet")
+    asked["query"] = f"SELECT count() FROM file('{path}', Parquet)"
+    refused = ask(store, tenant, "/api/sql", asked)
+    assert refused.status_code == 400
+    assert "table functions are not allowed" in refused.text
+
+
+def test_the_command_asks_the_archive_and_says_what_is_noted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def opened(url: str, path: str, form: bytes | None, *_: Any) -> Any:
+        asked.append((form or b"").decode())
+        answer = io.BytesIO(b'{"data": {"result": []}}')
+        answer.headers = {"X-Tailrace-Notes": "from the \x1b archive"}  # type: ignore[attr-defined]
+        return answer
+
+    monkeypatch.setattr(api, "_open", opened)
+    parser = argparse.ArgumentParser()
+    query_command.add_parser(parser.add_subparsers())
+    for words in ("x", "sum(rate({a=`b`}[1m]))"):
+        for more in ([], ["--exact"]):
+            args = parser.parse_args(["query", words, *more])
+            assert args.func(args) == 0
+    assert ["exact=archive" in form for form in asked] == [False, True, False, True]
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 4
+    assert all(line.startswith("tailrace: from the ") and "\x1b" not in line for line in told)
