@@ -7,6 +7,8 @@ word or not; a shorter one is a scan of the body column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tailrace.query.binder import Binder
 
 _LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
@@ -15,6 +17,13 @@ _LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 def contains(needle: str, bind: Binder) -> str:
     """SQL that is true for lines with `needle` in them."""
     return f"Body LIKE {bind.text(f'%{needle.translate(_LIKE_ESCAPES)}%')}"
+
+
+def in_order(literals: Sequence[str], bind: Binder) -> str:
+    """SQL that is true for lines that begin with the first literal, end with the last one, and
+    have the others between them, in their order and perhaps with something around each."""
+    escaped = (literal.translate(_LIKE_ESCAPES) for literal in literals)
+    return f"Body LIKE {bind.text('%'.join(escaped))}"
 
 
 def line_regex(pattern: str) -> str:

@@ -47,6 +47,7 @@ odd = st.sampled_from([
     "", "plain text", "status=500 tail", '{"status": 5', "[1, 2]", '"text"', "status= 5",
     'msg="status=7 x" status=8', 'status="5', "a=b=c status=1", "  status=3", "status", "=5",
     '{"status":500}trailing', '{"a":{"status":1},"status":2}', '{"http":{"code":1},"http_code":2}',
+    "status=h\u00e9llo\nuser dur=5", "status= ", "a status =\u00e9 5=\n", "status=5%_ x=7",
 ])  # fmt: skip
 lines = st.one_of(json_lines, pairs, odd)
 rows = st.lists(

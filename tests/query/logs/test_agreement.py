@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tailrace.core.errors import QueryError
+from tailrace.query.binder import Binder
 from tailrace.query.labels import Labels
 from tailrace.query.logql.ast import LogQuery, RangeAggregation
 from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logs import ranges
 from tailrace.query.logs.condition import NotExpressible
 from tailrace.query.logs.lines import LogRange, lines
+from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Reading
 from tailrace.query.logs.values import Values
 from tailrace.query.matrix.grouping import Grouping
@@ -31,6 +33,9 @@ ROWS = settings(max_examples=40, deadline=None, suppress_health_check=list(Healt
 parsers = st.sampled_from([
     "", "| json", "| logfmt", '| json http_code="http.code", dur',
     '| regexp "status=(?P<status>[0-9]+)"',
+    '| pattern "status=<status> <user>"', '| pattern "<_>status<_>=<status> <dur>=<size>"',
+    '| pattern "<user> <_>=<dur>"', '| pattern `{"<user>": <status>}`',
+    '| pattern "<dur>=<status>="',
 ])  # fmt: skip
 comparisons = st.one_of(
     st.builds(
@@ -48,6 +53,11 @@ comparisons = st.one_of(
     st.sampled_from([
         '| __error__ = ""', '| __error__ != ""', "| drop dur", "| keep status, user",
         '|= "status"', '|~ "5|7"', '|~ "s.a"', "| status > 5 or dur < 2s",
+        '|> "status<_>"', '|> "<_>=<_> <_>"', '!> "<_>status<_>5<_>"', '|> "" or "{<_>}"',
+        '!> "status"',
+        '|> "<_>"', "| label_format status=dur", "| label_format a=status, user=a",
+        "| label_format dur=service_name", "| label_format lvl=level", "| label_format level=dur",
+        "| label_format http_code=status, status=size",
         "| drop __error__", "| line_format `{{.status}}`",
     ]),
 )  # fmt: skip
@@ -202,3 +212,23 @@ def test_lines_that_sql_lets_through_are_those_of_the_pipeline(
         if (row := process(one.time_ns, one.line, one.stream, one.metadata)) is not None
     ]
     assert [(one.time_ns, one.line) for one in fast] == passed[:limit], (pipeline, found)
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        '| pattern "<_>status=<status> <_>" | status > 5',
+        '|> "a<_>b" !> "<_>c" or "d"',
+        '| json | label_format a=status, b=a | b = "5"',
+        '| json user="a.b" | drop level | label_format user=dur | keep user',
+    ],
+)
+def test_all_of_these_stages_is_sql(stages: str) -> None:
+    query = parse_log('{service_name=~".+"} ' + stages)
+    assert pushed(query, "t", ("zone",), Binder()).complete
+
+
+@pytest.mark.parametrize("stages", ["| label_format a=`{{.b}}`", "| label_format level=dur"])
+def test_the_pipeline_does_the_others(stages: str) -> None:
+    query = parse_log('{service_name=~".+"} ' + stages)
+    assert not pushed(query, "t", ("zone",), Binder()).complete

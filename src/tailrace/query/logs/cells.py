@@ -86,7 +86,7 @@ def statement(
             for text, name in zip(keys.columns, names, strict=True)
         ),
         f"{NANOSECONDS} AS t",
-        f"intDiv({_since(window, bind)}, {bind.integer(window.step_ns)}) AS cell",
+        f"toUInt32(intDiv({_since(window, bind)}, {bind.integer(window.step_ns)})) AS cell",
         "toInt64(Weight) AS w",
         *([f"{value} AS v"] if value else []),
         *(
@@ -97,7 +97,7 @@ def statement(
         *([f"{late} AS late"] if late else []),
     ]
     where = [*rows.may_pass, *times(window, bind)]
-    outer = ["flag", *names, "toUInt32(cell)", *_aggregates((ROWS, HEAVIEST, *parts), "")]
+    outer = ["flag", *names, "cell", *_aggregates((ROWS, HEAVIEST, *parts), "")]
     if late:
         outer += _aggregates((ROWS, *parts), "late")
     outer += [_order(part, "") for part in parts if part.fold in _ORDERS]

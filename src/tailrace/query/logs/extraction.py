@@ -15,10 +15,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from tailrace.query.binder import Binder
-from tailrace.query.logql.ast import JsonParser, LogfmtParser, Parser, RegexpParser
+from tailrace.query.logql.ast import JsonParser, LogfmtParser, Parser, PatternParser, RegexpParser
 from tailrace.query.logql.expressions import compiled
 from tailrace.query.logs.columns import first_of, spelled
 from tailrace.query.logs.condition import Field, NotExpressible, all_of, any_of
+from tailrace.query.logs.patterns import captures
 
 # Names are split at their underscores to find where they may be nested: 2^n ways.
 _SPLITS = 3
@@ -63,6 +64,8 @@ def _label(parser: Parser, json: _Json | None, bind: Binder) -> Label:
         return lambda name: _pair(name, bind)
     if isinstance(parser, RegexpParser):
         return _group(parser, bind)
+    if isinstance(parser, PatternParser):
+        return captures(parser, bind)
     raise NotExpressible(type(parser).__name__)
 
 

@@ -8,6 +8,7 @@ from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import AllOf, AnyOf, Comparison, LineFilter, Stage
 from tailrace.query.logql.ast import Condition as Tree
 from tailrace.query.logs.condition import Condition, Field, NotExpressible, all_of, any_of
+from tailrace.query.logs.patterns import follows
 from tailrace.query.logs.typed import typed
 from tailrace.query.needle import contains, label_regex, line_regex
 
@@ -17,10 +18,13 @@ _OPERATORS = frozenset({"==", "!=", ">", ">=", "<", "<="})
 
 def line_filter(line: LineFilter, bind: Binder) -> Condition:
     """Lines that `line` lets pass. Raises NotExpressible."""
-    if line.op in ("|>", "!>") or any(needle.ip for needle in line.needles):
-        raise NotExpressible(line.op)
+    if any(needle.ip for needle in line.needles):
+        raise NotExpressible("ip")
     negative = line.op.startswith("!")
     texts = [needle.value for needle in line.needles]
+    if ">" in line.op:
+        found = any_of(*(follows(text, line.position, bind) for text in texts))
+        return Condition(f"NOT {found}" if negative else found)
     if not all(texts):
         return Condition("0" if negative else "1")
     if "~" in line.op:

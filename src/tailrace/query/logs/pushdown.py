@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tailrace.query.binder import Binder
-from tailrace.query.labels import BUILT_IN, expression
+from tailrace.query.labels import BUILT_IN, LEVEL_NAMES, expression
 from tailrace.query.logql.ast import (
+    Assignment,
     Conversion,
     Drop,
     JsonParser,
     Keep,
     LabelFilter,
+    LabelFormat,
     LineFilter,
     LogfmtParser,
     LogQuery,
@@ -28,6 +30,7 @@ from tailrace.query.logs.columns import ALWAYS, base_label
 from tailrace.query.logs.condition import Condition, Field, NotExpressible, all_of, any_of
 from tailrace.query.logs.extraction import Extract
 from tailrace.query.logs.filters import ERROR, label_filter, line_filter, text_test
+from tailrace.query.logs.renaming import renamed
 from tailrace.query.logs.typed import typed
 
 _PARSERS = (JsonParser, LogfmtParser, RegexpParser, PatternParser, Unpack)
@@ -56,6 +59,9 @@ class Pushed:
     _dropped: frozenset[str] = frozenset()
     _kept: frozenset[str] | None = None
     _forgiven: bool = False
+    # Labels before the last renaming, and its target and source; what else is above came later.
+    _before: Pushed | None = None
+    _moved: tuple[str, str] = ("", "")
 
     @property
     def error(self) -> str:
@@ -65,7 +71,7 @@ class Pushed:
     @property
     def _unchanged(self) -> bool:
         """Whether the labels are still those of the row, and the parser sees them all."""
-        return self._extract is None and not self._dropped and self._kept is None
+        return not (self._extract or self._dropped or self.renames) and self._kept is None
 
     @property
     def unsure(self) -> str:
@@ -82,9 +88,18 @@ class Pushed:
         """Whether rows have labels that a parser found."""
         return self._extract is not None
 
+    @property
+    def renames(self) -> bool:
+        """Whether labels of the row may have other names by now."""
+        return self._before is not None
+
     def stays(self, name: str) -> bool:
-        """Whether a label of the row is still there after drop and keep."""
-        return name not in self._dropped and (self._kept is None or name in self._kept)
+        """Whether a label of the row is still there after drop, keep and renamings."""
+        if name in self._dropped or (self._kept is not None and name not in self._kept):
+            return False
+        if self._before is None or name == self._moved[0]:
+            return True
+        return name != self._moved[1] and self._before.stays(name)
 
     def field(self, name: str) -> Field:
         """A label of a row. Raises NotExpressible."""
@@ -92,6 +107,8 @@ class Pushed:
             raise NotExpressible(name)
         if not self.stays(name):
             return Field("''")
+        if self._before is not None:
+            return renamed(name, *self._moved, self._before.field)
         base = base_label(name, self.keys, self.bind)
         if self._extract is None or name in ALWAYS:
             return Field(base)
@@ -125,6 +142,9 @@ class Pushed:
             self._extract = Extract(stage, self.bind)
         elif isinstance(stage, Drop | Keep) and not any(one.op for one in stage.chosen):
             self._choose(stage)
+        elif isinstance(stage, LabelFormat):
+            for one in stage.assignments:
+                self._rename(one)
         else:
             raise NotExpressible(type(stage).__name__)
 
@@ -141,6 +161,14 @@ class Pushed:
         self._dropped |= names
         if ERROR in names:
             self._forgiven = True
+
+    def _rename(self, one: Assignment) -> None:
+        names = {one.label, one.source}
+        if one.is_template or one.label in LEVEL_NAMES or names & {ERROR, "__error_details__"}:
+            raise NotExpressible(one.label)
+        if one.label != one.source:
+            self._before, self._moved = replace(self), (one.label, one.source)
+            self._dropped, self._kept = frozenset(), None
 
     def unwrap(self, unwrap: Unwrap) -> str:
         """SQL for the number that a label holds, a Float64; adds what that asks of the rows.

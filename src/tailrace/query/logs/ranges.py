@@ -94,8 +94,8 @@ class _Asked:
         if not rows.complete:
             raise NotExpressible("a stage")
         value = rows.unwrap(self._query.unwrap) if self._query.unwrap else ""
-        if self._labels is None and rows.parses:
-            raise NotExpressible("all labels of a parser")
+        if self._labels is None and (rows.parses or rows.renames):
+            raise NotExpressible("all labels of a parser, or under other names")
         return value, cells.Keys.of(self._labels, self._besides, rows)
 
     async def _count(
