@@ -13,6 +13,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.bounds import Bounds, Used
 from tailrace.core.errors import StoreError
 from tailrace.store.engine import READERS, Engine
@@ -372,5 +373,18 @@ def test_a_reader_changes_nothing_whatever_the_statement_sets(place: Place, sql:
         with pytest.raises(StoreError) as error:
             await engine.rows(sql)
         assert error.value.code == 164
+
+    place.run(body)
+
+
+def test_a_statement_may_name_all_files_that_a_query_may_read(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        names = ",".join(f"{number:075d}" for number in range(limits.ARCHIVE_QUERY_FILES))
+        text = f"SELECT length('{names}') AS size"
+        size = len(names)
+        assert await engine.rows(text) == [(size,)]
+        assert [list(block[0]) async for block in engine.blocks(text)] == [[size]]
+        for form in ("RowBinary", "JSONEachRow", "ArrowStream"):
+            assert b"".join([piece async for piece in engine.raw(text, form=form)])
 
     place.run(body)

@@ -60,7 +60,6 @@ class Asked:
             "max_result_bytes": self.bounds.result_bytes,
             "max_memory_usage": self.bounds.memory_bytes,
             "max_threads_min_free_memory_per_thread": THREAD_BYTES,
-            "max_query_size": limits.QUERY_SQL_BYTES,
             # The folders of archived files are no columns: a tenant's name may read as a number.
             "use_hive_partitioning": 0,
         }
@@ -153,7 +152,11 @@ def stop(client: Any, name: str) -> None:
 
 
 def make_read_only(client: Any) -> None:
-    """No statement of this connection changes a table, whatever it sets; nothing takes it back."""
+    """No statement of this connection changes a table, whatever it sets; nothing takes it back.
+
+    Its statements may be QUERY_SQL_BYTES long, which none can say of itself: it is read before.
+    """
+    command(client, f"SET max_query_size = {limits.QUERY_SQL_BYTES}")
     command(client, "SET readonly = 2")
 
 

@@ -8,6 +8,8 @@ compared.
 from __future__ import annotations
 
 import json
+import random
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -42,12 +44,12 @@ bodies = st.one_of(
     st.sampled_from(["GET /a 200", "no pairs", "", "ünï"]),
 )
 row = st.fixed_dictionaries({
-    "second": st.integers(0, 480).map(lambda n: n / 8),
+    "second": st.integers(0, 60).map(float) | st.integers(0, 480).map(lambda n: n / 8),
     "body": bodies,
     "severity": st.sampled_from([0, 9, 9, 17]),
     "service": st.sampled_from(["web", "web", "api"]),
     "host": st.sampled_from(["", "h1"]),
-    "weight": st.sampled_from([1, 1, 1, 1, 20]),
+    "weight": st.sampled_from([1, 1, 20]),
     "resource": st.sampled_from([{}, {}, {"zone": "a"}, {"k8s.pod": "p"}]),
     "attributes": st.sampled_from([{}, {}, {"tag": "t1"}, {"tag": "t2", "status": "attr"}]),
     "trace": st.just(""),
@@ -187,10 +189,38 @@ rough = st.recursive(
     max_leaves=3,
 )
 divided = st.builds("({}) / {} ({})".format, exact, matchings, exact)
-metric_queries = st.one_of(exact, rough, divided)
+metric_queries = st.one_of(exact_ranges, rough_ranges, rough_ranges, exact, rough, divided)
 ranked_queries = st.builds(
     "{} {} ({}, {})".format,
     st.sampled_from(["topk", "bottomk", "approx_topk"]), groupings, st.integers(1, 3),
     exact_ranges,
 )  # fmt: skip
 sorted_queries = st.builds("{}({})".format, st.sampled_from(["sort", "sort_desc"]), exact_ranges)
+
+
+def dense(seed: int) -> list[dict[str, Any]]:
+    """Forty rows at whole seconds of a minute, all with a number: no window without some, and many
+    at the very ends of windows."""
+    dice = random.Random(seed)
+    return [
+        {
+            "second": float(second), "severity": dice.choice([9, 17]), "service": "web", "host": "",
+            "body": f"n={dice.randrange(-4, 40) / 2} user={dice.choice(['ann', 'bob'])}",
+            "weight": dice.choice([1, 1, 20]), "resource": {}, "attributes": {}, "trace": "",
+            "span": "",
+        }
+        for second in dice.sample(range(61), 40)
+    ]  # fmt: skip
+
+
+FUNCTIONS = [
+    *(f"{name}({{}} [{{}}s])" for name in (
+        "count_over_time", "rate", "bytes_over_time", "bytes_rate", "absent_over_time",
+    )),
+    *(f"{name}({{}} | unwrap n [{{}}s])" for name in (
+        "sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "first_over_time",
+        "last_over_time", "stddev_over_time", "stdvar_over_time", "rate", "rate_counter",
+    )),
+    "quantile_over_time(0.5, {} | unwrap n [{}s])", "quantile_over_time(0.9, {} | unwrap n [{}s])",
+]  # fmt: skip
+GROUPED = ("avg", "min", "max", "first", "last", "stddev", "stdvar", "quantile")

@@ -6,6 +6,7 @@ import asyncio
 import math
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from tests.query.matrix.reference import Labels, Refused, check_ranked, in_order
@@ -106,6 +107,27 @@ def test_a_metric_query_gives_what_the_reference_gives(
     event("samples" if any(wanted) else "empty")
     got = by_step(answer(engine, tenant, query, grid))
     assert close(got, wanted), (text, got, wanted)
+
+
+@pytest.mark.parametrize("function", queries.FUNCTIONS)
+@settings(EXAMPLES, max_examples=8)
+@given(
+    seed=st.integers(0, 10**6), grid=grids, window=st.sampled_from([1, 3, 4, 10, 16, 25]),
+    parsed=st.sampled_from(["| logfmt", "| logfmt | keep n, level", "| line_format `{{__line__}}`"
+                            " | logfmt"]),
+    around=st.sampled_from(["{}", "{} by (level)", "sum by (level) ({})", "max by (level) ({})"]),
+)  # fmt: skip
+def test_each_function_of_a_range_gives_what_the_reference_gives(
+    engine: Any, function: str, seed: int, grid: Grid, window: int, parsed: str, around: str
+) -> None:
+    """All of it in SQL with `by`, row by row without."""
+    if around == "{} by (level)" and not function.startswith(queries.GROUPED):
+        around = "sum by (level) ({})"
+    tenant, rows = loaded(engine, queries.dense(seed))
+    text = around.format(function.format(f'{{service_name="web"}} {parsed}', window))
+    wanted = expected(parse_metric(text), rows, grid)
+    got = by_step(answer(engine, tenant, parse_metric(text), grid))
+    assert close(got, wanted), (text, grid, got, wanted)
 
 
 @settings(EXAMPLES, max_examples=20)
