@@ -223,10 +223,12 @@ ranges = st.one_of(
         st.none() | groupings,
     ),
 )  # fmt: skip
-plain = st.builds(Matching, st.booleans(), st.lists(names, min_size=1, max_size=2).map(tuple))
+plain = st.builds(
+    Matching, st.booleans(), st.lists(names, min_size=1, max_size=2, unique=True).map(tuple)
+)
 matchings = st.just(EQUAL_LABELS) | plain | st.builds(
     lambda one, group, more: Matching(one.on, one.labels, group, tuple(more)),
-    plain, st.sampled_from(["left", "right"]), st.lists(names, max_size=2),
+    plain, st.sampled_from(["left", "right"]), st.lists(names, max_size=2, unique=True),
 )  # fmt: skip
 
 
