@@ -96,6 +96,21 @@ def test_a_range_is_an_hour_until_it_is_given(monkeypatch: pytest.MonkeyPatch) -
         client.trace("../x")
 
 
+def test_what_is_to_be_exact_is_asked_of_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tailrace.connect("http://x", clock=lambda: BASE)
+    asked: list[dict[str, Any]] = []
+
+    def post(url: str, path: str, form: dict[str, Any], *rest: Any) -> Any:
+        asked.append(form)
+        return {"data": {"result": []}}
+
+    monkeypatch.setattr(api, "_post", post)
+    for query in ('{a="b"}', 'count_over_time({a="b"}[1m])'):
+        client.logs(query)
+        client.logs(query, exact=True)
+    assert [form.get("exact") for form in asked] == [None, "archive"] * 2
+
+
 def test_who_cannot_be_asked_is_named() -> None:
     client = tailrace.connect("http://127.0.0.1:1")
     for ask in (client.logs, client.sql, client.metrics):

@@ -144,6 +144,21 @@ def test_an_answer_over_the_horizon_is_that_of_before_the_drop(
     assert exact.headers[NOTES].startswith("exact: from the archive")
 
 
+@pytest.mark.parametrize(("path", "params"), ASKED, ids=[path for path, _ in ASKED])
+def test_nobody_hears_of_what_another_tenant_stored(
+    store: Archiving, tenant: str, path: str, params: dict[str, str]
+) -> None:
+    store.dropped(BASE + 1800 * SECOND, tenant)
+    fresh = Archiving(store.engine, store.folder)
+    other = store.engine.tenant()
+    assert "2026" in ask(fresh, tenant, path, params).headers[NOTES]
+    for more in ({}, {"exact": "archive"}):
+        answer = ask(fresh, other, path, {**params, **more})
+        assert answer.status_code in (200, 404)
+        for mark in ("GET /", "user=u", '"zone"', "charge", '"cpu"', "cart"):
+            assert mark not in answer.text, mark
+
+
 @pytest.mark.parametrize(
     "path", [*dict.fromkeys(path for path, _ in ASKED), "/api/v1/query", "/api/v1/labels"]
 )

@@ -70,17 +70,21 @@ class Client:
         limit: int = DEFAULT_LINES,
         *,
         forward: bool = False,
+        exact: bool = False,
     ) -> Lines | Samples:
         """At most `limit` lines that LogQL or plain words select, newest first unless `forward`.
 
-        A metric query, such as `sum(rate({service_name="web"}[5m]))`, gives Samples.
+        A metric query, such as `sum(rate({service_name="web"}[5m]))`, gives Samples. `exact`: from
+        the archive alone, where no row is sampled out.
         """
         first, last = self._range(start, end, since)
+        source = "archive" if exact else ""
         if "{" in query and api.is_metric(query):
-            return Samples(api.metric(self.url, query, first, last, self._token, self._tls))
+            found = api.metric(self.url, query, first, last, self._token, self._tls, source)
+            return Samples(found)
         direction = "forward" if forward else "backward"
         asked = (self.url, api.logql(query), first, last, limit, direction)
-        return Lines(list(api.query(*asked, self._token, self._tls)))
+        return Lines(list(api.query(*asked, self._token, self._tls, source)))
 
     def metrics(
         self,
