@@ -87,6 +87,7 @@ async def tail(socket_: WebSocket) -> None:
     stream = {"service_name": "live-service", "level": "info"}
     values = [[str(at + 5), "a line that arrived live"]]
     await socket_.send_json({"streams": [{"stream": stream, "values": values}]})
+    await socket_.send_json({"streams": [], "dropped_entries": [], "dropped_lines": 1234})
     try:
         await socket_.receive_text()
     except WebSocketDisconnect:

@@ -102,6 +102,13 @@ def test_live_rows_arrive_on_top(page: Page, page_url: str) -> None:
     page.until("document.querySelector('.live').dataset.connection === 'off'")
 
 
+def test_lines_that_the_server_left_out_are_counted(page: Page, page_url: str) -> None:
+    page.open(f"{page_url}/?live=1")
+    page.until("/1.?234 dropped/.test(document.querySelector('.summary').innerText)")
+    page.click(".live")
+    page.until("!document.querySelector('.summary').innerText.includes('dropped')")
+
+
 def test_scrolling_down_pauses_the_live_rows(page: Page, page_url: str) -> None:
     page.open(f"{page_url}/?live=1")
     page.until("document.querySelector('.live').dataset.connection === 'live'")

@@ -106,7 +106,18 @@ export function tailUrl(query: string, startNs: string): string {
   return `${scheme}//${location.host}${PATH}/tail?${params}`;
 }
 
-export function parseTail(message: string): Entry[] {
-  const parsed = JSON.parse(message) as { streams?: Stream[] | null };
-  return flatten(parsed.streams ?? []);
+/** New entries, and how many lines the server left out before them. */
+export interface Tailed {
+  entries: Entry[];
+  dropped: number;
+}
+
+export function parseTail(message: string): Tailed {
+  const parsed = JSON.parse(message) as {
+    streams?: Stream[] | null;
+    dropped_lines?: number;
+    dropped_entries?: unknown[] | null;
+  };
+  const dropped = parsed.dropped_lines ?? parsed.dropped_entries?.length ?? 0;
+  return { entries: flatten(parsed.streams ?? []), dropped };
 }

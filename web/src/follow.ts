@@ -1,7 +1,7 @@
 // The live tail: one websocket, opened again with backoff, resuming after the newest entry.
 
 import { signal } from "@preact/signals";
-import { type Entry, parseTail, tailUrl } from "./api";
+import { type Entry, parseTail, type Tailed, tailUrl } from "./api";
 import { compareNs, nextNs } from "./time";
 
 export type Connection = "off" | "connecting" | "live" | "lost";
@@ -14,16 +14,20 @@ const LAST_RETRY_MS = 15_000;
 /** Entries are shown together this often: a busy tail must not redraw for each message. */
 const SHOW_EVERY_MS = 200;
 
-type Receive = (entries: Entry[]) => void;
+type Receive = (entries: Entry[], dropped: number) => void;
 
 export class Follower {
   private socket: WebSocket | undefined;
   private timer: number | undefined;
   private showTimer: number | undefined;
   private waiting: Entry[] = [];
+  private dropped = 0;
   private retryMs = FIRST_RETRY_MS;
 
-  /** `receive` gets at most `most` entries at a time, the newest ones. */
+  /**
+   * `receive` gets at most `most` entries at a time, the newest ones, and how many lines the server
+   * left out before them.
+   */
   constructor(
     private readonly query: string,
     private nextStart: string,
@@ -54,7 +58,8 @@ export class Follower {
     connection.value = "off";
   }
 
-  private take(entries: Entry[]): void {
+  private take({ entries, dropped }: Tailed): void {
+    this.dropped += dropped;
     for (const { ns } of entries) {
       if (compareNs(ns, this.nextStart) >= 0) this.nextStart = nextNs(ns);
     }
@@ -64,9 +69,10 @@ export class Follower {
 
   private show(): void {
     this.showTimer = undefined;
-    const entries = this.waiting;
+    const { waiting, dropped } = this;
     this.waiting = [];
-    if (entries.length) this.receive(entries);
+    this.dropped = 0;
+    if (waiting.length || dropped) this.receive(waiting, dropped);
   }
 
   private retry(): void {

@@ -10,6 +10,7 @@ const TOP_PX = 40;
 function Summary() {
   const count = session.rows.value.length;
   const { live, range } = session.state.value;
+  const dropped = session.dropped.value;
   if (session.status.value === "error") {
     return (
       <p class="summary" role="status" aria-busy={false}>
@@ -24,6 +25,7 @@ function Summary() {
     <p class="summary" role="status" aria-busy={loading}>
       {loading ? "Searching…" : `${lines} · ${took} · ${describe(range)}`}
       {live && session.paused.value && " · paused"}
+      {live && dropped > 0 && ` · ${dropped.toLocaleString()} dropped: more came than could be read`}
     </p>
   );
 }

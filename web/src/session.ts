@@ -28,6 +28,8 @@ export const error = signal("");
 export const rows = signal<Row[]>([]);
 export const held = signal<Row[]>([]);
 export const paused = signal(false);
+/** Lines that the server left out since following began: they came faster than they were read. */
+export const dropped = signal(0);
 export const tookMs = signal(0);
 export const more = signal(false);
 export const loadingMore = signal(false);
@@ -141,7 +143,8 @@ async function refreshChoices(): Promise<void> {
 function follow(cancel: AbortSignal): void {
   const newest = rows.value[0];
   const start = newest ? nextNs(newest.ns) : shown.endNs;
-  follower = new Follower(query.value, start, LIVE_ROWS, (entries) => {
+  follower = new Follower(query.value, start, LIVE_ROWS, (entries, left) => {
+    dropped.value += left;
     const target = paused.value ? held : rows;
     target.value = prepend(toRows(entries), target.value);
     if (rows.value.length >= LIVE_ROWS) more.value = false;
@@ -156,6 +159,7 @@ function stopFollowing(): void {
   window.clearInterval(volumeTimer);
   held.value = [];
   paused.value = false;
+  dropped.value = 0;
   connection.value = "off";
 }
 
