@@ -49,8 +49,6 @@ HEAVIEST = Part("max", "w", "max")
 COUNT, COUNT_VARIANCE = Part("sum", "w", "sum"), Part("sum", "w * (w - 1)", "sum")
 BYTES, BYTES_VARIANCE = _sums("b")
 SUM, SUM_VARIANCE = _sums("v")
-# Whether any number is NaN or infinite, which the engine orders in its own way.
-BOUNDLESS = Part("max", "toUInt8(NOT isFinite(v))", "max")
 LEAST, MOST = Part("min", "v", "min"), Part("max", "v", "max")
 FIRST, LAST = Part("argMin", "v, t", "first"), Part("argMax", "v, t", "last")
 
@@ -80,7 +78,8 @@ def parts_of(function: str, unwraps: bool) -> tuple[Part, ...]:
 
 
 def alone(function: str, parameter: float, bind: Binder) -> Part | None:
-    """The value of a window as one aggregate over its rows, where the engine has the same."""
+    """The value of a window as one aggregate over its rows, where the engine has the same: numbers
+    of which SQL is sure are never NaN nor infinite (typed.py)."""
     if function == "quantile_over_time" and 0 <= parameter <= 1:
         name = "quantileExactWeightedInterpolated"
         return Part(name, "v, toUInt64(w)", "alone", bind.number(parameter))

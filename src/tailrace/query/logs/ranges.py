@@ -17,7 +17,7 @@ from tailrace.query.logs import cells, samples, scan
 from tailrace.query.logs.columns import NANOSECONDS
 from tailrace.query.logs.condition import NotExpressible, any_of
 from tailrace.query.logs.folded import Folded, Series, columns_of
-from tailrace.query.logs.partials import BOUNDLESS, PER_SECOND, WHOLE, Part, alone, parts_of, weighs
+from tailrace.query.logs.partials import PER_SECOND, WHOLE, Part, alone, parts_of, weighs
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Columns, Reading, Rows
 from tailrace.query.logs.values import Values
@@ -217,23 +217,20 @@ class _Asked:
 
     async def _alone(self, number: str, keys: cells.Keys) -> Matrix | None:
         """Each window as one aggregate of the engine. None where the values must be read: windows
-        share rows, SQL is not sure of some, numbers are no numbers, or they stand for others and
-        the aggregate does not know it."""
+        share rows, SQL is not sure of some, or they stand for others and the aggregate does not
+        know it."""
         part = alone(self._query.function, self._query.parameter or 0.0, self._rows.bind)
         if part is None or not self._window.apart:
             return None
         keys = keys.by_level()
-        parts = (part, BOUNDLESS)
-        sure, complete = await self._cells(parts, number, keys)
+        sure, complete = await self._cells((part,), number, keys)
         if not complete:
             return None
-        folded = Folded(parts, self._window)
-        self._put(folded, parts, keys, sure)
+        folded = Folded((part,), self._window)
+        self._put(folded, (part,), keys, sure)
         if folded.overlaps or (folded.heaviest > 1 and not weighs(part)):
             return None
         rows, found = folded.windows(len(self._series.numbers))
-        if (found[1][rows > 0] > 0).any():
-            return None
         return self._weighed(rows, found[0], folded.heaviest)
 
     async def _read(self, values: Values, number: str, keys: cells.Keys) -> None:
