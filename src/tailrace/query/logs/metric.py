@@ -20,10 +20,12 @@ from tailrace.query.logs import ranges
 from tailrace.query.logs.reading import Reading
 from tailrace.query.matrix.aggregate import aggregate
 from tailrace.query.matrix.binary import combine
+from tailrace.query.matrix.confidence import is_estimate
 from tailrace.query.matrix.matrix import Matrix, Scalar, Value, constant
 from tailrace.query.matrix.relabel import label_replace
 from tailrace.query.plan import Grid
 
+_COUNTED = "count of series of sampled rows: those of the rows which were kept"
 # Of an outer aggregation, the inner ones of which the groups may be folded at once.
 _SUMS = frozenset({"count_over_time", "rate", "bytes_over_time", "bytes_rate", "sum_over_time"})
 _AT_ONCE = {
@@ -113,6 +115,8 @@ async def _group(
     if not query.grouping.without:
         named |= frozenset(query.grouping.labels)
     value = _vector(await evaluate(inner, grid, reading, named), query.function)
+    if query.function == "count" and is_estimate(value):
+        reading.notes.add(_COUNTED)
     return aggregate(query.function, query.grouping, value, query.parameter)
 
 
