@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
@@ -269,6 +272,25 @@ def test_a_list_that_is_too_long_is_refused_rather_than_cut(
     answer = ask(engine, tenant, path)
     assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
     assert "QUERY_SERIES_SUMMED" in answer.json()["error"]
+
+
+PIECES = st.sampled_from([
+    "up", "system_cpu", '{"system.cpu"}', "rate(", "sum(", "sum by (cpu) (", "topk(2, ", ")", ")",
+    "[1m]", "[2m:30s]", " offset 1m", " @ end()", " + ", " / on (job) group_left ", " and ", "-",
+    " > bool ", "1", "1e308", "NaN", "histogram_quantile(0.5, ", "label_replace(", ', "a", "$1"',
+    ', "cpu", "(.*)"', "scalar(", "vector(", "absent(", "\x00", "é", '"', "predict_linear(", ", 5",
+])  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_no_text_is_more_than_a_bad_request(engine: Any, tenant: str, query: str) -> None:
+    at = {"start": BASE_S, "end": NOW_S, "step": 20}
+    for path, params in (("query", {}), ("query_range", at), ("format_query", {})):
+        answer = ask(engine, tenant, path, params={"query": query, **params})
+        assert answer.status_code in (200, 400), (query, answer.text)
+        if answer.status_code == 400 and path == "format_query" and query:
+            assert re.search(r"\d+:\d+|missing", answer.json()["error"]), (query, answer.text)
 
 
 class Failing:
