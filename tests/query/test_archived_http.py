@@ -200,10 +200,21 @@ def test_too_much_of_the_archive_is_a_400_that_says_how_much(
         assert "narrow the time range" in answer.text
 
 
-def test_sql_is_of_the_hot_store_and_cannot_name_a_file(store: Archiving, tenant: str) -> None:
+def test_sql_reads_both_and_cannot_name_a_file(store: Archiving, tenant: str) -> None:
     store.dropped(BASE + 1800 * SECOND, tenant)
     asked = {"query": "SELECT count() AS n FROM logs", "format": "json", **RANGE}
-    assert ask(store, tenant, "/api/sql", asked).json()["data"] == [{"n": 30}]
+    whole = ask(store, tenant, "/api/sql", asked)
+    assert whole.json()["data"] == [{"n": 60}]
+    assert whole.headers[NOTES].startswith("answered from the archive before")
+    exact = ask(store, tenant, "/api/sql", {**asked, "exact": "archive"})
+    assert exact.json()["data"] == [{"n": 60}]
+    assert exact.headers[NOTES].startswith("exact: from the archive")
+    fresh = {**asked, "start": str(BASE + 1800 * SECOND)}
+    assert NOTES not in ask(store, tenant, "/api/sql", fresh).headers
+    constant = {**asked, "query": "SELECT 1 AS n"}
+    assert NOTES not in ask(store, tenant, "/api/sql", constant).headers
+    other = ask(store, store.engine.tenant(), "/api/sql", asked)
+    assert other.json()["data"] == [{"n": 0}]
     [path] = (store.folder / "archive" / f"tenant={tenant}").rglob("*.parquet")
     asked["query"] = f"SELECT count() FROM file('{path}', Parquet)"
     refused = ask(store, tenant, "/api/sql", asked)

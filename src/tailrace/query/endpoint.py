@@ -66,7 +66,7 @@ def _endpoint(
         try:
             form = await form_of(request)
             asked = Asked(request, tenant, form, service.clock.wall_ns())
-            with asking(Question(tenant, _text(asked), exact=_exact(asked))) as question:
+            with asking(Question(tenant, _text(asked), exact=exact_of(asked))) as question:
                 found = await while_connected(request, handler(asked))
         except (TailraceError, TimeoutError) as error:
             service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
@@ -86,7 +86,8 @@ def _text(found: Asked) -> str:
     return found.get("query") or "\n".join(found.all("match[]"))
 
 
-def _exact(found: Asked) -> str:
+def exact_of(found: Asked) -> str:
+    """What the question is to be answered from; see Question. Raises QueryError."""
     text = found.get("exact")
     if text not in ("", ARCHIVE):
         raise QueryError(f"exact={text[:32]!r} is not {ARCHIVE!r}")

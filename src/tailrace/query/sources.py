@@ -15,10 +15,18 @@ HOT = {Signal.LOGS: "logs", Signal.SPANS: "spans", Signal.METRICS: "samples"}
 @dataclass(frozen=True)
 class Source:
     """`table` stands after FROM: SQL of the store's making, which holds nothing that a query says.
-    `remarks` are told beside the answer."""
+    `remarks` are told beside the answer. What it is made of: `archived`, a SELECT of the archive's
+    rows, all of this tenant, "" where there are none of them, and the rows of the hot table from
+    `hot_ns` on (UTC nanoseconds), None where there are none of those."""
 
     table: str
     remarks: tuple[str, ...] = ()
+    archived: str = ""
+    hot_ns: int | None = 0
+
+    @property
+    def hot_only(self) -> bool:
+        return not self.archived and self.hot_ns == 0
 
 
 class Sources(Protocol):
@@ -48,4 +56,4 @@ class HotAndArchive:
         question = asked()
         found = await self._reach.of(signal, tenant, start_ns, end_ns, bool(question.exact))
         question.remarks.update(dict.fromkeys(found.remarks))
-        return Source(found.table, found.remarks)
+        return Source(found.table, found.remarks, found.archived, found.hot_ns)

@@ -43,10 +43,14 @@ _KINDS: Mapping[Signal, _Kind] = {
 
 @dataclass(frozen=True)
 class Reached:
-    """`table` stands after FROM; `remarks` are told beside the answer."""
+    """`table` stands after FROM; `remarks` are told beside the answer. What it is made of:
+    `archived`, a SELECT of the archive's rows, "" where there are none of them, and the hot rows
+    from `hot_ns` on (UTC nanoseconds), None where there are none of those."""
 
     table: str
     remarks: tuple[str, ...] = ()
+    archived: str = ""
+    hot_ns: int | None = 0
 
 
 class Reach:
@@ -75,15 +79,17 @@ class Reach:
         archived = self._archived(kind, files)
         count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
         if exact:
-            return Reached(f"({archived})", (self._exactly(count),))
+            return Reached(f"({archived})", (self._exactly(count),), archived, None)
         bound = _moment(horizon_ns)
-        parts = [f"{archived} WHERE Timestamp < {bound}"] if files else []
-        if end_ns >= horizon_ns or not parts:
+        older = f"{archived} WHERE Timestamp < {bound}" if files else ""
+        parts = [older] if older else []
+        hot_ns = horizon_ns if end_ns >= horizon_ns or not older else None
+        if hot_ns is not None:
             names = _names(kind)
             hot = f"SELECT {names}, _part_offset FROM {kind.table} WHERE Timestamp >= {bound}"
             parts.insert(0, hot)
         remark = f"answered from the archive before {_rfc3339(horizon_ns)} ({count})"
-        return Reached(f"({' UNION ALL '.join(parts)})", (remark,))
+        return Reached(f"({' UNION ALL '.join(parts)})", (remark,), older, hot_ns)
 
     def _archived(self, kind: _Kind, files: Sequence[ArchiveFile]) -> str:
         names = _names(kind)

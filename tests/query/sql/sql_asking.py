@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import httpx
 from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
+from tailrace.core.frame import Signal
 from tailrace.core.sample import Exemplar, Sample
 from tailrace.core.span import Event, Link, Span
 from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.service import QueryService
+from tailrace.query.sources import Sources
 from tailrace.query.sql.http import routes
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from archiving import Archiving
 
 SECOND = 1_000_000_000
 BASE_S = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -49,12 +57,16 @@ class RawChdb:
 class Asker:
     """Asks `/api/sql` in the name of `tenant`."""
 
-    def __init__(self, engine: RawChdb, tenant: str, allowed: Allowance | None = None) -> None:
+    def __init__(
+        self, engine: RawChdb, tenant: str, allowed: Allowance | None = None,
+        sources: Sources | None = None,
+    ) -> None:  # fmt: skip
         self.engine = engine
         self.tenant = tenant
+        self.sources = sources
         policy = Policy(Allowance(), {tenant: allowed or Allowance()})
         clock = ManualClock(BASE + 3600 * SECOND)
-        service = QueryService(engine, clock=clock, policy=policy)  # type: ignore[arg-type]
+        service = QueryService(engine, clock=clock, policy=policy, sources=sources)  # type: ignore[arg-type]
         self.metrics = service.metrics
         self.app = Starlette(routes=routes(service, lambda connection: tenant))
 
@@ -112,10 +124,18 @@ def _load(engine: Any, tenant: str, words: list[str], later_s: int = 0) -> None:
     ])  # fmt: skip
 
 
-def load(engine: Any) -> Asker:
-    """Both tenants with their rows; asks in the name of the first."""
+def load(engine: Any, archive: Path | None = None) -> Asker:
+    """Both tenants with their rows; asks in the name of the first. With `archive` what is older
+    than three seconds is there alone."""
     mine, other = engine.tenant(), engine.tenant()
     _load(engine, mine, ["one", "two", "three", '{"code": 404, "path": "/a"}', "it's 5 ms", "x=1"])
     # Later, so that a time can tell them apart, too.
     _load(engine, other, [MARKER] * 6, later_s=1800)
-    return Asker(RawChdb(engine), mine)
+    if archive is None:
+        return Asker(RawChdb(engine), mine)
+    store = Archiving(engine, archive)
+    for tenant in (mine, other):
+        for signal in Signal:
+            store.archived(tenant, signal)
+    store.dropped(BASE + 3 * SECOND, mine, other)
+    return Asker(RawChdb(engine), mine, sources=store.service.sources)

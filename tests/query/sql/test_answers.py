@@ -239,9 +239,9 @@ def test_ndjson_of_many_pieces_is_whole(asker: Asker) -> None:
 @pytest.mark.parametrize(
     ("allowed", "own", "named"),
     [
-        (Allowance(read_rows=3), {}, "query.read_rows"),
+        (Allowance(read_rows=2), {}, "query.read_rows"),
         (Allowance(read_bytes=3), {}, "query.read_bytes"),
-        (Allowance(), {"read_rows": 3}, "SQL_READ_ROWS"),
+        (Allowance(), {"read_rows": 2}, "SQL_READ_ROWS"),
         (Allowance(read_rows=0, read_bytes=0), {"read_bytes": 3}, "SQL_READ_BYTES"),
     ],
 )
@@ -253,7 +253,7 @@ def test_whoever_bounds_a_statement_more_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sql_service, "_OWN", replace(sql_service._OWN, **own))
-    answer = Asker(asker.engine, asker.tenant, allowed).ask("SELECT Body FROM logs")
+    answer = Asker(asker.engine, asker.tenant, allowed, asker.sources).ask("SELECT Body FROM logs")
     assert answer.status_code == 400
     assert named in answer.json()["error"]
 
@@ -262,7 +262,7 @@ def test_a_query_that_took_too_long_names_the_limit(asker: Asker) -> None:
     allowed = Allowance(timeout_s=0.2)
     many = "(SELECT arrayJoin(range(100000)) AS a)"
     slow = f"SELECT count() FROM {many} AS x, {many} AS y WHERE x.a * y.a % 7 = 3"
-    answer = Asker(asker.engine, asker.tenant, allowed).ask(slow)
+    answer = Asker(asker.engine, asker.tenant, allowed, asker.sources).ask(slow)
     assert answer.status_code == 503
     assert "query.timeout" in answer.json()["error"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
 import msgspec
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError, TailraceError
 from tailrace.query.asked import Asked, Identify, credential_tenant, form_of
 from tailrace.query.bounds.question import Question, asking
-from tailrace.query.endpoint import busy
+from tailrace.query.endpoint import busy, exact_of, note_headers
 from tailrace.query.service import QueryService
 from tailrace.query.sql.formats import Format, chosen
 from tailrace.query.sql.service import Sql
@@ -37,9 +37,10 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
             text = body or asked.need("query")
             bounds = Bounds(tenant, *asked.range())
             form = chosen(asked.get("format"), request.headers.get("accept", ""))
+            question = Question(tenant, text, "sql", exact=exact_of(asked))
         except (TailraceError, TimeoutError) as error:
             return _counted(service, error)
-        return Answer(service, sql, text, bounds, form)
+        return Answer(service, sql, question, bounds, form)
 
     return [Route("/api/sql", endpoint, methods=["GET", "POST"])]
 
@@ -70,11 +71,11 @@ class Answer(Response):
     """
 
     def __init__(
-        self, service: QueryService, sql: Sql, text: str, bounds: Bounds, form: Format
+        self, service: QueryService, sql: Sql, question: Question, bounds: Bounds, form: Format
     ) -> None:
         self._service = service
         self._sql = sql
-        self._query = text
+        self._question = question
         self._bounds = bounds
         self._form = form
 
@@ -97,12 +98,11 @@ class Answer(Response):
             nonlocal began
             if not began:
                 began = True
-                await send(_start(self._form))
+                await send(_start(self._form, self._question.remarks))
             await send({"type": "http.response.body", "body": piece, "more_body": more})
 
-        question = Question(self._bounds.tenant, self._query, "sql")
         try:
-            with asking(question):
+            with asking(self._question):
                 async with self._sql.room(), self._service.slot("sql"):
                     await self._send(body)
         except (TailraceError, TimeoutError) as error:
@@ -114,7 +114,7 @@ class Answer(Response):
             # Else the missing end of the body says it.
 
     async def _send(self, body: Callable[[bytes, bool], Awaitable[None]]) -> None:
-        prepared = await self._sql.prepare(self._query, self._bounds)
+        prepared = await self._sql.prepare(self._question.text, self._bounds)
         pieces = self._sql.run(prepared, self._form)
         try:
             async for piece in pieces:
@@ -128,8 +128,10 @@ async def _closed(pieces: AsyncIterator[bytes]) -> None:
     await pieces.aclose()  # type: ignore[attr-defined]
 
 
-def _start(form: Format) -> Message:
+def _start(form: Format, remarks: Collection[str]) -> Message:
     headers = [(b"content-type", form.media_type.encode()), (b"cache-control", b"no-store")]
+    told = note_headers(remarks).items()
+    headers += [(name.lower().encode(), value.encode()) for name, value in told]
     return {"type": "http.response.start", "status": 200, "headers": headers}
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
 
 from tailrace.core import limits
 from tailrace.core.bounds import Bounds as Limits
@@ -15,12 +17,13 @@ from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.query.engine import TOO_LARGE
 from tailrace.query.plan import Statement
 from tailrace.query.service import QueryService
+from tailrace.query.sources import Source
 from tailrace.query.sql import second
 from tailrace.query.sql.checker import check
 from tailrace.query.sql.formats import Field, Format
 from tailrace.query.sql.parser import parse
 from tailrace.query.sql.rewrite import statement
-from tailrace.query.sql.views import Bounds
+from tailrace.query.sql.views import ARCHIVED, Bounds
 
 # It says on the log what it could not parse; the answer says it too.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -97,7 +100,7 @@ class Sql:
             days = limits.SQL_RANGE_S // 86_400
             raise QueryError(f"start is more than {days} days before end (SQL_RANGE_S)")
         # Tens of milliseconds for a long text.
-        made = await asyncio.to_thread(_made, text, bounds)
+        made, views = await asyncio.to_thread(_made, text, bounds)
         try:
             # Without settings of ours: there must be none.
             ast = Statement(f"EXPLAIN AST SELECT * FROM ({made.sql})", made.parameters)
@@ -108,7 +111,22 @@ class Sql:
             columns = await self._rows("DESCRIBE TABLE (", made, ")")
         except StoreError as error:
             raise explained(error) from None
-        return Prepared(made, tuple(Field(str(row[0]), str(row[1])) for row in columns))
+        fields = tuple(Field(str(row[0]), str(row[1])) for row in columns)
+        sources = await self._sources(views, bounds)
+        if sources:
+            # The same text again; where it was looked at, it read the hot tables alone.
+            made, _ = await asyncio.to_thread(_made, text, replace(bounds, sources=sources))
+        return Prepared(made, fields)
+
+    async def _sources(self, views: Iterable[str], bounds: Bounds) -> dict[str, Source]:
+        """Of the tables behind these views, those that are not read from the hot store alone."""
+        found = {}
+        for signal, table in (ARCHIVED[view] for view in views if view in ARCHIVED):
+            span_ns = (bounds.start_ns, max(bounds.end_ns - 1, bounds.start_ns))
+            source = await self._service.sources.source(signal, bounds.tenant, *span_ns)
+            if not source.hot_only:
+                found[table] = source
+        return found
 
     async def _rows(self, how: str, made: Statement, end: str = "") -> list[tuple[object, ...]]:
         """What the engine says of a statement, within the same bounds: constants and scalar
@@ -142,11 +160,13 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield piece
 
 
-def _made(text: str, bounds: Bounds) -> Statement:
+def _made(text: str, bounds: Bounds) -> tuple[Statement, frozenset[str]]:
+    """The statement, and the names of tables in it."""
     tree = parse(text)
     try:
         check(tree)
-        return statement(tree, bounds)
+        names = frozenset(node.name for node in tree.find_all(exp.Table))
+        return statement(tree, bounds), names
     except RecursionError:
         raise QueryError("the query is nested too deeply") from None
 

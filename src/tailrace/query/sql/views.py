@@ -9,15 +9,20 @@ For the same reason times and durations are wrapped in a function that indexes d
 an index is looked at by evaluating the user's condition at the least and largest values of all
 tenants' rows.
 
+Files of the archive are of one tenant, so there all of that is not needed, but the times.
+
 Inner names begin with `__`, which a user's name may not, so that no alias of the statement can
 take the place of a column in here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from tailrace.core.frame import Signal
 from tailrace.query.binder import Binder
+from tailrace.query.sources import Source
 
 DATABASE = "default"
 
@@ -33,11 +38,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Whose rows, and `[start_ns, end_ns)`."""
+    """Whose rows, `[start_ns, end_ns)`, and where they are."""
 
     tenant: str
     start_ns: int
     end_ns: int
+    # Of each table that is not read from the hot store alone.
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 _TIME = "DateTime64(9, 'UTC')"
@@ -127,6 +134,12 @@ COLUMN_NAMES = frozenset(
 TABLES = frozenset(
     f"{DATABASE}.{table}" for table in ("logs", "spans", "samples", "series", "exemplars")
 )
+# What a view reads of the archive, too, and the table of it.
+ARCHIVED = {
+    "logs": (Signal.LOGS, "logs"),
+    "spans": (Signal.SPANS, "spans"),
+    "metrics": (Signal.METRICS, "samples"),
+}
 # In the sorting key, the partitions, or an index of least and largest values, and of types whose
 # functions the engine evaluates there. Names of services and metrics are in the key, too, but no
 # function of a text is one of those.
@@ -143,7 +156,8 @@ def of_series(view: str) -> frozenset[str]:
 def subquery(view: str, bounds: Bounds, bind: Binder, with_series: bool = True) -> str:
     """What stands for `view`, in parentheses. `with_series` False leaves out `of_series`."""
     if view in ("logs", "spans"):
-        return f"(SELECT {_listed(VIEWS[view])} {_read(view, bounds, bind)})"
+        names = [one.name for one in VIEWS[view]]
+        return f"(SELECT {_listed(VIEWS[view])} {_read(view, names, bounds, bind)})"
     if view == "series":
         return _series(bounds, bind)
     return _measured(view, bounds, bind, with_series)
@@ -162,10 +176,31 @@ def _moment(time_ns: int, bind: Binder) -> str:
     return f"fromUnixTimestamp64Nano({bind.integer(time_ns)}, 'UTC')"
 
 
-def _read(table: str, bounds: Bounds, bind: Binder) -> str:
+def _read(table: str, names: Sequence[str], bounds: Bounds, bind: Binder) -> str:
+    """FROM and what bounds it; `names` are the columns that are read."""
+    source = bounds.sources.get(table)
+    if source is None:
+        return _hot(table, bounds, bounds.start_ns, bind)
+    listed = ", ".join(f'__v."{name}" AS "{name}"' for name in names)
+    parts = []
+    if source.hot_ns is not None:
+        start_ns = max(source.hot_ns, bounds.start_ns)
+        parts.append(f"SELECT {listed} {_hot(table, bounds, start_ns, bind)}")
+    if source.archived:
+        # Files are of one tenant, so there is nothing that a condition could tell of another.
+        parts.append(f"SELECT {listed} FROM ({source.archived}) AS __v")
+    return f"FROM ({' UNION ALL '.join(parts)}) AS __v WHERE {_within(bounds, bind)}"
+
+
+def _hot(table: str, bounds: Bounds, start_ns: int, bind: Binder) -> str:
+    within = _within(replace(bounds, start_ns=start_ns), bind)
+    tenant = bind.text(bounds.tenant)
+    return f"FROM {DATABASE}.{table} AS __v PREWHERE __v.Tenant = {tenant} AND {within}"
+
+
+def _within(bounds: Bounds, bind: Binder) -> str:
     return (
-        f"FROM {DATABASE}.{table} AS __v PREWHERE __v.Tenant = {bind.text(bounds.tenant)} "
-        f"AND __v.Timestamp >= {_moment(bounds.start_ns, bind)} "
+        f"__v.Timestamp >= {_moment(bounds.start_ns, bind)} "
         f"AND __v.Timestamp < {_moment(bounds.end_ns, bind)}"
     )
 
@@ -201,7 +236,7 @@ def _measured(view: str, bounds: Bounds, bind: Binder, with_series: bool) -> str
     table = "samples" if view == "metrics" else view
     skipped = of_series(view)
     own = tuple(one for one in VIEWS[view] if one.name not in skipped)
-    read = _read(table, bounds, bind)
+    read = _read(table, [*(one.name for one in own), "Fingerprint"], bounds, bind)
     if not with_series:
         return f"(SELECT {_listed(own)} {read})"
     sources = {"Labels": "__labels", "Kind": "__kind", "Unit": "__unit"}
