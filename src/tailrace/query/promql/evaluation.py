@@ -16,7 +16,8 @@ from tailrace.core.errors import QueryError
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.aggregate import aggregate
 from tailrace.query.matrix.binary import combine
-from tailrace.query.matrix.groups import without_name
+from tailrace.query.matrix.grouping import Grouping
+from tailrace.query.matrix.groups import NAME, without_name
 from tailrace.query.matrix.matrix import Floats, Matrix, Scalar, Value, constant
 from tailrace.query.matrix.merging import merged
 from tailrace.query.matrix.pieces import columns, side_by_side
@@ -114,6 +115,7 @@ class Evaluation:
         if isinstance(inner, Call) and inner.function in GRIDS and inner.function != "timestamp":
             [window] = inner.arguments
             if isinstance(window, Window):
+                fold = Fold(tree.function, _unnamed(tree.grouping))
                 return await self._reader.grid(
                     inner.function, window.selector, window.range_ns, on, fold
                 )
@@ -211,6 +213,11 @@ class Evaluation:
         if len(set(labels)) < len(labels):
             raise QueryError("two series have the same labels in the answer: put a name in quotes")
         return labels, found
+
+
+def _unnamed(grouping: Grouping) -> Grouping:
+    """Of series that have lost their names."""
+    return replace(grouping, labels=tuple(one for one in grouping.labels if one != NAME))
 
 
 def _inner(over: Subquery, on: Grid) -> Grid:

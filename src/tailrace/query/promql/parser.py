@@ -251,7 +251,7 @@ class _Parser(PromWords):
         sign = -1 if self._is("-") else 1
         if self._is("-", "+"):
             self._next()
-        if self._now.kind == "number" and not number_of(self._now):
+        if self._now.kind in ("number", "duration") and not number_of(self._now):
             self._next()
             return 0
         return sign * self._duration("after offset")
