@@ -248,6 +248,7 @@ def answer(found: Value) -> Answer:
         for labels, row, present in zip(
             found.labels, found.values.tolist(), found.present.tolist(), strict=True
         )
+        if any(present)
     ]
 
 

@@ -359,6 +359,8 @@ class _Parser(PromWords):
             if kinds.kind(one) != wanted_kind:
                 shown = (kinds.SHOWN[wanted_kind or "vector"], kinds.SHOWN[kinds.kind(one)])
                 raise self._fail(f"{name} takes {shown[0]}, not {shown[1]}", start)
+        if isinstance(arguments[0], Text) and not arguments[0].value:
+            raise self._fail(f"{name} takes the name of a label", start)
         return Aggregation(
             name, arguments[-1], grouping or Grouping(False, ()),
             arguments[0] if parameter else None, start.position,
