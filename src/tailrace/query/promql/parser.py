@@ -333,11 +333,12 @@ class _Parser(PromWords):
     def _arguments(self, name: str) -> list[Expression]:
         self._expect("(", f"after {name}")
         found: list[Expression] = []
-        while not self._is(")"):
+        more = not self._is(")")
+        while more:
             found.append(self.expression())
-            if not self._is(","):
-                break
-            self._next()
+            more = self._is(",")
+            if more:
+                self._next()
         self._expect(")", f"to close {name}")
         return found
 
