@@ -51,6 +51,7 @@ class ChdbEngine:
         self.client = connect()
         self.statements: list[str] = []
         self._names = itertools.count()
+        self._idle: list[Any] = []
 
     async def rows(
         self,
@@ -110,16 +111,26 @@ class ChdbEngine:
     async def _stream(
         self, pump: Callable[..., None], asked: Asked, *arguments: object
     ) -> AsyncIterator[Any]:
-        """On a connection of its own, so that other statements can run meanwhile."""
-        client = await asyncio.to_thread(self.connect)
+        """On a connection of its own, so that other statements can run meanwhile; it is kept for
+        the next one, since opening it takes longer than most statements."""
+        client = self._idle.pop() if self._idle else await asyncio.to_thread(self.connect)
         into: Handover[Any] = Handover(2)
         pumping = asyncio.create_task(asyncio.to_thread(pump, client, asked, *arguments, into))
+        whole = False
         try:
             async for item in into:
                 yield item
+            whole = True
         finally:
             into.close()
             await pumping
+            if whole:
+                self._idle.append(client)
+            else:
+                client.close()
+
+    def close(self) -> None:
+        for client in [self.client, *self._idle]:
             client.close()
 
     def tenant(self) -> str:
@@ -196,4 +207,4 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
     numbers = columns.replace("DateTime64(9, 'UTC')", "Int64")
     client.command(f"CREATE TABLE staging ({numbers}) ENGINE = Memory")
     yield engine
-    client.close()
+    engine.close()

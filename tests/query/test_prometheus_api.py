@@ -103,8 +103,11 @@ def test_every_kind_of_value_at_one_time(engine: Any, tenant: str) -> None:
     assert data("system_cpu[20s:10s]") == matrix
     assert data("system_cpu[20s] @ 0")["result"] == []
     assert data("vector(1)")["result"] == [{"metric": {}, "value": [NOW_S, "1"]}]
-    jobs = [one["metric"]["job"] for one in data("sort(up)")["result"]]
-    assert jobs == ["a", "b"]
+    # By their values; by their labels the one without any would be first.
+    up = "label_replace(up{job='a'}, 'job', 'c', '', '') or up{job='b'} * 0 or vector(0.5)"
+    for query in ("sort_desc(PLACE)", "topk(3, PLACE)"):
+        found = data(query.replace("PLACE", up))["result"]
+        assert [one["metric"].get("job", "") for one in found] == ["c", "", "b"]
     assert data("up", lookback_delta="10s")["result"] == [
         {"metric": {"__name__": "up", "job": "a"}, "value": [NOW_S, "1"]}
     ]

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tailrace.query.matrix.matrix import Bools, Matrix
+from tailrace.query.matrix.grouping import Grouping
+from tailrace.query.matrix.groups import grouped
+from tailrace.query.matrix.matrix import Bools, Floats, Matrix
 
 
 def largest(function: str, operand: Matrix, numbers: Any, groups: int, count: int) -> Bools:
@@ -37,7 +39,19 @@ def ordered(operand: Matrix, descending: bool) -> Matrix:
     """By the value at the only step of an instant query; NaN last. Over a range nothing moves."""
     if operand.steps != 1:
         return operand
+    return operand.rows(np.lexsort(_keys(operand, descending)))
+
+
+def ranked(operand: Matrix, grouping: Grouping, descending: bool) -> Matrix:
+    """As `ordered`, group by group."""
+    if operand.steps != 1:
+        return operand
+    _, numbers = grouped(operand.labels, grouping)
+    return operand.rows(np.lexsort((*_keys(operand, descending), numbers)))
+
+
+def _keys(operand: Matrix, descending: bool) -> tuple[Floats, Bools]:
+    """What the series of one step are sorted by, the weightiest last."""
     values = operand.values[:, 0]
     keys = -values if descending else values
-    order = np.lexsort((np.where(np.isnan(values), 0.0, keys), np.isnan(values)))
-    return operand.rows(order)
+    return np.where(np.isnan(values), 0.0, keys), np.isnan(values)

@@ -16,11 +16,18 @@ _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 
 
 def label_replace(
-    operand: Matrix, destination: str, replacement: str, source: str, pattern: str
+    operand: Matrix,
+    destination: str,
+    replacement: str,
+    source: str,
+    pattern: str,
+    *,
+    any_name: bool = False,
 ) -> Matrix:
     """Where `pattern` matches the whole of `source`, `destination` becomes `replacement`, in which
-    `$1` and `${name}` are groups. Raises QueryError."""
-    _check_name("label_replace", destination)
+    `$1` and `${name}` are groups. `any_name`: labels may be called anything, as in PromQL. Raises
+    QueryError."""
+    _check_name("label_replace", destination, any_name)
     try:
         expression = compiled(f"^(?s:{pattern})$")
     except ValueError as error:
@@ -36,8 +43,9 @@ def label_replace(
 
 
 def label_join(operand: Matrix, destination: str, separator: str, sources: Sequence[str]) -> Matrix:
-    """`destination` becomes the values of `sources`, joined. Raises QueryError."""
-    _check_name("label_join", destination)
+    """`destination` becomes the values of `sources`, joined; it may be called anything. Raises
+    QueryError."""
+    _check_name("label_join", destination, any_name=True)
     found = []
     for labels in operand.labels:
         own = dict(labels)
@@ -46,8 +54,8 @@ def label_join(operand: Matrix, destination: str, separator: str, sources: Seque
     return merged(found, operand.values, operand.present, operand.variance)
 
 
-def _check_name(function: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
+def _check_name(function: str, name: str, any_name: bool) -> None:
+    if not (name if any_name else _NAME.fullmatch(name)):
         raise QueryError(f"{function}: {name[:64]!r} is no name of a label")
 
 

@@ -22,7 +22,7 @@ from tailrace.query.plan import Grid, grid
 from tailrace.query.prometheus import encoding
 from tailrace.query.prometheus.encoding import Reply
 from tailrace.query.prometheus.exemplars import exemplars
-from tailrace.query.promql.ast import Call, Selector, Subquery, Text, Window, selectors
+from tailrace.query.promql.ast import Aggregation, Call, Selector, Subquery, Text, Window, selectors
 from tailrace.query.promql.functions import SORTS
 from tailrace.query.promql.kinds import SHOWN, kind
 from tailrace.query.promql.parser import parse, parse_selector
@@ -91,7 +91,7 @@ class _Api:
         if isinstance(value, Scalar):
             return _reply(encoding.scalar(value, time), notes)
         assert isinstance(value, Matrix)
-        ordered = isinstance(tree, Call) and tree.function in SORTS
+        ordered = isinstance(tree, Call | Aggregation) and tree.function in SORTS
         return _reply(encoding.vector(value, time, ordered), notes, most)
 
     async def query_range(self, asked: Asked) -> object:

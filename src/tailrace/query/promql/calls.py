@@ -88,7 +88,8 @@ def _of_numbers(name: str, vector: Matrix, numbers: Sequence[Floats]) -> Matrix:
 def _scalar(vector: Matrix) -> Scalar:
     """The only sample of each step; NaN where there is none or several."""
     alone = vector.present.sum(axis=0) == 1
-    total = np.where(vector.present, vector.values, 0.0).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        total = np.where(vector.present, vector.values, 0.0).sum(axis=0)
     return Scalar(np.where(alone, total, np.nan))
 
 
@@ -124,7 +125,7 @@ def _relabelled(name: str, vector: Matrix, texts: Sequence[str]) -> Matrix:
     if name == "label_join":
         return label_join(vector, texts[0], texts[1], texts[2:])
     destination, replacement, source, pattern = texts
-    return label_replace(vector, destination, replacement, source, pattern)
+    return label_replace(vector, destination, replacement, source, pattern, any_name=True)
 
 
 def _histogram(name: str, vector: Matrix, numbers: Sequence[Floats], notes: Notes) -> Matrix:

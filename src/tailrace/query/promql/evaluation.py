@@ -16,9 +16,11 @@ from tailrace.core.errors import QueryError
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.aggregate import aggregate
 from tailrace.query.matrix.binary import combine
-from tailrace.query.matrix.groups import without_name
+from tailrace.query.matrix.grouping import Grouping
+from tailrace.query.matrix.groups import NAME, without_name
 from tailrace.query.matrix.matrix import Floats, Matrix, Scalar, Value, constant
 from tailrace.query.matrix.merging import merged
+from tailrace.query.matrix.order import ranked
 from tailrace.query.matrix.pieces import columns, side_by_side
 from tailrace.query.plan import Grid
 from tailrace.query.promql import calls, sampling, windows
@@ -86,7 +88,7 @@ class Evaluation:
 
     async def _aggregation(self, tree: Aggregation, on: Grid) -> Matrix:
         folded = await self._folded(tree, on)
-        if folded is not None:
+        if folded is not None and not _too_large(tree, folded):
             return folded
         inner = await self.vector(tree.inner, on)
         if isinstance(tree.parameter, Text):
@@ -97,7 +99,10 @@ class Evaluation:
         if tree.function == "limit_ratio":
             return sampling.part(inner, parameter)
         if (parameter == parameter[0]).all() or np.isnan(parameter).all():
-            return aggregate(tree.function, tree.grouping, inner, float(parameter[0]))
+            found = aggregate(tree.function, tree.grouping, inner, float(parameter[0]))
+            if tree.function in ("topk", "bottomk"):
+                return ranked(found, tree.grouping, descending=tree.function == "topk")
+            return found
         steps = [
             aggregate(tree.function, tree.grouping, columns(inner, i, i + 1), float(parameter[i]))
             for i in range(on.steps)
@@ -114,6 +119,7 @@ class Evaluation:
         if isinstance(inner, Call) and inner.function in GRIDS and inner.function != "timestamp":
             [window] = inner.arguments
             if isinstance(window, Window):
+                fold = Fold(tree.function, _unnamed(tree.grouping))
                 return await self._reader.grid(
                     inner.function, window.selector, window.range_ns, on, fold
                 )
@@ -211,6 +217,16 @@ class Evaluation:
         if len(set(labels)) < len(labels):
             raise QueryError("two series have the same labels in the answer: put a name in quotes")
         return labels, found
+
+
+def _too_large(tree: Aggregation, folded: Matrix) -> bool:
+    """Whether the engine's sum may have been more than a float holds where the mean is not."""
+    return tree.function == "avg" and bool(np.isinf(folded.values[folded.present]).any())
+
+
+def _unnamed(grouping: Grouping) -> Grouping:
+    """Of series that have lost their names."""
+    return replace(grouping, labels=tuple(one for one in grouping.labels if one != NAME))
 
 
 def _inner(over: Subquery, on: Grid) -> Grid:

@@ -83,4 +83,5 @@ FUNCTIONS: Mapping[str, Signature] = {
 }
 # Functions whose value depends on the range that is asked for, not on the step alone.
 OF_THE_RANGE = frozenset({"start", "end", "range", "step"})
-SORTS = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
+# Calls and aggregations whose series have an order at one time.
+SORTS = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "topk", "bottomk"})

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.groups import numbered, without_name
 from tailrace.query.matrix.matrix import Bools, Floats, Matrix
+from tailrace.query.matrix.merging import merged
 
 _LE = "le"
 # Differences of counts below this part of them come of sums of floats, not of the histogram.
@@ -60,12 +61,12 @@ def _measured(
         present[group] = there.any(axis=0)
         for steps, pattern in _alike(there):
             chosen = own[pattern]
-            upper, counts = _joined(uppers[chosen], buckets.values[rows[chosen]][:, steps])
-            counts, fell = _rising(counts)
-            mended = mended or fell
             with np.errstate(all="ignore"):
+                upper, counts = _joined(uppers[chosen], buckets.values[rows[chosen]][:, steps])
+                counts, fell = _rising(counts)
                 values[group, steps] = measure(steps)(upper, counts)
-    return Matrix(keys, values, present, None).without_empty(), mended
+            mended = mended or fell
+    return merged(list(map(without_name, keys)), values, present, None).without_empty(), mended
 
 
 def _bound(labels: Labels) -> float | None:
@@ -79,7 +80,8 @@ def _bound(labels: Labels) -> float | None:
 
 
 def _histogram(labels: Labels) -> Labels:
-    return tuple(pair for pair in without_name(labels) if pair[0] != _LE)
+    """What the buckets of a histogram have in common, with its name."""
+    return tuple(pair for pair in labels if pair[0] != _LE)
 
 
 def _alike(there: Bools) -> list[tuple[NDArray[np.intp], Bools]]:
@@ -134,7 +136,7 @@ def _quantile(bounds: Floats, counts: Floats, q: Floats) -> Floats:
 
 def _fraction(bounds: Floats, counts: Floats, low: Floats, high: Floats) -> Floats:
     total = counts[-1]
-    if len(bounds) < 2 or not math.isinf(bounds[-1]) or bounds[-1] < 0:
+    if not math.isinf(bounds[-1]) or bounds[-1] < 0:
         return np.full(total.shape, np.nan)
     least, most = (_rank(bounds, counts, limit) for limit in (low, high))
     found: Floats = np.where(low >= high, 0.0, (most - least) / total)

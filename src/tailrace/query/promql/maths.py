@@ -80,7 +80,8 @@ _DATES: Mapping[str, Callable[[np.ndarray], Floats]] = {
 
 
 def date(function: str, seconds: Floats) -> Floats:
-    """A part of the calendar (UTC) of seconds since 1970; NaN beyond what it can tell."""
+    """A part of the calendar (UTC) of seconds since 1970, cut towards 0; NaN beyond what it can
+    tell."""
     known = np.abs(seconds) < _CALENDAR_S  # False for NaN
-    whole = np.floor(np.where(known, seconds, 0.0)).astype("datetime64[s]")
+    whole = np.trunc(np.where(known, seconds, 0.0)).astype("datetime64[s]")
     return np.where(known, _DATES[function](whole), math.nan)

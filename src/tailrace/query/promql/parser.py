@@ -251,7 +251,7 @@ class _Parser(PromWords):
         sign = -1 if self._is("-") else 1
         if self._is("-", "+"):
             self._next()
-        if self._now.kind == "number" and not number_of(self._now):
+        if self._now.kind in ("number", "duration") and not number_of(self._now):
             self._next()
             return 0
         return sign * self._duration("after offset")
@@ -333,11 +333,12 @@ class _Parser(PromWords):
     def _arguments(self, name: str) -> list[Expression]:
         self._expect("(", f"after {name}")
         found: list[Expression] = []
-        while not self._is(")"):
+        more = not self._is(")")
+        while more:
             found.append(self.expression())
-            if not self._is(","):
-                break
-            self._next()
+            more = self._is(",")
+            if more:
+                self._next()
         self._expect(")", f"to close {name}")
         return found
 
@@ -359,6 +360,8 @@ class _Parser(PromWords):
             if kinds.kind(one) != wanted_kind:
                 shown = (kinds.SHOWN[wanted_kind or "vector"], kinds.SHOWN[kinds.kind(one)])
                 raise self._fail(f"{name} takes {shown[0]}, not {shown[1]}", start)
+        if isinstance(arguments[0], Text) and not arguments[0].value:
+            raise self._fail(f"{name} takes the name of a label", start)
         return Aggregation(
             name, arguments[-1], grouping or Grouping(False, ()),
             arguments[0] if parameter else None, start.position,

@@ -19,8 +19,12 @@ _UNITS = ("y", "w", "d", "h", "m", "s", "ms")
 _DURATION = re.compile(
     rf"(?=[0-9]){''.join(rf'(?:[0-9]+{unit})?' for unit in _UNITS)}(?<![0-9]){_AFTER}"
 )
-_HEX = re.compile(rf"0[xX][0-9a-fA-F]+{_AFTER}")
-_NUMBER = re.compile(rf"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?{_AFTER}")
+# A "_" between digits is for the eye.
+_DIGITS = "[0-9](?:_?[0-9])*"
+_HEX = re.compile(rf"0[xX](?:_?[0-9a-fA-F])+{_AFTER}")
+_NUMBER = re.compile(
+    rf"(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?{_AFTER}"
+)
 # A digit after a ":" is the step of a subquery.
 _NAME = re.compile(r"(?:[A-Za-z_]|:(?![0-9\]\s]))[A-Za-z0-9_:]*")
 _SYMBOL = re.compile(r"!=|!~|=~|==|>=|<=|[{}()\[\],=+\-*/%^<>@:]")

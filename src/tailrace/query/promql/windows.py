@@ -220,7 +220,8 @@ def _variance(windows: Windows) -> Floats:
 
 
 def quantile(windows: Windows, q: float) -> Floats:
-    """Linear between neighbours; NaN is smaller than any number."""
+    """Linear between neighbours, also by a part of 0, so that an infinite one makes NaN, as in
+    Prometheus; NaN is smaller than any number."""
     shape = windows.counts.shape
     if np.isnan(q) or q < 0 or q > 1:
         return np.full(shape, np.nan if np.isnan(q) else np.copysign(np.inf, q))
@@ -243,7 +244,7 @@ def _ordered(windows: Windows, values: Floats, centre: Floats | None, q: float) 
         high = np.minimum(low + 1, sizes - 1)
         part = rank - low
         least, most = own[begins + low], own[begins + high]
-        found[cells] = np.where(part == 0, least, least * (1 - part) + most * part)
+        found[cells] = least * (1 - part) + most * part
     return found.reshape(windows.counts.shape)
 
 
