@@ -408,7 +408,7 @@ def of_maths(name: str, v: float) -> float:
 def date(name: str, v: float) -> float:
     if math.isnan(v) or abs(v) >= 9.2e9:
         return math.nan
-    moment = datetime.fromtimestamp(math.floor(v), UTC)
+    moment = datetime.fromtimestamp(math.trunc(v), UTC)
     if name == "days_in_month":
         following = (moment.year + moment.month // 12, moment.month % 12 + 1)
         first = datetime(moment.year, moment.month, 1, tzinfo=UTC)
