@@ -26,8 +26,8 @@ def lines(server: Server, extra: str = "") -> tuple[list[str], str]:
     return [line for _, line in sorted(found, reverse=True)], headers.get(NOTES.lower(), "")
 
 
-def hot(server: Server) -> int:
-    """Rows that SQL sees, which is of the hot store alone."""
+def rows(server: Server) -> int:
+    """As SQL counts them, over both."""
     start = int(time.time()) - 9 * DAY_S
     query = quote("SELECT count() AS n FROM logs")
     answer = server.get(f"/api/sql?query={query}&start={start}&format=json")
@@ -54,13 +54,15 @@ def test_old_days_leave_the_hot_store_and_stay_in_every_answer(start: Start) -> 
     server.start()
     server.until(lambda: (server.data / "store" / "horizon").exists(), "recorded")
     server.until(lambda: lines(server)[1] != "", "answered from the archive")
-    assert hot(server) == 8
+    assert server.metric("tailrace_store_dropped_rows_total") == 0
+    assert rows(server) == 8
     assert lines(server)[0] == before[0]
     server.kill()
 
     # The next start drops them.
     server.start()
-    server.until(lambda: hot(server) == 4, "dropped")
+    server.until(lambda: server.metric("tailrace_store_dropped_rows_total") == 4, "dropped")
+    assert rows(server) == 8
     found, note = lines(server)
     assert found == before[0]
     assert "answered from the archive before" in note
@@ -69,6 +71,7 @@ def test_old_days_leave_the_hot_store_and_stay_in_every_answer(start: Start) -> 
     assert server.post("/ingest/records", late).status == 200
     server.until(lambda: "late" in lines(server)[0], "the late row archived")
     assert lines(server)[0] == [*before[0][:7], "late", "day 7"]
+    assert rows(server) == 9
     assert server.get("/loki/api/v1/labels?exact=no").status == 400
     assert server.stop() == 0
 

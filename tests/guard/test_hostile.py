@@ -76,6 +76,13 @@ def seconds(row: bytes, by: Cleaner) -> float:
     return time.process_time() - began
 
 
+def spun() -> float:
+    """What this machine takes for a million turns of a loop."""
+    began = time.process_time()
+    sum(number * number for number in range(1_000_000))
+    return time.process_time() - began
+
+
 def check_linear(before: bytes, piece: bytes, by: Cleaner) -> None:
     """Four times the bytes take about four times as long: sixteen where it is quadratic."""
 
@@ -86,8 +93,8 @@ def check_linear(before: bytes, piece: bytes, by: Cleaner) -> None:
     small = min(seconds(row(4_000), by) for _ in range(2))
     large = min(seconds(row(16_000), by) for _ in range(2))
     assert large < 9 * max(small, 0.002)
-    # A minute for a megabyte, on a machine that has other things to do.
-    assert large < 1.0
+    # A minute or two for a megabyte, on a machine of any speed.
+    assert large < 25 * spun()
 
 
 @pytest.mark.parametrize("name", ROWS)

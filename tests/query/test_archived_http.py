@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -65,6 +64,13 @@ ASKED: list[tuple[str, dict[str, str]]] = [
 ]
 
 
+Before = dict[tuple[str, str], httpx.Response]
+
+
+def key(path: str, params: dict[str, str]) -> tuple[str, str]:
+    return path, params.get("query", "")
+
+
 def ask(store: Archiving, tenant: str, path: str, params: dict[str, str]) -> httpx.Response:
     service = store.service
     app = Starlette(
@@ -82,13 +88,13 @@ def ask(store: Archiving, tenant: str, path: str, params: dict[str, str]) -> htt
     return asyncio.run(run())
 
 
-@pytest.fixture
-def store(engine: Any, tmp_path: Path) -> Archiving:
-    return Archiving(engine, tmp_path)
+@pytest.fixture(scope="module")
+def store(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Archiving:
+    return Archiving(engine, tmp_path_factory.mktemp("archived"))
 
 
-@pytest.fixture
-def tenant(store: Archiving) -> str:
+@pytest.fixture(scope="module")
+def whole(store: Archiving) -> str:
     """Lines and spans of an hour; the trace begins before the middle and ends after it."""
     name: str = store.engine.tenant()
     store.engine.load(name, [
@@ -115,6 +121,19 @@ def tenant(store: Archiving) -> str:
     return name
 
 
+@pytest.fixture(scope="module")
+def before(store: Archiving, whole: str) -> Before:
+    """The answers to all that is asked, while nothing was dropped."""
+    return {key(path, params): ask(store, whole, path, params) for path, params in ASKED}
+
+
+@pytest.fixture(scope="module")
+def tenant(store: Archiving, whole: str, before: Before) -> str:
+    """Whose older half hour has left the hot store."""
+    store.dropped(BASE + 1800 * SECOND, whole)
+    return whole
+
+
 def plain(answer: httpx.Response) -> Any:
     """The answer without the seconds that it took and what is told beside it."""
     found = answer.json()
@@ -127,20 +146,20 @@ def plain(answer: httpx.Response) -> Any:
 
 @pytest.mark.parametrize(("path", "params"), ASKED, ids=[path for path, _ in ASKED])
 def test_an_answer_over_the_horizon_is_that_of_before_the_drop(
-    store: Archiving, tenant: str, path: str, params: dict[str, str]
+    store: Archiving, tenant: str, before: Before, path: str, params: dict[str, str]
 ) -> None:
-    before = ask(store, tenant, path, params)
-    assert before.status_code == 200
-    assert NOTES not in before.headers
-    store.dropped(BASE + 1800 * SECOND, tenant)
+    answer = before[key(path, params)]
+    assert answer.status_code == 200
+    assert NOTES not in answer.headers
+    # Without what the other tests have made it remember.
     fresh = Archiving(store.engine, store.folder)
     after = ask(fresh, tenant, path, params)
-    assert plain(after) == plain(before)
+    assert plain(after) == plain(answer)
     words = "answered from the archive before 2026-01-01T00:30:00Z (1 file)"
-    assert '"result":[]' not in before.text
+    assert '"result":[]' not in answer.text
     assert words in after.headers[NOTES]
     exact = ask(fresh, tenant, path, {**params, "exact": "archive"})
-    assert plain(exact) == plain(before)
+    assert plain(exact) == plain(answer)
     assert exact.headers[NOTES].startswith("exact: from the archive")
 
 
@@ -148,12 +167,9 @@ def test_an_answer_over_the_horizon_is_that_of_before_the_drop(
 def test_nobody_hears_of_what_another_tenant_stored(
     store: Archiving, tenant: str, path: str, params: dict[str, str]
 ) -> None:
-    store.dropped(BASE + 1800 * SECOND, tenant)
-    fresh = Archiving(store.engine, store.folder)
     other = store.engine.tenant()
-    assert "2026" in ask(fresh, tenant, path, params).headers[NOTES]
     for more in ({}, {"exact": "archive"}):
-        answer = ask(fresh, other, path, {**params, **more})
+        answer = ask(store, other, path, {**params, **more})
         assert answer.status_code in (200, 404)
         for mark in ("GET /", "user=u", '"zone"', "charge", '"cpu"', "cart"):
             assert mark not in answer.text, mark
@@ -172,7 +188,6 @@ def test_another_value_of_exact_is_refused(store: Archiving, path: str, value: s
 def test_a_trace_without_a_time_is_looked_for_in_the_hot_store_and_is_whole(
     store: Archiving, tenant: str
 ) -> None:
-    store.dropped(BASE + 1800 * SECOND, tenant)
     [found] = ask(store, tenant, f"/api/traces/{TRACE}", {}).json()["data"]
     assert {span["operationName"] for span in found["spans"]} == {"GET /cart", "charge"}
     old = f"/api/traces/{'0b' * 16}"
@@ -182,7 +197,6 @@ def test_a_trace_without_a_time_is_looked_for_in_the_hot_store_and_is_whole(
 
 
 def test_lists_without_a_range_are_of_the_hot_store(store: Archiving, tenant: str) -> None:
-    store.dropped(BASE + 1800 * SECOND, tenant)
     path = "/api/services/web/operations"
     assert ask(store, tenant, path, {}).json()["data"] == ["GET /new"]
     assert ask(store, tenant, path, SEARCH).json()["data"] == ["GET /cart", "GET /new", "GET /old"]
@@ -191,17 +205,16 @@ def test_lists_without_a_range_are_of_the_hot_store(store: Archiving, tenant: st
 def test_too_much_of_the_archive_is_a_400_that_says_how_much(
     store: Archiving, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.dropped(BASE + 1800 * SECOND, tenant)
     monkeypatch.setattr("tailrace.core.limits.ARCHIVE_QUERY_FILES", 0)
+    fresh = Archiving(store.engine, store.folder)
     for path, params in ASKED:
-        answer = ask(store, tenant, path, params)
+        answer = ask(fresh, tenant, path, params)
         assert answer.status_code == 400, path
         assert "1 files of the archive" in answer.text
         assert "narrow the time range" in answer.text
 
 
 def test_sql_reads_both_and_cannot_name_a_file(store: Archiving, tenant: str) -> None:
-    store.dropped(BASE + 1800 * SECOND, tenant)
     asked = {"query": "SELECT count() AS n FROM logs", "format": "json", **RANGE}
     whole = ask(store, tenant, "/api/sql", asked)
     assert whole.json()["data"] == [{"n": 60}]
