@@ -8,7 +8,7 @@ pytest() { .venv/bin/python -m pytest -m "not soak" "$@"; }
 servers() {
     local status=0
     pytest tests/store "$@" || status=$?
-    pytest tests/endtoend "$@" || status=$?
+    pytest tests/endtoend tests/ui "$@" || status=$?
     return "$status"
 }
 half=$(mktemp)
@@ -17,7 +17,7 @@ servers "$@" >"$half" 2>&1 &
 other=$!
 trap 'kill "$other" 2>/dev/null' INT TERM
 status=0
-pytest --ignore tests/store --ignore tests/endtoend "$@" || status=$?
+pytest --ignore tests/store --ignore tests/endtoend --ignore tests/ui "$@" || status=$?
 wait "$other" || status=$?
 cat "$half"
 exit "$status"
