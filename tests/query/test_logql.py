@@ -41,7 +41,8 @@ from tailrace.query.logql.ast import (
     VectorAggregation,
 )  # fmt: skip
 from tailrace.query.logql.expressions import compiled
-from tailrace.query.logql.parser import COMPARISONS, PRECEDENCE, SETS, is_scalar, parse
+from tailrace.query.logql.operators import COMPARISONS, PRECEDENCE, SETS
+from tailrace.query.logql.parser import is_scalar, parse
 from tailrace.query.logql.stages import KEYWORDS
 from tailrace.query.logql.text import pretty, text
 from tailrace.query.matrix.grouping import EQUAL_LABELS, Grouping, Matching

@@ -29,6 +29,11 @@ class Cursor:
         self._at = min(self._at + 1, len(self._tokens) - 1)
         return token
 
+    def finish(self) -> None:
+        """Raises QueryError unless all is read."""
+        if self._now.kind != "end":
+            raise self._fail(f"unexpected {self._now.shown}")
+
     def _is(self, *symbols: str) -> bool:
         return self._now.kind == "symbol" and self._now.text in symbols
 

@@ -1,9 +1,7 @@
 """LogQL text to a tree, by recursive descent with a bounded depth.
 
 query    = log | metric
-metric   = operand { op [ "bool" ] [ matching ] operand }, by precedence: or, and unless,
-           == != > >= < <=, + -, * / %, ^ (from the right)
-matching = ("on" | "ignoring") names [ ("group_left" | "group_right") [ names ] ]
+metric   = operands joined by operators, see operators.py
 operand  = [ sign ] number | "(" metric ")" | "vector" "(" number ")" | range | group | replace
 range    = function "(" [ number "," ] log-range ")" [ grouping ]
 group    = function [ grouping ] "(" [ number "," ] metric ")" [ grouping ]
@@ -27,9 +25,10 @@ from tailrace.query.logql.ast import (
     VectorAggregation,
 )
 from tailrace.query.logql.lexer import Token
+from tailrace.query.logql.operators import Operators
 from tailrace.query.logql.rangeparser import RANGE_FUNCTIONS, Ranges
 from tailrace.query.logql.stages import EMPTY_SELECTOR
-from tailrace.query.matrix.grouping import EQUAL_LABELS, Grouping, Matching
+from tailrace.query.matrix.grouping import Grouping, Matching
 
 VECTOR_FUNCTIONS = frozenset(
     {"sum", "min", "max", "avg", "count", "stddev", "stdvar", "topk", "bottomk", "approx_topk",
@@ -37,12 +36,6 @@ VECTOR_FUNCTIONS = frozenset(
 )  # fmt: skip
 _PARAMETERS = frozenset({"topk", "bottomk", "approx_topk"})
 _SORTS = frozenset({"sort", "sort_desc"})
-COMPARISONS = frozenset({"==", "!=", ">", ">=", "<", "<="})
-SETS = frozenset({"and", "or", "unless"})
-PRECEDENCE = {
-    "or": 1, "and": 2, "unless": 2, **dict.fromkeys(COMPARISONS, 3), "+": 4, "-": 4, "*": 5,
-    "/": 5, "%": 5, "^": 6,
-}  # fmt: skip
 __all__ = ["EMPTY_SELECTOR", "parse", "parse_log", "parse_metric"]
 
 
@@ -79,66 +72,19 @@ def is_scalar(query: Metric) -> bool:
     return isinstance(query, Number)
 
 
-class _Parser(Ranges):
+class _Parser(Ranges, Operators[Metric]):
     def query(self) -> Query:
         ahead = self._at
         while self._tokens[ahead].text == "(" and self._tokens[ahead].kind == "symbol":
             ahead += 1
         if self._tokens[ahead].kind == "symbol" and self._tokens[ahead].text == "{":
             return self._log()
-        return self._metric(1)
-
-    def finish(self) -> None:
-        if self._now.kind != "end":
-            raise self._fail(f"unexpected {self._now.shown}")
-
-    def _metric(self, least: int) -> Metric:
-        """Operands joined by operators of at least this precedence."""
-        left = self._operand()
-        while (binds := self._binds()) >= least:
-            op = self._next()
-            self._count(op)
-            returns_bool = self._bool(op)
-            matching = self._matching()
-            right = self._metric(binds if op.text == "^" else binds + 1)
-            left = self._joined(op, left, right, matching, returns_bool)
-        return left
-
-    def _binds(self) -> int:
-        if self._now.kind not in ("symbol", "name"):
-            return 0
-        return PRECEDENCE.get(self._now.text, 0)
-
-    def _bool(self, op: Token) -> bool:
-        if not self._word("bool"):
-            return False
-        if op.text not in COMPARISONS:
-            raise self._fail("bool goes with comparisons only")
-        self._next()
-        return True
-
-    def _matching(self) -> Matching:
-        if not self._word("on", "ignoring"):
-            return EQUAL_LABELS
-        word = self._next().text
-        labels = self._names(word)
-        if not self._word("group_left", "group_right"):
-            return Matching(word == "on", labels)
-        group = self._next().text
-        include = self._names(group) if self._is("(") else ()
-        side = "left" if group == "group_left" else "right"
-        return Matching(word == "on", labels, side, include)  # type: ignore[arg-type]  # is one
+        return self.expression()
 
     def _joined(
         self, op: Token, left: Metric, right: Metric, matching: Matching, returns_bool: bool
     ) -> Binary:
-        scalar = is_scalar(left) or is_scalar(right)
-        if op.text in SETS and scalar:
-            raise self._fail(f"{op.text} joins vectors, not numbers", op)
-        if op.text in SETS and matching.group:
-            raise self._fail(f"{op.text} takes no group_left or group_right", op)
-        if scalar and matching != EQUAL_LABELS:
-            raise self._fail("on, ignoring and group are for two vectors", op)
+        self._check_sides(op, is_scalar(left) or is_scalar(right), matching)
         return Binary(op.text, left, right, matching, returns_bool, op.position)
 
     def _operand(self) -> Metric:
@@ -148,7 +94,7 @@ class _Parser(Ranges):
         if self._is("("):
             self._enter()
             self._next()
-            inner = self._metric(1)
+            inner = self.expression()
             self._expect(")", "to close the parenthesis")
             self._leave()
             return inner
@@ -188,7 +134,7 @@ class _Parser(Ranges):
         start = self._next()
         self._enter()
         self._expect("(", "after label_replace")
-        inner = self._metric(1)
+        inner = self.expression()
         texts = []
         for what in ("a label to set", "its value", "a label to read"):
             self._expect(",", f"and {what} in label_replace")
@@ -210,7 +156,7 @@ class _Parser(Ranges):
         parameter = None
         if function in _PARAMETERS:
             parameter = self._parameter(function)
-        inner = self._metric(1)
+        inner = self.expression()
         self._expect(")", f"to close {function}")
         if grouping is None and function not in _SORTS:
             grouping = self._grouping()

@@ -17,9 +17,15 @@ from tailrace.query.logql.ast import (
     VectorAggregation,
 )
 from tailrace.query.logql.duration import duration_text
-from tailrace.query.logql.parser import PRECEDENCE
+from tailrace.query.logql.operators import PRECEDENCE
+from tailrace.query.logql.operatortext import (
+    grouping_text,
+    needs_parentheses,
+    number_text,
+    operator_text,
+)
 from tailrace.query.logql.stagetext import quote, stage_text, unwrap_text
-from tailrace.query.matrix.grouping import Grouping, Matching
+from tailrace.query.matrix.grouping import Grouping
 
 __all__ = ["pretty", "quote", "text"]
 # Longer ones are laid out over several lines.
@@ -54,13 +60,13 @@ def _lines(query: Query, depth: int, columns: int | None) -> list[str]:
                 inner.append(_INDENT + unwrap_text(query.unwrap))
             inner[-1] += _window(query)
             inner[0] = "".join(before) + inner[0]
-            end = f") {_grouping(query.grouping)}" if query.grouping else ")"
+            end = f") {grouping_text(query.grouping)}" if query.grouping else ")"
             body = [indent + _INDENT + line for line in inner]
             return [f"{indent}{query.function}(", *body, indent + end]
         case VectorAggregation():
             head = f"{indent}{query.function}{_by(query)}("
             if query.parameter is not None:
-                head += f"{_number(query.parameter)},"
+                head += f"{number_text(query.parameter)},"
             return [head, *_lines(query.inner, depth + 1, columns), f"{indent})"]
         case LabelReplace():
             inner = _lines(query.inner, depth + 1, columns)
@@ -95,17 +101,17 @@ def _flat(query: Query) -> str:
             parameter = f"{query.parameter!r}, " if query.parameter is not None else ""
             unwrap = f" {unwrap_text(query.unwrap)}" if query.unwrap else ""
             inner = f"{parameter}{_flat(query.query)}{unwrap}{_window(query)}"
-            after = f" {_grouping(query.grouping)}" if query.grouping else ""
+            after = f" {grouping_text(query.grouping)}" if query.grouping else ""
             return f"{query.function}({inner}){after}"
         case VectorAggregation():
-            number = "" if query.parameter is None else f"{_number(query.parameter)}, "
+            number = "" if query.parameter is None else f"{number_text(query.parameter)}, "
             return f"{query.function}{_by(query)}({number}{_flat(query.inner)})"
         case LabelReplace():
             return f"label_replace({_flat(query.inner)}, {_replace_arguments(query)})"
         case Number():
-            return _number(query.value)
+            return number_text(query.value)
         case Vector():
-            return f"vector({_number(query.value)})"
+            return f"vector({number_text(query.value)})"
         case Binary():
             left = _flat_operand(query.left, query, on_the_left=True)
             right = _flat_operand(query.right, query, on_the_left=False)
@@ -121,23 +127,11 @@ def _needs_parentheses(side: Metric, parent: Binary, on_the_left: bool) -> bool:
     if not isinstance(side, Binary):
         return False
     own, outer = PRECEDENCE[side.op], PRECEDENCE[parent.op]
-    if own != outer:
-        return own < outer
-    return on_the_left == (parent.op == "^")
+    return needs_parentheses(own, outer, on_the_left, from_the_right=parent.op == "^")
 
 
 def _operator(query: Binary) -> str:
-    found = query.op + (" bool" if query.returns_bool else "")
-    return found + _matching(query.matching)
-
-
-def _matching(matching: Matching) -> str:
-    found = ""
-    if matching.on or matching.labels or matching.group:
-        found = f" {'on' if matching.on else 'ignoring'} ({', '.join(matching.labels)})"
-    if matching.group:
-        found += f" group_{matching.group} ({', '.join(matching.include)})"
-    return found
+    return operator_text(query.op, query.returns_bool, query.matching)
 
 
 def _log_lines(query: LogQuery) -> list[str]:
@@ -157,17 +151,9 @@ def _window(query: RangeAggregation) -> str:
 def _by(query: VectorAggregation) -> str:
     if query.function in _SORTS or query.grouping == Grouping(False, ()):
         return ""
-    return f" {_grouping(query.grouping)} "
-
-
-def _grouping(grouping: Grouping) -> str:
-    return f"{'without' if grouping.without else 'by'} ({', '.join(grouping.labels)})"
+    return f" {grouping_text(query.grouping)} "
 
 
 def _replace_arguments(query: LabelReplace) -> str:
     parts = (query.destination, query.replacement, query.source, query.pattern)
     return ", ".join(map(quote, parts))
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 and value else repr(value)

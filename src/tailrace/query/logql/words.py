@@ -19,8 +19,13 @@ class Words(Cursor):
         self._terms = 0
         self._depth = 0
 
+    @property
+    def _keyword(self) -> str:
+        """The token as the language spells its words."""
+        return self._now.text
+
     def _word(self, *words: str) -> bool:
-        return self._now.kind == "name" and self._now.text in words
+        return self._now.kind == "name" and self._keyword in words
 
     def _expect(self, symbol: str, context: str) -> Token:
         if not self._is(symbol):
@@ -77,5 +82,5 @@ class Words(Cursor):
     def _grouping(self) -> Grouping | None:
         if not self._word("by", "without"):
             return None
-        word = self._next().text
+        word = self._next().text.lower()
         return Grouping(word == "without", self._names(word))

@@ -1,8 +1,6 @@
 """PromQL text to a tree, by recursive descent with a bounded depth.
 
-expression = operand { op [ "bool" ] [ matching ] operand }, by precedence: or, and unless,
-             == != > >= < <=, + -, * / % atan2, ^ (from the right)
-matching   = ("on" | "ignoring") labels [ ("group_left" | "group_right") [ labels ] ]
+expression = operands joined by operators, see logql/operators.py
 operand    = "-" operand | primary { range | subquery | "offset" duration | "@" time }
 primary    = number | string | "(" expression ")" | selector | call | aggregation
 range      = "[" duration "]"
@@ -24,10 +22,12 @@ from dataclasses import replace
 from typing import Any
 
 from tailrace.core.errors import QueryError
+from tailrace.query.logql import operators
 from tailrace.query.logql.ast import Matcher
 from tailrace.query.logql.expressions import matches_empty
 from tailrace.query.logql.lexer import Token, place
-from tailrace.query.matrix.grouping import EQUAL_LABELS, Grouping, Matching
+from tailrace.query.logql.operators import COMPARISONS, Operators
+from tailrace.query.matrix.grouping import Grouping, Matching
 from tailrace.query.promql import kinds
 from tailrace.query.promql.ast import (
     NAME,
@@ -46,12 +46,7 @@ from tailrace.query.promql.functions import AGGREGATIONS, FUNCTIONS
 from tailrace.query.promql.tokens import MS, PromWords, number_of
 from tailrace.query.times import LAST_NS
 
-COMPARISONS = frozenset({"==", "!=", ">", ">=", "<", "<="})
-SETS = frozenset({"and", "or", "unless"})
-PRECEDENCE = {
-    "or": 1, "and": 2, "unless": 2, **dict.fromkeys(COMPARISONS, 3), "+": 4, "-": 4, "*": 5,
-    "/": 5, "%": 5, "atan2": 5, "^": 6,
-}  # fmt: skip
+PRECEDENCE = {**operators.PRECEDENCE, "atan2": operators.PRECEDENCE["*"]}
 _POWER = PRECEDENCE["^"]
 # Words that cannot be the name of a metric.
 _RESERVED = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2"})
@@ -74,51 +69,20 @@ def parse_selector(source: str) -> Selector:
     return found
 
 
-class _Parser(PromWords):
-    def finish(self) -> None:
-        if self._now.kind != "end":
-            raise self._fail(f"unexpected {self._now.shown}")
-
-    def expression(self, least: int = 1) -> Expression:
-        """Operands joined by operators of at least this precedence."""
-        left = self._operand()
-        while (binds := self._binds()) >= least:
-            op = self._next()
-            self._count(op)
-            returns_bool = self._bool(op)
-            matching = self._matching()
-            right = self.expression(binds if op.text == "^" else binds + 1)
-            left = self._joined(op, left, right, matching, returns_bool)
-        return left
-
-    def _binds(self) -> int:
-        if self._now.kind not in ("symbol", "name"):
-            return 0
-        return PRECEDENCE.get(self._now.text.lower(), 0)
-
-    def _bool(self, op: Token) -> bool:
-        if not self._word("bool"):
-            return False
-        if op.text not in COMPARISONS:
-            raise self._fail("bool goes with comparisons only")
-        self._next()
-        return True
+class _Parser(PromWords, Operators[Expression]):
+    precedence = PRECEDENCE
 
     def _matching(self) -> Matching:
-        if not self._word("on", "ignoring"):
-            if self._word("group_left", "group_right"):
-                raise self._fail(f"{self._now.text} stands after on or ignoring")
-            return EQUAL_LABELS
-        word = self._next().text.lower()
-        labels = self._names(word)
-        if not self._word("group_left", "group_right"):
-            return Matching(word == "on", labels)
-        token = self._next()
-        group = token.text.lower()
-        include = self._names(group) if self._is("(") else ()
-        if both := set(labels) & set(include) if word == "on" else None:
-            raise self._fail(f"the label {min(both)!r} is in on and in {group}", token)
-        return Matching(word == "on", labels, "left" if group == "group_left" else "right", include)
+        if self._word("group_left", "group_right"):
+            raise self._fail(f"{self._now.text} stands after on or ignoring")
+        return super()._matching()
+
+    def _many(self, matching: Matching) -> Matching:
+        token = self._now
+        found = super()._many(matching)
+        if found.on and (both := set(found.labels) & set(found.include)):
+            raise self._fail(f"the label {min(both)!r} is in on and in {token.text.lower()}", token)
+        return found
 
     def _joined(
         self,
@@ -134,12 +98,7 @@ class _Parser(PromWords):
                 shown = kinds.SHOWN[kinds.kind(side)]
                 raise self._fail(f"{name} joins vectors and numbers, not {shown}", op)
         numbers = [kinds.kind(side) == "scalar" for side in (left, right)]
-        if any(numbers) and name in SETS:
-            raise self._fail(f"{name} joins vectors, not numbers", op)
-        if name in SETS and matching.group:
-            raise self._fail(f"{name} takes no group_left or group_right", op)
-        if any(numbers) and matching != EQUAL_LABELS:
-            raise self._fail("on, ignoring and group are for two vectors", op)
+        self._check_sides(op, any(numbers), matching)
         if all(numbers) and name in COMPARISONS and not returns_bool:
             raise self._fail("a comparison of two numbers needs bool", op)
         return Binary(name, left, right, matching, returns_bool, op.position)
@@ -366,12 +325,6 @@ class _Parser(PromWords):
             name, arguments[-1], grouping or Grouping(False, ()),
             arguments[0] if parameter else None, start.position,
         )  # fmt: skip
-
-    def _grouping(self) -> Grouping | None:
-        if not self._word("by", "without"):
-            return None
-        word = self._next().text.lower()
-        return Grouping(word == "without", self._names(word))
 
 
 def _names(matcher: Matcher) -> bool:

@@ -6,8 +6,15 @@ import math
 import re
 
 from tailrace.query.logql.ast import Matcher
+from tailrace.query.logql.operatortext import (
+    grouping_text,
+    label_text,
+    needs_parentheses,
+    number_text,
+    operator_text,
+)
 from tailrace.query.logql.stagetext import quote
-from tailrace.query.matrix.grouping import Grouping, Matching
+from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.promql.ast import (
     NAME,
     Aggregation,
@@ -28,7 +35,6 @@ from tailrace.query.promql.tokens import MS
 # Longer ones are laid out over several lines.
 COLUMNS = 80
 _INDENT = "  "
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 # Words that would be read as something else where a metric may stand.
 _WORDS = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"})
@@ -40,7 +46,7 @@ def text(tree: Expression) -> str:
     """On one line."""
     match tree:
         case Number():
-            return _number(tree.value)
+            return number_text(tree.value)
         case Text():
             return quote(tree.value)
         case Selector():
@@ -121,9 +127,7 @@ def _needs_parentheses(side: Expression, parent: Binary, on_the_left: bool) -> b
     if not isinstance(side, Binary):
         return False
     own, outer = PRECEDENCE[side.op], PRECEDENCE[parent.op]
-    if own != outer:
-        return own < outer
-    return on_the_left == (parent.op == "^")
+    return needs_parentheses(own, outer, on_the_left, from_the_right=parent.op == "^")
 
 
 def _signed(value: float) -> bool:
@@ -132,30 +136,11 @@ def _signed(value: float) -> bool:
 
 
 def _operator(tree: Binary) -> str:
-    return tree.op + (" bool" if tree.returns_bool else "") + _matching(tree.matching)
-
-
-def _matching(matching: Matching) -> str:
-    found = ""
-    if matching.on or matching.labels or matching.group:
-        found = f" {'on' if matching.on else 'ignoring'} ({_labels(matching.labels)})"
-    if matching.group:
-        found += f" group_{matching.group} ({_labels(matching.include)})"
-    return found
+    return operator_text(tree.op, tree.returns_bool, tree.matching)
 
 
 def _by(grouping: Grouping) -> str:
-    if not grouping.without and not grouping.labels:
-        return ""
-    return f" {'without' if grouping.without else 'by'} ({_labels(grouping.labels)}) "
-
-
-def _labels(names: tuple[str, ...]) -> str:
-    return ", ".join(map(_label, names))
-
-
-def _label(name: str) -> str:
-    return name if _LABEL.fullmatch(name) else quote(name)
+    return f" {grouping_text(grouping)} " if grouping.without or grouping.labels else ""
 
 
 def _selector(tree: Selector, window: str) -> str:
@@ -176,7 +161,7 @@ def _selector(tree: Selector, window: str) -> str:
 
 
 def _matcher(matcher: Matcher) -> str:
-    return f"{_label(matcher.name)}{matcher.op}{quote(matcher.value)}"
+    return f"{label_text(matcher.name)}{matcher.op}{quote(matcher.value)}"
 
 
 def _quoted(matcher: Matcher) -> str:
@@ -208,13 +193,3 @@ def _duration(nanoseconds: int) -> str:
         count, left = divmod(left, size)
         found += f"{count}{unit}" if count else ""
     return found
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Inf" if value > 0 else "-Inf"
-    if value == int(value) and abs(value) < 1e15 and value:
-        return str(int(value))
-    return repr(value)

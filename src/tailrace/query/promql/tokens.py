@@ -49,7 +49,7 @@ def tokens(source: str) -> list[Token]:
 def duration_ns(token: Token) -> int | None:
     """Nanoseconds of `5m`, or of a number of seconds; None when it is longer than ten years."""
     if token.kind == "duration":
-        found = sum(int(n[:20]) * UNITS_NS[unit] for n, unit in _PART.findall(token.text))
+        found = _nanoseconds(token.text)
     else:
         seconds = number_of(token)
         if seconds * 1e9 > LONGEST_NS:
@@ -61,11 +61,14 @@ def duration_ns(token: Token) -> int | None:
 def number_of(token: Token) -> float:
     """The value of a number; a duration is its seconds."""
     if token.kind == "duration":
-        parts = _PART.findall(token.text)
-        return float(sum(int(n[:20]) * UNITS_NS[unit] for n, unit in parts)) / 1e9
+        return float(_nanoseconds(token.text)) / 1e9
     if token.text[:2] in ("0x", "0X"):
         return float(int(token.text, 16)) if len(token.text) < 200 else float("inf")
     return float(token.text)
+
+
+def _nanoseconds(duration: str) -> int:
+    return sum(int(n[:20]) * UNITS_NS[unit] for n, unit in _PART.findall(duration))
 
 
 class PromWords(Words):
@@ -76,8 +79,9 @@ class PromWords(Words):
         self._terms = 0
         self._depth = 0
 
-    def _word(self, *words: str) -> bool:
-        return self._now.kind == "name" and self._now.text.lower() in words
+    @property
+    def _keyword(self) -> str:
+        return self._now.text.lower()
 
     def _name(self, context: str) -> Token:
         colon = self._now.kind == "name" and ":" in self._now.text
