@@ -13,7 +13,7 @@ from tailrace.query.bounds.question import Question, asking
 from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
+from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 from tailrace.query.sources import HotAndArchive
@@ -21,11 +21,11 @@ from tailrace.store import sql
 from tailrace.store.archive import Archive
 from tailrace.store.horizon import Horizon
 from tailrace.store.reach import Reach
+from tailrace.store.schema import HOT_TABLES
 
 SECOND = 1_000_000_000
 BASE_S = 1_767_225_600
 BASE = BASE_S * SECOND
-HOT = {Signal.LOGS: "logs", Signal.SPANS: "spans", Signal.METRICS: "samples"}
 BULK = {Signal.LOGS: "bulk_rows", Signal.SPANS: "bulk_spans", Signal.METRICS: "bulk_samples"}
 
 
@@ -61,7 +61,7 @@ class Archiving:
         self, tenant: str, signal: Signal = Signal.LOGS, lane: str = "hot", seq: int = 0
     ) -> None:
         """All rows of the tenant that the table of the lane has, or of one frame, in one step."""
-        table = (HOT if lane == "hot" else BULK)[signal]
+        table = (HOT_TABLES if lane == "hot" else BULK)[signal]
         found = asyncio.run(
             self.engine.rows(
                 "SELECT Source, Epoch, Seq, toUnixTimestamp64Nano(IngestTime), count() "
@@ -92,7 +92,7 @@ class Archiving:
         """The horizon is there, and the older rows of these tenants are not hot any more."""
         self.horizon.raise_to(before_ns, self.archive.upto)
         for tenant in tenants:
-            for table in HOT.values():
+            for table in HOT_TABLES.values():
                 self._delete(
                     table,
                     f"Tenant = {sql.text(tenant)} AND Timestamp < "

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.frame import Signal
-from tailrace.query.logs.reading import Notes
+from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 
 from .archiving import BASE, SECOND, Archiving

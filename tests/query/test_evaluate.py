@@ -16,8 +16,8 @@ from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logs.lines import LogRange, Slices
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
 from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.notes import Notes
 from tailrace.query.numbers import number
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService

@@ -14,9 +14,9 @@ from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Signal
 from tailrace.query.logql.parser import parse_metric
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
 from tailrace.query.loki.http import routes
 from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 

@@ -49,9 +49,9 @@ from tailrace.query.logs import ranges
 from tailrace.query.logs.condition import NotExpressible
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
 from tailrace.query.matrix.confidence import interval
 from tailrace.query.matrix.matrix import Matrix, Scalar
+from tailrace.query.notes import Notes
 from tailrace.query.numbers import number
 from tailrace.query.plan import Grid, grid
 from tailrace.query.service import QueryService

@@ -19,9 +19,10 @@ from tailrace.core.metrics import Metrics
 from tailrace.store import sql
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
-from tailrace.store.expiry import TABLES, Archived, Expiry
+from tailrace.store.expiry import Archived, Expiry
 from tailrace.store.horizon import Horizon
 from tailrace.store.reach import Reach
+from tailrace.store.schema import HOT_TABLES
 from tailrace.store.tables import Tables, bulk_tables, hot_tables
 from tailrace.wire import samples, spans
 from tailrace.wire.samples import Sample
@@ -89,7 +90,7 @@ class Server:
     async def days(self, signal: Signal = Signal.LOGS) -> list[str]:
         """Partitions that the hot table has."""
         found = await self.engine.rows(
-            f"SELECT DISTINCT _partition_id FROM {TABLES[signal]} ORDER BY 1"
+            f"SELECT DISTINCT _partition_id FROM {HOT_TABLES[signal]} ORDER BY 1"
         )
         return [str(row[0]) for row in found]
 
@@ -279,7 +280,7 @@ def test_what_leaves_with_its_day_is_the_same_in_the_archive(signal: Signal, ser
     async def body(server: Server) -> None:
         for seq, time in enumerate((TODAY - 9 * DAY_NS, TODAY), 1):
             await server.insert(measured(signal, time, seq))
-        table = TABLES[signal]
+        table = HOT_TABLES[signal]
         described = await server.engine.rows(f"DESCRIBE {table}")
         columns = {row[0]: row[1] for row in described}
         select = f"SELECT {', '.join(f'`{name}`' for name in columns)} FROM"

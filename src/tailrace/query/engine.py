@@ -9,7 +9,6 @@ from tailrace.core import limits
 from tailrace.core.bounds import UNBOUND, Bounds, Used
 
 # ClickHouse's own numbers for what the query room tells apart.
-BAD_REGEX = 427
 TIMED_OUT = 159
 TOO_LARGE = 396  # more rows or bytes in the result
 TOO_MANY_ROWS = 158  # to read

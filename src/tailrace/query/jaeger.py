@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -113,13 +114,9 @@ class _Api:
 
     async def services(self, asked: Asked) -> object:
         """Names of services."""
-        async with self._service.slot("trace"):
-
-            async def wanted(span_ns: Span) -> Statement:
-                table = await self._names_table(asked, span_ns)
-                return names.services(asked.tenant, span_ns, table)
-
-            rows = await self._remembered.names(parameters.names(asked), wanted)
+        rows = await self._names(
+            asked, lambda span_ns, table: names.services(asked.tenant, span_ns, table)
+        )
         return Found([row[0] for row in rows], len(rows))
 
     async def operations(self, asked: Asked) -> object:
@@ -137,19 +134,24 @@ class _Api:
         return Found(found, len(found))
 
     async def _operations(self, asked: Asked, of: str, kind: str = "") -> names.Names:
+        return await self._names(
+            asked,
+            lambda span_ns, table: names.operations(asked.tenant, of, kind, span_ns, table),
+        )
+
+    async def _names(
+        self, asked: Asked, statement: Callable[[Span, str], Statement]
+    ) -> names.Names:
+        """The rows of a statement over a range of time and what it is read from. Lists without a
+        range, such as a page asks for when it is opened, are quick: of the hot table alone."""
+
+        async def wanted(span_ns: Span) -> Statement:
+            given = span_ns if asked.get("start") or asked.get("exact") else None
+            table = await reading.table_of(self._service, Signal.SPANS, asked.tenant, given)
+            return statement(span_ns, table)
+
         async with self._service.slot("trace"):
-
-            async def wanted(span_ns: Span) -> Statement:
-                table = await self._names_table(asked, span_ns)
-                return names.operations(asked.tenant, of, kind, span_ns, table)
-
             return await self._remembered.names(parameters.names(asked), wanted)
-
-    async def _names_table(self, asked: Asked, span_ns: Span) -> str:
-        """Lists without a range of time, such as a page asks for when it is opened, are quick: of
-        the hot table alone."""
-        given = span_ns if asked.get("start") or asked.get("exact") else None
-        return await reading.table_of(self._service, Signal.SPANS, asked.tenant, given)
 
     async def traces(self, asked: Asked) -> object:
         """The traces of `traceID`, or those that a search finds."""

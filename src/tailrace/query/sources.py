@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from tailrace.core.frame import Signal
 from tailrace.query.bounds.question import asked
-from tailrace.store.reach import Reach
+from tailrace.store.reach import Reach, Reached
+from tailrace.store.schema import HOT_TABLES
 
-HOT = {Signal.LOGS: "logs", Signal.SPANS: "spans", Signal.METRICS: "samples"}
-
-
-@dataclass(frozen=True)
-class Source:
-    """`table` stands after FROM: SQL of the store's making, which holds nothing that a query says.
-    `remarks` are told beside the answer. What it is made of: `archived`, a SELECT of the archive's
-    rows, all of this tenant, "" where there are none of them, and the rows of the hot table from
-    `hot_ns` on (UTC nanoseconds), None where there are none of those."""
-
-    table: str
-    remarks: tuple[str, ...] = ()
-    archived: str = ""
-    hot_ns: int | None = 0
-
-    @property
-    def hot_only(self) -> bool:
-        return not self.archived and self.hot_ns == 0
+Source: TypeAlias = Reached
 
 
 class Sources(Protocol):
@@ -42,7 +25,7 @@ class HotOnly:
     """The tables that are always there."""
 
     async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
-        return Source(HOT[signal])
+        return Source(HOT_TABLES[signal])
 
 
 class HotAndArchive:
@@ -56,4 +39,4 @@ class HotAndArchive:
         question = asked()
         found = await self._reach.of(signal, tenant, start_ns, end_ns, bool(question.exact))
         question.remarks.update(dict.fromkeys(found.remarks))
-        return Source(found.table, found.remarks, found.archived, found.hot_ns)
+        return found

@@ -249,16 +249,15 @@ class Engine:
         """As `write`, if `allowed` says so; nothing else is written from there on. Whether it was
         run. Raises StoreError, and what `allowed` raises."""
         await self._writing.acquire()
+        agreed = False
         try:
             agreed = await allowed()
-        except BaseException:
-            self._writing.release()
-            raise
-        if not agreed:
-            self._writing.release()
-            return False
-        await self._run_then(self._writing.release, statement.command, self._writer, sql)
-        return True
+        finally:
+            if not agreed:
+                self._writing.release()
+        if agreed:
+            await self._run_then(self._writing.release, statement.command, self._writer, sql)
+        return agreed
 
     async def export(self, sql: str) -> None:
         """Run a statement that reads tables into files, beside the writer. Raises StoreError.

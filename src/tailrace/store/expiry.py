@@ -10,12 +10,14 @@ partition, and then waits until all that was in the queue at that moment is arch
 that was there is archived, or was for the hot lane alone and travels in the bulk lane again. A
 partition with a newer insert by then is left for the next turn, and nothing is inserted between
 that look and the drop.
+
+Exemplars are not in the archive, and series are what all samples are called: both stay.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -28,17 +30,12 @@ from tailrace.core.metrics import Metrics
 from tailrace.store import sql
 from tailrace.store.engine import Engine
 from tailrace.store.horizon import Horizon
+from tailrace.store.schema import HOT_TABLES
 
 _log = log.get("store")
 # Also the longest time a query may take, see the module.
 TURN_S = 3600.0
 _DAY_NS = 86_400_000_000_000
-# Exemplars are not in the archive, and series are what all samples are called: both stay.
-TABLES: Mapping[Signal, str] = {
-    Signal.LOGS: "logs",
-    Signal.SPANS: "spans",
-    Signal.METRICS: "samples",
-}
 # By table and partition: the number of the newest insert.
 _Inserts = dict[tuple[str, str], int]
 
@@ -90,7 +87,7 @@ class Expiry:
             return
         upto = self._archived.upto()
         await asyncio.to_thread(self._horizon.raise_to, 0, upto)
-        for signal, table in TABLES.items():
+        for signal, table in HOT_TABLES.items():
             await self._drop(table, self._horizon.of(signal), seen)
         if self._keep_s:
             oldest_ns = self._clock.wall_ns() - int(self._keep_s * 1e9)
@@ -98,7 +95,7 @@ class Expiry:
             await asyncio.to_thread(self._horizon.raise_to, day_ns, upto)
 
     async def _inserts(self) -> _Inserts:
-        tables = ", ".join(map(sql.text, TABLES.values()))
+        tables = ", ".join(map(sql.text, HOT_TABLES.values()))
         found = await self._engine.rows(
             "SELECT table, partition_id, max(max_block_number) FROM system.parts "
             f"WHERE active AND database = currentDatabase() AND table IN ({tables}) "

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
@@ -27,17 +26,10 @@ _HOUR_NS = 3_600_000_000_000
 _SECOND_NS = 1_000_000_000
 
 
-class _Kind(NamedTuple):
-    """A hot table, and its columns with their types."""
-
-    table: str
-    columns: Sequence[str]
-
-
-_KINDS: Mapping[Signal, _Kind] = {
-    Signal.LOGS: _Kind("logs", schema.LOGS_COLUMNS),
-    Signal.SPANS: _Kind("spans", schema.SPANS_COLUMNS),
-    Signal.METRICS: _Kind("samples", schema.SAMPLES_COLUMNS),
+_COLUMNS: Mapping[Signal, Sequence[str]] = {
+    Signal.LOGS: schema.LOGS_COLUMNS,
+    Signal.SPANS: schema.SPANS_COLUMNS,
+    Signal.METRICS: schema.SAMPLES_COLUMNS,
 }
 
 
@@ -45,12 +37,17 @@ _KINDS: Mapping[Signal, _Kind] = {
 class Reached:
     """`table` stands after FROM; `remarks` are told beside the answer. What it is made of:
     `archived`, a SELECT of the archive's rows, "" where there are none of them, and the hot rows
-    from `hot_ns` on (UTC nanoseconds), None where there are none of those."""
+    from `hot_ns` on (UTC nanoseconds), None where there are none of those. `table` holds nothing
+    that a query says."""
 
     table: str
     remarks: tuple[str, ...] = ()
     archived: str = ""
     hot_ns: int | None = 0
+
+    @property
+    def hot_only(self) -> bool:
+        return not self.archived and self.hot_ns == 0
 
 
 class Reach:
@@ -67,16 +64,15 @@ class Reach:
         """For the tenant's rows at event times from `start_ns` to `end_ns`; `exact`: all of them
         from the archive. Raises QueryError when there are more files, or larger ones, than one
         query may read, and StoreError when some of them are gone."""
-        kind = _KINDS[signal]
         horizon_ns = self._horizon.of(signal)
         if not exact and (start_ns >= horizon_ns or not horizon_ns):
-            return Reached(kind.table)
+            return Reached(schema.HOT_TABLES[signal])
         last_ns = end_ns if exact else min(end_ns, horizon_ns - 1)
         self._files.read(self._archive)
         files = self._files.between(signal, tenant, start_ns, last_ns)
         _check(files)
         await asyncio.to_thread(_present, self._archive.directory, files)
-        archived = self._archived(kind, files)
+        archived = self._archived(signal, files)
         count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
         if exact:
             return Reached(f"({archived})", (self._exactly(count),), archived, None)
@@ -85,21 +81,18 @@ class Reach:
         parts = [older] if older else []
         hot_ns = horizon_ns if end_ns >= horizon_ns or not older else None
         if hot_ns is not None:
-            names = _names(kind)
-            hot = f"SELECT {names}, _part_offset FROM {kind.table} WHERE Timestamp >= {bound}"
-            parts.insert(0, hot)
+            parts.insert(0, f"{_hot(signal)} WHERE Timestamp >= {bound}")
         remark = f"answered from the archive before {_rfc3339(horizon_ns)} ({count})"
         return Reached(f"({' UNION ALL '.join(parts)})", (remark,), older, hot_ns)
 
-    def _archived(self, kind: _Kind, files: Sequence[ArchiveFile]) -> str:
-        names = _names(kind)
+    def _archived(self, signal: Signal, files: Sequence[ArchiveFile]) -> str:
         if not files:
-            return f"SELECT {names}, _part_offset FROM {kind.table} WHERE false"
+            return f"{_hot(signal)} WHERE false"
         paths = ",".join(file.path for file in files)
         path = f"{self._archive.directory}/{{{paths}}}"
-        columns = ", ".join(column.split(" CODEC", 1)[0] for column in kind.columns)
+        columns = ", ".join(column.split(" CODEC", 1)[0] for column in _COLUMNS[signal])
         return (
-            f"SELECT {names}, CAST(_row_number, 'UInt64') AS _part_offset "
+            f"SELECT {_names(signal)}, CAST(_row_number, 'UInt64') AS _part_offset "
             f"FROM file({sql.text(path)}, Parquet, {sql.text(columns)})"
         )
 
@@ -137,8 +130,12 @@ def _whole(path: Path, size: int) -> bool:
         return False
 
 
-def _names(kind: _Kind) -> str:
-    return ", ".join(column.split(" ", 1)[0] for column in kind.columns)
+def _hot(signal: Signal) -> str:
+    return f"SELECT {_names(signal)}, _part_offset FROM {schema.HOT_TABLES[signal]}"
+
+
+def _names(signal: Signal) -> str:
+    return ", ".join(column.split(" ", 1)[0] for column in _COLUMNS[signal])
 
 
 def _moment(ns: int) -> str:

@@ -9,7 +9,9 @@ docs/adr/0003-logs-table.md and docs/adr/0005-samples-and-series.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from tailrace.core.frame import Signal
 
 LOGS_COLUMNS = (
     "Tenant LowCardinality(String)",
@@ -215,6 +217,12 @@ TRACES_DDL = (
     *_arriving("samples"),
     *_arriving("bulk_samples"),
 )
+# Where rows of each signal are that queries read.
+HOT_TABLES: Mapping[Signal, str] = {
+    Signal.LOGS: "logs",
+    Signal.SPANS: "spans",
+    Signal.METRICS: "samples",
+}
 MIGRATIONS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (1, (LOGS_DDL, BULK_DDL, FRAMES_DDL)),
     (2, METRICS_DDL),

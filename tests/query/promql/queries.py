@@ -20,18 +20,12 @@ from tailrace.query.promql.ast import (
     Text,
     Window,
 )
+from tailrace.query.promql.functions import OVER_TIME
 
 SECOND = 10**9
 METRICS = ("m", "n", "c")
 LABELS = ("a", "b", "id")
 OPERATORS = ("+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", ">=", "<", "<=")
-OF_A_WINDOW = (
-    "absent_over_time", "avg_over_time", "changes", "count_over_time", "delta", "deriv",
-    "first_over_time", "idelta", "increase", "irate", "last_over_time", "mad_over_time",
-    "max_over_time", "min_over_time", "present_over_time", "rate", "resets", "stddev_over_time",
-    "stdvar_over_time", "sum_over_time", "ts_of_first_over_time", "ts_of_last_over_time",
-    "ts_of_max_over_time", "ts_of_min_over_time",
-)  # fmt: skip
 OF_A_VECTOR = (
     "abs", "ceil", "floor", "sgn", "sqrt", "exp", "ln", "deg", "absent", "hour", "day_of_week",
     "days_in_month", "month", "timestamp", "sort", "round",
@@ -84,7 +78,7 @@ def _over(vector: Any, times: Any) -> Any:
     window, scalar = windows(vector, times), numbers | numbers | scalars(vector)
     fractions = st.sampled_from([0.1, 0.5, 0.9]).map(Number)
     return st.one_of(
-        st.builds(lambda f, w: Call(f, (w,)), st.sampled_from(OF_A_WINDOW), window),
+        st.builds(lambda f, w: Call(f, (w,)), st.sampled_from(OVER_TIME), window),
         st.builds(lambda f, w: Call(f, (w,)), st.sampled_from(["rate", "increase"]), window),
         st.builds(lambda q, w: Call("quantile_over_time", (q, w)), scalar, window),
         st.builds(lambda t, w: Call("predict_linear", (w, t)), scalar, window),

@@ -16,8 +16,8 @@ from tailrace.query.logql.ast import Metric, VectorAggregation
 from tailrace.query.logql.parser import parse_log, parse_metric
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
 from tailrace.query.matrix.matrix import Matrix, Scalar
+from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 

@@ -18,7 +18,7 @@ from tailrace.query.logql.parser import parse_log
 from tailrace.query.logql.text import quote
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
+from tailrace.query.notes import Notes
 from tailrace.query.service import QueryService
 from tailrace.query.tail.evaluation import Read, evaluate
 from tailrace.query.tail.group import Group

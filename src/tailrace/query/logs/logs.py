@@ -16,8 +16,9 @@ from tailrace.query.logs import labelstatements as statements
 from tailrace.query.logs.columns import Entry
 from tailrace.query.logs.lines import LogRange, lines
 from tailrace.query.logs.metric import evaluate, log_queries, names_of, range_aggregations
-from tailrace.query.logs.reading import Notes, Reading
+from tailrace.query.logs.reading import Reading
 from tailrace.query.matrix.matrix import Matrix, Value
+from tailrace.query.notes import Notes
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Grid, Scope
 from tailrace.query.remembered import Remembered
@@ -142,10 +143,6 @@ class Logs:
             raise QueryError(f"more than {limit} series match (QUERY_SERIES); narrow the selector")
         unique = {tuple(sorted(stream(*row).items())) for row in rows}
         return [dict(labels) for labels in sorted(unique)]
-
-    async def keys(self, tenant: str, start_ns: int, end_ns: int) -> tuple[str, ...]:
-        """The tenant's raw resource attribute keys; needs a slot."""
-        return await self._catalogue.keys(tenant, start_ns, end_ns)
 
     async def _load_keys(
         self, tenant: str, start_ns: int, end_ns: int, service: str

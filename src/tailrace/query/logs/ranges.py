@@ -22,6 +22,7 @@ from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Columns, Reading, Rows
 from tailrace.query.logs.values import Values
 from tailrace.query.logs.windows import Array, Window
+from tailrace.query.matrix.absence import absent
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix, nothing
 from tailrace.query.pipeline.pipeline import Row
@@ -292,9 +293,4 @@ class _Asked:
         )  # fmt: skip
         asked = _Asked(counted, self._window, Grouping(False, ()), self._reading)
         found = await asked.matrix()
-        there = found.present.any(axis=0)
-        names = [one.name for one in self._query.query.matchers]
-        equal = [one for one in self._query.query.matchers if one.op == "=" and one.value]
-        labels = tuple(sorted((m.name, m.value) for m in equal if names.count(m.name) == 1))
-        present = ~there.reshape(1, -1)
-        return Matrix([labels], np.ones(present.shape), present).without_empty()
+        return absent(found, self._query.query.matchers)

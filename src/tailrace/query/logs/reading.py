@@ -11,7 +11,6 @@ from tailrace.query.plan import Statement
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Columns: TypeAlias = Sequence[Sequence[Any]]
-__all__ = ["Columns", "Notes", "Reading", "Rows"]
 
 
 @dataclass(frozen=True)

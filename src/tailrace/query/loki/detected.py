@@ -16,7 +16,7 @@ from tailrace.query.logql.parser import parse_log
 from tailrace.query.logs.columns import Entry, base_label
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
+from tailrace.query.notes import Notes
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Statement, moment
 from tailrace.query.selection import conditions

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from tailrace.core import limits
+from tailrace.query import envelope
 from tailrace.query.labels import merged
 from tailrace.query.logs.columns import Entry
 from tailrace.query.matrix.confidence import interval
-from tailrace.query.matrix.matrix import Matrix, Scalar, Value
+from tailrace.query.matrix.matrix import Matrix, Scalar, Value, as_matrix
 from tailrace.query.numbers import number, unix_seconds
 from tailrace.query.plan import Grid
 
@@ -24,16 +24,7 @@ def bare(data: object) -> bytes:
     return msgspec.json.encode(data)
 
 
-BUILD_INFO = bare(
-    {
-        "version": "3.5.0",
-        "revision": "tailrace",
-        "branch": "",
-        "buildDate": "",
-        "buildUser": "",
-        "goVersion": "",
-    }
-)
+BUILD_INFO = bare(envelope.BUILD_INFO)
 
 
 def drilldown_limits() -> bytes:
@@ -99,7 +90,7 @@ def matrix_data(value: Value, grid: Grid, seconds: float, confidence: bool) -> d
 
     With `confidence` each series of an estimate has the 95% interval of each of its values, too.
     """
-    found = _as_matrix(value)
+    found = as_matrix(value).without_empty()
     times = [unix_seconds(grid.start_ns + i * grid.step_ns) for i in range(grid.steps)]
     result = [
         {
@@ -133,13 +124,6 @@ def instant_data(
         if value.present[row, 0]
     ]
     return {"resultType": "vector", "result": result, "stats": stats}
-
-
-def _as_matrix(value: Value) -> Matrix:
-    if isinstance(value, Matrix):
-        return value.without_empty()
-    values = value.values.reshape(1, -1)
-    return Matrix([()], values, np.ones(values.shape, np.bool_))
 
 
 def _sorted(found: Matrix) -> list[tuple[tuple[tuple[str, str], ...], int]]:

@@ -15,12 +15,12 @@ from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logql.text import pretty
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.reading import Notes
 from tailrace.query.loki import encoding
 from tailrace.query.loki.detected import Detected
 from tailrace.query.loki.volume import Volume
 from tailrace.query.matrix.confidence import is_estimate, relative_error
 from tailrace.query.matrix.matrix import Matrix, Value
+from tailrace.query.notes import Notes
 from tailrace.query.patterns.http import routes as pattern_routes
 from tailrace.query.plan import Grid, grid
 from tailrace.query.service import timed

@@ -67,6 +67,14 @@ def constant(value: float, steps: int) -> Scalar:
     return Scalar(np.full(steps, value, np.float64))
 
 
+def as_matrix(value: Value) -> Matrix:
+    """Series as they are; a number as one without labels."""
+    if isinstance(value, Matrix):
+        return value
+    values = value.values.reshape(1, -1)
+    return Matrix([()], values, np.ones(values.shape, np.bool_))
+
+
 def nothing(steps: int) -> Matrix:
     """No series."""
     shape = (0, steps)

@@ -10,21 +10,11 @@ import msgspec
 import numpy as np
 
 from tailrace.query.labels import Labels
-from tailrace.query.matrix.matrix import Matrix, Scalar, Value
+from tailrace.query.matrix.matrix import Matrix, Scalar, Value, as_matrix
 from tailrace.query.numbers import number, unix_seconds
 from tailrace.query.plan import Grid
 from tailrace.query.promql.points import Points
 from tailrace.query.promql.tokens import MS
-
-BUILD_INFO = {
-    "version": "3.5.0",
-    "revision": "tailrace",
-    "branch": "",
-    "buildUser": "",
-    "buildDate": "",
-    "goVersion": "",
-}
-Series = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ def vector(found: Matrix, time_ns: int, ordered: bool) -> dict[str, Any]:
 
 def matrix(value: Value, on: Grid) -> dict[str, Any]:
     """`data` of series over a range; a number is a series without labels."""
-    found = value if isinstance(value, Matrix) else _as_matrix(value)
+    found = as_matrix(value)
     times = [unix_seconds(on.start_ns + step * on.step_ns) for step in range(on.steps)]
     result = []
     for row in _by_labels(found.labels):
@@ -100,8 +90,3 @@ def samples(labels: Sequence[Labels], found: Points) -> dict[str, Any]:
 
 def _by_labels(labels: Sequence[Labels]) -> Iterable[int]:
     return sorted(range(len(labels)), key=lambda row: labels[row])
-
-
-def _as_matrix(value: Scalar) -> Matrix:
-    values = value.values.reshape(1, -1)
-    return Matrix([()], values, np.ones(values.shape, np.bool_))

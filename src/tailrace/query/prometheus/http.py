@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Answer, Handler, busy, note_headers, routes_of
+from tailrace.query.envelope import BUILD_INFO
 from tailrace.query.labels import sanitise
 from tailrace.query.logql.lexer import placed
 from tailrace.query.matrix.matrix import Matrix, Scalar
@@ -35,6 +36,7 @@ from tailrace.query.service import QueryService
 from tailrace.query.times import LAST_NS, SECOND_NS, parse_span
 
 PREFIX = "/api/v1"
+_TRUNCATED = "results truncated due to limit"
 
 
 def routes(service: QueryService, identify: Identify = credential_tenant) -> list[BaseRoute]:
@@ -157,7 +159,7 @@ class _Api:
         return {"alerts": []}
 
     async def build_info(self, asked: Asked) -> object:
-        return encoding.BUILD_INFO
+        return BUILD_INFO
 
 
 @asynccontextmanager
@@ -206,17 +208,12 @@ def _limit(asked: Asked) -> int:
 
 def _limited(asked: Asked, found: list[Any]) -> object:
     most = _limit(asked)
-    return _cut(found, most, Notes()) if most and len(found) > most else found
+    return Reply(found[:most], warnings=[_TRUNCATED]) if most and len(found) > most else found
 
 
 def _reply(data: dict[str, Any], notes: Notes, most: int = 0) -> Answer:
     """The data with its remarks; of its series the first `most`, unless it is 0."""
-    reply = Reply(data, notes.texts)
+    warnings: list[str] = []
     if most and len(data["result"]) > most:
-        reply = _cut(data["result"], most, notes)
-        reply = Reply({**data, "result": reply.data}, reply.infos, reply.warnings)
-    return Answer(reply, note_headers(notes.texts))
-
-
-def _cut(found: list[Any], most: int, notes: Notes) -> Reply:
-    return Reply(found[:most], notes.texts, ["results truncated due to limit"])
+        data, warnings = {**data, "result": data["result"][:most]}, [_TRUNCATED]
+    return Answer(Reply(data, notes.texts, warnings), note_headers(notes.texts))

@@ -15,7 +15,6 @@ from tailrace.query.matrix.order import ordered
 from tailrace.query.matrix.relabel import label_join, label_replace
 from tailrace.query.notes import Notes
 from tailrace.query.promql import histograms, maths
-from tailrace.query.promql.ast import NAME, Expression, Selector
 from tailrace.query.promql.functions import DATES, MATHS, OF_HISTOGRAMS
 
 _MENDED = (
@@ -52,18 +51,6 @@ def call(name: str, given: Sequence[Value | str], seconds: Floats, notes: Notes)
         return _histogram(name, vector, numbers, notes)
     with np.errstate(all="ignore"):
         return _of_numbers(name, vector, numbers)
-
-
-def absent(of: Expression, found: Value | str) -> Matrix:
-    """1 at the steps at which no series is there, with the labels that a selector is sure of."""
-    assert isinstance(found, Matrix)
-    labels: Labels = ()
-    if isinstance(of, Selector):
-        names = [one.name for one in of.matchers]
-        equal = [one for one in of.matchers if one.op == "=" and one.value and one.name != NAME]
-        labels = tuple(sorted((m.name, m.value) for m in equal if names.count(m.name) == 1))
-    present = ~found.present.any(axis=0).reshape(1, -1)
-    return Matrix([labels], np.ones(present.shape), present).without_empty()
 
 
 def _unnamed(vector: Matrix, values: Floats) -> Matrix:

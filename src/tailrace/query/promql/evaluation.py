@@ -7,6 +7,7 @@ aggregations right above them. The rest is done here, over arrays of all series 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
 from tailrace.query.labels import Labels
+from tailrace.query.logql.ast import Matcher
+from tailrace.query.matrix.absence import absent
 from tailrace.query.matrix.aggregate import aggregate
 from tailrace.query.matrix.binary import combine
 from tailrace.query.matrix.grouping import Grouping
@@ -142,7 +145,8 @@ class Evaluation:
             one.value if isinstance(one, Text) else await self.value(one, on) for one in arguments
         ]
         if name == "absent":
-            return calls.absent(arguments[0], found[0])
+            assert isinstance(found[0], Matrix), "the parser knows what is a vector"
+            return absent(found[0], _matchers(arguments[0]))
         return calls.call(name, found, _seconds(on), self._asked.notes)
 
     def _of_the_range(self, name: str) -> float:
@@ -169,7 +173,7 @@ class Evaluation:
         if name == "absent_over_time":
             there = Matrix(labels, np.ones(window.counts.shape), window.counts > 0, None)
             of = over.selector if isinstance(over, Window) else over
-            return spread(calls.absent(of, there), on.steps)
+            return spread(absent(there, _matchers(of)), on.steps)
         if name in windows.FUNCTIONS:
             values, present = windows.evaluate(name, window)
         else:
@@ -217,6 +221,11 @@ class Evaluation:
         if len(set(labels)) < len(labels):
             raise QueryError("two series have the same labels in the answer: put a name in quotes")
         return labels, found
+
+
+def _matchers(tree: Expression) -> Sequence[Matcher]:
+    """Those of a selector, but of the name."""
+    return [m for m in tree.matchers if m.name != NAME] if isinstance(tree, Selector) else []
 
 
 def _too_large(tree: Aggregation, folded: Matrix) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tailrace.query.labels import Labels, sanitise
 from tailrace.query.matrix.grouping import Grouping
+from tailrace.query.matrix.groups import chosen
 from tailrace.query.promql.ast import NAME, Aggregation, Binary, Expression, Selector, walk
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_:]")
@@ -71,11 +72,9 @@ def as_stored(tree: Expression) -> bool:
 def grouped(found: Sequence[Found], grouping: Grouping, stored: bool) -> dict[Labels, list[Found]]:
     """Series by the labels that stand for them under an aggregation."""
     groups: dict[Labels, list[Found]] = {}
-    removed = frozenset(grouping.labels)
     for one in found:
         if grouping.without:
-            spelled = one.spelled(stored, named=False)
-            labels = tuple(pair for pair in spelled if pair[0] not in removed)
+            labels = chosen(one.spelled(stored), grouping)
         else:
             pairs = ((label, one.value(label)) for label in grouping.labels)
             labels = tuple(sorted((k, _shown(k, v, stored)) for k, v in pairs if v))

@@ -24,6 +24,7 @@ from tailrace.query.sql.formats import Field, Format
 from tailrace.query.sql.parser import parse
 from tailrace.query.sql.rewrite import statement
 from tailrace.query.sql.views import ARCHIVED, Bounds
+from tailrace.store.schema import HOT_TABLES
 
 # It says on the log what it could not parse; the answer says it too.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -121,11 +122,11 @@ class Sql:
     async def _sources(self, views: Iterable[str], bounds: Bounds) -> dict[str, Source]:
         """Of the tables behind these views, those that are not read from the hot store alone."""
         found = {}
-        for signal, table in (ARCHIVED[view] for view in views if view in ARCHIVED):
+        for signal in (ARCHIVED[view] for view in views if view in ARCHIVED):
             span_ns = (bounds.start_ns, max(bounds.end_ns - 1, bounds.start_ns))
             source = await self._service.sources.source(signal, bounds.tenant, *span_ns)
             if not source.hot_only:
-                found[table] = source
+                found[HOT_TABLES[signal]] = source
         return found
 
     async def _rows(self, how: str, made: Statement, end: str = "") -> list[tuple[object, ...]]:

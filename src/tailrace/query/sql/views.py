@@ -134,12 +134,8 @@ COLUMN_NAMES = frozenset(
 TABLES = frozenset(
     f"{DATABASE}.{table}" for table in ("logs", "spans", "samples", "series", "exemplars")
 )
-# What a view reads of the archive, too, and the table of it.
-ARCHIVED = {
-    "logs": (Signal.LOGS, "logs"),
-    "spans": (Signal.SPANS, "spans"),
-    "metrics": (Signal.METRICS, "samples"),
-}
+# Views of rows that the archive has, too.
+ARCHIVED = {"logs": Signal.LOGS, "spans": Signal.SPANS, "metrics": Signal.METRICS}
 # In the sorting key, the partitions, or an index of least and largest values, and of types whose
 # functions the engine evaluates there. Names of services and metrics are in the key, too, but no
 # function of a text is one of those.

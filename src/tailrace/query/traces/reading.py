@@ -12,12 +12,12 @@ from tailrace.core.frame import Signal
 from tailrace.query.bounds.question import asked
 from tailrace.query.engine import TOO_LARGE
 from tailrace.query.service import QueryService
-from tailrace.query.sources import HOT
 from tailrace.query.times import LAST_NS
 from tailrace.query.traces import search, shape, stored
 from tailrace.query.traces.ids import spellings
 from tailrace.query.traces.search import Search
 from tailrace.query.traces.stored import Span, StoredSpan
+from tailrace.store.schema import HOT_TABLES
 
 Trace = dict[str, Any]
 
@@ -55,7 +55,10 @@ async def _completed(
     """Traces of the hot table, with the spans of them that may be in the archive alone."""
     times = [span.time_ns for spans in read for span in spans]
     near = (min(times), max(times))
-    if await table_of(service, Signal.SPANS, tenant, stored.around(near)) == HOT[Signal.SPANS]:
+    if (
+        await table_of(service, Signal.SPANS, tenant, stored.around(near))
+        == HOT_TABLES[Signal.SPANS]
+    ):
         return read
     return await _read(service, ids, tenant, near)
 
@@ -64,7 +67,7 @@ async def table_of(service: QueryService, signal: Signal, tenant: str, span_ns: 
     """What stands after FROM for a range of time; without one it is the hot table, unless the
     archive alone is asked."""
     if span_ns is None and not asked().exact:
-        return HOT[signal]
+        return HOT_TABLES[signal]
     span_ns = span_ns or (0, LAST_NS)
     return (await service.sources.source(signal, tenant, *span_ns)).table
 
