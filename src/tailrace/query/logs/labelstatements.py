@@ -6,8 +6,8 @@ from tailrace.query.binder import Binder
 from tailrace.query.labels import expression
 from tailrace.query.logql.ast import LogQuery, Matcher
 from tailrace.query.logs.columns import STREAM_COLUMNS
+from tailrace.query.logs.pushdown import conditions
 from tailrace.query.plan import Scope, Statement, moment
-from tailrace.query.selection import conditions
 
 
 def streams(query: LogQuery, scope: Scope, start_ns: int, end_ns: int, limit: int) -> Statement:

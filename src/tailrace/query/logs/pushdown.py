@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tailrace.query.binder import Binder
@@ -194,6 +194,13 @@ def pushed(query: LogQuery, tenant: str, keys: Sequence[str], bind: Binder) -> P
     found.conditions += [Condition(selected(one, keys, bind)) for one in query.matchers]
     found.push(query.stages)
     return found
+
+
+def conditions(query: LogQuery, tenant: str, keys: Iterable[str], bind: Binder) -> list[str]:
+    """SQL conditions that all hold for each row that passes, without those of its time. The tenant
+    always comes first."""
+    rows = pushed(query, tenant, tuple(keys), bind)
+    return [f"Tenant = {bind.text(tenant)}", *rows.may_pass]
 
 
 def selected(matcher: Matcher, keys: Sequence[str], bind: Binder) -> str:

@@ -16,10 +16,10 @@ from tailrace.query.logql.parser import parse_log
 from tailrace.query.logs.columns import Entry, base_label
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.pushdown import conditions
 from tailrace.query.notes import Notes
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Statement, moment
-from tailrace.query.selection import conditions
 
 # Lines that are looked at, and names and values that are told of; as many as Grafana asks for.
 LINES, FIELDS, LABELS = 1_000, 1_000, 100

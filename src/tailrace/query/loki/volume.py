@@ -13,12 +13,12 @@ from tailrace.query.logql.ast import LogQuery, RangeAggregation, VectorAggregati
 from tailrace.query.logql.parser import parse_log
 from tailrace.query.logs.columns import line_bytes
 from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.pushdown import conditions
 from tailrace.query.loki import encoding
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid, Statement, grid, moment
-from tailrace.query.selection import conditions
 from tailrace.query.times import SECOND_NS, parse_span
 
 

@@ -24,8 +24,8 @@ from tailrace.query.logql.lexer import place
 from tailrace.query.logql.parser import parse_log
 from tailrace.query.logs.filters import is_exact
 from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.pushdown import conditions
 from tailrace.query.patterns.templates import Steps, Templates, templates
-from tailrace.query.selection import conditions
 from tailrace.query.times import SECOND_NS, default_step, parse_span
 
 

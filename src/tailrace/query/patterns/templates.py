@@ -28,7 +28,7 @@ from tailrace.query.plan import Statement, moment
 
 Rows = list[tuple[Any, ...]]
 Run = Callable[[Statement], Awaitable[Rows]]
-# Conditions of query/selection.py with their values in a binder.
+# `logs.pushdown.conditions` with their values in a binder.
 Where = Callable[[Binder], Sequence[str]]
 
 

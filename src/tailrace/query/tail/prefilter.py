@@ -13,7 +13,7 @@ from tailrace.query.binder import Binder
 from tailrace.query.labels import is_built_in
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logs.filters import is_exact
-from tailrace.query.selection import conditions
+from tailrace.query.logs.pushdown import conditions
 from tailrace.query.tail.group import Group
 
 EVERYTHING = "1"

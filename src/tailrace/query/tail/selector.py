@@ -1,4 +1,4 @@
-"""The stream selector of a query, on rows as Python has them; the SQL of it is in selection.py."""
+"""The stream selector of a query, on rows as Python has them; its SQL is in logs/pushdown.py."""
 
 from __future__ import annotations
 
