@@ -16,7 +16,6 @@ from tailrace.core.metrics import Metrics
 from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.bounds.estimate import Table
 from tailrace.query.bounds.question import Question, asking
-from tailrace.query.bounds.streams import begun
 from tailrace.query.plan import Statement
 from tailrace.query.service import QueryService
 
@@ -244,19 +243,6 @@ def test_blocks_and_bytes_are_counted_and_bounded_too(engine: Any) -> None:
                     text = b"".join([piece async for piece in pieces])
                 assert text.count(b"\n") == 200_000
         assert question.used.rows == 400_000
-
-    run(engine, body)
-
-
-def test_what_goes_wrong_before_a_stream_has_begun_is_known_before_it_is_sent(engine: Any) -> None:
-    async def body(queries: QueryService) -> None:
-        with pytest.raises(StoreError, match=r"identifier 'nowhere'$"):
-            await begun(queries.raw(Statement("SELECT * FROM nowhere"), "CSV"))
-        async with aclosing(await begun(queries.raw(MANY, "CSV"))) as pieces:
-            text = b"".join([piece async for piece in pieces])
-            assert text.split() == [b"%d" % n for n in range(200_000)]
-        nothing = Statement("SELECT number FROM numbers(10) WHERE number > 10")
-        assert [piece async for piece in await begun(queries.raw(nothing, "CSV"))] == []
 
     run(engine, body)
 
