@@ -29,6 +29,8 @@ from tailrace.query.logs.logs import Logs
 from tailrace.query.loki.http import routes
 from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
+from tailrace.query.tail.hub import Hub
+from tailrace.query.tail.socket import routes as tail_routes
 from tailrace.wire.spans import Span
 
 SECOND = 1_000_000_000
@@ -61,9 +63,10 @@ def server(engine: Any) -> Iterator[str]:
         Span(BASE + 5_000_000, "mail", "0a" * 16, "d4", 1_500_000_000, "e5", service="mail"),
     ])  # fmt: skip
     service = QueryService(engine)
+    never_joined = Hub(None, None, service.metrics, service.clock)
     found = [
         *routes(Logs(service), shell), *prometheus_routes(service, shell),
-        *jaeger_routes(service, shell),
+        *jaeger_routes(service, shell), *tail_routes(Logs(service), never_joined, shell),
     ]  # fmt: skip
     app = Starlette(routes=found)
     config = uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio")

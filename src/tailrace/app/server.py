@@ -42,7 +42,8 @@ from tailrace.query.prometheus import routes as prometheus_routes
 from tailrace.query.service import QueryService
 from tailrace.query.sources import HotAndArchive
 from tailrace.query.sql.http import routes as sql_routes
-from tailrace.query.tail import Hub
+from tailrace.query.tail.hub import Hub
+from tailrace.query.tail.socket import routes as tail_routes
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.follower import LogFeed
 from tailrace.queue.log import SegmentLog
@@ -206,7 +207,8 @@ class Runtime:
         guarding = self._guarding
         routes: list[BaseRoute] = [
             *gateway_routes(self._front.door, guarding.registry(self._fleet)),
-            *guarded(loki_routes(logs, hub=self._hub()), Scope.QUERY, text_form),
+            *guarded(loki_routes(logs), Scope.QUERY, text_form),
+            *guarded(tail_routes(logs, self._hub()), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),

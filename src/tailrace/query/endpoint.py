@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tailrace.core.errors import Busy, QueryError, TailraceError
@@ -67,7 +67,7 @@ def _endpoint(
             form = await form_of(request)
             asked = Asked(request, tenant, form, service.clock.wall_ns())
             with asking(Question(tenant, _text(asked), exact=exact_of(asked))) as question:
-                found = await while_connected(request, handler(asked))
+                found = await while_connected(request.receive, handler(asked))
         except (TailraceError, TimeoutError) as error:
             service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
             return refusal(error)
@@ -107,9 +107,27 @@ def read_headers(question: Question) -> dict[str, str]:
     return {ROWS_READ: str(used.rows), BYTES_READ: str(used.bytes)}
 
 
-def busy(error: Busy) -> tuple[int, dict[str, str]]:
-    """Status and headers of an answer that asks to come again."""
-    return (
-        503 if error.overload else 429,
-        {"Retry-After": str(max(1, round(error.retry_after_s)))},
-    )
+@dataclass(frozen=True)
+class Refused:
+    """What an error says in every API: status, words and headers."""
+
+    status: int
+    message: str
+    headers: Mapping[str, str]
+
+
+def refused(error: Exception) -> Refused:
+    """400 for what is wrong in the question, 429 or 503 with Retry-After where it is to be asked
+    again, 503 where time was over, 500 for what is wrong here."""
+    if isinstance(error, Busy):
+        again = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+        return Refused(503 if error.overload else 429, str(error), again)
+    if isinstance(error, QueryError | TimeoutError):
+        return Refused(400 if isinstance(error, QueryError) else 503, str(error), {})
+    return Refused(500, f"the query failed: {error}", {})
+
+
+def plain(error: Exception) -> Response:
+    """The answer to an error as plain text, as Loki's clients read it."""
+    found = refused(error)
+    return PlainTextResponse(f"{found.message}\n", found.status, found.headers)

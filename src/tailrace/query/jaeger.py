@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tailrace.core import limits
-from tailrace.core.errors import Busy, QueryError, TailraceError
+from tailrace.core.errors import QueryError, TailraceError
 from tailrace.core.frame import Signal
 from tailrace.query.asked import Asked, Identify, credential_tenant
-from tailrace.query.endpoint import busy, routes_of
+from tailrace.query.endpoint import Refused, refused, routes_of
 from tailrace.query.plan import Statement
 from tailrace.query.service import QueryService
 from tailrace.query.traces import dependencies, logs, names, parameters, reading
@@ -83,20 +83,14 @@ def encode(data: object) -> bytes:
 
 def refusal(error: Exception) -> Response:
     """The answer to an error: its code and words in `errors`."""
-    status, message = 500, f"the query failed: {error}"
-    headers: dict[str, str] = {}
-    if isinstance(error, QueryError):
-        status, message = 404 if isinstance(error, UnknownTrace) else 400, str(error)
+    found = refused(error)
+    if isinstance(error, UnknownTrace):
+        found = Refused(404, str(error), {})
     elif isinstance(error, NotServed):
         # By this status Jaeger's page knows that there is nothing to show.
-        status, message = 501, str(error)
-    elif isinstance(error, Busy):
-        message = str(error)
-        status, headers = busy(error)
-    elif isinstance(error, TimeoutError):
-        status, message = 503, str(error)
-    body = _envelope(None, [{"code": status, "msg": message}])
-    return Response(body, status, headers, media_type="application/json")
+        found = Refused(501, str(error), {})
+    body = _envelope(None, [{"code": found.status, "msg": found.message}])
+    return Response(body, found.status, found.headers, media_type="application/json")
 
 
 def _envelope(data: object, errors: list[dict[str, Any]] | None, total: int = 0) -> bytes:

@@ -18,8 +18,8 @@ from tailrace.core import limits
 from tailrace.core.errors import Busy, StoreError
 from tailrace.query.bounds.question import asked
 from tailrace.query.logs.logs import Logs
-from tailrace.query.loki.http import routes
 from tailrace.query.service import QueryService
+from tailrace.query.tail.socket import routes
 
 SECOND = 1_000_000_000
 
@@ -68,7 +68,7 @@ class Shop:
         self.place = place
         self.tenant: str = engine.tenant()
         self.service = QueryService(engine, place.metrics, place.clock)
-        self.app = Starlette(routes=routes(Logs(self.service), lambda _: self.tenant, place.hub))
+        self.app = Starlette(routes=routes(Logs(self.service), place.hub, lambda _: self.tenant))
 
     @asynccontextmanager
     async def follows(self, query: str = ALL, **asked: object) -> AsyncIterator[Socket]:
@@ -246,15 +246,6 @@ def test_too_many_followers_are_503(shop: Shop, monkeypatch: pytest.MonkeyPatch)
         event = await socket.event()
         assert event["status"] == 503
         assert (b"retry-after", b"10") in event["headers"]
-        await socket.leave()
-
-    run(body)
-
-
-def test_a_server_without_a_hub_says_so(engine: Any) -> None:
-    async def body() -> None:
-        socket = Socket(Starlette(routes=routes(Logs(QueryService(engine)))), ALL)
-        assert (await socket.event())["status"] == 503
         await socket.leave()
 
     run(body)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.types import Receive
 
 _T = TypeVar("_T")
 
@@ -15,14 +15,14 @@ class Gone(Exception):  # noqa: N818 - reads as the condition it reports
     """The client went away; nobody waits for an answer."""
 
 
-async def while_connected(request: Request, work: Awaitable[_T]) -> _T:
+async def while_connected(receive: Receive, work: Awaitable[_T]) -> _T:
     """What `work` gives. Raises Gone when the client leaves before; `work` is then cancelled and
     has ended.
 
-    Nothing else may read the request meanwhile: what still comes of a body is passed over.
+    Nothing else may `receive` meanwhile: what still comes of a body is passed over.
     """
     working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_left(request))
+    watching = asyncio.ensure_future(left(receive))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -34,6 +34,7 @@ async def while_connected(request: Request, work: Awaitable[_T]) -> _T:
             await asyncio.wait({working})
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def left(receive: Receive) -> None:
+    """Until the client is gone; what it still says is passed over."""
+    while not (await receive())["type"].endswith(".disconnect"):
         pass

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-from tailrace.core.errors import Busy, QueryError
+from tailrace.core.errors import QueryError
 from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, credential_tenant
-from tailrace.query.endpoint import Answer, Handler, busy, note_headers, routes_of
+from tailrace.query.endpoint import Answer, Handler, note_headers, plain, routes_of
 from tailrace.query.logql.ast import LogQuery, Metric, VectorAggregation
 from tailrace.query.logql.lexer import placed
 from tailrace.query.logql.parser import parse, parse_log
@@ -24,16 +24,14 @@ from tailrace.query.notes import Notes
 from tailrace.query.patterns.http import routes as pattern_routes
 from tailrace.query.plan import Grid, grid
 from tailrace.query.service import timed
-from tailrace.query.tail import Hub, Tail
 from tailrace.query.times import SECOND_NS, default_step, parse_span
 
 PREFIX = "/loki/api/v1"
 
 
-def routes(
-    logs: Logs, identify: Identify = credential_tenant, hub: Hub | None = None
-) -> list[BaseRoute]:
-    """The Loki API. `identify` gives the tenant of a request; `hub` is what is followed."""
+def routes(logs: Logs, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """The Loki API but for its live tail, see tail/socket.py. `identify` gives the tenant of a
+    request."""
     api = _Api(logs)
     answers: dict[str, Handler] = {
         "query": api.query,
@@ -44,34 +42,21 @@ def routes(
         "series": api.series,
         "format_query": api.format_query,
     }
-    found = routes_of(PREFIX, answers, logs.service, identify, refusal)
+    found = routes_of(PREFIX, answers, logs.service, identify, plain)
     volume, detected = Volume(logs), Detected(logs)
     answers = {"index/volume": volume.volume, "index/volume_range": volume.volume_range}
-    found += routes_of(PREFIX, answers, logs.service, identify, refusal)
+    found += routes_of(PREFIX, answers, logs.service, identify, plain)
     bare = {
         "index/stats": volume.stats,
         "detected_labels": detected.labels,
         "detected_fields": detected.fields,
         "detected_field/{name}/values": detected.values,
     }
-    found += routes_of(PREFIX, bare, logs.service, identify, refusal, encoding.bare)
-    found += pattern_routes(logs, refusal, identify)
+    found += routes_of(PREFIX, bare, logs.service, identify, plain, encoding.bare)
+    found += pattern_routes(logs, identify)
     found.append(Route(f"{PREFIX}/status/buildinfo", _build_info))
     found.append(Route(f"{PREFIX}/drilldown-limits", _drilldown_limits))
-    found.append(WebSocketRoute(f"{PREFIX}/tail", Tail(logs, identify, hub)))
     return found
-
-
-def refusal(error: Exception) -> Response:
-    """The plain text answer to an error."""
-    if isinstance(error, QueryError):
-        return PlainTextResponse(f"{error}\n", 400)
-    if isinstance(error, Busy):
-        status, headers = busy(error)
-        return PlainTextResponse(f"{error}\n", status, headers)
-    if isinstance(error, TimeoutError):
-        return PlainTextResponse(f"{error}\n", 503)
-    return PlainTextResponse(f"the query failed: {error}\n", 500)
 
 
 async def _build_info(request: Request) -> Response:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import PATTERN_STEPS
 from tailrace.query.asked import Asked, Identify, credential_tenant
-from tailrace.query.endpoint import Refusal, routes_of
+from tailrace.query.endpoint import plain, routes_of
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.lexer import place
 from tailrace.query.logql.parser import parse_log
@@ -29,8 +29,8 @@ from tailrace.query.patterns.templates import Steps, Templates, templates
 from tailrace.query.times import SECOND_NS, default_step, parse_span
 
 
-def routes(logs: Logs, refusal: Refusal, identify: Identify = credential_tenant) -> list[BaseRoute]:
-    """The route, with errors in the words of `refusal`. `identify` gives the tenant."""
+def routes(logs: Logs, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """The route. `identify` gives the tenant of a request."""
     service = logs.service
 
     async def patterns(asked: Asked) -> object:
@@ -46,7 +46,7 @@ def routes(logs: Logs, refusal: Refusal, identify: Identify = credential_tenant)
                 table=scope.table,
             )
 
-    return routes_of("/loki/api/v1", {"patterns": patterns}, service, identify, refusal, encode)
+    return routes_of("/loki/api/v1", {"patterns": patterns}, service, identify, plain, encode)
 
 
 def _step(asked: Asked, start_ns: int, end_ns: int) -> int:

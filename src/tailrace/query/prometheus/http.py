@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
-from tailrace.query.endpoint import Answer, Handler, busy, note_headers, routes_of
+from tailrace.query.endpoint import Answer, Handler, note_headers, refused, routes_of
 from tailrace.query.envelope import BUILD_INFO
 from tailrace.query.labels import sanitise
 from tailrace.query.logql.lexer import placed
@@ -36,6 +36,8 @@ from tailrace.query.service import QueryService
 from tailrace.query.times import LAST_NS, SECOND_NS, parse_span
 
 PREFIX = "/api/v1"
+# Prometheus' words for kinds of errors; any other is "internal".
+_KINDS = {QueryError: "bad_data", Busy: "unavailable", TimeoutError: "timeout"}
 _TRUNCATED = "results truncated due to limit"
 
 
@@ -60,17 +62,10 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
 
 def refusal(error: Exception) -> Response:
     """The answer to an error, in Prometheus' words for its kind."""
-    status, kind, message = 500, "internal", f"the query failed: {error}"
-    headers: dict[str, str] = {}
-    if isinstance(error, QueryError):
-        status, kind, message = 400, "bad_data", str(error)
-    elif isinstance(error, Busy):
-        kind, message = "unavailable", str(error)
-        status, headers = busy(error)
-    elif isinstance(error, TimeoutError):
-        status, kind, message = 503, "timeout", str(error)
-    body = msgspec.json.encode({"status": "error", "errorType": kind, "error": message})
-    return Response(body, status, headers, media_type="application/json")
+    found = refused(error)
+    kind = next((word for one, word in _KINDS.items() if isinstance(error, one)), "internal")
+    body = msgspec.json.encode({"status": "error", "errorType": kind, "error": found.message})
+    return Response(body, found.status, found.headers, media_type="application/json")
 
 
 class _Api:

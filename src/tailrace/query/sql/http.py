@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import aclosing
 
 import msgspec
 from starlette.requests import Request
@@ -12,10 +12,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from tailrace.core import limits
-from tailrace.core.errors import Busy, QueryError, TailraceError
+from tailrace.core.errors import QueryError, TailraceError
 from tailrace.query.asked import Asked, Identify, credential_tenant, form_of
+from tailrace.query.bounds.connected import Gone, while_connected
 from tailrace.query.bounds.question import Question, asking
-from tailrace.query.endpoint import busy, exact_of, note_headers
+from tailrace.query.endpoint import exact_of, note_headers, refused
 from tailrace.query.service import QueryService
 from tailrace.query.sql.formats import Format, chosen
 from tailrace.query.sql.service import Sql
@@ -80,16 +81,12 @@ class Answer(Response):
         self._form = form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        work = asyncio.ensure_future(self._answer(scope, receive, send))
-        gone = asyncio.ensure_future(_disconnected(receive))
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
+        try:
+            await while_connected(receive, self._answer(scope, receive, send))
+        except Gone:
             self._service.metrics.add("tailrace_query_abandoned_total")
-        for task in (work, gone):
-            task.cancel()
-        [failed, _] = await asyncio.gather(work, gone, return_exceptions=True)
-        if isinstance(failed, Exception) and not isinstance(failed, OSError):
-            raise failed
+        except OSError:
+            return  # what was sent last did not arrive
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = False
@@ -115,17 +112,10 @@ class Answer(Response):
 
     async def _send(self, body: Callable[[bytes, bool], Awaitable[None]]) -> None:
         prepared = await self._sql.prepare(self._question.text, self._bounds)
-        pieces = self._sql.run(prepared, self._form)
-        try:
+        async with aclosing(self._sql.run(prepared, self._form)) as pieces:
             async for piece in pieces:
                 await body(piece, True)
             await body(b"", False)
-        finally:
-            await _closed(pieces)
-
-
-async def _closed(pieces: AsyncIterator[bytes]) -> None:
-    await pieces.aclose()  # type: ignore[attr-defined]
 
 
 def _start(form: Format, remarks: Collection[str]) -> Message:
@@ -135,11 +125,6 @@ def _start(form: Format, remarks: Collection[str]) -> Message:
     return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def _counted(service: QueryService, error: Exception) -> Response:
     service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
     return refusal(error)
@@ -147,14 +132,6 @@ def _counted(service: QueryService, error: Exception) -> Response:
 
 def refusal(error: Exception) -> Response:
     """The answer to an error: `{"error": "..."}`."""
-    status, message = 500, f"the query failed: {error}"
-    headers: dict[str, str] = {}
-    if isinstance(error, QueryError):
-        status, message = 400, str(error)
-    elif isinstance(error, Busy):
-        message = str(error)
-        status, headers = busy(error)
-    elif isinstance(error, TimeoutError):
-        status, message = 503, str(error)
-    body = msgspec.json.encode({"error": message})
-    return Response(body, status, headers, media_type="application/json")
+    found = refused(error)
+    body = msgspec.json.encode({"error": found.message})
+    return Response(body, found.status, found.headers, media_type="application/json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -135,7 +135,7 @@ class Sql:
         text = how + made.sql + end
         return await self._service.run(Statement(text, made.parameters, SETTINGS, _OWN))
 
-    async def run(self, prepared: Prepared, form: Format) -> AsyncIterator[bytes]:
+    async def run(self, prepared: Prepared, form: Format) -> AsyncGenerator[bytes, None]:
         """Pieces of the answer. The first one comes when the engine has the first rows."""
         made = prepared.statement
         raw = self._service.raw(Statement(made.sql, made.parameters, SETTINGS, _OWN), form.form)

@@ -9,8 +9,3 @@ batch of them at once, and gives every row to each query that is followed, once,
 followers it has. What passes is encoded once and put into the outlets, which are bounded: who does
 not read in time loses the oldest lines, and is told.
 """
-
-from tailrace.query.tail.hub import Hub
-from tailrace.query.tail.socket import Tail
-
-__all__ = ["Hub", "Tail"]

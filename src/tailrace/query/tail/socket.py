@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tailrace.core import limits
-from tailrace.core.errors import Busy, QueryError, StoreError, TailraceError
+from tailrace.core.errors import Busy, QueryError, TailraceError
+from tailrace.query.asked import Identify, credential_tenant
+from tailrace.query.bounds.connected import left
 from tailrace.query.bounds.question import Question, asking
+from tailrace.query.endpoint import plain
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse_log
 from tailrace.query.logs.logs import Logs
@@ -68,12 +70,15 @@ def _number(text: str, name: str, most: int) -> int:
     return int(text)
 
 
-class Tail:
-    """The websocket endpoint, an ASGI application. Without a hub there is nothing to follow."""
+def routes(logs: Logs, hub: Hub, identify: Identify = credential_tenant) -> list[BaseRoute]:
+    """The route. `hub` is what is followed; `identify` gives the tenant of a connection."""
+    return [WebSocketRoute("/loki/api/v1/tail", Tail(logs, hub, identify))]
 
-    def __init__(
-        self, logs: Logs, identify: Callable[[HTTPConnection], str], hub: Hub | None
-    ) -> None:
+
+class Tail:
+    """The websocket endpoint, an ASGI application."""
+
+    def __init__(self, logs: Logs, hub: Hub, identify: Identify) -> None:
         self._logs = logs
         self._service = logs.service
         self._identify = identify
@@ -85,24 +90,22 @@ class Tail:
             tenant = self._identify(socket)
             asked = wanted(socket, self._service.clock.wall_ns())
             Pipeline(asked.query.stages)  # refuses what cannot run
-            if self._hub is None:
-                raise StoreError("this server has no live tail")
             outlet = self._hub.join(tenant, asked.query, asked.delay_ns, asked.categorize)
         except (TailraceError, TimeoutError) as error:
             self._service.metrics.add("tailrace_query_rejected_total", label=type(error).__name__)
-            await socket.send_denial_response(_denial(error))
+            await socket.send_denial_response(plain(error))
             return
         try:
             with contextlib.suppress(WebSocketDisconnect, OSError):
                 await socket.accept()
-                await self._serve(socket, self._hub, outlet, asked)
+                await self._serve(socket, outlet, asked)
         finally:
             self._hub.leave(outlet)
 
-    async def _serve(self, socket: WebSocket, hub: Hub, outlet: Outlet, asked: Wanted) -> None:
+    async def _serve(self, socket: WebSocket, outlet: Outlet, asked: Wanted) -> None:
         """Until the client is gone."""
-        gone = asyncio.create_task(_gone(socket))
-        sending = asyncio.create_task(self._send(socket, hub, outlet, asked))
+        gone = asyncio.create_task(left(socket.receive))
+        sending = asyncio.create_task(self._send(socket, outlet, asked))
         try:
             await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -112,16 +115,18 @@ class Tail:
             sending.cancel()
             await asyncio.gather(gone, sending, return_exceptions=True)
 
-    async def _send(self, socket: WebSocket, hub: Hub, outlet: Outlet, asked: Wanted) -> None:
+    async def _send(self, socket: WebSocket, outlet: Outlet, asked: Wanted) -> None:
         try:
             if asked.limit:
                 query = asked.query
                 limit, start_ns = asked.limit, asked.start_ns
                 with asking(Question(outlet.tenant, socket.query_params.get("query", ""))):
-                    before = await history(self._logs, hub.feed, query, outlet, start_ns, limit)
+                    before = await history(
+                        self._logs, self._hub.feed, query, outlet, start_ns, limit
+                    )
                 for parcel in parcels(before, asked.categorize):
                     await socket.send_text(parcel.text())
-            hub.settled(outlet)
+            self._hub.settled(outlet)
         except Busy:
             await socket.close(*LATER)
             return
@@ -130,20 +135,6 @@ class Tail:
             return
         while not outlet.overrun:
             text = await outlet.next(self._service.clock)
-            await hub.turns.take()
+            await self._hub.turns.take()
             await socket.send_text(text)
         await socket.close(*LATER)
-
-
-async def _gone(socket: WebSocket) -> None:
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
-
-
-def _denial(error: Exception) -> PlainTextResponse:
-    if isinstance(error, QueryError):
-        return PlainTextResponse(f"{error}\n", 400)
-    headers = (
-        {"Retry-After": str(max(1, round(error.retry_after_s)))} if isinstance(error, Busy) else {}
-    )
-    return PlainTextResponse(f"{error}\n", 503, headers)
