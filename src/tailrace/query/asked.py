@@ -83,11 +83,6 @@ class Asked:
             raise QueryError(f"{name}={text[:32]!r} is neither true nor false")
         return text in ("true", "1")
 
-    def categorize(self) -> bool:
-        """Whether the client wants structured metadata apart from labels."""
-        flags = self.request.headers.get("x-loki-response-encoding-flags", "")
-        return "categorize-labels" in [flag.strip() for flag in flags.split(",")]
-
 
 async def form_of(request: Request) -> QueryParams | None:
     """The fields of a posted form. Raises QueryError when it is too large."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tailrace.query.binder import Binder
@@ -24,17 +23,6 @@ ROW_COLUMNS = (
 # Labels that are in the stream of every row, whatever it is.
 ALWAYS = frozenset({"service_name", "level", "detected_level"})
 _ALIASES = frozenset({"host"})
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One log line and its labels by where they come from."""
-
-    time_ns: int
-    line: str
-    stream: Mapping[str, str]
-    metadata: Mapping[str, str]
-    parsed: Mapping[str, str]
 
 
 def line_bytes(table: str) -> str:

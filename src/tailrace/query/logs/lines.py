@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from tailrace.core.limits import QUERY_ROWS
 from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import LogQuery
-from tailrace.query.logs.columns import ROW_COLUMNS, Decoder, Entry
+from tailrace.query.logs.columns import ROW_COLUMNS, Decoder
+from tailrace.query.logs.entries import Entry, passing
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Reading, Rows
 from tailrace.query.pipeline.pipeline import Pipeline
@@ -42,17 +43,7 @@ async def lines(query: LogQuery, wanted: LogRange, reading: Reading) -> list[Ent
     while (piece := rest.next(len(found))) is not None:
         pages = _Pages(query, piece, wanted, await reading.within(*piece))
         while len(found) < wanted.limit and (rows := await pages.next(wanted.limit - len(found))):
-            for row in rows:
-                stream, own = decoder.labels(row)
-                passed = pipeline.process(row[0], row[1], stream, own)
-                if passed is not None:
-                    labels = passed.labels
-                    found.append(
-                        Entry(
-                            row[0], passed.line, labels.stream(), labels.metadata(),
-                            labels.parsed(),
-                        )
-                    )  # fmt: skip
+            found += passing(rows, pipeline, decoder)
         if len(found) >= wanted.limit:
             break
     return found[: wanted.limit]

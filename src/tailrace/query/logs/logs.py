@@ -13,7 +13,7 @@ from tailrace.query.logql.ast import LineFilter, LogQuery, Metric, Query
 from tailrace.query.logql.parser import is_scalar
 from tailrace.query.logql.text import text
 from tailrace.query.logs import labelstatements as statements
-from tailrace.query.logs.columns import Entry
+from tailrace.query.logs.entries import Entry
 from tailrace.query.logs.lines import LogRange, lines
 from tailrace.query.logs.metric import evaluate, log_queries, names_of, range_aggregations
 from tailrace.query.logs.reading import Reading

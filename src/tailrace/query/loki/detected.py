@@ -13,7 +13,8 @@ from tailrace.query.binder import Binder
 from tailrace.query.labels import sanitise
 from tailrace.query.logql.ast import JsonParser, LogfmtParser, LogQuery
 from tailrace.query.logql.parser import parse_log
-from tailrace.query.logs.columns import Entry, base_label
+from tailrace.query.logs.columns import base_label
+from tailrace.query.logs.entries import Entry
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
 from tailrace.query.logs.pushdown import conditions

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tailrace.core import limits
 from tailrace.query import envelope
-from tailrace.query.labels import merged
-from tailrace.query.logs.columns import Entry
+from tailrace.query.logs.entries import CATEGORIZE, Entry, streams
 from tailrace.query.matrix.confidence import interval
 from tailrace.query.matrix.matrix import Matrix, Scalar, Value, as_matrix
 from tailrace.query.numbers import number, unix_seconds
 from tailrace.query.plan import Grid
-
-CATEGORIZE = "categorize-labels"
 
 
 def bare(data: object) -> bytes:
@@ -55,24 +52,6 @@ def drilldown_limits() -> bytes:
             "version": "3.5.0",
         }
     )
-
-
-def streams(entries: Iterable[Entry], categorize: bool) -> list[dict[str, Any]]:
-    """Lines grouped by label set, each group in the lines' order.
-
-    With `categorize` a stream has only its own labels, and each line the others by where they come
-    from; without it all of them are in the stream.
-    """
-    groups: dict[tuple[tuple[str, str], ...], list[Any]] = {}
-    for one in entries:
-        entry: list[Any] = [str(one.time_ns), one.line]
-        if categorize:
-            labels = one.stream
-            entry.append({"structuredMetadata": one.metadata, "parsed": one.parsed})
-        else:
-            labels = merged(merged(one.stream, one.metadata), one.parsed)
-        groups.setdefault(tuple(labels.items()), []).append(entry)
-    return [{"stream": dict(labels), "values": values} for labels, values in groups.items()]
 
 
 def log_data(entries: Sequence[Entry], categorize: bool, seconds: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tailrace.query.logql.ast import LogQuery, Metric, VectorAggregation
 from tailrace.query.logql.lexer import placed
 from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logql.text import pretty
+from tailrace.query.logs.entries import categorizes
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
 from tailrace.query.loki import encoding
@@ -100,7 +101,7 @@ class _Api:
             found, seconds = await timed(
                 lambda: self._logs.lines(log, asked.tenant, wanted, notes), self._logs.service.clock
             )
-        data = encoding.log_data(found, asked.categorize(), seconds)
+        data = encoding.log_data(found, categorizes(asked.request), seconds)
         return Answer(data, _headers(None, notes))
 
     async def _metric(self, tree: Metric, asked: Asked, on: Grid) -> tuple[Value, float, Notes]:

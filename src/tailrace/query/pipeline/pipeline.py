@@ -78,12 +78,12 @@ class Pipeline:
             if not test(line):
                 return None
         labels = LabelSet(stream, metadata)
-        text: str | None = line
         for step in self._steps:
-            text = step(text, labels, time_ns)  # type: ignore[arg-type]  # None returns at once
-            if text is None:
+            left = step(line, labels, time_ns)
+            if left is None:
                 return None
-        return Row(text, labels)  # type: ignore[arg-type]
+            line = left
+        return Row(line, labels)
 
 
 def _step(stage: Stage, wanted: frozenset[str] | None, now_ns: Callable[[], int]) -> Step:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailrace.core import log
+from tailrace.query.logs.entries import Entry
 from tailrace.query.tail.group import Group, Passed
 from tailrace.query.tail.outlet import Key
-from tailrace.query.tail.parcel import Entry, Parcel, parcels
+from tailrace.query.tail.parcel import Parcel, parcels
 from tailrace.query.tail.rows import Origin, Origins, metadata
 
 _log = log.get("tail")
@@ -73,6 +74,4 @@ def _through(group: Group, rows: Sequence[_Seen], passed: list[Passed]) -> None:
         time_ns = one.row[0]
         row = process(time_ns, one.row[1], one.origin.labels, one.metadata)
         if row is not None:
-            found = row.labels
-            entry = Entry(time_ns, row.line, found.stream(), found.metadata(), found.parsed())
-            passed.append((entry, one.key))
+            passed.append((Entry.of(time_ns, row), one.key))

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from tailrace.core import limits
 from tailrace.query.logql.ast import LogQuery
+from tailrace.query.logs.entries import Entry
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.tail.outlet import Key, Outlet
-from tailrace.query.tail.parcel import Entry
 from tailrace.query.tail.selector import Selector
 
 Passed: TypeAlias = tuple[Entry, Key]

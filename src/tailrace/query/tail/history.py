@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tailrace.core import limits
 from tailrace.core.contracts import Feed
 from tailrace.query import plan
 from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import LogQuery
+from tailrace.query.logs.columns import Decoder
+from tailrace.query.logs.entries import Entry, passing
 from tailrace.query.logs.logs import Logs
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.tail.outlet import Outlet
-from tailrace.query.tail.parcel import Entry
-from tailrace.query.tail.rows import COLUMNS, WIDTH, Origins, metadata
+from tailrace.query.tail.rows import COLUMNS, WIDTH
 from tailrace.query.times import SECOND_NS
 
 # What was acknowledged is in the store within a second, unless the writer has fallen behind.
@@ -54,17 +53,5 @@ async def history(
         )
         rows = await service.run(plan.Statement(sql, bind.values))
     live = outlet.live or {}
-    before = [row for row in rows if row[WIDTH:] not in live]
-    return _passed(query, before)[:limit][::-1]
-
-
-def _passed(query: LogQuery, rows: list[tuple[Any, ...]]) -> list[Entry]:
-    process = Pipeline(query.stages).process
-    origins = Origins()
-    found = []
-    for row in rows:
-        passed = process(row[0], row[1], origins.of(row[:WIDTH]).labels, metadata(row))
-        if passed is not None:
-            of = passed.labels
-            found.append(Entry(row[0], passed.line, of.stream(), of.metadata(), of.parsed()))
-    return found
+    before = (row for row in rows if row[WIDTH:] not in live)
+    return list(passing(before, Pipeline(query.stages), Decoder()))[:limit][::-1]

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from tailrace.core import limits
-from tailrace.query.labels import merged
-from tailrace.query.loki.encoding import CATEGORIZE
+from tailrace.query.logs.entries import CATEGORIZE, Entry, streams
 
 _NOTHING_DROPPED = ',"dropped_entries":[]}'
 # Of an entry beside its line: the time, quotes and brackets.
 _ENTRY_BYTES = 32
 Labels = Mapping[str, str]
-
-
-class Entry(NamedTuple):
-    """A line that passed: its time, and its labels by where they come from."""
-
-    time_ns: int
-    line: str
-    stream: Labels
-    metadata: Labels
-    parsed: Labels
 
 
 class Parcel:
@@ -36,9 +25,11 @@ class Parcel:
 
     def __init__(self, entries: Sequence[Entry], categorize: bool) -> None:
         self.rows = len(entries)
-        self.newest: list[tuple[Labels, int]] = []
         message: dict[str, Any] = {"encodingFlags": [CATEGORIZE]} if categorize else {}
-        message["streams"] = self._streams(entries, categorize)
+        message["streams"] = found = streams(entries, categorize)
+        self.newest: list[tuple[Labels, int]] = [
+            (one["stream"], int(one["values"][-1][0])) for one in found
+        ]
         self._text = msgspec.json.encode(message)[:-1].decode() + _NOTHING_DROPPED
         self.bytes = sys.getsizeof(self._text)
         self.holders = 0
@@ -46,21 +37,6 @@ class Parcel:
     def text(self, dropped: str = "") -> str:
         """The message; `dropped` is the text of `Dropped`."""
         return self._text.removesuffix(_NOTHING_DROPPED) + dropped if dropped else self._text
-
-    def _streams(self, entries: Sequence[Entry], categorize: bool) -> list[dict[str, Any]]:
-        groups: dict[tuple[tuple[str, str], ...], list[list[Any]]] = {}
-        for one in entries:
-            entry: list[Any] = [str(one.time_ns), one.line]
-            found = one.stream
-            if categorize:
-                entry.append({"structuredMetadata": one.metadata, "parsed": one.parsed})
-            else:
-                found = merged(one.stream, one.metadata)
-                if one.parsed:
-                    found = merged(found, one.parsed)
-            groups.setdefault(tuple(found.items()), []).append(entry)
-        self.newest = [(dict(key), int(found[-1][0])) for key, found in groups.items()]
-        return [{"stream": dict(key), "values": found} for key, found in groups.items()]
 
 
 def parcels(entries: Sequence[Entry], categorize: bool) -> Iterator[Parcel]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from tailrace.core.frame import Frame
 from tailrace.query import labels
 from tailrace.query.logs.columns import ROW_COLUMNS
 
-# time_ns, line, service, host, severity number, resource, trace id, span id, attributes.
-Row: TypeAlias = tuple[int, str, str, str, int, dict[str, str], str, str, dict[str, str]]
+# Time, line, service, host, severity number, resource, trace id, span id, attributes.
 WIDTH = 9
 COLUMNS = ", ".join(ROW_COLUMNS[:WIDTH])
 

@@ -24,8 +24,8 @@ from tailrace.query.bounds.question import Question, asking
 from tailrace.query.endpoint import plain
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse_log
+from tailrace.query.logs.entries import categorizes
 from tailrace.query.logs.logs import Logs
-from tailrace.query.loki.encoding import CATEGORIZE
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.tail.history import history
 from tailrace.query.tail.hub import Hub
@@ -54,13 +54,12 @@ def wanted(socket: HTTPConnection, now_ns: int) -> Wanted:
     """The parameters of a tail. Raises QueryError."""
     given = socket.query_params
     start = given.get("start")
-    flags = socket.headers.get("x-loki-response-encoding-flags", "")
     return Wanted(
         parse_log(given.get("query", "")),
         parse_time(start, "start") if start else max(now_ns - HISTORY_NS, 0),
         _number(given.get("limit") or HISTORY_LINES, "limit", limits.QUERY_ROWS),
         _number(given.get("delay_for") or "0", "delay_for", limits.TAIL_DELAY_S) * SECOND_NS,
-        CATEGORIZE in [flag.strip() for flag in flags.split(",")],
+        categorizes(socket),
     )
 
 
