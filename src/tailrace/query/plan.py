@@ -59,3 +59,15 @@ def grid(start_ns: int, end_ns: int, step_ns: int) -> Grid:
 def moment(nanoseconds: int, bind: Binder) -> str:
     """A DateTime64(9); before 1970 becomes 1970, since nothing is older."""
     return f"fromUnixTimestamp64Nano({bind.integer(max(nanoseconds, 0))})"
+
+
+def within(start_ns: int, end_ns: int, bind: Binder) -> str:
+    """SQL that holds for rows from `start_ns` to `end_ns`, both included."""
+    start, end = moment(start_ns, bind), moment(end_ns, bind)
+    return f"Timestamp >= {start} AND Timestamp <= {end}"
+
+
+def of_tenant(tenant: str, span_ns: tuple[int, int] | None, bind: Binder) -> str:
+    """SQL that holds for rows of a tenant, within a range where there is one."""
+    found = f"Tenant = {bind.text(tenant)}"
+    return found if span_ns is None else f"{found} AND {within(*span_ns, bind)}"

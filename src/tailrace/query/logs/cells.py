@@ -14,7 +14,7 @@ from tailrace.query.logs.partials import HEAVIEST, ROWS, Part
 from tailrace.query.logs.pushdown import Pushed
 from tailrace.query.logs.reading import Reading
 from tailrace.query.logs.windows import Window
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, within
 
 # What a row is: SURE has its place in a cell, of UNSURE ones SQL cannot tell, ERROR has one.
 SURE, UNSURE, ERROR = 0, 1, 2
@@ -144,9 +144,6 @@ def _late(window: Window, bind: Binder) -> str:
 
 def times(window: Window, bind: Binder) -> list[str]:
     """Conditions for the rows that any window needs."""
-    found = [
-        f"Timestamp > {moment(window.low_ns, bind)}",
-        f"Timestamp <= {moment(window.high_ns, bind)}",
-    ]
+    found = [within(window.low_ns + 1, window.high_ns, bind)]
     # Between windows that are apart are rows of none.
     return [*found, _late(window, bind)] if window.whole == 0 else found

@@ -7,7 +7,7 @@ from tailrace.query.labels import expression
 from tailrace.query.logql.ast import LogQuery, Matcher
 from tailrace.query.logs.columns import STREAM_COLUMNS
 from tailrace.query.logs.pushdown import conditions
-from tailrace.query.plan import Scope, Statement, moment
+from tailrace.query.plan import Scope, Statement, within
 
 
 def streams(query: LogQuery, scope: Scope, start_ns: int, end_ns: int, limit: int) -> Statement:
@@ -38,8 +38,7 @@ def _distinct(
     columns: str, query: LogQuery, scope: Scope, times: tuple[int, int], limit: int, bind: Binder
 ) -> Statement:
     where = conditions(query, scope.tenant, scope.keys, bind)
-    where.append(f"Timestamp >= {moment(times[0], bind)}")
-    where.append(f"Timestamp <= {moment(times[1], bind)}")
+    where.append(within(*times, bind))
     sql = (
         f"SELECT DISTINCT {columns} FROM {scope.table} WHERE {' AND '.join(where)} "
         f"LIMIT {int(limit)}"

@@ -16,7 +16,7 @@ from tailrace.query.logs.entries import Entry, passing
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Reading, Rows
 from tailrace.query.pipeline.pipeline import Pipeline
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, within
 
 FIRST_SLICE_NS = 60_000_000_000
 SLICE_GROWTH = 8
@@ -94,8 +94,7 @@ class _Pages:
         where = [
             f"Tenant = {bind.text(self._reading.tenant)}",
             *rows.may_pass,
-            f"Timestamp >= {moment(self._start, bind)}",
-            f"Timestamp < {moment(self._end, bind)}",
+            within(self._start, self._end - 1, bind),
         ]
         way = "ASC" if self._forward else "DESC"
         # The one page of an exact query needs no order among lines of one time and source.

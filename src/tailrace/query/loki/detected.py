@@ -20,7 +20,7 @@ from tailrace.query.logs.logs import Logs
 from tailrace.query.logs.pushdown import conditions
 from tailrace.query.notes import Notes
 from tailrace.query.pipeline.pipeline import Pipeline
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, within
 
 # Lines that are looked at, and names and values that are told of; as many as Grafana asks for.
 LINES, FIELDS, LABELS = 1_000, 1_000, 100
@@ -78,8 +78,7 @@ class Detected:
             )
             bind = Binder()
             where = conditions(query, asked.tenant, keys, bind)
-            where.append(f"Timestamp >= {moment(start, bind)}")
-            where.append(f"Timestamp < {moment(end, bind)}")
+            where.append(within(start, end - 1, bind))
             chosen = names[:LABELS]
             counts = [
                 f"uniqIf({x}, {x} != '')" for x in (base_label(n, keys, bind) for n in chosen)

@@ -18,7 +18,7 @@ from tailrace.query.loki import encoding
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.notes import Notes
-from tailrace.query.plan import Grid, Statement, grid, moment
+from tailrace.query.plan import Grid, Statement, grid, within
 from tailrace.query.times import SECOND_NS, parse_span
 
 
@@ -36,8 +36,7 @@ class Volume:
             scope = await self._logs.scope(asked.tenant, start, end)
             bind = Binder()
             where = conditions(LogQuery(query.matchers), scope.tenant, scope.keys, bind)
-            where.append(f"Timestamp >= {moment(start, bind)}")
-            where.append(f"Timestamp < {moment(end, bind)}")
+            where.append(within(start, end - 1, bind))
             sql = (
                 f"SELECT uniq(ServiceName, HostName), count(), sum({line_bytes(scope.table)}) "
                 f"FROM {scope.table} WHERE {' AND '.join(where)}"

@@ -24,7 +24,7 @@ from tailrace.query.binder import Binder
 from tailrace.query.labels import level
 from tailrace.query.patterns import miner
 from tailrace.query.patterns.shapes import SHAPE_SQL, finished
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, within
 
 Rows = list[tuple[Any, ...]]
 Run = Callable[[Statement], Awaitable[Rows]]
@@ -149,8 +149,7 @@ def _cell(steps: Steps, bind: Binder) -> str:
 
 
 def _conditions(where: Where, steps: Steps, bind: Binder) -> str:
-    start, end = moment(steps.start_ns, bind), moment(steps.end_ns, bind)
-    return " AND ".join([*where(bind), f"Timestamp >= {start}", f"Timestamp <= {end}"])
+    return " AND ".join([*where(bind), within(steps.start_ns, steps.end_ns, bind)])
 
 
 def _merged(shapes: Rows, step_ns: int, every: int, known: Sequence[str]) -> list[Template]:

@@ -8,7 +8,7 @@ from typing import Any
 from tailrace.core import limits
 from tailrace.query.binder import Binder
 from tailrace.query.numbers import number, unix_seconds
-from tailrace.query.plan import Statement
+from tailrace.query.plan import Statement, of_tenant
 from tailrace.query.promql.ast import Selector
 from tailrace.query.promql.samples import Samples
 from tailrace.query.promql.series import Found, as_stored
@@ -53,12 +53,10 @@ def _statement(found: Sequence[Found], tenant: str, span: Span) -> Statement:
     client reports until it has another one is one row."""
     bind = Binder()
     where = [
-        f"Tenant = {bind.text(tenant)}",
+        of_tenant(tenant, span, bind),
         f"MetricName IN {bind.texts(sorted({one.name for one in found}))}",
         f"Fingerprint IN {bind.numbers([one.fingerprint for one in found])}",
     ]
-    for sign, time_ns in zip((">=", "<="), span or (), strict=False):
-        where.append(f"Timestamp {sign} fromUnixTimestamp64Nano({bind.integer(time_ns)}, 'UTC')")
     sql = (
         "SELECT Fingerprint, toUnixTimestamp64Nano(Timestamp), Value, TraceId, SpanId, Attributes "
         f"FROM exemplars WHERE {' AND '.join(where)} ORDER BY Timestamp DESC "

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from tailrace.core.frame import Signal
 from tailrace.query.binder import Binder
+from tailrace.query.plan import moment
 from tailrace.query.sources import Source
 
 DATABASE = "default"
@@ -168,10 +169,6 @@ def _value(table: str, name: str) -> str:
     return f"identity({column})" if table == "__v" and name in _INDEXED else column
 
 
-def _moment(time_ns: int, bind: Binder) -> str:
-    return f"fromUnixTimestamp64Nano({bind.integer(time_ns)}, 'UTC')"
-
-
 def _read(table: str, names: Sequence[str], bounds: Bounds, bind: Binder) -> str:
     """FROM and what bounds it; `names` are the columns that are read."""
     source = bounds.sources.get(table)
@@ -196,8 +193,8 @@ def _hot(table: str, bounds: Bounds, start_ns: int, bind: Binder) -> str:
 
 def _within(bounds: Bounds, bind: Binder) -> str:
     return (
-        f"__v.Timestamp >= {_moment(bounds.start_ns, bind)} "
-        f"AND __v.Timestamp < {_moment(bounds.end_ns, bind)}"
+        f"__v.Timestamp >= {moment(bounds.start_ns, bind)} "
+        f"AND __v.Timestamp < {moment(bounds.end_ns, bind)}"
     )
 
 
@@ -212,7 +209,7 @@ def _seen(bounds: Bounds, bind: Binder) -> str:
         "min(__v.FirstSeen) AS __first, max(__v.LastSeen) AS __last "
         f"FROM {DATABASE}.series AS __v PREWHERE __v.Tenant = {bind.text(bounds.tenant)} "
         "GROUP BY __name, __fingerprint "
-        f"HAVING __last >= {_moment(max(bounds.start_ns - _HOUR_NS, 0), bind)}"
+        f"HAVING __last >= {moment(bounds.start_ns - _HOUR_NS, bind)}"
     )
 
 
@@ -223,7 +220,7 @@ def _series(bounds: Bounds, bind: Binder) -> str:
         '(SELECT __s.__name AS "MetricName", __s.__labels AS "Labels", __s.__kind AS "Kind", '
         f'__s.__unit AS "Unit", {first} AS "FirstSeen", {last} AS "LastSeen" '
         f"FROM ({_seen(bounds, bind)}) AS __s "
-        f"WHERE __s.__first < {_moment(bounds.end_ns, bind)})"
+        f"WHERE __s.__first < {moment(bounds.end_ns, bind)})"
     )
 
 

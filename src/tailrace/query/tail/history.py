@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tailrace.core import limits
 from tailrace.core.contracts import Feed
-from tailrace.query import plan
 from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logs.columns import Decoder
@@ -12,6 +11,7 @@ from tailrace.query.logs.entries import Entry, passing
 from tailrace.query.logs.logs import Logs
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.pipeline.pipeline import Pipeline
+from tailrace.query.plan import Statement, within
 from tailrace.query.tail.outlet import Outlet
 from tailrace.query.tail.rows import COLUMNS, WIDTH
 from tailrace.query.times import SECOND_NS
@@ -44,14 +44,13 @@ async def history(
         if not found.complete or found.unsure or wanted > limits.QUERY_ROWS:
             wanted = limits.QUERY_ROWS
         where = [f"Tenant = {bind.text(outlet.tenant)}", *found.may_pass]
-        where.append(f"Timestamp >= {plan.moment(start_ns, bind)}")
-        where.append(f"Timestamp < {plan.moment(end_ns, bind)}")
+        where.append(within(start_ns, end_ns - 1, bind))
         sql = (
             f"SELECT {COLUMNS}, Source, Epoch, Seq FROM {scope.table} "
             f"WHERE {' AND '.join(where)} "
             f"ORDER BY Timestamp DESC, _part_offset DESC LIMIT {int(wanted)}"
         )
-        rows = await service.run(plan.Statement(sql, bind.values))
+        rows = await service.run(Statement(sql, bind.values))
     live = outlet.live or {}
     before = (row for row in rows if row[WIDTH:] not in live)
     return list(passing(before, Pipeline(query.stages), Decoder()))[:limit][::-1]

@@ -6,7 +6,7 @@ from typing import Any
 
 from tailrace.core import limits
 from tailrace.query.binder import Binder
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, of_tenant
 from tailrace.query.traces.names import Run
 from tailrace.query.traces.stored import Span
 
@@ -32,7 +32,7 @@ def count(tenant: str, span_ns: Span, table: str = "spans") -> Statement:
     """One row `(spans,)` that began within."""
     bind = Binder()
     return Statement(
-        f"SELECT count() FROM {table} WHERE {_where(tenant, span_ns, bind)}", bind.values
+        f"SELECT count() FROM {table} WHERE {of_tenant(tenant, span_ns, bind)}", bind.values
     )
 
 
@@ -44,7 +44,7 @@ def links(tenant: str, span_ns: Span, every: int, most: int, table: str = "spans
     Both sides are matched by a hash of trace and span, which is a fifth of the ids themselves.
     """
     bind = Binder()
-    where = _where(tenant, span_ns, bind)
+    where = of_tenant(tenant, span_ns, bind)
     if every > 1:
         where += f" AND cityHash64(TraceId) % {int(every)} = 0"
     sql = (
@@ -58,8 +58,3 @@ def links(tenant: str, span_ns: Span, every: int, most: int, table: str = "spans
         f"GROUP BY 1, 2 ORDER BY calls DESC, 1, 2 LIMIT {int(most)}"
     )
     return Statement(sql, bind.values)
-
-
-def _where(tenant: str, span_ns: Span, bind: Binder) -> str:
-    start, end = moment(span_ns[0], bind), moment(span_ns[1], bind)
-    return f"Tenant = {bind.text(tenant)} AND Timestamp >= {start} AND Timestamp <= {end}"

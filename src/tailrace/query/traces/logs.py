@@ -12,7 +12,7 @@ from tailrace.query.asked import HOUR_NS
 from tailrace.query.binder import Binder
 from tailrace.query.labels import merged, metadata, stream
 from tailrace.query.logs.columns import ROW_COLUMNS
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, of_tenant
 from tailrace.query.service import QueryService
 from tailrace.query.traces.ids import spellings
 from tailrace.query.traces.reading import table_of
@@ -70,12 +70,9 @@ def statement(
 ) -> Statement:
     """Rows of ROW_COLUMNS within `span_ns`, oldest first; of one time, as they came."""
     bind = Binder()
-    where = [f"Tenant = {bind.text(tenant)}", f"TraceId IN {bind.texts(ids)}"]
-    if span_ns is not None:
-        where.append(f"Timestamp >= {moment(span_ns[0], bind)}")
-        where.append(f"Timestamp <= {moment(span_ns[1], bind)}")
+    where = f"{of_tenant(tenant, span_ns, bind)} AND TraceId IN {bind.texts(ids)}"
     sql = (
-        f"SELECT {', '.join(ROW_COLUMNS)} FROM {table} WHERE {' AND '.join(where)} "
+        f"SELECT {', '.join(ROW_COLUMNS)} FROM {table} WHERE {where} "
         f"ORDER BY Timestamp, _part_offset LIMIT {int(limit)}"
     )
     return Statement(sql, bind.values)

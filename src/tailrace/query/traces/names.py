@@ -9,7 +9,7 @@ from tailrace.core.clock import Clock
 from tailrace.core.limits import TRACE_NAMES
 from tailrace.query.binder import Binder
 from tailrace.query.catalogue import LIFETIME_S, MAX_ENTRIES, ROUND_NS
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, of_tenant
 from tailrace.query.traces.stored import Span
 
 # Of all entries together: some ten megabytes.
@@ -21,7 +21,7 @@ Run = Callable[[Statement], Awaitable[Names]]
 def services(tenant: str, span_ns: Span, table: str = "spans") -> Statement:
     """Rows `(service,)` of spans of `table` that began within."""
     bind = Binder()
-    where = _where(tenant, span_ns, bind)
+    where = of_tenant(tenant, span_ns, bind)
     return Statement(f"SELECT DISTINCT ServiceName FROM {table} WHERE {where}{_MOST}", bind.values)
 
 
@@ -30,7 +30,7 @@ def operations(
 ) -> Statement:
     """Rows `(operation, kind)` of a service; a `kind` such as "server", or "" for all."""
     bind = Binder()
-    where = f"{_where(tenant, span_ns, bind)} AND ServiceName = {bind.text(service)}"
+    where = f"{of_tenant(tenant, span_ns, bind)} AND ServiceName = {bind.text(service)}"
     if kind:
         where += f" AND SpanKind = {bind.text(kind.lower().capitalize())}"
     return Statement(
@@ -39,11 +39,6 @@ def operations(
 
 
 _MOST = f" LIMIT {TRACE_NAMES}"
-
-
-def _where(tenant: str, span_ns: Span, bind: Binder) -> str:
-    start, end = moment(span_ns[0], bind), moment(span_ns[1], bind)
-    return f"Tenant = {bind.text(tenant)} AND Timestamp >= {start} AND Timestamp <= {end}"
 
 
 class Remembered:

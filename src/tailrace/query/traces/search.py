@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tailrace.query.binder import Binder
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, of_tenant
 from tailrace.query.traces import tags
 
 
@@ -34,10 +34,8 @@ def statement(search: Search, tenant: str, table: str = "spans") -> Statement:
     """
     bind = Binder()
     where = [
-        f"Tenant = {bind.text(tenant)}",
+        of_tenant(tenant, (search.start_ns, search.end_ns), bind),
         f"ServiceName = {bind.text(search.service)}",
-        f"Timestamp >= {moment(search.start_ns, bind)}",
-        f"Timestamp <= {moment(search.end_ns, bind)}",
     ]
     if search.operation:
         where.append(f"SpanName = {bind.text(search.operation)}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tailrace.core import limits
 from tailrace.query.binder import Binder
-from tailrace.query.plan import Statement, moment
+from tailrace.query.plan import Statement, of_tenant
 
 # A trace is looked for within a day of the time that is known of it: a day is a partition, so
 # this is three at most.
@@ -86,15 +86,11 @@ def by_id(
     """
     bind = Binder()
     known = bind.texts(ids)
-    where = [f"Tenant = {bind.text(tenant)}", f"TraceId IN {known}"]
-    if span_ns is not None:
-        start, end = around(span_ns)
-        where.append(f"Timestamp >= {moment(start, bind)}")
-        where.append(f"Timestamp <= {moment(end, bind)}")
+    where = f"{of_tenant(tenant, span_ns and around(span_ns), bind)} AND TraceId IN {known}"
     order = f"indexOf({known}, TraceId), Timestamp, SpanId"
     sql = (
         f"SELECT * FROM (SELECT {', '.join(_COLUMNS)} FROM {table} "
-        f"WHERE {' AND '.join(where)} ORDER BY {order} "
+        f"WHERE {where} ORDER BY {order} "
         "LIMIT 1 BY TraceId, Timestamp, SpanId, SpanKind, SpanName, Duration) "
         f"LIMIT {int(most)} BY TraceId LIMIT {int(total)} "
         f"SETTINGS max_result_bytes={limits.TRACE_BYTES}"
