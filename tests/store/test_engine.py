@@ -115,12 +115,12 @@ def test_a_directory_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Pat
 )
 def test_a_statement_that_fails_says_so_without_row_data(tmp_path: Path, data: bytes) -> None:
     async def body(engine: Engine) -> None:
-        decode.write_files(tmp_path, [frame(data)])
-        strict = decode.statement(tmp_path, [frame(data)], "logs").replace(
-            "allow_errors_num=1", "allow_errors_num=0"
-        )
-        with pytest.raises(StoreError, match="Code: ") as error:
-            await engine.write(strict)
+        async with decode.unpacked(tmp_path, [frame(data)]) as directory:
+            strict = decode.statement(directory, [frame(data)], "logs").replace(
+                "allow_errors_num=1", "allow_errors_num=0"
+            )
+            with pytest.raises(StoreError, match="Code: ") as error:
+                await engine.write(strict)
         assert "secret" not in str(error.value)
 
     scenario(tmp_path, body)

@@ -235,8 +235,7 @@ class Archive:
         self, source: _Rows, where: str, path: Path, tenant: str, hour: int
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        start = f"fromUnixTimestamp64Nano(toInt64({hour * _HOUR_NS}), 'UTC')"
-        end = f"fromUnixTimestamp64Nano(toInt64({(hour + 1) * _HOUR_NS}), 'UTC')"
+        start, end = sql.moment(hour * _HOUR_NS), sql.moment((hour + 1) * _HOUR_NS)
         rows = source.select(
             f"{where} AND Tenant = {sql.text(tenant)} "
             f"AND Timestamp >= {start} AND Timestamp < {end}"

@@ -6,7 +6,11 @@ identity, ingest time, weight, resource) is looked up by the number in the file'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tailrace.core import limits, names
@@ -56,8 +60,19 @@ def groups(frames: Sequence[Frame]) -> list[list[Frame]]:
     return list(found.values())
 
 
-def write_files(directory: Path, frames: Sequence[Frame]) -> None:
-    """One file for each frame, named by its 1-based place: `1.zst`, `2.zst`, ..."""
+@asynccontextmanager
+async def unpacked(scratch: Path, frames: Sequence[Frame]) -> AsyncIterator[Path]:
+    """A folder of its own in `scratch`, with one file for each frame, named by its 1-based place:
+    `1.zst`, `2.zst`, ... Raises OSError."""
+    directory = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=scratch))
+    try:
+        await asyncio.to_thread(_write_files, directory, frames)
+        yield directory
+    finally:
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _write_files(directory: Path, frames: Sequence[Frame]) -> None:
     for number, frame in enumerate(frames, 1):
         (directory / f"{number}.zst").write_bytes(frame.payload)
 

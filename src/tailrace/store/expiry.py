@@ -109,7 +109,7 @@ class Expiry:
         it has of older ones: its own turn comes."""
         if not horizon_ns:
             return
-        bound = f"fromUnixTimestamp64Nano(toInt64({horizon_ns}), 'UTC')"
+        bound = sql.moment(horizon_ns)
         found = await self._engine.rows(
             f"SELECT _partition_id, max(Timestamp) < {bound}, count() FROM {table} "
             f"WHERE _partition_id < formatDateTime({bound}, '%Y%m%d') "

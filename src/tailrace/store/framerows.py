@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,20 +93,12 @@ class FrameRows:
 
     async def _read(self, frames: Sequence[Frame], asked: _Asked) -> list[tuple[int, Rows]]:
         """Of each frame how many rows the engine reads, and those that were asked for."""
-        directory = await asyncio.to_thread(self._unpacked, frames)
-        try:
+        async with decode.unpacked(self._scratch, frames) as directory:
             statement = decode.selection(
                 directory, frames, asked.columns, asked.condition, asked.most
             )
             found = await self._engine.decoded(statement, asked.parameters)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         parted: list[tuple[int, Rows]] = [(0, ([], 0)) for _ in frames]
         for place, count, passed, rows in found:
             parted[place - 1] = (count, (rows, passed - len(rows)))
         return parted
-
-    def _unpacked(self, frames: Sequence[Frame]) -> Path:
-        directory = Path(tempfile.mkdtemp(dir=self._scratch))
-        decode.write_files(directory, frames)
-        return directory

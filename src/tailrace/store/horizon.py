@@ -1,16 +1,14 @@
 """The horizon: from which event time on the hot tables are whole. What is older is in the archive.
 
-Layout of the file: one line, `CRC32 SPACE JSON NEWLINE`, the checksum in 8 hex digits over the
-JSON: the horizon of each signal in UTC nanoseconds, and the place in the queue up to which the
-archive reached when rows were last dropped. The file is replaced whole, so a crash leaves the old
-line or the new one. Recovery: without a file every horizon is 0, so nothing was ever dropped; a
-file that fails its checksum is refused, since an older horizon would leave rows out of answers
-that are in the archive, and a newer one those that are not.
+Layout of the file: a line of checked.py with the horizon of each signal in UTC nanoseconds, and the
+place in the queue up to which the archive reached when rows were last dropped. The file is replaced
+whole, so a crash leaves the old line or the new one. Recovery: without a file every horizon is 0,
+so nothing was ever dropped; a file that fails its checksum is refused, since an older horizon would
+leave rows out of answers that are in the archive, and a newer one those that are not.
 """
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import msgspec
@@ -19,6 +17,7 @@ from tailrace.core.contracts import Position
 from tailrace.core.disk import write_whole
 from tailrace.core.errors import ConfigError, Corrupt
 from tailrace.core.frame import Signal
+from tailrace.store import checked
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -50,14 +49,13 @@ class Horizon:
             )
 
     def _read(self) -> _Record:
-        line = self._path.read_bytes()
-        checksum, text = line[:8], line[9:-1]
-        if not line.endswith(b"\n") or f"{zlib.crc32(text):08x}".encode() != checksum:
+        record = checked.parse(self._path.read_bytes(), _Record)
+        if record is None:
             raise Corrupt(
                 f"{self._path} fails its checksum; restore it from a backup: it says which rows "
                 "are to be read from the archive"
             )
-        return msgspec.json.decode(text, type=_Record)
+        return record
 
     def of(self, signal: Signal) -> int:
         """The event time, UTC nanoseconds, from which on the hot table of `signal` is whole."""
@@ -70,6 +68,5 @@ class Horizon:
         record = _Record(horizons, max(archived, self._record.archived))
         if record == self._record:
             return
-        text = msgspec.json.encode(record)
-        write_whole(self._path, f"{zlib.crc32(text):08x} ".encode() + text + b"\n")
+        write_whole(self._path, checked.line(record))
         self._record = record

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,26 +39,13 @@ class LogTable:
     async def insert(self, frames: Sequence[Frame]) -> None:
         """Decode and insert. Raises StoreError; then some rows may be in, and `stored` tells."""
         for group in decode.groups(frames):
-            directory = await asyncio.to_thread(self._unpacked, group)
-            try:
+            async with decode.unpacked(self._scratch, group) as directory:
                 for statement in self._statements(directory, group):
                     await self._engine.write(statement)
-            finally:
-                await asyncio.to_thread(shutil.rmtree, directory)
 
     def _statements(self, directory: Path, frames: Sequence[Frame]) -> list[str]:
         """What inserts the files of one group, in this order."""
         return [decode.statement(directory, frames, self._table)]
-
-    def _unpacked(self, frames: Sequence[Frame]) -> Path:
-        """A new folder with the payloads. Raises OSError."""
-        directory = Path(tempfile.mkdtemp(dir=self._scratch))
-        try:
-            decode.write_files(directory, frames)
-        except OSError:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        return directory
 
     async def stored(self, headers: Sequence[Header]) -> dict[Key, int]:
         """Rows present for each frame; frames of which nothing is present are left out."""
@@ -178,9 +162,6 @@ def identified(headers: Sequence[Header]) -> str:
 
 def received(headers: Sequence[Header]) -> str:
     """Condition that holds for the rows of these frames and lets whole granules be skipped."""
-    first = min(header.received_ns for header in headers)
-    last = max(header.received_ns for header in headers)
-    return (
-        f"IngestTime >= fromUnixTimestamp64Nano(toInt64({first}), 'UTC') "
-        f"AND IngestTime <= fromUnixTimestamp64Nano(toInt64({last}), 'UTC')"
-    )
+    times = [header.received_ns for header in headers]
+    first, last = sql.moment(min(times)), sql.moment(max(times))
+    return f"IngestTime >= {first} AND IngestTime <= {last}"

@@ -1,16 +1,14 @@
 """The archive's manifest: which Parquet files count, in one append-only file.
 
-Layout: one line for each archive step, `CRC32 SPACE JSON NEWLINE`, the checksum in 8 hex digits
-over the JSON. A step is in the archive from the moment its line is synced. Recovery: a last line
-that is torn, so without its end, is cut off; any other broken line is refused by name, since files
-that nobody lists would be deleted as left over.
+Layout: a line of checked.py for each archive step. A step is in the archive from the moment its
+line is synced. Recovery: a last line that is torn, so without its end, is cut off; any other broken
+line is refused by name, since files that nobody lists would be deleted as left over.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import zlib
 from pathlib import Path
 
 import msgspec
@@ -18,6 +16,7 @@ import msgspec
 from tailrace.core.contracts import Position
 from tailrace.core.disk import sync_directory
 from tailrace.core.errors import Corrupt
+from tailrace.store import checked
 
 
 class ArchiveFile(msgspec.Struct, frozen=True):
@@ -57,7 +56,7 @@ class Manifest:
         data = self._path.read_bytes()
         lines = data.splitlines(keepends=True)
         for number, line in enumerate(lines, 1):
-            step = _parse(line)
+            step = checked.parse(line, Step)
             if step is None:
                 if number < len(lines) or line.endswith(b"\n"):
                     raise Corrupt(
@@ -80,8 +79,7 @@ class Manifest:
 
     def append(self, step: Step) -> None:
         """Add a step; returns when it is on disk. Raises OSError; then it is not added."""
-        text = msgspec.json.encode(step)
-        line = f"{zlib.crc32(text):08x} ".encode() + text + b"\n"
+        line = checked.line(step)
         with self._path.open("ab", buffering=0) as file:
             # What an append left that failed half-way, on a full disk.
             file.truncate(self._end)
@@ -95,12 +93,3 @@ class Manifest:
     def paths(self) -> set[str]:
         """Every file that counts."""
         return {file.path for step in self.steps for file in step.files}
-
-
-def _parse(line: bytes) -> Step | None:
-    if not line.endswith(b"\n") or len(line) < 10:
-        return None
-    checksum, text = line[:8], line[9:-1]
-    if f"{zlib.crc32(text):08x}".encode() != checksum:
-        return None
-    return msgspec.json.decode(text, type=Step)

@@ -76,7 +76,7 @@ class Reach:
         count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
         if exact:
             return Reached(f"({archived})", (self._exactly(count),), archived, None)
-        bound = _moment(horizon_ns)
+        bound = sql.moment(horizon_ns)
         older = f"{archived} WHERE Timestamp < {bound}" if files else ""
         parts = [older] if older else []
         hot_ns = horizon_ns if end_ns >= horizon_ns or not older else None
@@ -136,10 +136,6 @@ def _hot(signal: Signal) -> str:
 
 def _names(signal: Signal) -> str:
     return ", ".join(column.split(" ", 1)[0] for column in _COLUMNS[signal])
-
-
-def _moment(ns: int) -> str:
-    return f"fromUnixTimestamp64Nano(toInt64({ns}), 'UTC')"
 
 
 def _rfc3339(ns: int) -> str:

@@ -70,13 +70,13 @@ class StoredRows:
         """See Stored."""
         for kind in _KINDS:
             taken = "LastSeen" if kind.table == "series" else "IngestTime"
-            where = f"Tenant = {sql.text(tenant)} AND {taken} >= {_time(since_ns)}"
+            where = f"Tenant = {sql.text(tenant)} AND {taken} >= {sql.moment(since_ns)}"
             yield await self._some(kind, kind.table, where, taken, rows, f"hot {kind.table}")
         for kind in _KINDS:
             files = self._files(kind, tenant, since_ns)
             for file in files:
                 source = f"file({sql.text(str(self._archive.directory / file.path))}, Parquet)"
-                where = f"IngestTime >= {_time(since_ns)}"
+                where = f"IngestTime >= {sql.moment(since_ns)}"
                 share = max(1, rows // len(files))
                 yield await self._some(
                     kind, source, where, "IngestTime", share, f"archived {kind.table}"
@@ -115,7 +115,3 @@ class StoredRows:
             f"FROM {source} WHERE {where} AND {key} % {every} = 0 LIMIT {rows}"
         )
         return [StoredRow(place, str(name), int(ns), str(row).encode()) for name, ns, row in found]
-
-
-def _time(ns: int) -> str:
-    return f"fromUnixTimestamp64Nano(toInt64({ns}), 'UTC')"

@@ -12,6 +12,11 @@ def text(value: str) -> str:
     return "'" + value.encode("utf-8", "replace").decode().translate(_ESCAPES) + "'"
 
 
+def moment(ns: int) -> str:
+    """UTC nanoseconds since 1970 as a DateTime64(9)."""
+    return f"fromUnixTimestamp64Nano(toInt64({int(ns)}), 'UTC')"
+
+
 def array(values: Iterable[str]) -> str:
     """Already quoted values as an array literal."""
     return "[" + ",".join(values) + "]"
