@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tailrace.query.binder import Binder
 
@@ -57,12 +57,21 @@ def expression(label: str, keys: Iterable[str], bind: Binder) -> str:
         return BUILT_IN[label]
     if label in LEVEL_NAMES:
         return LEVEL_SQL
-    found = [bind.text(key) for key in sorted(keys) if sanitise(key) == label]
-    value = "''"
-    for key in reversed(found):
-        attribute = f"ResourceAttributes[{key}]"
-        value = attribute if value == "''" else f"if({attribute} != '', {attribute}, {value})"
-    return value
+    return first_of(resource_values(label, keys, bind))
+
+
+def resource_values(label: str, keys: Iterable[str], bind: Binder) -> list[str]:
+    """SQL of the resource attributes that are written `label`, those that count first."""
+    found = (key for key in sorted(keys) if sanitise(key) == label)
+    return [f"ResourceAttributes[{bind.text(key)}]" for key in found]
+
+
+def first_of(values: Sequence[str]) -> str:
+    """SQL for the first of these that is not ''."""
+    found = values[-1] if values else "''"
+    for value in reversed(values[:-1]):
+        found = f"if({value} != '', {value}, {found})"
+    return found
 
 
 def stream(service: str, host: str, severity: int, resource: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailrace.query.binder import Binder
-from tailrace.query.labels import BUILT_IN, LEVEL_NAMES, LEVEL_SQL, metadata, sanitise, stream
+from tailrace.query.labels import (
+    BUILT_IN,
+    LEVEL_NAMES,
+    LEVEL_SQL,
+    first_of,
+    metadata,
+    resource_values,
+    stream,
+)
 
 NANOSECONDS = "toUnixTimestamp64Nano(Timestamp)"
 STREAM_COLUMNS = ("ServiceName", "HostName", "SeverityNumber", "ResourceAttributes")
@@ -61,16 +69,7 @@ def base_label(name: str, keys: Sequence[str], bind: Binder) -> str:
         return LEVEL_SQL
     if name in BUILT_IN and name not in _ALIASES:
         return BUILT_IN[name]
-    found = [f"ResourceAttributes[{bind.text(k)}]" for k in sorted(keys) if sanitise(k) == name]
-    return first_of([*found, _attribute(name, bind)])
-
-
-def first_of(values: Sequence[str]) -> str:
-    """SQL for the first of these that is not ''."""
-    found = values[-1]
-    for value in reversed(values[:-1]):
-        found = f"if({value} != '', {value}, {found})"
-    return found
+    return first_of([*resource_values(name, keys, bind), _attribute(name, bind)])
 
 
 def _attribute(name: str, bind: Binder) -> str:

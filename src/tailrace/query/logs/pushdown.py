@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tailrace.query.binder import Binder
-from tailrace.query.labels import BUILT_IN, LEVEL_NAMES, expression
+from tailrace.query.labels import LEVEL_NAMES, expression
 from tailrace.query.logql.ast import (
     Assignment,
     Conversion,
@@ -205,5 +205,5 @@ def conditions(query: LogQuery, tenant: str, keys: Iterable[str], bind: Binder) 
 
 def selected(matcher: Matcher, keys: Sequence[str], bind: Binder) -> str:
     """SQL for one matcher of a stream selector."""
-    value = BUILT_IN.get(matcher.name) or expression(matcher.name, keys, bind)
+    value = expression(matcher.name, keys, bind)
     return text_test(value, matcher.op, matcher.value, bind)
