@@ -10,9 +10,8 @@ from starlette.requests import HTTPConnection, Request
 from tailrace.core import limits
 from tailrace.core.access import principal_of
 from tailrace.core.errors import QueryError
-from tailrace.query.times import SECOND_NS, parse_span, parse_time
+from tailrace.query.times import HOUR_NS, parse_span, parse_time
 
-HOUR_NS = 3_600 * SECOND_NS
 FORM_FIELDS = 64
 Identify = Callable[[HTTPConnection], str]
 
@@ -64,10 +63,7 @@ class Asked:
 
     def limit(self) -> int:
         """Lines wanted, 100 by default."""
-        text = self.get("limit") or "100"
-        if not text.isascii() or not text.isdigit() or len(text) > 9:
-            raise QueryError(f"limit={text[:32]!r} is no number from 1 to {limits.QUERY_ROWS}")
-        return int(text)
+        return whole(self.get("limit") or "100", "limit")
 
     def forward(self) -> bool:
         """The direction, backward by default."""
@@ -82,6 +78,14 @@ class Asked:
         if text not in ("true", "1", "false", "0"):
             raise QueryError(f"{name}={text[:32]!r} is neither true nor false")
         return text in ("true", "1")
+
+
+def whole(text: str, name: str, least: int = 0, most: int = 999_999_999) -> int:
+    """A number from `least` to `most`. Raises QueryError naming the parameter `name`."""
+    found = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) else -1
+    if not least <= found <= most:
+        raise QueryError(f"{name}={text[:32]!r} is no number from {least} to {most}")
+    return found
 
 
 async def form_of(request: Request) -> QueryParams | None:

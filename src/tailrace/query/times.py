@@ -10,6 +10,7 @@ from tailrace.core.errors import QueryError
 from tailrace.query.logql.duration import LONGEST_NS, parse_duration
 
 SECOND_NS = 1_000_000_000
+HOUR_NS = 3_600 * SECOND_NS
 # The last nanosecond of 2261: a range added to it still fits 64 bits.
 LAST_NS = 9_214_646_400 * SECOND_NS - 1
 _FLOAT = re.compile(r"[0-9]{1,18}\.[0-9]{0,18}(?:[eE]\+?[0-9]{1,2})?|[0-9]{1,2}e\+?[0-9]{1,2}")

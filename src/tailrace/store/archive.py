@@ -28,7 +28,7 @@ from tailrace.store.horizon import Horizon
 from tailrace.store.logs import identified
 from tailrace.store.manifest import ArchiveFile, Manifest, Step
 
-_HOUR_NS = 3_600_000_000_000
+HOUR_NS = 3_600_000_000_000
 _SETTINGS = (
     # Level 1, and dictionaries only while they are small: 40% less CPU than the defaults for files
     # that are 3% smaller. See docs/adr/0002-archive-from-hot.md.
@@ -206,7 +206,7 @@ class Archive:
         where = identified(headers)
         found = await self._engine.rows(
             "SELECT Tenant, intDiv(toUnixTimestamp64Nano(Timestamp), "
-            f"{_HOUR_NS}) AS hour, count(), min(toUnixTimestamp64Nano(Timestamp)), "
+            f"{HOUR_NS}) AS hour, count(), min(toUnixTimestamp64Nano(Timestamp)), "
             f"max(toUnixTimestamp64Nano(Timestamp)) FROM {source.table} WHERE {where} "
             "GROUP BY Tenant, hour ORDER BY Tenant, hour"
         )
@@ -235,7 +235,7 @@ class Archive:
         self, source: _Rows, where: str, path: Path, tenant: str, hour: int
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        start, end = sql.moment(hour * _HOUR_NS), sql.moment((hour + 1) * _HOUR_NS)
+        start, end = sql.moment(hour * HOUR_NS), sql.moment((hour + 1) * HOUR_NS)
         rows = source.select(
             f"{where} AND Tenant = {sql.text(tenant)} "
             f"AND Timestamp >= {start} AND Timestamp < {end}"

@@ -18,11 +18,10 @@ from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.frame import Signal
 from tailrace.store import schema, sql
-from tailrace.store.archive import Archive, signal_of
+from tailrace.store.archive import HOUR_NS, Archive, signal_of
 from tailrace.store.horizon import Horizon
 from tailrace.store.manifest import ArchiveFile
 
-_HOUR_NS = 3_600_000_000_000
 _SECOND_NS = 1_000_000_000
 
 
@@ -158,7 +157,7 @@ class _Files:
         for step in steps[self._steps :]:
             for file in step.files:
                 hours = self._known[signal_of(file), file.tenant]
-                hours.setdefault(file.first_ns // _HOUR_NS, []).append(file)
+                hours.setdefault(file.first_ns // HOUR_NS, []).append(file)
         self._steps = len(steps)
 
     def between(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> list[ArchiveFile]:
@@ -173,7 +172,7 @@ class _Files:
     def _hours(
         self, known: Mapping[int, list[ArchiveFile]], start_ns: int, end_ns: int
     ) -> Iterator[list[ArchiveFile]]:
-        first, last = start_ns // _HOUR_NS, end_ns // _HOUR_NS
+        first, last = start_ns // HOUR_NS, end_ns // HOUR_NS
         if last - first < len(known):
             hours = [hour for hour in range(first, last + 1) if hour in known]
         else:

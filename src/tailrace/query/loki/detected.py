@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_ROWS
-from tailrace.query.asked import Asked
+from tailrace.query.asked import Asked, whole
 from tailrace.query.binder import Binder
 from tailrace.query.labels import sanitise
 from tailrace.query.logql.ast import JsonParser, LogfmtParser, LogQuery
@@ -119,10 +118,8 @@ class Detected:
     async def _found(self, asked: Asked) -> dict[str, Field]:
         query = parse_log(asked.need("query"))
         start, end = asked.range()
-        text = asked.get("line_limit") or str(LINES)
-        if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= QUERY_ROWS:
-            raise QueryError(f"line_limit={text[:32]!r} is no number from 1 to {QUERY_ROWS}")
-        wanted = LogRange(start, end, int(text))
+        lines = whole(asked.get("line_limit") or str(LINES), "line_limit", 1, QUERY_ROWS)
+        wanted = LogRange(start, end, lines)
         found: dict[str, Field] = {}
         for entry in await self._logs.lines(query, asked.tenant, wanted, Notes()):
             for parser, values in self._parsed(entry):
@@ -143,6 +140,4 @@ class Detected:
 
 def _limit(asked: Asked, default: int) -> int:
     text = asked.get("limit") or asked.get("field_limit") or str(default)
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise QueryError(f"limit={text[:32]!r} is no number")
-    return min(int(text), default) or default
+    return min(whole(text, "limit"), default) or default

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tailrace.core.errors import QueryError
-from tailrace.query.asked import FORM_FIELDS, HOUR_NS, Asked, Identify, credential_tenant
+from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Answer, Handler, note_headers, plain, routes_of
 from tailrace.query.logql.ast import LogQuery, Metric, VectorAggregation
 from tailrace.query.logql.lexer import placed
@@ -25,7 +25,7 @@ from tailrace.query.notes import Notes
 from tailrace.query.patterns.http import routes as pattern_routes
 from tailrace.query.plan import Grid, grid
 from tailrace.query.service import timed
-from tailrace.query.times import SECOND_NS, default_step, parse_span
+from tailrace.query.times import HOUR_NS, SECOND_NS, default_step, parse_span
 
 PREFIX = "/loki/api/v1"
 

@@ -13,9 +13,7 @@ from tailrace.query.promql.ast import Selector
 from tailrace.query.promql.samples import Samples
 from tailrace.query.promql.series import Found, as_stored
 from tailrace.query.promql.seriestable import Span
-from tailrace.query.times import LAST_NS
-
-_HOUR_NS = 3_600_000_000_000
+from tailrace.query.times import HOUR_NS, LAST_NS
 
 
 async def exemplars(
@@ -27,7 +25,7 @@ async def exemplars(
     Raises what `Samples` raises.
     """
     # An exemplar is older than the sample that brings it, and may be of the hour before.
-    seen = (span[0], min(span[1] + _HOUR_NS, LAST_NS)) if span else None
+    seen = (span[0], min(span[1] + HOUR_NS, LAST_NS)) if span else None
     found: dict[int, tuple[Found, bool]] = {}
     async with samples.service.slot("exemplars"):
         for selector in selectors:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tailrace.core.errors import Busy, QueryError
-from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
+from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant, whole
 from tailrace.query.endpoint import Answer, Handler, note_headers, refused, routes_of
 from tailrace.query.envelope import BUILD_INFO
 from tailrace.query.labels import sanitise
@@ -195,10 +195,7 @@ def _span(asked: Asked) -> Span:
 
 def _limit(asked: Asked) -> int:
     """How many there may be; 0 is any number."""
-    text = asked.get("limit") or "0"
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise QueryError(f"limit={text[:32]!r} is no number from 0")
-    return int(text)
+    return whole(asked.get("limit") or "0", "limit")
 
 
 def _limited(asked: Asked, found: list[Any]) -> object:

@@ -24,6 +24,7 @@ from tailrace.query.sql.formats import Field, Format
 from tailrace.query.sql.parser import parse
 from tailrace.query.sql.rewrite import statement
 from tailrace.query.sql.views import ARCHIVED, Bounds
+from tailrace.query.times import SECOND_NS
 from tailrace.store.schema import HOT_TABLES
 
 # It says on the log what it could not parse; the answer says it too.
@@ -97,7 +98,7 @@ class Sql:
 
     async def prepare(self, text: str, bounds: Bounds) -> Prepared:
         """Check `text` twice and ask the engine for its columns; nothing runs yet."""
-        if bounds.end_ns - bounds.start_ns > limits.SQL_RANGE_S * 1_000_000_000:
+        if bounds.end_ns - bounds.start_ns > limits.SQL_RANGE_S * SECOND_NS:
             days = limits.SQL_RANGE_S // 86_400
             raise QueryError(f"start is more than {days} days before end (SQL_RANGE_S)")
         # Tens of milliseconds for a long text.

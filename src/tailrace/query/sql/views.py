@@ -24,6 +24,7 @@ from tailrace.core.frame import Signal
 from tailrace.query.binder import Binder
 from tailrace.query.plan import moment
 from tailrace.query.sources import Source
+from tailrace.query.times import HOUR_NS
 
 DATABASE = "default"
 
@@ -198,9 +199,6 @@ def _within(bounds: Bounds, bind: Binder) -> str:
     )
 
 
-_HOUR_NS = 3_600_000_000_000
-
-
 def _seen(bounds: Bounds, bind: Binder) -> str:
     """The series of the range, one row each: the parts of the table are merged here."""
     return (
@@ -209,7 +207,7 @@ def _seen(bounds: Bounds, bind: Binder) -> str:
         "min(__v.FirstSeen) AS __first, max(__v.LastSeen) AS __last "
         f"FROM {DATABASE}.series AS __v PREWHERE __v.Tenant = {bind.text(bounds.tenant)} "
         "GROUP BY __name, __fingerprint "
-        f"HAVING __last >= {moment(bounds.start_ns - _HOUR_NS, bind)}"
+        f"HAVING __last >= {moment(bounds.start_ns - HOUR_NS, bind)}"
     )
 
 

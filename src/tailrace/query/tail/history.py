@@ -14,12 +14,12 @@ from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Statement, within
 from tailrace.query.tail.outlet import Outlet
 from tailrace.query.tail.rows import COLUMNS, WIDTH
-from tailrace.query.times import SECOND_NS
+from tailrace.query.times import HOUR_NS
 
 # What was acknowledged is in the store within a second, unless the writer has fallen behind.
 STORED_S = 5.0
 # A sender's clock may be ahead.
-AHEAD_NS = 3600 * SECOND_NS
+AHEAD_NS = HOUR_NS
 BEHIND = "the store is behind: lines of the last moments may be missing"
 
 

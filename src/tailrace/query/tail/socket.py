@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tailrace.core import limits
-from tailrace.core.errors import Busy, QueryError, TailraceError
-from tailrace.query.asked import Identify, credential_tenant
+from tailrace.core.errors import Busy, TailraceError
+from tailrace.query.asked import Identify, credential_tenant, whole
 from tailrace.query.bounds.connected import left
 from tailrace.query.bounds.question import Question, asking
 from tailrace.query.endpoint import plain
@@ -31,9 +31,8 @@ from tailrace.query.tail.history import history
 from tailrace.query.tail.hub import Hub
 from tailrace.query.tail.outlet import Outlet
 from tailrace.query.tail.parcel import parcels
-from tailrace.query.times import SECOND_NS, parse_time
+from tailrace.query.times import HOUR_NS, SECOND_NS, parse_time
 
-HISTORY_NS = 3600 * SECOND_NS
 HISTORY_LINES = "100"
 FAILED = (1011, "the store failed; connect again")
 LATER = (1013, "too much to do; connect again")
@@ -56,17 +55,11 @@ def wanted(socket: HTTPConnection, now_ns: int) -> Wanted:
     start = given.get("start")
     return Wanted(
         parse_log(given.get("query", "")),
-        parse_time(start, "start") if start else max(now_ns - HISTORY_NS, 0),
-        _number(given.get("limit") or HISTORY_LINES, "limit", limits.QUERY_ROWS),
-        _number(given.get("delay_for") or "0", "delay_for", limits.TAIL_DELAY_S) * SECOND_NS,
+        parse_time(start, "start") if start else max(now_ns - HOUR_NS, 0),
+        whole(given.get("limit") or HISTORY_LINES, "limit", most=limits.QUERY_ROWS),
+        whole(given.get("delay_for") or "0", "delay_for", most=limits.TAIL_DELAY_S) * SECOND_NS,
         categorizes(socket),
     )
-
-
-def _number(text: str, name: str, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
-        raise QueryError(f"{name}={text[:32]!r} is no number from 0 to {most}")
-    return int(text)
 
 
 def routes(logs: Logs, hub: Hub, identify: Identify = credential_tenant) -> list[BaseRoute]:

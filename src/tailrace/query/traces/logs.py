@@ -8,12 +8,12 @@ from typing import Any
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
 from tailrace.core.frame import Signal
-from tailrace.query.asked import HOUR_NS
 from tailrace.query.binder import Binder
 from tailrace.query.labels import merged, metadata, stream
 from tailrace.query.logs.columns import ROW_COLUMNS
 from tailrace.query.plan import Statement, of_tenant
 from tailrace.query.service import QueryService
+from tailrace.query.times import HOUR_NS
 from tailrace.query.traces.ids import spellings
 from tailrace.query.traces.reading import table_of
 from tailrace.query.traces.stored import Span, around

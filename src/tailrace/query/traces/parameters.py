@@ -8,9 +8,9 @@ import re
 
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import SEARCH_TRACES
-from tailrace.query.asked import HOUR_NS, Asked
+from tailrace.query.asked import Asked, whole
 from tailrace.query.logql.duration import LONGEST_NS, parse_duration
-from tailrace.query.times import LAST_NS
+from tailrace.query.times import HOUR_NS, LAST_NS
 from tailrace.query.traces import tags
 from tailrace.query.traces.search import Search
 from tailrace.query.traces.stored import Span
@@ -119,7 +119,4 @@ def _duration(asked: Asked, name: str) -> int | None:
 
 
 def _limit(asked: Asked) -> int:
-    text = asked.get("limit") or str(TRACES)
-    if not _WHOLE.fullmatch(text) or not 0 < int(text) <= SEARCH_TRACES:
-        raise QueryError(f"limit={text[:32]!r} is no number from 1 to {SEARCH_TRACES}")
-    return int(text)
+    return whole(asked.get("limit") or str(TRACES), "limit", 1, SEARCH_TRACES)
