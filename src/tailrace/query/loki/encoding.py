@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from tailrace.core import limits
-from tailrace.query import envelope
+from tailrace.query import envelope, results
 from tailrace.query.logs.entries import CATEGORIZE, Entry, streams
 from tailrace.query.matrix.confidence import interval
-from tailrace.query.matrix.matrix import Matrix, Scalar, Value, as_matrix
-from tailrace.query.numbers import number, unix_seconds
+from tailrace.query.matrix.matrix import Matrix, Scalar, Value
+from tailrace.query.numbers import number
 from tailrace.query.plan import Grid
 
 
@@ -65,21 +65,12 @@ def log_data(entries: Sequence[Entry], categorize: bool, seconds: float) -> dict
 
 
 def matrix_data(value: Value, grid: Grid, seconds: float, confidence: bool) -> dict[str, Any]:
-    """`data` of a metric range query; a scalar is a series without labels.
+    """`data` of a metric range query.
 
     With `confidence` each series of an estimate has the 95% interval of each of its values, too.
     """
-    found = as_matrix(value).without_empty()
-    times = [unix_seconds(grid.start_ns + i * grid.step_ns) for i in range(grid.steps)]
-    result = [
-        {
-            "metric": dict(labels),
-            "values": _pairs(times, found.values[row], found.present[row]),
-            **(_confidence(found, row, times) if confidence else {}),
-        }
-        for labels, row in _sorted(found)
-    ]
-    return {"resultType": "matrix", "result": result, "stats": _stats(seconds, 0)}
+    beside = _confidence if confidence else None
+    return {**results.matrix(value, grid, beside), "stats": _stats(seconds, 0)}
 
 
 def instant_data(
@@ -87,34 +78,10 @@ def instant_data(
 ) -> dict[str, Any]:
     """`data` of an instant metric query: a vector, or a scalar. `ordered`: as the query has put
     them, instead of by their labels."""
-    stats = _stats(seconds, 0)
-    time = unix_seconds(time_ns)
     if isinstance(value, Scalar):
-        pair = [time, number(float(value.values[0]))]
-        return {"resultType": "scalar", "result": pair, "stats": stats}
-    rows = list(zip(value.labels, range(len(value.labels)), strict=True))
-    result = [
-        {
-            "metric": dict(labels),
-            "value": [time, number(float(value.values[row, 0]))],
-            **(_confidence(value, row, [time]) if confidence else {}),
-        }
-        for labels, row in (rows if ordered else _sorted(value))
-        if value.present[row, 0]
-    ]
-    return {"resultType": "vector", "result": result, "stats": stats}
-
-
-def _sorted(found: Matrix) -> list[tuple[tuple[tuple[str, str], ...], int]]:
-    return sorted((labels, row) for row, labels in enumerate(found.labels))
-
-
-def _pairs(times: Sequence[float], values: Any, present: Any) -> list[list[Any]]:
-    return [
-        [time, number(value)]
-        for time, value, there in zip(times, values.tolist(), present.tolist(), strict=True)
-        if there
-    ]
+        return {**results.scalar(value, time_ns), "stats": _stats(seconds, 0)}
+    beside = _confidence if confidence else None
+    return {**results.vector(value, time_ns, ordered, beside), "stats": _stats(seconds, 0)}
 
 
 def _confidence(found: Matrix, row: int, times: Sequence[float]) -> Mapping[str, Any]:

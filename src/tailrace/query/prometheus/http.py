@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tailrace.core.errors import Busy, QueryError
+from tailrace.query import results
 from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant, whole
 from tailrace.query.endpoint import Answer, Handler, note_headers, refused, routes_of
 from tailrace.query.envelope import BUILD_INFO
@@ -86,10 +87,10 @@ class _Api:
             on = Grid(time, SECOND_NS, 1)
             value = await self._samples.value(tree, asked.tenant, on, notes, _lookback(asked))
         if isinstance(value, Scalar):
-            return _reply(encoding.scalar(value, time), notes)
+            return _reply(results.scalar(value, time), notes)
         assert isinstance(value, Matrix)
         ordered = isinstance(tree, Call | Aggregation) and tree.function in SORTS
-        return _reply(encoding.vector(value, time, ordered), notes, most)
+        return _reply(results.vector(value, time, ordered), notes, most)
 
     async def query_range(self, asked: Asked) -> object:
         tree, most = parse(asked.need("query")), _limit(asked)
@@ -107,7 +108,7 @@ class _Api:
         on, notes = grid(start, end, step), Notes()
         async with _answering(asked):
             value = await self._samples.value(tree, asked.tenant, on, notes, _lookback(asked))
-        return _reply(encoding.matrix(value, on), notes, most)
+        return _reply(results.matrix(value, on), notes, most)
 
     async def exemplars(self, asked: Asked) -> object:
         found = selectors(parse(asked.need("query")))
