@@ -13,7 +13,6 @@ from tailrace.query.bounds.question import Question, asking
 from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 from tailrace.query.sources import HotAndArchive
@@ -53,6 +52,8 @@ class Archiving:
         clock = ManualClock(BASE + 3600 * SECOND)
         self.service = QueryService(engine, clock=clock, sources=sources)
         self.logs = Logs(self.service)
+        # On the last answer.
+        self.remarks: list[str] = []
         asyncio.run(self.archive.open(self.service.steps, self.horizon))
         self.horizon.open(self.archive.upto)
         self._steps = len(self.archive.manifest.steps)
@@ -106,22 +107,23 @@ class Archiving:
 
     def lines(
         self, tenant: str, query: str, span: tuple[int, int], limit: int = 100,
-        forward: bool = False, exact: str = "", notes: Notes | None = None,
+        forward: bool = False, exact: str = "",
     ) -> list[tuple[int, str, str]]:  # fmt: skip
         """Time, line and stream of each."""
         wanted = LogRange(*span, limit, forward)
-        with asking(Question(tenant, exact=exact)):
-            found = asyncio.run(self.logs.lines(parse_log(query), tenant, wanted, notes or Notes()))
+        with asking(Question(tenant, exact=exact)) as question:
+            found = asyncio.run(self.logs.lines(parse_log(query), tenant, wanted))
+        self.remarks = list(question.remarks)
         return [(one.time_ns, one.line, repr(sorted(one.stream.items()))) for one in found]
 
     def metric(
-        self, tenant: str, query: str, grid: Grid, exact: str = "", notes: Notes | None = None
+        self, tenant: str, query: str, grid: Grid, exact: str = ""
     ) -> dict[Any, list[float | None]]:
         """Values by labels."""
-        with asking(Question(tenant, exact=exact)):
-            found: Any = asyncio.run(
-                self.logs.metric(parse(query), tenant, grid, notes or Notes())  # type: ignore[arg-type]
-            )
+        tree: Any = parse(query)
+        with asking(Question(tenant, exact=exact)) as question:
+            found: Any = asyncio.run(self.logs.metric(tree, tenant, grid))
+        self.remarks = list(question.remarks)
         return {
             labels: [
                 value if there else None

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.frame import Signal
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 
 from .archiving import BASE, SECOND, Archiving
@@ -132,18 +131,16 @@ def test_an_answer_says_what_of_it_is_from_the_archive(store: Archiving) -> None
         ("archive", "exact: from the archive, which holds what came in until "
                     "2026-01-01T00:00:00Z (1 file)"),
     ]:  # fmt: skip
-        notes, of_metric = Notes(), Notes()
-        assert len(store.lines(tenant, ALL, HOUR, exact=exact, notes=notes)) == 3
-        assert notes.texts == [words]
+        assert len(store.lines(tenant, ALL, HOUR, exact=exact)) == 3
+        assert store.remarks == [words]
         # Also of steps that are remembered.
         for _ in range(2):
             grid = Grid(BASE + 10 * SECOND, 10 * SECOND, 5)
-            store.metric(tenant, COUNT, grid, exact, of_metric)
-        assert of_metric.texts == [words]
-    notes = Notes()
+            store.metric(tenant, COUNT, grid, exact)
+            assert store.remarks == [words]
     later = (BASE + 2 * SECOND, BASE + 3600 * SECOND)
-    assert len(store.lines(tenant, ALL, later, notes=notes)) == 2
-    assert notes.texts == []
+    assert len(store.lines(tenant, ALL, later)) == 2
+    assert store.remarks == []
 
 
 def test_a_row_that_comes_late_is_answered_once(store: Archiving) -> None:

@@ -17,7 +17,6 @@ from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logs.lines import LogRange, Slices
 from tailrace.query.logs.logs import Logs
 from tailrace.query.matrix.matrix import Matrix
-from tailrace.query.notes import Notes
 from tailrace.query.numbers import number
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
@@ -32,13 +31,13 @@ def lines(engine: Any, tenant: str, query: str, **wanted: Any) -> list[str]:
         wanted.get("limit", 100), wanted.get("forward", False),
     )  # fmt: skip
     logs = Logs(QueryService(engine))
-    return [one.line for one in asyncio.run(logs.lines(parse_log(query), tenant, span, Notes()))]
+    return [one.line for one in asyncio.run(logs.lines(parse_log(query), tenant, span))]
 
 
 def metric(engine: Any, tenant: str, query: str, grid: Grid) -> dict[Any, Any]:
     tree = parse(query)
     assert not isinstance(tree, LogQuery)
-    found = asyncio.run(Logs(QueryService(engine)).metric(tree, tenant, grid, Notes()))
+    found = asyncio.run(Logs(QueryService(engine)).metric(tree, tenant, grid))
     assert isinstance(found, Matrix)
     return by_labels(found)
 

@@ -16,7 +16,6 @@ from tailrace.query.logql.parser import parse_metric
 from tailrace.query.logs.logs import Logs
 from tailrace.query.loki.http import routes
 from tailrace.query.matrix.matrix import Matrix
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 
@@ -189,7 +188,7 @@ def test_steps_that_are_finished_are_not_read_again_until_rows_of_their_time_com
 
     def ask(first: int, steps: int) -> list[float]:
         grid = Grid(BASE + first * SECOND, 10 * SECOND, steps)
-        found = asyncio.run(logs.metric(query, tenant, grid, Notes()))
+        found = asyncio.run(logs.metric(query, tenant, grid))
         assert isinstance(found, Matrix)
         return [float(value) for value in found.values[0]]
 

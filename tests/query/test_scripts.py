@@ -42,6 +42,7 @@ from typing import Any
 import pytest
 
 from tailrace.core.errors import QueryError
+from tailrace.query.bounds.question import Question, asking
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.lexer import placed
 from tailrace.query.logql.parser import parse, parse_log, parse_metric
@@ -51,7 +52,6 @@ from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
 from tailrace.query.matrix.confidence import interval
 from tailrace.query.matrix.matrix import Matrix, Scalar
-from tailrace.query.notes import Notes
 from tailrace.query.numbers import number
 from tailrace.query.plan import Grid, grid
 from tailrace.query.service import QueryService
@@ -141,17 +141,20 @@ class Asked:
     def __init__(self, engine: Any, tenant: str) -> None:
         self._logs = Logs(QueryService(engine))
         self._tenant = tenant
-        self.notes = Notes()
+        self.remarks: list[str] = []
 
     def metric(self, text: str, on: Grid) -> Matrix | Scalar:
         with placed(text):
             tree = parse_metric(text)
-            return asyncio.run(self._logs.metric(tree, self._tenant, on, self.notes))
+            with asking(Question(self._tenant)) as question:
+                found = asyncio.run(self._logs.metric(tree, self._tenant, on))
+        self.remarks = list(question.remarks)
+        return found
 
     def log(self, text: str, wanted: LogRange = ALL) -> Sequence[Any]:
         with placed(text):
             tree = parse_log(text)
-            return asyncio.run(self._logs.lines(tree, self._tenant, wanted, self.notes))
+            return asyncio.run(self._logs.lines(tree, self._tenant, wanted))
 
     def any(self, text: str) -> object:
         """Asked however it can be."""
@@ -230,7 +233,7 @@ def answer(case: Case, asked: Asked) -> list[str]:
     if case.word == "bounds":
         return bounds(found)
     if case.word == "notes":
-        return asked.notes.texts
+        return asked.remarks
     assert case.word in ("eval", "sorted"), case.word
     return series(found, case.word == "sorted")
 

@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 from tailrace.core import limits
 from tailrace.core.clock import Clock, SystemClock
+from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
 from tailrace.query.bounds.allowance import Allowance, Policy
+from tailrace.query.bounds.question import remark
 from tailrace.query.bounds.runner import Runner
 from tailrace.query.bounds.slow import SlowQueries
 from tailrace.query.engine import Engine
-from tailrace.query.sources import HotOnly, Sources
+from tailrace.query.sources import HotOnly, Source, Sources
 from tailrace.query.steps import StepCache
 
 Rows = list[tuple[Any, ...]]
@@ -49,6 +51,12 @@ class QueryService:
         self.run = self.runner.run
         self.blocks = self.runner.blocks
         self.raw = self.runner.raw
+
+    async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
+        """Where the rows of a range are, see `Sources`; what is to be told of that is remarked."""
+        found = await self.sources.source(signal, tenant, start_ns, end_ns)
+        remark(*found.remarks)
+        return found
 
     async def close(self) -> None:
         """Before the engine."""

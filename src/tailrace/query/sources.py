@@ -30,13 +30,10 @@ class HotOnly:
 
 class HotAndArchive:
     """The tables as far back as they are whole, and the archive before; the archive alone for a
-    question that is to be answered exactly. The question remembers the remarks."""
+    question that is to be answered exactly."""
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
 
     async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
-        question = asked()
-        found = await self._reach.of(signal, tenant, start_ns, end_ns, bool(question.exact))
-        question.remarks.update(dict.fromkeys(found.remarks))
-        return found
+        return await self._reach.of(signal, tenant, start_ns, end_ns, bool(asked().exact))

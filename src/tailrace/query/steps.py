@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
-from tailrace.query.bounds.question import ARCHIVE, asked
+from tailrace.query.bounds.question import ARCHIVE, asked, remark, remarking
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.matrix.pieces import columns, memory_bytes, side_by_side
 from tailrace.query.plan import Grid
@@ -61,12 +61,14 @@ _Key = tuple[StepKey, int, int]
 
 @dataclass(frozen=True)
 class _Entry:
-    """The steps from number `first` on; step i is at `phase + i * step`."""
+    """The steps from number `first` on; step i is at `phase + i * step`. `remarks` were made on any
+    of them."""
 
     first: int
     matrix: Matrix
     ahead_ns: int
-    size: int
+    remarks: Sequence[str]
+    size: int = 0
 
     @property
     def stop(self) -> int:
@@ -114,7 +116,8 @@ class StepCache:
 
         `evaluate_part` is asked once for the steps that are missing, or for all; it answers with a
         matrix of just those steps. `ahead_ns` is how far after a step the rows may be that it
-        depends on: the largest negative offset. Raises what `evaluate_part` raises.
+        depends on: the largest negative offset. What was remarked on kept steps is remarked again.
+        Raises what `evaluate_part` raises.
         """
         phase = grid.start_ns % grid.step_ns
         whole = (key, grid.step_ns, phase)
@@ -125,20 +128,25 @@ class StepCache:
         self._count(grid.steps, high - low)
         if entry is not None:
             self._entries.move_to_end(whole)
+        if entry is not None and (low > first or high < stop):
+            remark(*entry.remarks)
         if low == high and entry is not None:
             return _cut(entry, first, stop).without_empty()
         part = Grid(low * grid.step_ns + phase, grid.step_ns, high - low)
         reading = _Reading(self._recent.floor_ns(key.source))
         readings = self._readings[key.source]
         readings.add(reading)
+        said: dict[str, None] = {}
         try:
-            found = await evaluate_part(part)
+            with remarking(said):
+                found = await evaluate_part(part)
         finally:
             readings.discard(reading)
             if not readings:
                 self._readings.pop(key.source, None)
         assert found.steps == part.steps, "a part has the steps that it was asked for"
-        self._keep(whole, _Entry(low, found, ahead_ns, 0), reading.floor_ns)
+        remark(*said)
+        self._keep(whole, _Entry(low, found, ahead_ns, tuple(said)), reading.floor_ns)
         pieces = [found]
         if entry is not None and low > first:
             pieces.insert(0, _cut(entry, first, low))
@@ -246,7 +254,8 @@ def _united(known: _Entry, fresh: _Entry) -> _Entry:
     if fresh.stop > known.stop:
         pieces.append(_cut(fresh, known.stop, fresh.stop))
     ahead = max(known.ahead_ns, fresh.ahead_ns)
-    return _Entry(min(known.first, fresh.first), side_by_side(pieces), ahead, 0)
+    remarks = tuple(dict.fromkeys((*known.remarks, *fresh.remarks)))
+    return _Entry(min(known.first, fresh.first), side_by_side(pieces), ahead, remarks)
 
 
 class _Recent:

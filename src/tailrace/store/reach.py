@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from tailrace.core import limits
@@ -37,12 +38,17 @@ class Reached:
     """`table` stands after FROM; `remarks` are told beside the answer. What it is made of:
     `archived`, a SELECT of the archive's rows, "" where there are none of them, and the hot rows
     from `hot_ns` on (UTC nanoseconds), None where there are none of those. `table` holds nothing
-    that a query says."""
+    that a query says. `part`: see `within`."""
 
     table: str
     remarks: tuple[str, ...] = ()
     archived: str = ""
     hot_ns: int | None = 0
+    part: Callable[[int, int], Reached] | None = None
+
+    def within(self, start_ns: int, end_ns: int) -> Reached:
+        """Of a part of the time: of the archive only its files are opened."""
+        return self.part(start_ns, end_ns) if self.part else self
 
     @property
     def hot_only(self) -> bool:
@@ -71,10 +77,25 @@ class Reach:
         files = self._files.between(signal, tenant, start_ns, last_ns)
         _check(files)
         await asyncio.to_thread(_present, self._archive.directory, files)
+        return self._reached(signal, files, horizon_ns, exact, start_ns, end_ns)
+
+    def _reached(
+        self,
+        signal: Signal,
+        files: Sequence[ArchiveFile],
+        horizon_ns: int,
+        exact: bool,
+        start_ns: int,
+        end_ns: int,
+    ) -> Reached:
+        if not exact and start_ns >= horizon_ns:
+            return Reached(schema.HOT_TABLES[signal])
+        files = [file for file in files if file.first_ns <= end_ns and file.last_ns >= start_ns]
+        part = partial(self._reached, signal, files, horizon_ns, exact)
         archived = self._archived(signal, files)
         count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
         if exact:
-            return Reached(f"({archived})", (self._exactly(count),), archived, None)
+            return Reached(f"({archived})", (self._exactly(count),), archived, None, part)
         bound = sql.moment(horizon_ns)
         older = f"{archived} WHERE Timestamp < {bound}" if files else ""
         parts = [older] if older else []
@@ -82,7 +103,8 @@ class Reach:
         if hot_ns is not None:
             parts.insert(0, f"{_hot(signal)} WHERE Timestamp >= {bound}")
         remark = f"answered from the archive before {_rfc3339(horizon_ns)} ({count})"
-        return Reached(f"({' UNION ALL '.join(parts)})", (remark,), older, hot_ns)
+        table = f"({' UNION ALL '.join(parts)})"
+        return Reached(table, (remark,), older, hot_ns, part)
 
     def _archived(self, signal: Signal, files: Sequence[ArchiveFile]) -> str:
         if not files:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
-from tailrace.query.bounds.question import Question, asking
+from tailrace.query.bounds.question import Question, asking, remark
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.matrix import Matrix, matrix_of
 from tailrace.query.plan import Grid
@@ -100,6 +100,34 @@ def test_only_the_missing_tail_or_head_is_evaluated() -> None:
     here.ask(20, 5)
     here.ask(20, 13)
     assert here.asked == [Grid(50, 10, 6), Grid(110, 10, 4), Grid(20, 10, 3)]
+
+
+def remarks(here: World, on: Grid, says: str = "") -> list[str]:
+    """On an answer, of which `says` is remarked while it is evaluated."""
+
+    async def evaluate(missing: Grid) -> Matrix:
+        remark(*([says] if says else []))
+        return counted(here.rows, missing)
+
+    with asking(Question("shop")) as question:
+        asyncio.run(here.cache.evaluate(KEY, on, evaluate))
+    return list(question.remarks)
+
+
+def test_a_remark_on_a_step_is_told_wherever_the_step_is() -> None:
+    here = world()
+    assert remarks(here, Grid(0, 10, 5), "sampled") == ["sampled"]
+    assert remarks(here, Grid(0, 10, 5)) == ["sampled"]
+    assert remarks(here, Grid(20, 10, 8), "mended") == ["sampled", "mended"]
+    assert remarks(here, Grid(60, 10, 2)) == ["sampled", "mended"]
+
+
+def test_a_remark_goes_with_the_steps_that_it_was_made_on() -> None:
+    here = world()
+    remarks(here, Grid(0, 10, 5), "sampled")
+    here.cache.changed("shop", Signal.LOGS, 0)
+    here.settle()
+    assert remarks(here, Grid(0, 10, 5)) == []
 
 
 def test_a_range_around_what_is_kept_is_evaluated_once_and_whole() -> None:

@@ -23,6 +23,7 @@ from tailrace.query.logs.reading import Reading
 from tailrace.query.logs.values import Values
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.plan import Grid
+from tailrace.query.sources import Source
 
 from .rows import names, rows
 
@@ -99,6 +100,7 @@ def reading(engine: Any, tenant: str) -> Reading:
         tenant,
         lambda one: engine.rows(one.sql, one.parameters),
         lambda one: engine.blocks(one.sql, one.parameters),
+        Source("logs"),
         keys=("http.code", "zone"),
     )
 

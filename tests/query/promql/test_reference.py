@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from tailrace.core.errors import QueryError
 from tailrace.query.matrix.matrix import Matrix
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 from tailrace.query.promql.ast import Expression
 from tailrace.query.promql.samples import Samples
@@ -95,7 +94,7 @@ def check(engine: Any, series: dict[Any, reference.Points], tree: Expression, on
     grid = Grid(round((BASE_S + start) * 1000) * 10**6, round(step * SECOND), steps)
     samples = Samples(QueryService(engine))
     try:
-        found = asyncio.run(samples.value(tree, tenant, grid, Notes()))
+        found = asyncio.run(samples.value(tree, tenant, grid))
     except QueryError as error:
         assert want is None, (text(tree), error)
         return

@@ -15,7 +15,6 @@ from tailrace.core import limits
 from tailrace.core.errors import QueryError
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.matrix import Matrix
-from tailrace.query.notes import Notes
 from tailrace.query.plan import grid
 from tailrace.query.promql.parser import parse, parse_selector
 from tailrace.query.promql.samples import Samples
@@ -32,7 +31,7 @@ Series = dict[Labels, list[float | None]]
 def ask(engine: Any, tenant: str, text: str, start: float, end: float, step: float) -> Series:
     on = grid(*(int((BASE_S + t) * 1000) * 1_000_000 for t in (start, end)), int(step * SECOND))
     samples = Samples(QueryService(engine))
-    found = asyncio.run(samples.value(parse(text), tenant, on, Notes()))
+    found = asyncio.run(samples.value(parse(text), tenant, on))
     assert isinstance(found, Matrix)
     return {
         labels: [

@@ -45,9 +45,9 @@ from typing import Any
 import pytest
 
 from tailrace.core.errors import QueryError
+from tailrace.query.bounds.question import Question, asking
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.matrix import Matrix, Scalar, Value
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid, grid
 from tailrace.query.promql.ast import Call, Expression, walk
 from tailrace.query.promql.functions import OF_THE_RANGE
@@ -308,9 +308,12 @@ def test_a_case_of_a_script(
     tenant = tenants[id(case.loads)]
 
     def ask(where: Grid) -> tuple[Value, list[str]]:
-        notes = Notes()
-        found = runner.run(questions.value(parse(case.query), tenant, where, notes))
-        return found, notes.texts
+        async def body() -> tuple[Value, list[str]]:
+            with asking(Question(tenant)) as question:
+                found = await questions.value(parse(case.query), tenant, where)
+            return found, list(question.remarks)
+
+        return runner.run(body())
 
     if case.fails:
         assert not case.series and case.numbers is None

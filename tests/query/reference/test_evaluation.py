@@ -17,7 +17,6 @@ from tailrace.query.logql.parser import parse_log, parse_metric
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
 from tailrace.query.matrix.matrix import Matrix, Scalar
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 
@@ -46,7 +45,7 @@ def loaded(engine: Any, found: list[dict[str, Any]]) -> tuple[str, list[dict[str
 
 
 def answer(engine: Any, tenant: str, query: Metric, grid: Grid) -> Matrix | Scalar:
-    return asyncio.run(Logs(QueryService(engine)).metric(query, tenant, grid, Notes()))
+    return asyncio.run(Logs(QueryService(engine)).metric(query, tenant, grid))
 
 
 def by_step(found: Matrix | Scalar) -> Steps:
@@ -148,7 +147,7 @@ def test_a_dashboard_that_moves_on_gives_what_the_reference_gives(
         return
     logs = Logs(QueryService(engine))
     for one, steps in zip((grid, moved), wanted, strict=True):
-        got = by_step(asyncio.run(logs.metric(query, tenant, one, Notes())))
+        got = by_step(asyncio.run(logs.metric(query, tenant, one)))
         assert close(got, steps), (text, one, got, steps)
 
 
@@ -205,7 +204,7 @@ def test_a_log_query_gives_the_lines_of_the_reference(
     )  # fmt: skip
     wanted = evaluator.lines(query, rows, span.start_ns, span.end_ns)
     event("lines" if wanted else "empty")
-    got = asyncio.run(Logs(QueryService(engine)).lines(query, tenant, span, Notes()))
+    got = asyncio.run(Logs(QueryService(engine)).lines(query, tenant, span))
     shown = [
         evaluator.Line(
             one.time_ns, one.line, dict(one.stream), dict(one.metadata), dict(one.parsed)

@@ -18,7 +18,6 @@ from tailrace.query.logql.parser import parse_log
 from tailrace.query.logql.text import quote
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
-from tailrace.query.notes import Notes
 from tailrace.query.service import QueryService
 from tailrace.query.tail.evaluation import Read, evaluate
 from tailrace.query.tail.group import Group
@@ -52,7 +51,7 @@ def tenant(engine: Any) -> str:
 def stored(engine: Any, tenant: str, query: str) -> list[tuple[int, str]]:
     logs = Logs(QueryService(engine))
     wanted = LogRange(NOW, NOW + 10**9, 5000, forward=True)
-    found = asyncio.run(logs.lines(parse_log(query), tenant, wanted, Notes()))
+    found = asyncio.run(logs.lines(parse_log(query), tenant, wanted))
     return [(one.time_ns, one.line) for one in found]
 
 

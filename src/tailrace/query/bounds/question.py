@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tailrace.core.bounds import Used
 
@@ -19,13 +19,12 @@ ARCHIVE = "archive"
 
 @dataclass
 class Question:
-    """`text` is what the client asked, in the language that `language` names; `used` is what was
-    read for it so far. `exact`: ARCHIVE when the archive alone is to answer. `remarks`: what the
-    places that were read have to tell, each once, in their order."""
+    """`text` is what the client asked; `used` is what was read for it so far. `exact`: ARCHIVE when
+    the archive alone is to answer. `remarks`: what is to be told beside the answer, each once, in
+    their order."""
 
     tenant: str = ""
     text: str = ""
-    language: str = ""
     used: Used = field(default_factory=Used)
     exact: str = ""
     remarks: dict[str, None] = field(default_factory=dict)
@@ -47,3 +46,15 @@ def asking(question: Question) -> Iterator[Question]:
 def asked() -> Question:
     """The question that is being answered; an empty one outside of `asking`."""
     return _asked.get(None) or Question()
+
+
+def remark(*texts: str) -> None:
+    """Have these told beside the answer."""
+    asked().remarks.update(dict.fromkeys(texts))
+
+
+@contextmanager
+def remarking(into: dict[str, None]) -> Iterator[None]:
+    """What is remarked inside goes into `into`, and is not told yet."""
+    with asking(replace(asked(), remarks=into)):
+        yield

@@ -41,7 +41,7 @@ async def lines(query: LogQuery, wanted: LogRange, reading: Reading) -> list[Ent
     found: list[Entry] = []
     rest = Slices(wanted, whole=bool(query.stages))
     while (piece := rest.next(len(found))) is not None:
-        pages = _Pages(query, piece, wanted, await reading.within(*piece))
+        pages = _Pages(query, piece, wanted, reading.within(*piece))
         while len(found) < wanted.limit and (rows := await pages.next(wanted.limit - len(found))):
             found += passing(rows, pipeline, decoder)
         if len(found) >= wanted.limit:

@@ -18,13 +18,12 @@ from tailrace.query.logs.lines import LogRange, lines
 from tailrace.query.logs.metric import evaluate, log_queries, names_of, range_aggregations
 from tailrace.query.logs.reading import Reading
 from tailrace.query.matrix.matrix import Matrix, Value
-from tailrace.query.notes import Notes
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Grid, Scope
-from tailrace.query.remembered import Remembered
 from tailrace.query.service import QueryService
 from tailrace.query.sources import Source
 from tailrace.query.steps import StepKey
+from tailrace.store.schema import HOT_TABLES
 
 DEFAULT_LABELS = ("level", "service_name")
 
@@ -35,58 +34,51 @@ class Logs:
     def __init__(self, service: QueryService) -> None:
         self.service = service
         self._catalogue = Catalogue(self._load_keys, service.clock)
-        self._remembered = Remembered(service.steps)
 
-    async def lines(
-        self, query: LogQuery, tenant: str, wanted: LogRange, notes: Notes
-    ) -> list[Entry]:
+    async def lines(self, query: LogQuery, tenant: str, wanted: LogRange) -> list[Entry]:
         """Lines in order of time."""
         if not 0 < wanted.limit <= limits.QUERY_ROWS:
             message = f"limit={wanted.limit} is outside 1 to {limits.QUERY_ROWS} (QUERY_ROWS)"
             raise QueryError(message)
         async with self.service.slot("lines"):
-            await self._remark(tenant, wanted.start_ns, wanted.end_ns, notes)
-            reading = await self.reading(query, tenant, wanted.start_ns, wanted.end_ns, notes)
-            return await lines(query, wanted, reading)
+            span = (wanted.start_ns, wanted.end_ns)
+            source = await self._source(tenant, *span)
+            return await lines(query, wanted, await self._reading(query, tenant, span, source))
 
-    async def metric(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
+    async def metric(self, query: Metric, tenant: str, grid: Grid) -> Value:
         """The value of a metric query at every step of `grid`; finished steps are remembered."""
         # Not of the missing steps alone: what is told of the others changes with time, too.
+        source = Source(HOT_TABLES[Signal.LOGS])
         if range_aggregations(query):
-            await self._remark(tenant, *_times(query, grid), notes)
+            source = await self._source(tenant, *_times(query, grid))
         if grid.steps < 2 or is_scalar(query):
-            return await self._evaluated(query, tenant, grid, notes)
+            return await self._evaluated(query, tenant, grid, source)
         key = StepKey(tenant, Signal.LOGS, "logql", text(query))
 
-        async def part(missing: Grid, said: Notes) -> Matrix:
-            found = await self._evaluated(query, tenant, missing, said)
+        async def part(missing: Grid) -> Matrix:
+            found = await self._evaluated(query, tenant, missing, source)
             assert isinstance(found, Matrix)
             return found
 
         ahead_ns = max(0, *(-one.offset_ns for one in range_aggregations(query)), 0)
-        return await self._remembered.evaluate(key, grid, part, notes, ahead_ns)
+        return await self.service.steps.evaluate(key, grid, part, ahead_ns)
 
-    async def _evaluated(self, query: Metric, tenant: str, grid: Grid, notes: Notes) -> Value:
+    async def _evaluated(self, query: Metric, tenant: str, grid: Grid, source: Source) -> Value:
+        span = _times(query, grid)
         async with self.service.slot("metric"):
-            reading = await self.reading(query, tenant, *_times(query, grid), notes)
+            reading = await self._reading(query, tenant, span, source.within(*span))
             return await evaluate(query, grid, reading)
 
-    async def reading(
-        self, query: Query, tenant: str, start_ns: int, end_ns: int, notes: Notes
+    async def _reading(
+        self, query: Query, tenant: str, span_ns: tuple[int, int], source: Source
     ) -> Reading:
         """What the query reads from; needs a slot."""
         for log in log_queries(query):
             Pipeline(log.stages)  # refuses what cannot run, also where all of it becomes SQL
         keys: Sequence[str] = ()
         if _needs_keys(query):
-            keys = await self._keys_of(query, tenant, start_ns, end_ns)
-
-        async def table(start_ns: int, end_ns: int) -> str:
-            return (await self._source(tenant, start_ns, end_ns)).table
-
-        run, blocks = self.service.run, self.service.blocks
-        whole = await table(start_ns, end_ns) if log_queries(query) else "logs"
-        return Reading(tenant, run, blocks, keys, whole, notes, table)
+            keys = await self._keys_of(query, tenant, *span_ns)
+        return Reading(tenant, self.service.run, self.service.blocks, source, keys)
 
     async def scope(self, tenant: str, start_ns: int, end_ns: int) -> Scope:
         """Of statements about the rows in the range; needs a slot."""
@@ -94,11 +86,7 @@ class Logs:
         return Scope(tenant, keys, (await self._source(tenant, start_ns, end_ns)).table)
 
     async def _source(self, tenant: str, start_ns: int, end_ns: int) -> Source:
-        return await self.service.sources.source(Signal.LOGS, tenant, start_ns, end_ns)
-
-    async def _remark(self, tenant: str, start_ns: int, end_ns: int, notes: Notes) -> None:
-        for remark in (await self._source(tenant, start_ns, end_ns)).remarks:
-            notes.add(remark)
+        return await self.service.source(Signal.LOGS, tenant, start_ns, end_ns)
 
     async def _keys_of(
         self, query: Query, tenant: str, start_ns: int, end_ns: int
@@ -112,8 +100,8 @@ class Logs:
     async def label_names(self, tenant: str, start_ns: int, end_ns: int) -> list[str]:
         """Sorted label names of the streams in the range."""
         async with self.service.slot("labels"):
-            keys = await self._catalogue.keys(tenant, start_ns, end_ns)
-            return sorted({*DEFAULT_LABELS, "host_name", *map(sanitise, keys)})
+            scope = await self.scope(tenant, start_ns, end_ns)
+        return sorted({*DEFAULT_LABELS, "host_name", *map(sanitise, scope.keys)})
 
     async def label_values(
         self, label: str, query: LogQuery | None, tenant: str, start_ns: int, end_ns: int
@@ -147,8 +135,8 @@ class Logs:
     async def _load_keys(
         self, tenant: str, start_ns: int, end_ns: int, service: str
     ) -> tuple[str, ...]:
-        table = (await self._source(tenant, start_ns, end_ns)).table
-        scope = Scope(tenant, table=table)
+        source = await self.service.sources.source(Signal.LOGS, tenant, start_ns, end_ns)
+        scope = Scope(tenant, table=source.table)
         rows = await self.service.run(
             statements.attribute_keys(scope, start_ns, end_ns, service, MAX_KEYS)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tailrace.core.errors import QueryError
+from tailrace.query.bounds.question import remark
 from tailrace.query.logql.ast import (
     Binary,
     LabelReplace,
@@ -116,7 +117,7 @@ async def _group(
         named |= frozenset(query.grouping.labels)
     value = _vector(await evaluate(inner, grid, reading, named), query.function)
     if query.function == "count" and is_estimate(value):
-        reading.notes.add(_COUNTED)
+        remark(_COUNTED)
     return aggregate(query.function, query.grouping, value, query.parameter)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_CELLS
 from tailrace.query.binder import Binder
+from tailrace.query.bounds.question import remark
 from tailrace.query.labels import LEVEL_NAMES, Labels, level, stream
 from tailrace.query.logql.ast import RangeAggregation
 from tailrace.query.logs import cells, samples, scan
@@ -213,7 +214,7 @@ class _Asked:
 
     def _weighed(self, rows: Array, found: Array, heaviest: int) -> Matrix:
         if heaviest > 1:
-            self._reading.notes.add(f"{self._query.function} weighs sampled rows")
+            remark(f"{self._query.function} weighs sampled rows")
         return Matrix(list(self._series.numbers), found, rows > 0).without_empty()
 
     async def _alone(self, number: str, keys: cells.Keys) -> Matrix | None:
@@ -276,7 +277,7 @@ class _Asked:
         elif len(found) == 2:
             variance = found[1]
         if folded.heaviest > 1 and query.function.startswith(("min_", "max_", "first_", "last_")):
-            self._reading.notes.add(_SAMPLED.format(query.function))
+            remark(_SAMPLED.format(query.function))
         if query.function in PER_SECOND:
             seconds = query.range_ns / 1e9
             values = values / seconds

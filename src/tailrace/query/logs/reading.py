@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Statement
+from tailrace.query.sources import Source
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Columns: TypeAlias = Sequence[Sequence[Any]]
@@ -15,8 +15,7 @@ Columns: TypeAlias = Sequence[Sequence[Any]]
 
 @dataclass(frozen=True)
 class Reading:
-    """Rows of one tenant. `keys`: its raw resource attribute keys; `table`: SQL to read from, which
-    `tables` gives for a part of the time.
+    """Rows of one tenant. `source`: where they are; `keys`: its raw resource attribute keys.
 
     `rows` and `blocks` raise what the engine raises.
     """
@@ -24,13 +23,14 @@ class Reading:
     tenant: str
     rows: Callable[[Statement], Awaitable[Rows]]
     blocks: Callable[[Statement], AsyncGenerator[Columns, None]]
+    source: Source
     keys: Sequence[str] = ()
-    table: str = "logs"
-    notes: Notes = field(default_factory=Notes)
-    tables: Callable[[int, int], Awaitable[str]] | None = None
 
-    async def within(self, start_ns: int, end_ns: int) -> Reading:
+    @property
+    def table(self) -> str:
+        """SQL to read from."""
+        return self.source.table
+
+    def within(self, start_ns: int, end_ns: int) -> Reading:
         """For a part of the time: of the archive only its files are opened."""
-        if self.tables is None:
-            return self
-        return replace(self, table=await self.tables(start_ns, end_ns))
+        return replace(self, source=self.source.within(start_ns, end_ns))

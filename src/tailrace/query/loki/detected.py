@@ -17,7 +17,6 @@ from tailrace.query.logs.entries import Entry
 from tailrace.query.logs.lines import LogRange
 from tailrace.query.logs.logs import Logs
 from tailrace.query.logs.pushdown import conditions
-from tailrace.query.notes import Notes
 from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.plan import Statement, within
 
@@ -121,7 +120,7 @@ class Detected:
         lines = whole(asked.get("line_limit") or str(LINES), "line_limit", 1, QUERY_ROWS)
         wanted = LogRange(start, end, lines)
         found: dict[str, Field] = {}
-        for entry in await self._logs.lines(query, asked.tenant, wanted, Notes()):
+        for entry in await self._logs.lines(query, asked.tenant, wanted):
             for parser, values in self._parsed(entry):
                 for name, value in values.items():
                     if not name.startswith("__error"):

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace.core.errors import QueryError
 from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
-from tailrace.query.endpoint import Answer, Handler, note_headers, plain, routes_of
+from tailrace.query.endpoint import Answer, Handler, plain, routes_of
 from tailrace.query.logql.ast import LogQuery, Metric, VectorAggregation
 from tailrace.query.logql.lexer import placed
 from tailrace.query.logql.parser import parse, parse_log
@@ -21,7 +21,6 @@ from tailrace.query.loki.detected import Detected
 from tailrace.query.loki.volume import Volume
 from tailrace.query.matrix.confidence import is_estimate, relative_error
 from tailrace.query.matrix.matrix import Matrix, Value
-from tailrace.query.notes import Notes
 from tailrace.query.patterns.http import routes as pattern_routes
 from tailrace.query.plan import Grid, grid
 from tailrace.query.service import timed
@@ -79,38 +78,35 @@ class _Api:
         if isinstance(tree, LogQuery):
             raise QueryError("an instant query needs a metric query; use query_range for log lines")
         time = asked.time("time", asked.now_ns)
-        value, seconds, notes = await self._metric(tree, asked, Grid(time, SECOND_NS, 1))
+        value, seconds = await self._metric(tree, asked, Grid(time, SECOND_NS, 1))
         ordered = isinstance(tree, VectorAggregation) and tree.function.startswith("sort")
         data = encoding.instant_data(value, time, seconds, asked.flag("confidence"), ordered)
-        return Answer(data, _headers(value, notes))
+        return Answer(data, _headers(value))
 
-    async def query_range(self, asked: Asked) -> Answer:
+    async def query_range(self, asked: Asked) -> object:
         tree = parse(asked.need("query"))
         start, end = asked.range()
         if isinstance(tree, LogQuery):
             return await self._lines(tree, asked, start, end)
         step = parse_span(asked.get("step"), "step") if asked.get("step") else 0
         on = grid(start, end, step or default_step(start, end))
-        value, seconds, notes = await self._metric(tree, asked, on)
+        value, seconds = await self._metric(tree, asked, on)
         data = encoding.matrix_data(value, on, seconds, asked.flag("confidence"))
-        return Answer(data, _headers(value, notes))
+        return Answer(data, _headers(value))
 
-    async def _lines(self, log: LogQuery, asked: Asked, start: int, end: int) -> Answer:
-        wanted, notes = LogRange(start, end, asked.limit(), asked.forward()), Notes()
+    async def _lines(self, log: LogQuery, asked: Asked, start: int, end: int) -> object:
+        wanted = LogRange(start, end, asked.limit(), asked.forward())
         with placed(asked.get("query")):
             found, seconds = await timed(
-                lambda: self._logs.lines(log, asked.tenant, wanted, notes), self._logs.service.clock
+                lambda: self._logs.lines(log, asked.tenant, wanted), self._logs.service.clock
             )
-        data = encoding.log_data(found, categorizes(asked.request), seconds)
-        return Answer(data, _headers(None, notes))
+        return encoding.log_data(found, categorizes(asked.request), seconds)
 
-    async def _metric(self, tree: Metric, asked: Asked, on: Grid) -> tuple[Value, float, Notes]:
-        notes = Notes()
+    async def _metric(self, tree: Metric, asked: Asked, on: Grid) -> tuple[Value, float]:
         with placed(asked.get("query")):
-            value, seconds = await timed(
-                lambda: self._logs.metric(tree, asked.tenant, on, notes), self._logs.service.clock
+            return await timed(
+                lambda: self._logs.metric(tree, asked.tenant, on), self._logs.service.clock
             )
-        return value, seconds, notes
 
     async def format_query(self, asked: Asked) -> object:
         return pretty(parse(asked.need("query")))
@@ -138,11 +134,9 @@ class _Api:
         return list(found.values())
 
 
-def _headers(value: Value | None, notes: Notes) -> dict[str, str]:
-    """What an answer says of itself, where clients that do not know of it are not disturbed."""
-    found = note_headers(notes.texts)
-    if isinstance(value, Matrix) and is_estimate(value):
-        found["X-Tailrace-Estimate"] = (
-            f"from sampled rows; confidence=0.95; error={relative_error(value):.4f}"
-        )
-    return found
+def _headers(value: Value) -> dict[str, str]:
+    """How sure an estimate is, where clients that do not know of it are not disturbed."""
+    if not isinstance(value, Matrix) or not is_estimate(value):
+        return {}
+    error = f"from sampled rows; confidence=0.95; error={relative_error(value):.4f}"
+    return {"X-Tailrace-Estimate": error}

@@ -17,7 +17,6 @@ from tailrace.query.logs.pushdown import conditions
 from tailrace.query.loki import encoding
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid, Statement, grid, within
 from tailrace.query.times import SECOND_NS, parse_span
 
@@ -71,7 +70,7 @@ class Volume:
         for group in groups:
             counted = RangeAggregation("bytes_over_time", LogQuery(query.matchers), range_ns)
             tree = VectorAggregation("sum", Grouping(False, group), counted)
-            found = await self._logs.metric(tree, asked.tenant, on, Notes())
+            found = await self._logs.metric(tree, asked.tenant, on)
             assert isinstance(found, Matrix)
             matrices.append(found)
         return _largest(matrices, names if apart else [], asked.limit())

@@ -14,12 +14,12 @@ from starlette.routing import BaseRoute
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query import results
 from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant, whole
-from tailrace.query.endpoint import Answer, Handler, note_headers, refused, routes_of
+from tailrace.query.bounds import question
+from tailrace.query.endpoint import Handler, refused, routes_of
 from tailrace.query.envelope import BUILD_INFO
 from tailrace.query.labels import sanitise
 from tailrace.query.logql.lexer import placed
 from tailrace.query.matrix.matrix import Matrix, Scalar
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid, grid
 from tailrace.query.prometheus import encoding
 from tailrace.query.prometheus.encoding import Reply
@@ -77,20 +77,20 @@ class _Api:
 
     async def query(self, asked: Asked) -> object:
         tree = parse(asked.need("query"))
-        time, notes, most = asked.time("time", asked.now_ns) // MS * MS, Notes(), _limit(asked)
+        time, most = asked.time("time", asked.now_ns) // MS * MS, _limit(asked)
         if isinstance(tree, Text):
             return encoding.string(tree.value, time)
         async with _answering(asked):
             if isinstance(tree, Window | Subquery):
-                labels, points = await self._samples.window(tree, asked.tenant, time, notes)
-                return _reply(encoding.samples(labels, points), notes, most)
+                labels, points = await self._samples.window(tree, asked.tenant, time)
+                return _reply(encoding.samples(labels, points), most)
             on = Grid(time, SECOND_NS, 1)
-            value = await self._samples.value(tree, asked.tenant, on, notes, _lookback(asked))
+            value = await self._samples.value(tree, asked.tenant, on, _lookback(asked))
         if isinstance(value, Scalar):
-            return _reply(results.scalar(value, time), notes)
+            return _reply(results.scalar(value, time))
         assert isinstance(value, Matrix)
         ordered = isinstance(tree, Call | Aggregation) and tree.function in SORTS
-        return _reply(results.vector(value, time, ordered), notes, most)
+        return _reply(results.vector(value, time, ordered), most)
 
     async def query_range(self, asked: Asked) -> object:
         tree, most = parse(asked.need("query")), _limit(asked)
@@ -105,10 +105,10 @@ class _Api:
             raise QueryError(f"end={asked.get('end')[:64]} is before the start")
         if not step:
             raise QueryError(f"step={asked.get('step')[:64]} is less than a millisecond")
-        on, notes = grid(start, end, step), Notes()
+        on = grid(start, end, step)
         async with _answering(asked):
-            value = await self._samples.value(tree, asked.tenant, on, notes, _lookback(asked))
-        return _reply(results.matrix(value, on), notes, most)
+            value = await self._samples.value(tree, asked.tenant, on, _lookback(asked))
+        return _reply(results.matrix(value, on), most)
 
     async def exemplars(self, asked: Asked) -> object:
         found = selectors(parse(asked.need("query")))
@@ -204,9 +204,9 @@ def _limited(asked: Asked, found: list[Any]) -> object:
     return Reply(found[:most], warnings=[_TRUNCATED]) if most and len(found) > most else found
 
 
-def _reply(data: dict[str, Any], notes: Notes, most: int = 0) -> Answer:
+def _reply(data: dict[str, Any], most: int = 0) -> Reply:
     """The data with its remarks; of its series the first `most`, unless it is 0."""
     warnings: list[str] = []
     if most and len(data["result"]) > most:
         data, warnings = {**data, "result": data["result"][:most]}, [_TRUNCATED]
-    return Answer(Reply(data, notes.texts, warnings), note_headers(notes.texts))
+    return Reply(data, list(question.asked().remarks), warnings)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tailrace.query.bounds.question import remark
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.groups import without_name
 from tailrace.query.matrix.matrix import Floats, Matrix, Scalar, Value, nothing
 from tailrace.query.matrix.merging import merged
 from tailrace.query.matrix.order import ordered
 from tailrace.query.matrix.relabel import label_join, label_replace
-from tailrace.query.notes import Notes
 from tailrace.query.promql import histograms, maths
 from tailrace.query.promql.functions import DATES, MATHS, OF_HISTOGRAMS
 
@@ -24,7 +24,7 @@ _MENDED = (
 _DIGITS = re.compile(r"([0-9]+)")
 
 
-def call(name: str, given: Sequence[Value | str], seconds: Floats, notes: Notes) -> Value:
+def call(name: str, given: Sequence[Value | str], seconds: Floats) -> Value:
     """The value of a function whose arguments are `given`; `seconds` are the times of the
     steps. Raises QueryError."""
     vector = next((one for one in given if isinstance(one, Matrix)), None)
@@ -48,7 +48,7 @@ def call(name: str, given: Sequence[Value | str], seconds: Floats, notes: Notes)
     if name.startswith("label_"):
         return _relabelled(name, vector, texts)
     if name.startswith("histogram_"):
-        return _histogram(name, vector, numbers, notes)
+        return _histogram(name, vector, numbers)
     with np.errstate(all="ignore"):
         return _of_numbers(name, vector, numbers)
 
@@ -115,11 +115,11 @@ def _relabelled(name: str, vector: Matrix, texts: Sequence[str]) -> Matrix:
     return label_replace(vector, destination, replacement, source, pattern, any_name=True)
 
 
-def _histogram(name: str, vector: Matrix, numbers: Sequence[Floats], notes: Notes) -> Matrix:
+def _histogram(name: str, vector: Matrix, numbers: Sequence[Floats]) -> Matrix:
     if name == "histogram_quantile":
         found, mended = histograms.histogram_quantile(vector, numbers[0])
     else:
         found, mended = histograms.histogram_fraction(vector, numbers[0], numbers[1])
     if mended:
-        notes.add(_MENDED)
+        remark(_MENDED)
     return found

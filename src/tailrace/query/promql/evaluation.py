@@ -147,7 +147,7 @@ class Evaluation:
         if name == "absent":
             assert isinstance(found[0], Matrix), "the parser knows what is a vector"
             return absent(found[0], _matchers(arguments[0]))
-        return calls.call(name, found, _seconds(on), self._asked.notes)
+        return calls.call(name, found, _seconds(on))
 
     def _of_the_range(self, name: str) -> float:
         asked = self._asked

@@ -10,13 +10,11 @@ import numpy as np
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
-from tailrace.core.frame import Signal
 from tailrace.query.labels import Labels
 from tailrace.query.logql.ast import Matcher
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix, nothing
 from tailrace.query.matrix.merging import merged
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid, Statement
 from tailrace.query.promql import grids, points, seriestable
 from tailrace.query.promql.ast import At, Selector
@@ -24,13 +22,15 @@ from tailrace.query.promql.points import Points
 from tailrace.query.promql.series import Found, grouped
 from tailrace.query.promql.seriestable import Span
 from tailrace.query.service import QueryService
+from tailrace.query.sources import Source
 from tailrace.query.times import SECOND_NS
 
 
 @dataclass(frozen=True)
 class Asked:
     """The query around an evaluation. `stored`: names are spelled as they are stored; `lookback_ns`
-    is how old a last sample may be; `start_ns` and `end_ns` are those of `start()` and `end()`."""
+    is how old a last sample may be; `start_ns` and `end_ns` are those of `start()` and `end()`.
+    `sources`: where samples are, by the ranges of spans.py."""
 
     tenant: str
     start_ns: int
@@ -38,7 +38,7 @@ class Asked:
     step_ns: int
     stored: bool = False
     lookback_ns: int = limits.QUERY_LOOKBACK_S * SECOND_NS
-    notes: Notes = field(default_factory=Notes)
+    sources: Mapping[tuple[int, int], Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Reader:
         _check_cells(len(found), read.steps)
         if not found:
             return nothing(on.steps)
-        table = await self._table(read.start_ns - range_ns, read.last_ns)
+        table = self._table(read.start_ns - range_ns, read.last_ns)
         name = fold.function if fold else ""
         statement = grids.statement(
             function, range_ns, name, members, self._asked.tenant, table, read
@@ -114,7 +114,7 @@ class Reader:
         _check_cells(len(found), read.steps)
         if not found:
             return [], points.decoded(b"", 0), read
-        table = await self._table(after, read.last_ns)
+        table = self._table(after, read.last_ns)
         statement = points.statement(members, self._asked.tenant, table, after, read.last_ns)
         samples = points.decoded(await self._raw(statement), len(found))
         if len(samples.times) > limits.QUERY_VALUES:
@@ -135,11 +135,13 @@ class Reader:
             )
         return self._known[key]
 
-    async def _table(self, start_ns: int, end_ns: int) -> str:
-        source = await self._service.sources.source(
-            Signal.METRICS, self._asked.tenant, max(start_ns, 0), end_ns
+    def _table(self, start_ns: int, end_ns: int) -> str:
+        source = next(
+            found
+            for (first_ns, last_ns), found in self._asked.sources.items()
+            if first_ns <= start_ns and end_ns <= last_ns
         )
-        return source.table
+        return source.within(max(start_ns, 0), end_ns).table
 
     async def _raw(self, statement: Statement) -> bytes:
         out = bytearray()

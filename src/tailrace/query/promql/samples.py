@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailrace.core import limits
@@ -10,7 +10,6 @@ from tailrace.core.errors import QueryError
 from tailrace.core.frame import Signal
 from tailrace.query.labels import Labels, sanitise
 from tailrace.query.matrix.matrix import Matrix, Value
-from tailrace.query.notes import Notes
 from tailrace.query.plan import Grid, Statement
 from tailrace.query.promql import seriestable
 from tailrace.query.promql.ast import (
@@ -31,8 +30,8 @@ from tailrace.query.promql.series import Found, as_stored, safe_name
 from tailrace.query.promql.seriestable import Span
 from tailrace.query.promql.spans import spans
 from tailrace.query.promql.text import text
-from tailrace.query.remembered import Remembered
 from tailrace.query.service import QueryService
+from tailrace.query.sources import Source
 from tailrace.query.steps import StepKey
 from tailrace.query.times import SECOND_NS
 
@@ -44,58 +43,55 @@ class Samples:
 
     def __init__(self, service: QueryService) -> None:
         self.service = service
-        self._remembered = Remembered(service.steps)
 
     async def value(
         self,
         tree: Expression,
         tenant: str,
         on: Grid,
-        notes: Notes,
         lookback_ns: int = LOOKBACK_NS,
     ) -> Value:
         """The value of a number or a vector at every step of `on`. Finished steps are remembered,
         unless they depend on the range that is asked for."""
-        await self._remark(tree, tenant, on, lookback_ns, notes)
+        # Not of the missing steps alone: what is told of the others changes with time, too.
+        sources = await self._sources(tree, tenant, on, lookback_ns)
+
+        async def part(missing: Grid) -> Value:
+            asked = _asked(tree, tenant, missing, lookback_ns, sources)
+            async with self.service.slot("samples"):
+                return await Evaluation(Reader(self.service, asked), asked).value(tree, missing)
+
+        async def series(missing: Grid) -> Matrix:
+            matrix = await part(missing)
+            assert isinstance(matrix, Matrix), "the parser knows what is a vector"
+            return matrix
+
         if on.steps < 2 or kind(tree) == "scalar" or _of_the_range(tree):
-            found = await self._evaluated(tree, tenant, on, notes, lookback_ns)
+            found = await part(on)
         else:
             key = StepKey(tenant, Signal.METRICS, f"promql {lookback_ns}", text(tree))
-
-            async def part(missing: Grid, said: Notes) -> Matrix:
-                matrix = await self._evaluated(tree, tenant, missing, said, lookback_ns)
-                assert isinstance(matrix, Matrix), "the parser knows what is a vector"
-                return matrix
-
-            found = await self._remembered.evaluate(key, on, part, notes, _ahead_ns(tree))
+            found = await self.service.steps.evaluate(key, on, series, _ahead_ns(tree))
         if isinstance(found, Matrix):
             _check_answer(found)
         return found
 
-    async def _remark(
-        self, tree: Expression, tenant: str, on: Grid, lookback_ns: int, notes: Notes
-    ) -> None:
-        """What the places that are read have to tell, also where all steps are remembered."""
-        for start_ns, end_ns in spans(tree, on.start_ns, on.last_ns, lookback_ns):
-            sources, signal = self.service.sources, Signal.METRICS
-            for remark in (await sources.source(signal, tenant, max(start_ns, 0), end_ns)).remarks:
-                notes.add(remark)
-
-    async def _evaluated(
-        self, tree: Expression, tenant: str, on: Grid, notes: Notes, lookback_ns: int
-    ) -> Value:
-        asked = _asked(tree, tenant, on, notes, lookback_ns)
-        async with self.service.slot("samples"):
-            return await Evaluation(Reader(self.service, asked), asked).value(tree, on)
+    async def _sources(
+        self, tree: Expression, tenant: str, on: Grid, lookback_ns: int
+    ) -> dict[tuple[int, int], Source]:
+        """Where the samples of each range are that the query reads."""
+        return {
+            span: await self.service.source(Signal.METRICS, tenant, max(span[0], 0), span[1])
+            for span in dict.fromkeys(spans(tree, on.start_ns, on.last_ns, lookback_ns))
+        }
 
     async def window(
-        self, tree: Window | Subquery, tenant: str, time_ns: int, notes: Notes
+        self, tree: Window | Subquery, tenant: str, time_ns: int
     ) -> tuple[list[Labels], Points]:
         """The single samples in a range that ends at a time. Raises QueryError when they are more
         than an answer may hold."""
         on = Grid(time_ns, SECOND_NS, 1)
-        await self._remark(tree, tenant, on, LOOKBACK_NS, notes)
-        asked = _asked(tree, tenant, on, notes, LOOKBACK_NS)
+        sources = await self._sources(tree, tenant, on, LOOKBACK_NS)
+        asked = _asked(tree, tenant, on, LOOKBACK_NS, sources)
         async with self.service.slot("samples"):
             evaluation = Evaluation(Reader(self.service, asked), asked)
             labels, found = await evaluation.samples(tree, on)
@@ -153,9 +149,15 @@ class Samples:
         return rows
 
 
-def _asked(tree: Expression, tenant: str, on: Grid, notes: Notes, lookback_ns: int) -> Asked:
+def _asked(
+    tree: Expression,
+    tenant: str,
+    on: Grid,
+    lookback_ns: int,
+    sources: Mapping[tuple[int, int], Source],
+) -> Asked:
     stored = as_stored(tree)
-    return Asked(tenant, on.start_ns, on.last_ns, on.step_ns, stored, lookback_ns, notes)
+    return Asked(tenant, on.start_ns, on.last_ns, on.step_ns, stored, lookback_ns, sources)
 
 
 def _of_the_range(tree: Expression) -> bool:

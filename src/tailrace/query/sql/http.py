@@ -38,7 +38,7 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
             text = body or asked.need("query")
             bounds = Bounds(tenant, *asked.range())
             form = chosen(asked.get("format"), request.headers.get("accept", ""))
-            question = Question(tenant, text, "sql", exact=exact_of(asked))
+            question = Question(tenant, text, exact=exact_of(asked))
         except (TailraceError, TimeoutError) as error:
             return _counted(service, error)
         return Answer(service, sql, question, bounds, form)

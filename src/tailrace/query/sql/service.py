@@ -125,7 +125,7 @@ class Sql:
         found = {}
         for signal in (ARCHIVED[view] for view in views if view in ARCHIVED):
             span_ns = (bounds.start_ns, max(bounds.end_ns - 1, bounds.start_ns))
-            source = await self._service.sources.source(signal, bounds.tenant, *span_ns)
+            source = await self._service.source(signal, bounds.tenant, *span_ns)
             if not source.hot_only:
                 found[HOT_TABLES[signal]] = source
         return found

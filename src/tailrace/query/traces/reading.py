@@ -69,7 +69,7 @@ async def table_of(service: QueryService, signal: Signal, tenant: str, span_ns: 
     if span_ns is None and not asked().exact:
         return HOT_TABLES[signal]
     span_ns = span_ns or (0, LAST_NS)
-    return (await service.sources.source(signal, tenant, *span_ns)).table
+    return (await service.source(signal, tenant, *span_ns)).table
 
 
 async def by_search(service: QueryService, wanted: Search, tenant: str) -> list[Trace]:
