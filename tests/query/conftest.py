@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import clickhouse_connect
 import pytest
 
-from tailrace.core.bounds import UNBOUND, Bounds, Used
+from tailrace.core.bounds import USUAL, Terms
 from tailrace.core.frame import Header
 from tailrace.core.payload import compress
 from tailrace.store import samples, schema, spans, sql, statement
@@ -57,56 +58,38 @@ class ChdbEngine:
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = 30,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
     ) -> list[tuple[Any, ...]]:
-        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
-        return await asyncio.to_thread(statement.select, self.client, asked, used)
+        asked = self._asked(sql, parameters, terms)
+        return await asyncio.to_thread(statement.select, self.client, asked)
 
     async def blocks(
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = 30,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
-        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
-        async for block in self._stream(statement.pump_blocks, asked, used):
+        asked = self._asked(sql, parameters, terms)
+        async for block in self._stream(statement.pump_blocks, asked):
             yield block
 
     async def raw(
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
         *,
         form: str,
-        timeout_s: float = 30,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        bounds = statement.bounds_of(form, bounds)
-        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
-        async for piece in self._stream(statement.pump_bytes, asked, form, used):
+        terms = replace(terms, bounds=statement.bounds_of(form, terms.bounds))
+        asked = self._asked(sql, parameters, terms)
+        async for piece in self._stream(statement.pump_bytes, asked, form):
             yield piece
 
-    def _asked(
-        self,
-        sql: str,
-        parameters: Mapping[str, object] | None,
-        timeout_s: float,
-        bounds: Bounds,
-        settings: Mapping[str, object] | None,
-    ) -> Asked:
+    def _asked(self, sql: str, parameters: Mapping[str, object] | None, terms: Terms) -> Asked:
         self.statements.append(sql)
         name = f"test-{len(self.statements)}"
-        return Asked(name, sql, parameters or {}, timeout_s, bounds, settings or {})
+        return Asked(name, sql, parameters or {}, terms)
 
     async def _stream(
         self, pump: Callable[..., None], asked: Asked, *arguments: object

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.core.bounds import Terms
 from tailrace.core.errors import StoreError
 from tailrace.store import decode, schema
 from tailrace.store.engine import READERS, Engine
@@ -146,7 +147,7 @@ def test_a_query_cannot_change_anything(tmp_path: Path) -> None:
 def test_a_query_ends_when_its_time_is_over(tmp_path: Path) -> None:
     async def body(engine: Engine) -> None:
         with pytest.raises(StoreError, match="TIMEOUT_EXCEEDED"):
-            await engine.rows(ENDLESS, timeout_s=0.3)
+            await engine.rows(ENDLESS, terms=Terms(0.3))
 
     scenario(tmp_path, body)
 
@@ -166,7 +167,7 @@ def test_a_cancelled_write_runs_on_before_the_next_one(tmp_path: Path) -> None:
 
 def test_close_waits_until_what_nobody_waits_for_has_ended(tmp_path: Path) -> None:
     async def body(engine: Engine) -> None:
-        asking = asyncio.create_task(engine.rows(ENDLESS, timeout_s=600))
+        asking = asyncio.create_task(engine.rows(ENDLESS, terms=Terms(600)))
         await running(engine, 1)
         asking.cancel()
 

@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from tailrace.core import limits
-from tailrace.core.bounds import Bounds, Used
+from tailrace.core.bounds import Bounds, Terms, Used
 from tailrace.core.errors import StoreError
 from tailrace.store.engine import READERS, Engine
 
@@ -76,7 +76,7 @@ async def read(stream: AsyncGenerator[Any, None]) -> list[Any]:
 def test_a_heavy_statement_ends_when_its_caller_leaves(place: Place, sql: str) -> None:
     async def body(engine: Engine) -> None:
         for _ in range(READERS + 1):
-            asking = asyncio.create_task(engine.rows(sql, timeout_s=600))
+            asking = asyncio.create_task(engine.rows(sql, terms=Terms(600)))
             await running(engine, 1)
             asking.cancel()
             await asyncio.wait([asking])
@@ -90,7 +90,7 @@ def test_a_heavy_statement_ends_when_its_caller_leaves(place: Place, sql: str) -
 def test_a_heavy_stream_ends_when_its_reader_leaves(place: Place, sql: str) -> None:
     async def body(engine: Engine) -> None:
         for _ in range(READERS + 1):
-            reading = asyncio.create_task(read(engine.blocks(sql, timeout_s=600)))
+            reading = asyncio.create_task(read(engine.blocks(sql, terms=Terms(600))))
             await running(engine, 1)
             reading.cancel()
             await asyncio.wait([reading])
@@ -103,7 +103,7 @@ def test_a_heavy_stream_ends_when_its_reader_leaves(place: Place, sql: str) -> N
 def test_a_caller_that_leaves_before_its_statement_reaches_the_engine_ends_it(place: Place) -> None:
     async def body(engine: Engine) -> None:
         for _ in range(2 * READERS):
-            asking = asyncio.create_task(engine.rows(HEAVY[0], timeout_s=600))
+            asking = asyncio.create_task(engine.rows(HEAVY[0], terms=Terms(600)))
             await asyncio.sleep(0)
             asking.cancel()
             await asyncio.wait([asking])
@@ -113,7 +113,9 @@ def test_a_caller_that_leaves_before_its_statement_reaches_the_engine_ends_it(pl
 
 def test_a_caller_that_leaves_while_it_waits_takes_no_connection(place: Place) -> None:
     async def body(engine: Engine) -> None:
-        busy = [asyncio.create_task(engine.rows(HEAVY[0], timeout_s=600)) for _ in range(READERS)]
+        busy = [
+            asyncio.create_task(engine.rows(HEAVY[0], terms=Terms(600))) for _ in range(READERS)
+        ]
         await asyncio.sleep(0)
         waiting = asyncio.create_task(engine.rows("SELECT 2"))
         await asyncio.sleep(0)
@@ -147,7 +149,7 @@ def test_a_statement_without_rows_gives_no_blocks(place: Place) -> None:
 def test_a_loop_over_blocks_may_be_left(place: Place) -> None:
     async def body(engine: Engine) -> None:
         for _ in range(READERS + 1):
-            endless = engine.blocks("SELECT number FROM numbers(100000000000)", timeout_s=600)
+            endless = engine.blocks("SELECT number FROM numbers(100000000000)", terms=Terms(600))
             async with aclosing(endless) as blocks:
                 async for block in blocks:
                     assert block[0][0] == 0
@@ -159,7 +161,7 @@ def test_a_loop_over_blocks_may_be_left(place: Place) -> None:
 def test_blocks_wait_for_their_reader_and_no_longer_than_the_statement_may(place: Place) -> None:
     async def body(engine: Engine) -> None:
         used = Used()
-        blocks = engine.blocks("SELECT number FROM numbers(100000000)", timeout_s=0.3, used=used)
+        blocks = engine.blocks("SELECT number FROM numbers(100000000)", terms=Terms(0.3, used=used))
         await anext(blocks)
         with pytest.raises(StoreError, match=r"not taken within the 0\.3 s") as error:
             await asyncio.sleep(0.5)
@@ -194,13 +196,13 @@ def test_a_statement_that_passes_a_bound_fails_with_the_code_of_the_bound(
 ) -> None:
     async def body(engine: Engine) -> None:
         with pytest.raises(StoreError) as error:
-            await engine.rows(MANY, bounds=bounds)
+            await engine.rows(MANY, terms=Terms(bounds=bounds))
         assert error.value.code == code
         with pytest.raises(StoreError) as error:
-            await read(engine.blocks(MANY, bounds=bounds))
+            await read(engine.blocks(MANY, terms=Terms(bounds=bounds)))
         assert error.value.code == code
         with pytest.raises(StoreError) as error:
-            await read(engine.raw(MANY, form="JSONEachRow", bounds=bounds))
+            await read(engine.raw(MANY, form="JSONEachRow", terms=Terms(bounds=bounds)))
         assert error.value.code == code
         assert len(await engine.rows(MANY)) == 300_000
 
@@ -211,7 +213,7 @@ def test_a_statement_has_its_own_memory(place: Place) -> None:
     async def body(engine: Engine) -> None:
         sql = "SELECT uniqExact(number) FROM numbers(5000000)"
         with pytest.raises(StoreError) as error:
-            await engine.rows(sql, bounds=Bounds(memory_bytes=20_000_000))
+            await engine.rows(sql, terms=Terms(bounds=Bounds(memory_bytes=20_000_000)))
         assert error.value.code == 241
         assert await engine.rows(sql) == [(5_000_000,)]
 
@@ -232,9 +234,9 @@ def test_what_was_read_is_counted_over_the_statements_of_a_query(place: Place) -
     async def body(engine: Engine) -> None:
         used = Used()
         sql = "SELECT count() FROM numbers({most:UInt64}) WHERE number % 3 = 1"
-        await engine.rows(sql, {"most": 1_000_000}, used=used)
+        await engine.rows(sql, {"most": 1_000_000}, Terms(used=used))
         assert used == Used(1_000_000, 8_000_000)
-        await read(engine.blocks(sql, {"most": 500_000}, used=used))
+        await read(engine.blocks(sql, {"most": 500_000}, Terms(used=used)))
         assert used == Used(1_500_000, 12_000_000)
 
     place.run(body)
@@ -243,7 +245,7 @@ def test_what_was_read_is_counted_over_the_statements_of_a_query(place: Place) -
 def test_what_an_ended_statement_read_is_counted_too(place: Place) -> None:
     async def body(engine: Engine) -> None:
         used = Used()
-        asking = asyncio.create_task(engine.rows(HEAVY[0], timeout_s=600, used=used))
+        asking = asyncio.create_task(engine.rows(HEAVY[0], terms=Terms(600, used=used)))
         async with asyncio.timeout(10):
             while not used.rows:
                 await asyncio.sleep(0.01)
@@ -323,7 +325,7 @@ def test_a_reader_may_leave_a_file_unfinished(place: Place, form: str) -> None:
     async def body(engine: Engine) -> None:
         sql = "SELECT number, toString(number) AS t FROM numbers(100000000000)"
         for _ in range(READERS + 1):
-            async with aclosing(engine.raw(sql, form=form, timeout_s=600)) as pieces:
+            async with aclosing(engine.raw(sql, form=form, terms=Terms(600))) as pieces:
                 assert await anext(pieces)
 
     place.run(body)

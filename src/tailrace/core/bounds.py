@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 
 from tailrace.core import limits
 
@@ -42,3 +43,17 @@ class Used:
 
 
 UNBOUND = Bounds()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which a statement runs: its time and bounds, and `settings` of the engine that bound
+    nothing. What it reads is added to `used`."""
+
+    timeout_s: float = limits.QUERY_SECONDS
+    bounds: Bounds = UNBOUND
+    used: Used | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+USUAL = Terms()

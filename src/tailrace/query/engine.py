@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
-from tailrace.core import limits
-from tailrace.core.bounds import UNBOUND, Bounds, Used
+from tailrace.core.bounds import USUAL, Terms
 
 # ClickHouse's own numbers for what the query room tells apart.
 TIMED_OUT = 159
@@ -20,31 +19,22 @@ class Engine(Protocol):
     """Runs read-only statements, one for each call.
 
     `parameters` are ClickHouse server-side parameters, written `{name:Type}` in `sql`; values
-    never become part of the text. A statement takes at most `timeout_s` and `bounds`; what it
-    reads is added to `used`. When the caller is cancelled the statement is ended. Raises
-    StoreError, whose code says which bound was passed.
+    never become part of the text. When the caller is cancelled the statement is ended. Raises
+    StoreError, whose code says which bound of `terms` was passed.
     """
 
     async def rows(
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = limits.QUERY_SECONDS,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
     ) -> list[tuple[Any, ...]]: ...
 
     def blocks(
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = limits.QUERY_SECONDS,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """The columns of one block of rows after another, so that no result is held whole.
 
@@ -57,12 +47,9 @@ class Engine(Protocol):
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
         *,
         form: str,
-        timeout_s: float = limits.QUERY_SECONDS,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Bytes of the result in a format of the engine, as they are made: JSONEachRow, CSV,
         CSVWithNames, TabSeparated, TabSeparatedWithNames, ArrowStream, Parquet, Native, RowBinary.

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import clickhouse_connect
 
 from tailrace.core import limits, log
-from tailrace.core.bounds import UNBOUND, Bounds, Used
+from tailrace.core.bounds import USUAL, Terms
 from tailrace.core.errors import StoreError
 from tailrace.store import schema, statement
 from tailrace.store.handover import Handover
@@ -149,22 +149,13 @@ class Engine:
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = limits.QUERY_SECONDS,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
     ) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT, at most `timeout_s` seconds. Raises StoreError.
-
-        What it reads is added to `used`. A caller that is cancelled leaves at once, and the
-        statement is ended.
-        """
-        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
+        """Rows of a SELECT. Raises StoreError. A caller that is cancelled leaves at once, and the
+        statement is ended."""
+        asked = self._asked(sql, parameters, terms)
         client = await self._free.get()
-        job = self._start(
-            self._giving_back(client), asked.name, statement.select, client, asked, used
-        )
+        job = self._start(self._giving_back(client), asked.name, statement.select, client, asked)
         try:
             found: list[tuple[Any, ...]] = await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:
@@ -176,30 +167,22 @@ class Engine:
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = limits.QUERY_SECONDS,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """The columns of one block of rows after another, so that no result is held whole.
 
         Closing the iterator early ends the statement (`contextlib.aclosing` does it for a loop
         that is left). The seconds include what the reader takes. Raises StoreError.
         """
-        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
-        return self._stream(statement.pump_blocks, asked, used)
+        return self._stream(statement.pump_blocks, self._asked(sql, parameters, terms))
 
     def raw(
         self,
         sql: str,
         parameters: Mapping[str, object] | None = None,
+        terms: Terms = USUAL,
         *,
         form: str,
-        timeout_s: float = limits.QUERY_SECONDS,
-        bounds: Bounds = UNBOUND,
-        used: Used | None = None,
-        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Bytes of the result in a format of the engine, one of `statement.STREAMED` or
         `statement.WHOLE`; the latter are held whole, of at most QUERY_RESULT_BYTES.
@@ -207,21 +190,14 @@ class Engine:
         `sql` must have no FORMAT and no SETTINGS of its own: they would win over the bounds.
         Otherwise as `blocks`.
         """
-        bounds = statement.bounds_of(form, bounds)
-        asked = self._asked(sql, parameters, timeout_s, bounds, settings)
-        return self._stream(statement.pump_bytes, asked, form, used)
+        terms = replace(terms, bounds=statement.bounds_of(form, terms.bounds))
+        return self._stream(statement.pump_bytes, self._asked(sql, parameters, terms), form)
 
-    def _asked(
-        self,
-        sql: str,
-        parameters: Mapping[str, object] | None,
-        timeout_s: float,
-        bounds: Bounds,
-        settings: Mapping[str, object] | None = None,
-    ) -> Asked:
+    def _asked(self, sql: str, parameters: Mapping[str, object] | None, terms: Terms) -> Asked:
         most = self._memory_bytes * 2 // 3
-        bounds = replace(bounds, memory_bytes=min(bounds.memory_bytes or most, most))
-        return Asked(next(self._names), sql, parameters or {}, timeout_s, bounds, settings or {})
+        bounds = replace(terms.bounds, memory_bytes=min(terms.bounds.memory_bytes or most, most))
+        terms = replace(terms, bounds=bounds)
+        return Asked(next(self._names), sql, parameters or {}, terms)
 
     async def _stream(
         self, pump: Callable[..., None], asked: Asked, *arguments: object
@@ -268,18 +244,14 @@ class Engine:
         await self._run_then(self._exporting.release, statement.command, self._exporter, sql)
 
     async def decoded(
-        self,
-        sql: str,
-        parameters: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = DECODING_S,
+        self, sql: str, parameters: Mapping[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
         """Rows of a SELECT that reads no tables, one at a time, beside queries: what has just come
         is not to wait for them. Raises StoreError."""
-        asked = self._asked(sql, parameters, timeout_s, UNBOUND)
+        asked = self._asked(sql, parameters, Terms(DECODING_S))
         await self._decoding.acquire()
         back = self._decoding.release
-        job = self._start(back, asked.name, statement.select, self._decoder, asked, None)
+        job = self._start(back, asked.name, statement.select, self._decoder, asked)
         try:
             found: list[tuple[Any, ...]] = await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:

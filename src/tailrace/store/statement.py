@@ -6,13 +6,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tailrace.core import limits
-from tailrace.core.bounds import Bounds, Used
+from tailrace.core.bounds import Bounds, Terms, Used
 from tailrace.core.errors import StoreError
 from tailrace.store import forms
 from tailrace.store.handover import Handover
@@ -36,29 +36,27 @@ _PIECE_BYTES = 256 * limits.KIB
 
 @dataclass(frozen=True)
 class Asked:
-    """One SELECT. `name` is how `stop` finds it in the engine; values are in `parameters`;
-    `more` are settings that bound nothing."""
+    """One SELECT. `name` is how `stop` finds it in the engine; values are in `parameters`."""
 
     name: str
     sql: str
     parameters: Mapping[str, object]
-    timeout_s: float
-    bounds: Bounds
-    more: Mapping[str, object] = field(default_factory=dict)
+    terms: Terms
 
     @property
     def settings(self) -> dict[str, object]:
         """Every bound is said, also that of 0: none of an earlier statement stays."""
+        bounds = self.terms.bounds
         return {
-            **self.more,
+            **self.terms.settings,
             "readonly": 2,
             "log_comment": self.name,
-            "max_execution_time": self.timeout_s,
-            "max_rows_to_read": self.bounds.read_rows,
-            "max_bytes_to_read": self.bounds.read_bytes,
-            "max_result_rows": self.bounds.result_rows,
-            "max_result_bytes": self.bounds.result_bytes,
-            "max_memory_usage": self.bounds.memory_bytes,
+            "max_execution_time": self.terms.timeout_s,
+            "max_rows_to_read": bounds.read_rows,
+            "max_bytes_to_read": bounds.read_bytes,
+            "max_result_rows": bounds.result_rows,
+            "max_result_bytes": bounds.result_bytes,
+            "max_memory_usage": bounds.memory_bytes,
             "max_threads_min_free_memory_per_thread": THREAD_BYTES,
             # The folders of archived files are no columns: a tenant's name may read as a number.
             "use_hive_partitioning": 0,
@@ -75,14 +73,14 @@ def bounds_of(form: str, bounds: Bounds) -> Bounds:
     return replace(bounds, result_bytes=min(most, limits.QUERY_RESULT_BYTES))
 
 
-def select(client: Any, asked: Asked, used: Used | None) -> list[tuple[Any, ...]]:
+def select(client: Any, asked: Asked) -> list[tuple[Any, ...]]:
     """All rows at once. Raises StoreError."""
-    with _counted(client, used), _store_errors(client):
+    with _counted(client, asked.terms.used), _store_errors(client):
         found = client.query(asked.sql, parameters=dict(asked.parameters), settings=asked.settings)
         return list(found.result_rows)
 
 
-def pump_blocks(client: Any, asked: Asked, used: Used | None, into: Handover[Any]) -> None:
+def pump_blocks(client: Any, asked: Asked, into: Handover[Any]) -> None:
     """Hand over the columns of one block after another."""
 
     def opened() -> AbstractContextManager[Any]:
@@ -91,12 +89,10 @@ def pump_blocks(client: Any, asked: Asked, used: Used | None, into: Handover[Any
         )
         return stream
 
-    _pump(client, asked, used, opened, into)
+    _pump(client, asked, opened, into)
 
 
-def pump_bytes(
-    client: Any, asked: Asked, form: str, used: Used | None, into: Handover[bytes]
-) -> None:
+def pump_bytes(client: Any, asked: Asked, form: str, into: Handover[bytes]) -> None:
     """Hand over the bytes of the result in the format `form`."""
 
     @contextmanager
@@ -111,7 +107,7 @@ def pump_bytes(
         with closing(client.raw_stream(asked.sql + tail, parameters=parameters, fmt=form)) as file:
             yield iter(lambda: file.read(_PIECE_BYTES), b"")
 
-    _pump(client, asked, used, opened, into)
+    _pump(client, asked, opened, into)
 
 
 def _value(value: object) -> str:
@@ -121,20 +117,20 @@ def _value(value: object) -> str:
 def _pump(
     client: Any,
     asked: Asked,
-    used: Used | None,
     opened: Callable[[], AbstractContextManager[Any]],
     into: Handover[_T],
 ) -> None:
-    deadline_s = time.monotonic() + asked.timeout_s
+    timeout_s = asked.terms.timeout_s
+    deadline_s = time.monotonic() + timeout_s
     try:
-        with _counted(client, used), _store_errors(client), opened() as stream:
+        with _counted(client, asked.terms.used), _store_errors(client), opened() as stream:
             left = not all(into.put(item, deadline_s) for item in stream)
         if left:
             _forget(client)
             return
         into.end()
     except TimeoutError:
-        message = f"the result was not taken within the {asked.timeout_s:g} s of the statement"
+        message = f"the result was not taken within the {timeout_s:g} s of the statement"
         into.end(StoreError(message, TIMED_OUT))
     except Exception as error:
         into.end(error)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tailrace.core.bounds import Used
+from tailrace.core.bounds import USUAL, Terms, Used
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.core.metrics import Metrics
@@ -30,14 +30,13 @@ class Fake:
         self.clock = clock
         self.answer = answer
         self.takes_s = 0.0
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[tuple[str, Terms]] = []
 
-    async def rows(self, sql: str, parameters: Any = None, **options: Any) -> list[Any]:
-        self.asked.append((sql, options))
+    async def rows(self, sql: str, parameters: Any = None, terms: Terms = USUAL) -> list[Any]:
+        self.asked.append((sql, terms))
         self.clock.advance(self.takes_s)
-        used: Used | None = options.get("used")
-        if used is not None:
-            used.add(1_000, 64_000)
+        if terms.used is not None:
+            terms.used.add(1_000, 64_000)
         if self.answer is not None and not sql.startswith("EXPLAIN"):
             raise self.answer
         return [("Read 'Jane' from logs",)]
@@ -89,7 +88,7 @@ def test_the_statements_of_a_query_share_its_time() -> None:
     fake = Fake(ManualClock())
     fake.takes_s = 12
     ask(service(fake), MANY, MANY, MANY, MANY)
-    left = [options["timeout_s"] for _, options in fake.asked if "bounds" in options]
+    left = [terms.timeout_s for sql, terms in fake.asked if sql == MANY.sql]
     assert left == [30, 18, 6, 0.05]
 
 
@@ -99,8 +98,16 @@ def test_a_named_tenant_has_its_own_bounds() -> None:
     ask(service(fake, policy), MANY, tenant="small")
     ask(service(fake, policy), MANY, tenant="other")
     (_, small), (_, other) = fake.asked
-    assert (small["timeout_s"], small["bounds"].read_rows, small["bounds"].read_bytes) == (3, 7, 8)
-    assert (other["timeout_s"], other["bounds"].read_rows) == (30, 10**9)
+    assert (small.timeout_s, small.bounds.read_rows, small.bounds.read_bytes) == (3, 7, 8)
+    assert (other.timeout_s, other.bounds.read_rows) == (30, 10**9)
+
+
+def test_the_plan_of_a_slow_statement_is_asked_for_within_its_bounds() -> None:
+    fake = Fake(ManualClock())
+    fake.takes_s = 8
+    ask(service(fake, Policy(Allowance(read_rows=7))), MANY)
+    [plan] = [terms for sql, terms in fake.asked if sql.startswith("EXPLAIN")]
+    assert plan.bounds.read_rows == 7
 
 
 def test_what_was_read_is_counted_for_the_question_and_in_all() -> None:
@@ -129,7 +136,7 @@ class Gated:
         self.begun: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
 
-    async def rows(self, sql: str, parameters: Any = None, **options: Any) -> list[Any]:
+    async def rows(self, sql: str, parameters: Any = None, terms: Terms = USUAL) -> list[Any]:
         self.begun.append(sql)
         await self.gates.setdefault(sql, asyncio.Event()).wait()
         return []

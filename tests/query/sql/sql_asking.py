@@ -39,15 +39,13 @@ class RawChdb:
         self._engine = engine
         self.stopped = 0
 
-    async def rows(self, sql: str, parameters: Any = None, **options: Any) -> list[Any]:
-        found: list[Any] = await self._engine.rows(sql, parameters, **options)
+    async def rows(self, *arguments: Any) -> list[Any]:
+        found: list[Any] = await self._engine.rows(*arguments)
         return found
 
-    async def raw(
-        self, sql: str, parameters: Any = None, **options: Any
-    ) -> AsyncGenerator[bytes, None]:
+    async def raw(self, *arguments: Any, form: str) -> AsyncGenerator[bytes, None]:
         try:
-            async with aclosing(self._engine.raw(sql, parameters, **options)) as pieces:
+            async with aclosing(self._engine.raw(*arguments, form=form)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tailrace.core.bounds import Terms
 from tailrace.core.clock import Clock
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.bounds.allowance import Allowance
@@ -23,6 +24,7 @@ from tailrace.query.plan import Statement
 # What is known of the tables is this old at most: they grow slowly against what may be read.
 KNOWN_S = 60.0
 _TIMEOUT_S = 5.0
+_OWN = Terms(_TIMEOUT_S)
 _WORD = re.compile(r"\w+")
 _COLUMNS = (
     "SELECT table, name, data_uncompressed_bytes FROM system.columns "
@@ -75,18 +77,20 @@ class Estimates:
         most = allowed.read_bytes
         if not most or await self._whole(statement) <= most:
             return
-        found = await self.of(statement)
+        found = await self.of(statement, allowed)
         if found is not None and found.bytes > most:
             raise QueryError(
                 f"the query would read about {size(found.bytes)} in {found.rows:,} rows, more "
                 f"than {size(most)} (query.read_bytes); {NARROW}"
             )
 
-    async def of(self, statement: Statement) -> Estimate | None:
-        """None where the engine cannot tell: the statement itself will say why."""
+    async def of(self, statement: Statement, allowed: Allowance) -> Estimate | None:
+        """None where the engine cannot tell: the statement itself will say why. To tell, it runs
+        the scalar subqueries, so what the statement may read bounds that, too."""
+        terms = Terms(_TIMEOUT_S, allowed.bounds.within(statement.bounds))
         try:
             found = await self._engine.rows(
-                f"EXPLAIN ESTIMATE {statement.sql}", statement.parameters, timeout_s=_TIMEOUT_S
+                f"EXPLAIN ESTIMATE {statement.sql}", statement.parameters, terms
             )
         except StoreError:
             return None
@@ -114,11 +118,11 @@ class Estimates:
 
     async def _load(self) -> dict[str, Table]:
         columns: dict[str, dict[str, int]] = {}
-        for table, name, count in await self._engine.rows(_COLUMNS, timeout_s=_TIMEOUT_S):
+        for table, name, count in await self._engine.rows(_COLUMNS, terms=_OWN):
             columns.setdefault(table, {})[name] = int(count)
         return {
             table: Table(int(rows), int(count), int(wide), columns.get(table, {}))
-            for table, rows, count, wide in await self._engine.rows(_ROWS, timeout_s=_TIMEOUT_S)
+            for table, rows, count, wide in await self._engine.rows(_ROWS, terms=_OWN)
         }
 
 

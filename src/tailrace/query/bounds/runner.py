@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from tailrace.core.bounds import Used
+from tailrace.core.bounds import Terms, Used
 from tailrace.core.clock import Clock
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
@@ -96,15 +96,15 @@ class Runner:
     async def run(self, statement: Statement) -> list[tuple[Any, ...]]:
         """All rows of one statement. Raises QueryError, Busy, TimeoutError, StoreError."""
         query = await self._begin(statement)
-        with self._statement(query, statement) as options:
-            return await self._engine.rows(statement.sql, statement.parameters, **options)
+        with self._statement(query, statement) as terms:
+            return await self._engine.rows(statement.sql, statement.parameters, terms)
 
     async def blocks(self, statement: Statement) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """As `run`, the columns of one block after another; leave a loop over it only inside
         `contextlib.aclosing`."""
         query = await self._begin(statement)
-        with self._statement(query, statement) as options:
-            found = self._engine.blocks(statement.sql, statement.parameters, **options)
+        with self._statement(query, statement) as terms:
+            found = self._engine.blocks(statement.sql, statement.parameters, terms)
             async with aclosing(found) as blocks:
                 async for block in blocks:
                     yield block
@@ -113,8 +113,8 @@ class Runner:
         """As `blocks`, the bytes of the result in a format of the engine, see `Engine.raw`."""
         query = await self._begin(statement)
         otherwise = _as_it_is if statement.bounds.result_bytes else too_large
-        with self._statement(query, statement, otherwise) as options:
-            found = self._engine.raw(statement.sql, statement.parameters, form=form, **options)
+        with self._statement(query, statement, otherwise) as terms:
+            found = self._engine.raw(statement.sql, statement.parameters, terms, form=form)
             async with aclosing(found) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -135,15 +135,14 @@ class Runner:
         query: Running,
         statement: Statement,
         otherwise: Callable[[StoreError], Exception] = _as_it_is,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Terms]:
         """How the engine is to run `statement`; counts it, and says which limit it passed."""
         used = Used()
         began_s = self._clock.monotonic_s()
         left_s = max(_LEAST_S, query.allowed.timeout_s - (began_s - query.began_s))
         try:
             bounds = query.allowed.bounds.within(statement.bounds)
-            settings = statement.settings
-            yield {"timeout_s": left_s, "bounds": bounds, "used": used, "settings": settings}
+            yield Terms(left_s, bounds, used, statement.settings)
         except StoreError as error:
             found = explained(error, query.allowed, statement.bounds)
             found = otherwise(error) if found is error else found

@@ -8,6 +8,7 @@ from collections import deque
 import msgspec
 
 from tailrace.core import limits, log
+from tailrace.core.bounds import Terms
 from tailrace.core.clock import Clock
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
@@ -72,7 +73,7 @@ class SlowQueries:
         if query.slowest is None or len(self._noting) >= limits.QUERIES_IN_FLIGHT:
             self._note(found)
             return
-        noting = asyncio.create_task(self._explain(found, query.slowest))
+        noting = asyncio.create_task(self._explain(found, query, query.slowest))
         self._noting.add(noting)
         noting.add_done_callback(self._noting.discard)
 
@@ -81,10 +82,12 @@ class SlowQueries:
         while self._noting:
             await asyncio.wait(self._noting)
 
-    async def _explain(self, found: SlowQuery, statement: Statement) -> None:
+    async def _explain(self, found: SlowQuery, query: Running, statement: Statement) -> None:
+        # The engine runs scalar subqueries to tell.
+        terms = Terms(_PLAN_S, query.allowed.bounds.within(statement.bounds))
         try:
             rows = await self._engine.rows(
-                f"EXPLAIN indexes=1 {statement.sql}", statement.parameters, timeout_s=_PLAN_S
+                f"EXPLAIN indexes=1 {statement.sql}", statement.parameters, terms
             )
             plan = "\n".join(str(row[0]) for row in rows)
         except StoreError as error:
