@@ -7,6 +7,7 @@ log-range = log, with "[" duration "]" [ "offset" duration ] after the selector 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 from tailrace.query.logql.ast import (
     Conversion,
@@ -33,6 +34,17 @@ _CONVERSIONS: dict[str, Conversion] = {
 }  # fmt: skip
 
 
+@dataclass
+class _LogRange:
+    """The parts of a log range, as far as they are read."""
+
+    matchers: tuple[Matcher, ...] = ()
+    stages: list[Stage] = field(default_factory=list)
+    unwrap: Unwrap | None = None
+    range_ns: int | None = None
+    offset_ns: int = 0
+
+
 class Ranges(Stages):
     """Reads range aggregations. Raises QueryError."""
 
@@ -43,8 +55,8 @@ class Ranges(Stages):
         parameter = None
         if function == "quantile_over_time":
             parameter = self._quantile()
-        read = _LogRange(self)
-        read.read()
+        read = _LogRange()
+        self._log_range(read)
         if read.range_ns is None:
             self._expect("[", "and a duration after the log query")
         self._expect(")", f"to close {function}")
@@ -58,6 +70,42 @@ class Ranges(Stages):
             function, query, read.range_ns, read.offset_ns, read.unwrap, parameter,
             self._range_grouping(function), start.position,
         )  # fmt: skip
+
+    def _log_range(self, read: _LogRange) -> None:
+        if self._is("("):
+            self._enter()
+            self._next()
+            self._log_range(read)
+            self._expect(")", "to close the parenthesis")
+            self._leave()
+        else:
+            read.matchers = self._selector()
+        while self._part(read):
+            pass
+
+    def _part(self, read: _LogRange) -> bool:
+        """Read one part more, if there is one."""
+        if self._is("[") and read.range_ns is None:
+            read.range_ns = self._window()
+            read.offset_ns = self._offset()
+        elif self._begins_unwrap():
+            if read.unwrap is not None:
+                raise self._fail("a second unwrap")
+            read.unwrap = self._unwrap()
+        elif self._begins_stage():
+            self._add(read, self._stage())
+        else:
+            return False
+        return True
+
+    def _add(self, read: _LogRange, stage: Stage) -> None:
+        if read.unwrap is None:
+            read.stages.append(stage)
+            return
+        if not isinstance(stage, LabelFilter):
+            raise self._fail("only label filters may follow unwrap")
+        old = read.unwrap
+        read.unwrap = Unwrap(old.label, old.conversion, (*old.filters, stage), old.position)
 
     def _quantile(self) -> float:
         sign = -1.0 if self._is("-") else 1.0
@@ -124,54 +172,3 @@ class Ranges(Stages):
         label = self._name(f"in {name.text}").text
         self._expect(")", f"to close {name.text}")
         return Unwrap(label, _CONVERSIONS[name.text], position=bar.position)
-
-
-class _LogRange:
-    """The parts of a log range as they come."""
-
-    def __init__(self, parser: Ranges) -> None:
-        self._parser = parser
-        self.matchers: tuple[Matcher, ...] = ()
-        self.stages: list[Stage] = []
-        self.unwrap: Unwrap | None = None
-        self.range_ns: int | None = None
-        self.offset_ns = 0
-
-    def read(self) -> None:
-        parser = self._parser
-        if parser._is("("):
-            parser._enter()
-            parser._next()
-            self.read()
-            parser._expect(")", "to close the parenthesis")
-            parser._leave()
-        else:
-            self.matchers = parser._selector()
-        while self._more():
-            pass
-
-    def _more(self) -> bool:
-        """Read one part more, if there is one."""
-        parser = self._parser
-        if parser._is("[") and self.range_ns is None:
-            self.range_ns = parser._window()
-            self.offset_ns = parser._offset()
-        elif parser._begins_unwrap():
-            if self.unwrap is not None:
-                raise parser._fail("a second unwrap")
-            self.unwrap = parser._unwrap()
-        elif parser._begins_stage():
-            self._add(parser._stage())
-        else:
-            return False
-        return True
-
-    def _add(self, stage: Stage) -> None:
-        if self.unwrap is None:
-            self.stages.append(stage)
-            return
-        if not isinstance(stage, LabelFilter):
-            message = "only label filters may follow unwrap"
-            raise self._parser._fail(message)
-        old = self.unwrap
-        self.unwrap = Unwrap(old.label, old.conversion, (*old.filters, stage), old.position)
