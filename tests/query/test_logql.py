@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.core.errors import QueryError
+from tailrace.query.expressions import compiled
 from tailrace.query.logql.ast import (
     AllOf,
     AnyOf,
@@ -40,7 +41,6 @@ from tailrace.query.logql.ast import (
     Vector,
     VectorAggregation,
 )  # fmt: skip
-from tailrace.query.logql.expressions import compiled
 from tailrace.query.logql.operators import COMPARISONS, PRECEDENCE, SETS
 from tailrace.query.logql.parser import is_scalar, parse
 from tailrace.query.logql.stages import KEYWORDS

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tailrace.query.expressions import matches_empty
 from tailrace.query.logql.ast import (
     Assignment,
     Chosen,
@@ -36,7 +37,6 @@ from tailrace.query.logql.ast import (
     Unpack,
 )
 from tailrace.query.logql.conditions import Conditions
-from tailrace.query.logql.expressions import matches_empty
 from tailrace.query.logql.lexer import Token
 
 LINE_FILTERS = ("|=", "!=", "|~", "!~", "|>", "!>")

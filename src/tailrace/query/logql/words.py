@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tailrace.core.limits import QUERY_TERMS
+from tailrace.query.expressions import compiled
 from tailrace.query.logql.cursor import Cursor
-from tailrace.query.logql.expressions import compiled
 from tailrace.query.logql.lexer import Token, tokens
 from tailrace.query.matrix.grouping import Grouping
 

@@ -15,9 +15,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from tailrace.query.binder import Binder
+from tailrace.query.expressions import compiled
 from tailrace.query.labels import first_of
 from tailrace.query.logql.ast import JsonParser, LogfmtParser, Parser, PatternParser, RegexpParser
-from tailrace.query.logql.expressions import compiled
 from tailrace.query.logs.columns import spelled
 from tailrace.query.logs.condition import Field, NotExpressible, all_of, any_of
 from tailrace.query.logs.patterns import captures

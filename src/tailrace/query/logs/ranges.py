@@ -10,6 +10,7 @@ import numpy as np
 
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_CELLS
+from tailrace.query.absence import absent
 from tailrace.query.binder import Binder
 from tailrace.query.bounds.question import remark
 from tailrace.query.labels import LEVEL_NAMES, Labels, level, stream
@@ -23,7 +24,6 @@ from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Columns, Reading, Rows
 from tailrace.query.logs.values import Values
 from tailrace.query.logs.windows import Array, Window
-from tailrace.query.matrix.absence import absent
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix, nothing
 from tailrace.query.pipeline.pipeline import Row

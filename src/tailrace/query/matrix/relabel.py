@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from tailrace.core.errors import QueryError
+from tailrace.query.expressions import compiled
 from tailrace.query.labels import Labels
-from tailrace.query.logql.expressions import compiled
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.matrix.merging import merged
 

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import re2
-
 from tailrace.core.limits import PIPELINE_CACHED_VALUES
+from tailrace.query import expressions
 from tailrace.query.needle import label_regex
 from tailrace.query.pipeline.step import refuse
-
-
-def _options() -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    return options
-
-
-_OPTIONS = _options()
 
 
 def compiled(pattern: str, position: int) -> Any:
     """A regex over bytes of UTF-8. Raises QueryError."""
     try:
-        return re2.compile(pattern.encode("utf-8", "surrogatepass"), _OPTIONS)
-    except re2.error as error:
-        raise refuse(f"{pattern!r} is not valid RE2: {_reason(error)}", position) from None
+        return expressions.compiled(pattern.encode("utf-8", "surrogatepass"))
+    except ValueError as error:
+        raise refuse(f"{pattern!r} is not valid RE2: {error}", position) from None
 
 
 def encoded(text: str) -> bytes:
@@ -74,8 +64,3 @@ def value_test(op: str, value: str, position: int) -> Callable[[str], bool]:
             matches = value_matcher(value, position)
             return lambda found: not matches(found)
     raise refuse(f"{op!r} does not compare text", position)
-
-
-def _reason(error: Exception) -> str:
-    reason = error.args[0] if error.args else ""
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

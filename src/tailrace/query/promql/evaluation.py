@@ -14,9 +14,9 @@ import numpy as np
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
+from tailrace.query.absence import absent
 from tailrace.query.labels import Labels
 from tailrace.query.logql.ast import Matcher
-from tailrace.query.matrix.absence import absent
 from tailrace.query.matrix.aggregate import aggregate
 from tailrace.query.matrix.binary import combine
 from tailrace.query.matrix.grouping import Grouping

@@ -22,9 +22,9 @@ from dataclasses import replace
 from typing import Any
 
 from tailrace.core.errors import QueryError
+from tailrace.query.expressions import matches_empty
 from tailrace.query.logql import operators
 from tailrace.query.logql.ast import Matcher
-from tailrace.query.logql.expressions import matches_empty
 from tailrace.query.logql.lexer import Token, place
 from tailrace.query.logql.operators import COMPARISONS, Operators
 from tailrace.query.matrix.grouping import Grouping, Matching

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tailrace.query.labels import BUILT_IN
 from tailrace.query.logql.ast import Matcher
-from tailrace.query.logql.expressions import compiled
+from tailrace.query.pipeline.regex import value_test
 from tailrace.query.tail.rows import Origin
 
 Test = Callable[[str], bool]
@@ -21,10 +21,11 @@ class Selector:
         self._of_rows: list[tuple[int, Test]] = []
         for matcher in matchers:
             column = BUILT_IN.get(matcher.name, "")
+            test = value_test(matcher.op, matcher.value, matcher.position)
             if column in _OF_A_ROW:
-                self._of_rows.append((_OF_A_ROW[column], _test(matcher)))
+                self._of_rows.append((_OF_A_ROW[column], test))
             else:
-                self._of_streams.append((matcher.name, _test(matcher)))
+                self._of_streams.append((matcher.name, test))
 
     def takes_stream(self, origin: Origin) -> bool:
         """Whether rows of this stream may be selected."""
@@ -33,15 +34,3 @@ class Selector:
     def takes_row(self, row: Sequence[object]) -> bool:
         """Whether a row of a stream that is taken is selected."""
         return all(test(str(row[place])) for place, test in self._of_rows)
-
-
-def _test(matcher: Matcher) -> Test:
-    wanted = matcher.value
-    if matcher.op == "=":
-        return lambda value: value == wanted
-    if matcher.op == "!=":
-        return lambda value: value != wanted
-    whole = compiled(f"(?s:{wanted})").fullmatch
-    if matcher.op == "=~":
-        return lambda value: whole(value) is not None
-    return lambda value: whole(value) is None

@@ -6,13 +6,13 @@ import base64
 import binascii
 import json
 import re
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 import re2
 
 from tailrace.core.limits import PIPELINE_JSON_DEPTH
+from tailrace.query.expressions import compiled
 from tailrace.query.pipeline import units
 from tailrace.query.pipeline.template.function import Function, fits
 from tailrace.query.pipeline.template.values import TemplateError, Value, is_true, shown
@@ -140,15 +140,12 @@ def _too_deep(value: Value) -> bool:
     return any(isinstance(one, dict | list) for one in level)
 
 
-@lru_cache(maxsize=64)
 def _regex(pattern: str) -> Any:
     if len(pattern) > _PATTERN_CHARS:
         raise TemplateError(f"a regex of more than {_PATTERN_CHARS} characters")
-    options = re2.Options()
-    options.log_errors = False
     try:
-        return re2.compile(pattern, options)
-    except (re2.error, UnicodeEncodeError):
+        return compiled(pattern)
+    except ValueError:  # also of a pattern that is no UTF-8
         raise TemplateError(f"{pattern[:100]!r} is not valid RE2") from None
 
 

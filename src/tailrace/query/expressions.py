@@ -14,8 +14,8 @@ _OPTIONS.max_mem = 8 << 20
 
 
 @lru_cache(256)
-def compiled(pattern: str) -> Any:
-    """An RE2 object. Raises ValueError with RE2's words."""
+def compiled(pattern: str | bytes) -> Any:
+    """An RE2 object over texts, or over the bytes of UTF-8. Raises ValueError with RE2's words."""
     try:
         return re2.compile(pattern, _OPTIONS)
     except re2.error as error:
