@@ -127,27 +127,6 @@ def test_a_frame_whose_events_are_of_many_days_is_stored(kind: Codec, use: Use) 
     use(body)
 
 
-def test_the_newest_number_may_use_all_64_bits(use: Use) -> None:
-    async def body(table: LogTable, engine: Engine) -> None:
-        header = msgspec.structs.replace(frame(lines(1)).header, seq=2**64 - 1)
-        await table.remember([Delivery(Frame(header, b""), Position(3, 99))])
-        assert await table.newest(header) == 2**64 - 1
-
-    use(body)
-
-
-def test_a_frame_that_is_remembered_twice_has_the_place_where_it_came_first(use: Use) -> None:
-    async def body(table: LogTable, engine: Engine) -> None:
-        sent = frame(lines(1))
-        await table.remember([Delivery(sent, Position(2, 700))])
-        await table.remember([Delivery(sent, Position(2, 80)), Delivery(sent, Position(10, 1))])
-        assert await table.remembered([sent.header]) == {
-            sent.header.key: Recorded(Position(2, 80), 1)
-        }
-
-    use(body)
-
-
 def test_the_two_tables_remember_apart(use: Use) -> None:
     async def body(table: LogTable, engine: Engine) -> None:
         sent = frame(lines(1))
@@ -155,16 +134,6 @@ def test_the_two_tables_remember_apart(use: Use) -> None:
         bulk = LogTable(engine, "bulk_rows", "bulk", table._scratch)
         assert await bulk.remembered([sent.header]) == {}
         assert await bulk.newest(sent.header) == -1
-
-    use(body)
-
-
-def test_nothing_is_asked_about_no_frames(use: Use) -> None:
-    async def body(table: LogTable, engine: Engine) -> None:
-        await table.insert([])
-        await table.remove([])
-        await table.remember([])
-        assert (await table.stored([]), await table.remembered([])) == ({}, {})
 
     use(body)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tailrace.core import limits
-from tailrace.core.contracts import Delivery, Position, Recorded
+from tailrace.core.contracts import Position
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Frame, Signal
 from tailrace.store.archive import Archive
@@ -176,27 +176,6 @@ def test_hostile_names_and_labels_survive_exactly(value: str, place: In) -> None
     place(body)
 
 
-def test_frames_of_both_signals_are_counted_remembered_and_taken_out_alike(place: In) -> None:
-    async def body(place: Place) -> None:
-        logs = frame(b'{"body":"a"}\n{"body":"b"}\n', 1)
-        points = metrics(sample(), sample(HOUR + 10**9), sample(HOUR + 2 * 10**9), seq=2)
-        headers = [logs.header, points.header]
-        await place.hot.insert([logs, points])
-        assert await place.hot.stored(headers) == {logs.header.key: 2, points.header.key: 3}
-        await place.hot.remember([Delivery(logs, Position(1, 1)), Delivery(points, Position(1, 2))])
-        assert await place.hot.remembered(headers) == {
-            logs.header.key: Recorded(Position(1, 1), 2),
-            points.header.key: Recorded(Position(1, 2), 3),
-        }
-        assert await place.hot.newest(points.header) == 2
-        await place.hot.remove([points.header])
-        assert await place.hot.stored(headers) == {logs.header.key: 2}
-        await place.hot.clear()
-        assert await place.hot.stored(headers) == {}
-
-    place(body)
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -219,19 +198,6 @@ def test_a_line_that_is_no_sample_shows_in_the_count_of_its_frame_only(
         await place.hot.insert([good, bad])
         found = await place.hot.stored([good.header, bad.header])
         assert found == {good.header.key: 1, bad.header.key: 1}
-
-    place(body)
-
-
-def test_a_frame_that_is_no_zstd_fails_and_leaves_nothing_behind_for_the_next(place: In) -> None:
-    async def body(place: Place) -> None:
-        good = metrics(sample(), seq=1)
-        bad = Frame(metrics(sample(), seq=2).header, b"no zstd")
-        with pytest.raises(StoreError):
-            await place.hot.insert([good, bad])
-        await place.hot.remove([good.header, bad.header])
-        await place.hot.insert([good])
-        assert await place.hot.stored([good.header, bad.header]) == {good.header.key: 1}
 
     place(body)
 

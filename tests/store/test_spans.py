@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.core import limits
-from tailrace.core.contracts import Delivery, Position, Recorded
-from tailrace.core.errors import StoreError
+from tailrace.core.contracts import Position
 from tailrace.core.frame import Frame, Signal
 from tailrace.store import schema
 from tailrace.store.archive import Archive
@@ -216,28 +215,6 @@ def test_any_spans_come_back_as_they_were_sent(
     place(body)
 
 
-def test_frames_of_every_signal_are_counted_remembered_and_taken_out_alike(place: In) -> None:
-    async def body(place: Place) -> None:
-        logs = frame(b'{"body":"a"}\n{"body":"b"}\n', 1)
-        some = traced(span(), span(HOUR + 1), span(HOUR + 2), seq=2)
-        headers = [logs.header, some.header]
-        await place.hot.insert([logs, some])
-        assert await place.hot.stored(headers) == {logs.header.key: 2, some.header.key: 3}
-        await place.hot.remember([Delivery(logs, Position(1, 1)), Delivery(some, Position(1, 2))])
-        assert await place.hot.remembered(headers) == {
-            logs.header.key: Recorded(Position(1, 1), 2),
-            some.header.key: Recorded(Position(1, 2), 3),
-        }
-        assert await place.hot.newest(some.header) == 2
-        await place.hot.remove([some.header])
-        assert await place.hot.stored(headers) == {logs.header.key: 2}
-        await place.hot.insert([some])
-        await place.hot.clear()
-        assert await place.hot.stored(headers) == {}
-
-    place(body)
-
-
 GOOD = spans.encode([span()])[:-2]
 
 
@@ -265,19 +242,6 @@ def test_a_line_that_is_no_span_shows_in_the_count_of_its_frame_only(
         await place.hot.insert([good, bad])
         found = await place.hot.stored([good.header, bad.header])
         assert found == {good.header.key: 1, bad.header.key: 1}
-
-    place(body)
-
-
-def test_a_frame_that_is_no_zstd_fails_and_leaves_nothing_behind_for_the_next(place: In) -> None:
-    async def body(place: Place) -> None:
-        good = traced(span(), seq=1)
-        bad = Frame(traced(span(), seq=2).header, b"no zstd")
-        with pytest.raises(StoreError):
-            await place.hot.insert([good, bad])
-        await place.hot.remove([good.header, bad.header])
-        await place.hot.insert([good])
-        assert await place.hot.stored([good.header, bad.header]) == {good.header.key: 1}
 
     place(body)
 
