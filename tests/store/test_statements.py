@@ -4,19 +4,20 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 
 from tailrace.core import limits
-from tailrace.core.bounds import Bounds, Terms, Used
+from tailrace.core.bounds import Terms, Used
 from tailrace.core.errors import StoreError
 from tailrace.store.engine import READERS, Engine
+
+from .enginelaws import LAWS, MANY, read
 
 # Each would take many minutes.
 HEAVY = [
@@ -26,7 +27,6 @@ HEAVY = [
 ]
 # Not one of them itself.
 RUNNING = "SELECT count() FROM system.processes WHERE query LIKE '%(1' || '00000000000)%'"
-MANY = "SELECT number, toString(number) AS text FROM numbers(300000)"
 Body = Callable[[Engine], Awaitable[None]]
 
 
@@ -66,10 +66,6 @@ async def running(engine: Engine, count: int) -> None:
 
 async def ended(engine: Engine) -> None:
     await running(engine, 0)
-
-
-async def read(stream: AsyncGenerator[Any, None]) -> list[Any]:
-    return [item async for item in stream]
 
 
 @pytest.mark.parametrize("sql", HEAVY)
@@ -126,120 +122,9 @@ def test_a_caller_that_leaves_while_it_waits_takes_no_connection(place: Place) -
     place.run(body)
 
 
-def test_blocks_hold_every_row_once(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        blocks = await read(engine.blocks(MANY))
-        assert len(blocks) > 2
-        assert [n for block in blocks for n in block[0]] == list(range(300_000))
-        assert [text for block in blocks for text in block[1]][::1000] == [
-            str(n) for n in range(0, 300_000, 1000)
-        ]
-
-    place.run(body)
-
-
-def test_a_statement_without_rows_gives_no_blocks(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        sql = "SELECT number FROM numbers(10) WHERE number > {least:UInt64}"
-        assert await read(engine.blocks(sql, {"least": 100})) == []
-
-    place.run(body)
-
-
-def test_a_loop_over_blocks_may_be_left(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        for _ in range(READERS + 1):
-            endless = engine.blocks("SELECT number FROM numbers(100000000000)", terms=Terms(600))
-            async with aclosing(endless) as blocks:
-                async for block in blocks:
-                    assert block[0][0] == 0
-                    break
-
-    place.run(body)
-
-
-def test_blocks_wait_for_their_reader_and_no_longer_than_the_statement_may(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        used = Used()
-        blocks = engine.blocks("SELECT number FROM numbers(100000000)", terms=Terms(0.3, used=used))
-        await anext(blocks)
-        with pytest.raises(StoreError, match=r"not taken within the 0\.3 s") as error:
-            await asyncio.sleep(0.5)
-            await read(blocks)
-        assert error.value.code == 159
-        assert used.rows < 10_000_000
-
-    place.run(body)
-
-
-def test_an_error_in_the_middle_of_a_stream_reaches_the_reader(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        sql = "SELECT throwIf(number = 200000) FROM numbers(300000)"
-        with pytest.raises(StoreError) as error:
-            await read(engine.blocks(sql))
-        assert error.value.code == 395
-
-    place.run(body)
-
-
-BOUNDS = [
-    (Bounds(read_rows=1000), 158),
-    (Bounds(read_bytes=1000), 307),
-    (Bounds(result_rows=100), 396),
-    (Bounds(result_bytes=1000), 396),
-]
-
-
-@pytest.mark.parametrize(("bounds", "code"), BOUNDS)
-def test_a_statement_that_passes_a_bound_fails_with_the_code_of_the_bound(
-    place: Place, bounds: Bounds, code: int
-) -> None:
-    async def body(engine: Engine) -> None:
-        with pytest.raises(StoreError) as error:
-            await engine.rows(MANY, terms=Terms(bounds=bounds))
-        assert error.value.code == code
-        with pytest.raises(StoreError) as error:
-            await read(engine.blocks(MANY, terms=Terms(bounds=bounds)))
-        assert error.value.code == code
-        with pytest.raises(StoreError) as error:
-            await read(engine.raw(MANY, form="JSONEachRow", terms=Terms(bounds=bounds)))
-        assert error.value.code == code
-        assert len(await engine.rows(MANY)) == 300_000
-
-    place.run(body)
-
-
-def test_a_statement_has_its_own_memory(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        sql = "SELECT uniqExact(number) FROM numbers(5000000)"
-        with pytest.raises(StoreError) as error:
-            await engine.rows(sql, terms=Terms(bounds=Bounds(memory_bytes=20_000_000)))
-        assert error.value.code == 241
-        assert await engine.rows(sql) == [(5_000_000,)]
-
-    place.run(body)
-
-
-def test_an_error_does_not_repeat_the_statement_with_its_values(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        with pytest.raises(StoreError, match="nope") as error:
-            await engine.rows("SELECT nope FROM logs WHERE Body = {b:String}", {"b": "Jane"})
-        assert "Jane" not in str(error.value)
-        assert error.value.code == 47
-
-    place.run(body)
-
-
-def test_what_was_read_is_counted_over_the_statements_of_a_query(place: Place) -> None:
-    async def body(engine: Engine) -> None:
-        used = Used()
-        sql = "SELECT count() FROM numbers({most:UInt64}) WHERE number % 3 = 1"
-        await engine.rows(sql, {"most": 1_000_000}, Terms(used=used))
-        assert used == Used(1_000_000, 8_000_000)
-        await read(engine.blocks(sql, {"most": 500_000}, Terms(used=used)))
-        assert used == Used(1_500_000, 12_000_000)
-
-    place.run(body)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_a_law_of_engines_holds(law: Body, place: Place) -> None:
+    place.run(law)
 
 
 def test_what_an_ended_statement_read_is_counted_too(place: Place) -> None:
