@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
 from tailrace.core.bounds import Terms, Used
 from tailrace.core.clock import Clock
@@ -17,6 +17,7 @@ from tailrace.query.bounds.estimate import Estimates
 from tailrace.query.bounds.question import asked
 from tailrace.query.bounds.refusals import explained, too_large, too_long
 from tailrace.query.bounds.running import Running
+from tailrace.query.bounds.slow import SlowQueries
 from tailrace.query.bounds.turns import Turns
 from tailrace.query.engine import Engine
 from tailrace.query.plan import Statement
@@ -29,12 +30,6 @@ _LEAST_S = 0.05
 
 def _as_it_is(error: StoreError) -> Exception:
     return error
-
-
-class Watcher(Protocol):
-    """Is told of each query that ended, with the error that it ended with."""
-
-    def ended(self, query: Running, seconds: float, error: BaseException | None) -> None: ...
 
 
 _running: ContextVar[Running] = ContextVar("running")
@@ -52,7 +47,7 @@ class Runner:
         metrics: Metrics,
         clock: Clock,
         policy: Policy,
-        watcher: Watcher | None = None,
+        slow: SlowQueries,
     ) -> None:
         self._engine = engine
         self._metrics = metrics
@@ -60,7 +55,7 @@ class Runner:
         self._policy = policy
         self._turns = Turns(policy, metrics)
         self._estimates = Estimates(engine, clock)
-        self._watcher = watcher
+        self._slow = slow
 
     @asynccontextmanager
     async def slot(self, kind: str) -> AsyncIterator[None]:
@@ -90,8 +85,7 @@ class Runner:
     def _ended(self, query: Running, error: BaseException | None) -> None:
         seconds = self._clock.monotonic_s() - query.began_s
         self._metrics.add("tailrace_query_seconds_total", seconds)
-        if self._watcher is not None:
-            self._watcher.ended(query, seconds, error)
+        self._slow.ended(query, seconds, error)
 
     async def run(self, statement: Statement) -> list[tuple[Any, ...]]:
         """All rows of one statement. Raises QueryError, Busy, TimeoutError, StoreError."""
