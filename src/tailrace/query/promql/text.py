@@ -6,6 +6,7 @@ import math
 import re
 
 from tailrace.query.logql.ast import Matcher
+from tailrace.query.logql.duration import UNITS_NS
 from tailrace.query.logql.operatortext import (
     grouping_text,
     label_text,
@@ -38,8 +39,7 @@ _INDENT = "  "
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 # Words that would be read as something else where a metric may stand.
 _WORDS = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"})
-_UNITS_MS = (("y", 31_536_000_000), ("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000),
-             ("m", 60_000), ("s", 1_000), ("ms", 1))  # fmt: skip
+_UNITS = ("y", "w", "d", "h", "m", "s", "ms")
 
 
 def text(tree: Expression) -> str:
@@ -188,8 +188,9 @@ def _moved(offset_ns: int, at: At) -> str:
 
 
 def _duration(nanoseconds: int) -> str:
-    left, found = nanoseconds // MS, ""
-    for unit, size in _UNITS_MS:
-        count, left = divmod(left, size)
+    """In several units, as Prometheus writes it; LogQL's is the shortest of one unit."""
+    left, found = nanoseconds, ""
+    for unit in _UNITS:
+        count, left = divmod(left, UNITS_NS[unit])
         found += f"{count}{unit}" if count else ""
     return found
