@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from tailrace.core.clock import ManualClock
-from tailrace.query.catalogue import LIFETIME_S, ROUND_NS, Catalogue
+from tailrace.query.catalogue import Catalogue
+from tailrace.query.lately import LIFETIME_S
+from tailrace.query.times import HOUR_NS
 
 KEYS = {"": ("zone", "host.name"), "web": ("zone",), "api": ()}
 
@@ -27,19 +29,19 @@ def catalogue() -> tuple[Catalogue, Store, ManualClock]:
 def test_the_keys_of_a_service_are_asked_apart_and_remembered() -> None:
     known, store, clock = catalogue()
     for _ in range(2):
-        assert asyncio.run(known.keys("t", 5, ROUND_NS - 1, "web")) == ("zone",)
-        assert asyncio.run(known.keys("t", 5, ROUND_NS - 1, "api")) == ()
-    hours = (0, ROUND_NS)
+        assert asyncio.run(known.keys("t", 5, HOUR_NS - 1, "web")) == ("zone",)
+        assert asyncio.run(known.keys("t", 5, HOUR_NS - 1, "api")) == ()
+    hours = (0, HOUR_NS)
     assert store.asked == [("t", *hours, "web"), ("t", *hours, "api")]
     clock.advance(LIFETIME_S)
-    asyncio.run(known.keys("t", 5, ROUND_NS - 1, "web"))
+    asyncio.run(known.keys("t", 5, HOUR_NS - 1, "web"))
     assert len(store.asked) == 3
 
 
 def test_what_is_known_of_all_rows_serves_for_a_service() -> None:
     known, store, _ = catalogue()
-    everything = asyncio.run(known.keys("t", 0, ROUND_NS))
+    everything = asyncio.run(known.keys("t", 0, HOUR_NS))
     assert everything == ("host.name", "zone")
-    assert asyncio.run(known.keys("t", 0, ROUND_NS, "web")) == everything
-    assert asyncio.run(known.keys("u", 0, ROUND_NS, "web")) == ("zone",)
+    assert asyncio.run(known.keys("t", 0, HOUR_NS, "web")) == everything
+    assert asyncio.run(known.keys("u", 0, HOUR_NS, "web")) == ("zone",)
     assert len(store.asked) == 2

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tailrace.core.clock import Clock
 from tailrace.core.limits import TRACE_NAMES
 from tailrace.query.binder import Binder
-from tailrace.query.catalogue import LIFETIME_S, MAX_ENTRIES, ROUND_NS
+from tailrace.query.lately import Lately, hours
 from tailrace.query.plan import Statement, of_tenant
 from tailrace.query.traces.stored import Span
 
-# Of all entries together: some ten megabytes.
-NAMES_HELD = 100_000
-Names = list[tuple[Any, ...]]
+Names = Sequence[tuple[Any, ...]]
 Run = Callable[[Statement], Awaitable[Names]]
 
 
@@ -42,28 +40,16 @@ _MOST = f" LIMIT {TRACE_NAMES}"
 
 
 class Remembered:
-    """Asks a statement at most once in ten seconds: pages ask for names whenever they are opened.
-
-    Ranges are rounded outwards to hours, so that a page that refreshes finds its entry again.
-    """
+    """Asks a statement once, as long as lately.py remembers its rows."""
 
     def __init__(self, run: Run, clock: Clock) -> None:
         self._run = run
-        self._clock = clock
-        self._known: dict[str, tuple[float, Names]] = {}
+        self._known: Lately[tuple[Any, ...]] = Lately(clock)
 
     async def names(self, span_ns: Span, wanted: Callable[[Span], Awaitable[Statement]]) -> Names:
         """Sorted rows of `wanted` within these hours."""
-        statement = await wanted(
-            (span_ns[0] // ROUND_NS * ROUND_NS, -(-span_ns[1] // ROUND_NS) * ROUND_NS)
-        )
-        entry = repr((statement.sql, sorted(statement.parameters.items())))
-        now = self._clock.monotonic_s()
-        if entry in self._known and now - self._known[entry][0] < LIFETIME_S:
-            return self._known[entry][1]
-        found = sorted(await self._run(statement))
-        held = sum(len(names) for _, names in self._known.values())
-        if len(self._known) >= MAX_ENTRIES or held + len(found) > NAMES_HELD:
-            self._known.clear()
-        self._known[entry] = (now, found)
+        statement = await wanted(hours(*span_ns))
+        key = repr((statement.sql, sorted(statement.parameters.items())))
+        if (found := self._known.get(key)) is None:
+            found = self._known.keep(key, sorted(await self._run(statement)))
         return found
