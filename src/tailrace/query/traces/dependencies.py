@@ -11,9 +11,7 @@ from tailrace.query.traces.names import Run
 from tailrace.query.traces.stored import Span
 
 
-async def of_services(
-    run: Run, tenant: str, span_ns: Span, table: str = "spans"
-) -> list[dict[str, Any]]:
+async def of_services(run: Run, tenant: str, span_ns: Span, table: str) -> list[dict[str, Any]]:
     """`{"parent", "child", "callCount"}` of spans of `table` that began within, most calls first.
 
     Of more than DEPENDENCY_SPANS spans, whole traces are left out by their ids, and the rest
@@ -28,7 +26,7 @@ async def of_services(
     ]
 
 
-def count(tenant: str, span_ns: Span, table: str = "spans") -> Statement:
+def count(tenant: str, span_ns: Span, table: str) -> Statement:
     """One row `(spans,)` that began within."""
     bind = Binder()
     return Statement(
@@ -36,7 +34,7 @@ def count(tenant: str, span_ns: Span, table: str = "spans") -> Statement:
     )
 
 
-def links(tenant: str, span_ns: Span, every: int, most: int, table: str = "spans") -> Statement:
+def links(tenant: str, span_ns: Span, every: int, most: int, table: str) -> Statement:
     """Rows `(parent service, child service, calls)`, most calls first.
 
     A call is a span with a parent in another service; it counts as many times as the span stands

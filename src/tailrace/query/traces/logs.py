@@ -53,7 +53,7 @@ async def of_trace(
     }
 
 
-def extent(ids: Sequence[str], tenant: str, table: str = "spans") -> Statement:
+def extent(ids: Sequence[str], tenant: str, table: str) -> Statement:
     """One row `(first, last)` in nanoseconds, or none."""
     bind = Binder()
     sql = (
@@ -66,7 +66,7 @@ def extent(ids: Sequence[str], tenant: str, table: str = "spans") -> Statement:
 
 
 def statement(
-    ids: Sequence[str], tenant: str, limit: int, span_ns: Span | None, table: str = "logs"
+    ids: Sequence[str], tenant: str, limit: int, span_ns: Span | None, table: str
 ) -> Statement:
     """Rows of ROW_COLUMNS within `span_ns`, oldest first; of one time, as they came."""
     bind = Binder()

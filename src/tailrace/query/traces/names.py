@@ -16,16 +16,14 @@ Names = Sequence[tuple[Any, ...]]
 Run = Callable[[Statement], Awaitable[Names]]
 
 
-def services(tenant: str, span_ns: Span, table: str = "spans") -> Statement:
+def services(tenant: str, span_ns: Span, table: str) -> Statement:
     """Rows `(service,)` of spans of `table` that began within."""
     bind = Binder()
     where = of_tenant(tenant, span_ns, bind)
     return Statement(f"SELECT DISTINCT ServiceName FROM {table} WHERE {where}{_MOST}", bind.values)
 
 
-def operations(
-    tenant: str, service: str, kind: str, span_ns: Span, table: str = "spans"
-) -> Statement:
+def operations(tenant: str, service: str, kind: str, span_ns: Span, table: str) -> Statement:
     """Rows `(operation, kind)` of a service; a `kind` such as "server", or "" for all."""
     bind = Binder()
     where = f"{of_tenant(tenant, span_ns, bind)} AND ServiceName = {bind.text(service)}"

@@ -25,7 +25,7 @@ class Search:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def statement(search: Search, tenant: str, table: str = "spans") -> Statement:
+def statement(search: Search, tenant: str, table: str) -> Statement:
     """Rows `(trace id, start of its newest matching span in nanoseconds)`, newest first, from
     `table`.
 

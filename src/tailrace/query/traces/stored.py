@@ -75,8 +75,8 @@ def by_id(
     tenant: str,
     most: int,
     total: int,
-    span_ns: Span | None = None,
-    table: str = "spans",
+    span_ns: Span | None,
+    table: str,
 ) -> Statement:
     """Rows of `StoredSpan` from `table`: the traces in the order of `ids`, each in time order, at
     most `most` spans of one and `total` of all. A span that was sent twice is one row.
