@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import QueryError, StoreError
+from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.logs.logs import Logs
 from tailrace.query.loki.http import routes
 from tailrace.query.service import QueryService
@@ -132,7 +133,7 @@ class Stuck:
 
 def test_a_query_that_takes_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tailrace.query.bounds.runner.GRACE_S", 0.0)
-    service = QueryService(Stuck(), timeout_s=0.01)
+    service = QueryService(Stuck(), policy=Policy(Allowance(timeout_s=0.01)))
     app = Starlette(routes=routes(Logs(service)))
 
     async def run() -> httpx.Response:

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tailrace.core.clock import ManualClock
+from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.jaeger import routes
 from tailrace.query.service import QueryService
 from tailrace.wire.spans import Event, Span
 
 from .conftest import BASE_S, SECOND
 
+SHORT = Policy(Allowance(timeout_s=5))
 BASE = BASE_S * SECOND
 US = 1_000
 MS = 1_000_000
@@ -27,7 +29,7 @@ HOST = {"host.name": "h1", "k8s.pod.name": "pod-1"}
 
 
 def ask(engine: Any, tenant: str, path: str, now: int = NOW, **asked: Any) -> httpx.Response:
-    service = QueryService(engine, None, ManualClock(now), timeout_s=5)
+    service = QueryService(engine, None, ManualClock(now), policy=SHORT)
     app = Starlette(routes=routes(service, lambda connection: tenant))
 
     async def run() -> httpx.Response:

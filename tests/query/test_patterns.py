@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from tailrace.app.commands import patterns as command
 from tailrace.core.clock import ManualClock
 from tailrace.query.binder import Binder
+from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.logs.logs import Logs
 from tailrace.query.loki.http import routes
 from tailrace.query.patterns import miner, table
@@ -27,6 +28,7 @@ from tailrace.query.service import QueryService
 
 from .conftest import BASE_S, SECOND
 
+SHORT = Policy(Allowance(timeout_s=5))
 BASE = BASE_S * SECOND
 NOW = BASE + 3_600 * SECOND
 HOUR = Steps(BASE, NOW, 600 * SECOND)
@@ -231,7 +233,7 @@ def test_no_rows_no_templates(engine: Any) -> None:
 
 
 def ask(engine: Any, tenant: str, **asked: Any) -> httpx.Response:
-    service = QueryService(engine, None, ManualClock(NOW), timeout_s=5)
+    service = QueryService(engine, None, ManualClock(NOW), policy=SHORT)
     app = Starlette(routes=routes(Logs(service), lambda connection: tenant))
 
     async def run() -> httpx.Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import partial
 from typing import Any
 
 import httpx
@@ -16,22 +15,23 @@ from starlette.applications import Starlette
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
-from tailrace.query.bounds.allowance import Policy
+from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.prometheus import routes
 from tailrace.query.service import QueryService
 from tailrace.wire.samples import Exemplar, Sample
 
 from .conftest import BASE_S, SECOND
 
+SHORT = Policy(Allowance(timeout_s=5))
 NOW_S = BASE_S + 60
 CPU = {"__name__": "system_cpu", "cpu": "0", "host_name": "h"}
 
 
 def ask(
     engine: Any, tenant: str, path: str, method: str = "GET", metrics: Metrics | None = None,
-    **options: Any,
+    policy: Policy = SHORT, **options: Any,
 ) -> httpx.Response:  # fmt: skip
-    service = QueryService(engine, metrics, ManualClock(NOW_S * SECOND), timeout_s=5)
+    service = QueryService(engine, metrics, ManualClock(NOW_S * SECOND), policy=policy)
     app = Starlette(routes=routes(service, lambda connection: tenant))
 
     async def run() -> httpx.Response:
@@ -322,11 +322,8 @@ def test_an_engine_that_fails_is_named_as_prometheus_would(
     assert (answer.status_code, answer.json()["errorType"]) == (status, kind)
 
 
-def test_more_queries_than_there_is_room_for_are_told_to_wait(
-    engine: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full = partial(Policy, running=0, wait_s=0.01)
-    monkeypatch.setattr("tailrace.query.service.Policy", full)
-    answer = ask(engine, "none", "query", params={"query": "up"})
+def test_more_queries_than_there_is_room_for_are_told_to_wait(engine: Any) -> None:
+    full = Policy(running=0, wait_s=0.01)
+    answer = ask(engine, "none", "query", policy=full, params={"query": "up"})
     assert (answer.status_code, answer.json()["errorType"]) == (429, "unavailable")
     assert answer.headers["retry-after"] == "2"

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
+from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.jaeger import routes
 from tailrace.query.service import QueryService
 from tailrace.query.traces import tree
@@ -22,6 +23,7 @@ from tailrace.wire.spans import Event, Link, Span
 
 from .conftest import BASE_S, SECOND
 
+SHORT = Policy(Allowance(timeout_s=5))
 BASE = BASE_S * SECOND
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 RESOURCE = {"service.name": "web", "host.name": "h1"}
@@ -35,7 +37,7 @@ CHILD = Span(BASE + 3_000, "lookup", TRACE, "00f067aa0ba902b7", 1_500, "b7ad6b71
 
 
 def get(engine: Any, tenant: str, trace_id: str, metrics: Metrics | None = None) -> httpx.Response:
-    service = QueryService(engine, metrics, ManualClock(BASE), timeout_s=5)
+    service = QueryService(engine, metrics, ManualClock(BASE), policy=SHORT)
     app = Starlette(routes=routes(service, lambda connection: tenant))
 
     async def run() -> httpx.Response:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from tailrace.core import limits
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
-from tailrace.query.bounds.allowance import Allowance, Policy
+from tailrace.query.bounds.allowance import Policy
 from tailrace.query.bounds.question import remark
 from tailrace.query.bounds.runner import Runner
 from tailrace.query.bounds.slow import SlowQueries
@@ -33,17 +32,16 @@ class QueryService:
         engine: Engine,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
-        timeout_s: float = limits.QUERY_SECONDS,
         policy: Policy | None = None,
         sources: Sources | None = None,
     ) -> None:
-        """`policy` says what tenants may take; without it all may take the same, and `timeout_s`
-        for each query. `sources` knows where rows are; without it they are in the hot tables."""
+        """`policy` says what tenants may take; `sources` knows where rows are, without it they are
+        in the hot tables."""
         self.engine = engine
         self.sources = sources or HotOnly()
         self.metrics = metrics or Metrics()
         self.clock = clock or SystemClock()
-        self.policy = policy or Policy(Allowance(timeout_s=timeout_s))
+        self.policy = policy or Policy()
         self.steps = StepCache(self.metrics, self.clock)
         self.slow = SlowQueries(engine, self.metrics, self.clock, self.policy.slow_s)
         self.runner = Runner(engine, self.metrics, self.clock, self.policy, self.slow)
