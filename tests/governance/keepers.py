@@ -16,7 +16,7 @@ from tailrace.governance.control import Control
 from tailrace.governance.keys import Keys
 from tailrace.governance.keyschedule import Schedule
 from tailrace.governance.keytable import Key
-from tailrace.governance.masterkey import MasterKey
+from tailrace.governance.masterkey import MasterKey, MasterSource
 
 KINDS = ("pan", "email")
 DAY_S = 86_400.0
@@ -27,7 +27,7 @@ def master_key(number: int = 1) -> MasterKey:
     return MasterKey(bytes([number]) * 32, "guard.master_key_file")
 
 
-class Source:
+class Source(MasterSource):
     """Gives `key`, or raises it; counts how often it was asked."""
 
     setting = "guard.master_key_file"
@@ -41,9 +41,6 @@ class Source:
         if isinstance(self.key, TailraceError):
             raise self.key
         return self.key
-
-    def first(self) -> MasterKey:
-        return self.load()
 
 
 class Keeper:

@@ -16,7 +16,7 @@ import pytest
 
 from tailrace.core.errors import ConfigError, StoreError, TailraceError
 from tailrace.governance import mastercommand, masterkey
-from tailrace.governance.masterkey import MasterKey
+from tailrace.governance.masterkey import MasterKey, MasterSource
 from tailrace.governance.mastersource import (
     MasterCommand,
     MasterEnvironment,
@@ -54,6 +54,35 @@ def refused(work: Callable[[], MasterKey], error: type[TailraceError] = ConfigEr
 
 def printing(code: str) -> list[str]:
     return [sys.executable, "-S", "-c", code]
+
+
+SOURCES: dict[str, Callable[[Path, str], MasterSource]] = {
+    "file": lambda folder, text: MasterFile(written(folder / "key", text), FILE),
+    "own file": lambda folder, text: OwnMasterFile(written(folder / "key", text), FILE),
+    "variable": lambda folder, text: MasterEnvironment(
+        "KEY", "guard.master_key_env", {"KEY": text}
+    ),
+    "command": lambda folder, text: MasterCommand(printing(f"print({text!r}, end='')"), COMMAND),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_source_gives_its_key_the_first_time_and_always(kind: str, tmp_path: Path) -> None:
+    source = SOURCES[kind](tmp_path, BASE64 + "\n")
+    assert source.first().secret == source.load().secret == source.first().secret == RAW
+    assert source.load().setting == source.setting
+
+
+@pytest.mark.parametrize("text", ["", "no key", f"key = {BASE64}", "A" * 1000])
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_source_of_rubbish_names_its_setting_and_not_what_it_holds(
+    kind: str, text: str, tmp_path: Path
+) -> None:
+    source = SOURCES[kind](tmp_path, text)
+    for ask in (source.load, source.first):
+        said = refused(ask)
+        assert said.startswith(f"{source.setting}: holds no master key")
+        assert not text or text not in said
 
 
 def test_a_key_is_read_as_base64_and_as_hexadecimal_with_a_line_break_or_without() -> None:
@@ -175,11 +204,6 @@ def test_a_variable_is_taken_and_a_missing_one_told_without_its_name() -> None:
     assert "holds no" in refused(MasterEnvironment("KEY", setting, {"KEY": BASE64 * 2}).load)
 
 
-def test_what_a_command_prints_is_the_key() -> None:
-    source = MasterCommand(printing(f"print('{BASE64}')"), COMMAND)
-    assert source.load().secret == source.first().secret == RAW
-
-
 def test_a_command_has_no_shell_and_no_input(tmp_path: Path) -> None:
     read = "import sys; sys.exit(len(sys.stdin.read()))"
     assert "holds no master key" in refused(MasterCommand(printing(read), COMMAND).load)
@@ -239,13 +263,6 @@ def test_what_a_command_has_started_ends_with_it(tmp_path: Path) -> None:
 def test_a_command_that_never_ends_printing_is_ended() -> None:
     said = refused(MasterCommand(["yes"], COMMAND).load)
     assert said == "guard.master_key_command: the command prints more than a key"
-
-
-@pytest.mark.parametrize("printed", ["", "no key", "\\0" * 32, f"key: {BASE64}", "x" * 1000])
-def test_a_command_that_prints_rubbish_is_told_without_it(printed: str) -> None:
-    said = refused(MasterCommand(printing(f"print('{printed}', end='')"), COMMAND).load)
-    assert "holds no master key" in said
-    assert not printed or printed not in said
 
 
 def test_openssl_makes_what_is_taken(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class MasterSource(Protocol):
 
     def first(self) -> MasterKey:
         """For a store that holds no keys yet: made now, where that may be done."""
-        ...
+        return self.load()
 
 
 def generated() -> str:

@@ -18,13 +18,13 @@ from tailrace.core.disk import sync_directory
 from tailrace.core.errors import ConfigError
 from tailrace.core.visible import visible
 from tailrace.governance import mastercommand, masterkey
-from tailrace.governance.masterkey import MasterKey
+from tailrace.governance.masterkey import MasterKey, MasterSource
 
 _log = log.get("governance")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class MasterFile:
+class MasterFile(MasterSource):
     """A file that a person has put there."""
 
     def __init__(self, path: Path, setting: str) -> None:
@@ -37,10 +37,6 @@ class MasterFile:
             return masterkey.parse(_read(self._path, self.setting), self.setting)
         except OSError as error:
             raise ConfigError(f"{self.setting}: {self._why(error)}") from None
-
-    def first(self) -> MasterKey:
-        """See MasterSource."""
-        return self.load()
 
     def _why(self, error: OSError) -> str:
         return f"{self._shown}: {error.strerror}"
@@ -79,7 +75,7 @@ class OwnMasterFile(MasterFile):
         )
 
 
-class MasterEnvironment:
+class MasterEnvironment(MasterSource):
     """A variable of the environment."""
 
     def __init__(self, name: str, setting: str, environment: Mapping[str, str]) -> None:
@@ -96,12 +92,8 @@ class MasterEnvironment:
             )
         return masterkey.parse(found.encode(errors="replace"), self.setting)
 
-    def first(self) -> MasterKey:
-        """See MasterSource."""
-        return self.load()
 
-
-class MasterCommand:
+class MasterCommand(MasterSource):
     """What a command prints: a key management service by its command line."""
 
     def __init__(self, words: Sequence[str], setting: str) -> None:
@@ -111,10 +103,6 @@ class MasterCommand:
     def load(self) -> MasterKey:
         """See MasterSource."""
         return masterkey.parse(mastercommand.output(self._words, self.setting), self.setting)
-
-    def first(self) -> MasterKey:
-        """See MasterSource."""
-        return self.load()
 
 
 def default_path(environment: Mapping[str, str], setting: str) -> Path:
