@@ -155,13 +155,7 @@ class Engine:
         statement is ended."""
         asked = self._asked(sql, parameters, terms)
         client = await self._free.get()
-        job = self._start(self._giving_back(client), asked.name, statement.select, client, asked)
-        try:
-            found: list[tuple[Any, ...]] = await asyncio.wrap_future(job.future)
-        except asyncio.CancelledError:
-            self._end(job)
-            raise
-        return found
+        return await self._selected(client, self._giving_back(client), asked)
 
     def blocks(
         self,
@@ -250,8 +244,12 @@ class Engine:
         is not to wait for them. Raises StoreError."""
         asked = self._asked(sql, parameters, Terms(DECODING_S))
         await self._decoding.acquire()
-        back = self._decoding.release
-        job = self._start(back, asked.name, statement.select, self._decoder, asked)
+        return await self._selected(self._decoder, self._decoding.release, asked)
+
+    async def _selected(
+        self, client: Any, done: Callable[[], None], asked: Asked
+    ) -> list[tuple[Any, ...]]:
+        job = self._start(done, asked.name, statement.select, client, asked)
         try:
             found: list[tuple[Any, ...]] = await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:
