@@ -13,6 +13,8 @@ from tailrace.core.errors import QueryError
 from tailrace.query.times import HOUR_NS, parse_span, parse_time
 
 FORM_FIELDS = 64
+# What no count of anything reaches.
+_MOST = 999_999_999
 Identify = Callable[[HTTPConnection], str]
 
 
@@ -80,11 +82,12 @@ class Asked:
         return text in ("true", "1")
 
 
-def whole(text: str, name: str, least: int = 0, most: int = 999_999_999) -> int:
+def whole(text: str, name: str, least: int = 0, most: int = _MOST) -> int:
     """A number from `least` to `most`. Raises QueryError naming the parameter `name`."""
     found = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) else -1
     if not least <= found <= most:
-        raise QueryError(f"{name}={text[:32]!r} is no number from {least} to {most}")
+        end = f" to {most}" if most < _MOST else ""
+        raise QueryError(f"{name}={text[:32]!r} is no number from {least}{end}")
     return found
 
 
