@@ -20,7 +20,7 @@ from tailrace.query.endpoint import exact_of, note_headers, refused
 from tailrace.query.service import QueryService
 from tailrace.query.sql.formats import Format, chosen
 from tailrace.query.sql.service import Sql
-from tailrace.query.sql.views import Bounds
+from tailrace.query.sql.views import Extent
 
 _TEXT = ("text/plain", "application/sql")
 _FORM = "application/x-www-form-urlencoded"
@@ -36,12 +36,12 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
             body = await _text(request)
             asked = Asked(request, tenant, await form_of(request), service.clock.wall_ns())
             text = body or asked.need("query")
-            bounds = Bounds(tenant, *asked.range())
+            extent = Extent(tenant, *asked.range())
             form = chosen(asked.get("format"), request.headers.get("accept", ""))
             question = Question(tenant, text, exact=exact_of(asked))
         except (TailraceError, TimeoutError) as error:
             return _counted(service, error)
-        return Answer(service, sql, question, bounds, form)
+        return Answer(service, sql, question, extent, form)
 
     return [Route("/api/sql", endpoint, methods=["GET", "POST"])]
 
@@ -72,12 +72,12 @@ class Answer(Response):
     """
 
     def __init__(
-        self, service: QueryService, sql: Sql, question: Question, bounds: Bounds, form: Format
+        self, service: QueryService, sql: Sql, question: Question, extent: Extent, form: Format
     ) -> None:
         self._service = service
         self._sql = sql
         self._question = question
-        self._bounds = bounds
+        self._extent = extent
         self._form = form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +111,7 @@ class Answer(Response):
             # Else the missing end of the body says it.
 
     async def _send(self, body: Callable[[bytes, bool], Awaitable[None]]) -> None:
-        prepared = await self._sql.prepare(self._question.text, self._bounds)
+        prepared = await self._sql.prepare(self._question.text, self._extent)
         async with aclosing(self._sql.run(prepared, self._form)) as pieces:
             async for piece in pieces:
                 await body(piece, True)

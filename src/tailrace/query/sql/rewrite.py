@@ -12,7 +12,7 @@ from tailrace.query.plan import Statement
 from tailrace.query.sql.checker import common_names
 from tailrace.query.sql.parser import print_sql, wrong
 from tailrace.query.sql.shapes import CALLS
-from tailrace.query.sql.views import COLUMN_NAMES, VIEWS, Bounds, of_series, subquery
+from tailrace.query.sql.views import COLUMN_NAMES, VIEWS, Extent, of_series, subquery
 
 # A name of a WITH query gets this in front: where it is not known, it must not be a table's.
 _COMMON = "__with_"
@@ -22,7 +22,7 @@ _NAME_CHARS = 100
 _PLAIN = re.compile(r"[ !#-&(-\[\]-~]{0,64}")
 
 
-def statement(tree: exp.Query, bounds: Bounds) -> Statement:
+def statement(tree: exp.Query, extent: Extent) -> Statement:
     """One SELECT over our tables. `tree` was checked, and is changed.
 
     Raises QueryError for a text in a place where it can be no parameter.
@@ -38,7 +38,7 @@ def statement(tree: exp.Query, bounds: Bounds) -> Statement:
             _rename(node, name)
             continue
         if name not in views:
-            views[name] = subquery(name, bounds, bind, name in joined)
+            views[name] = subquery(name, extent, bind, name in joined)
         node.set("this", exp.Var(this=views[name]))
         _call_it(node, name)
     for common in list(tree.find_all(exp.CTE)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from tailrace.core import limits
-from tailrace.core.bounds import Bounds as Limits
+from tailrace.core.bounds import Bounds
 from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.query.engine import TOO_LARGE
 from tailrace.query.plan import Statement
@@ -23,7 +23,7 @@ from tailrace.query.sql.checker import check
 from tailrace.query.sql.formats import Field, Format
 from tailrace.query.sql.parser import parse
 from tailrace.query.sql.rewrite import statement
-from tailrace.query.sql.views import ARCHIVED, Bounds
+from tailrace.query.sql.views import ARCHIVED, Extent
 from tailrace.query.times import SECOND_NS
 from tailrace.store.schema import HOT_TABLES
 
@@ -42,7 +42,7 @@ _HARD: dict[str, object] = {
     "max_bytes_before_external_group_by": 0,
     "max_bytes_ratio_before_external_group_by": 0,
 }
-_OWN = Limits(
+_OWN = Bounds(
     read_rows=limits.SQL_READ_ROWS,
     read_bytes=limits.SQL_READ_BYTES,
     result_rows=limits.SQL_RESULT_ROWS,
@@ -96,13 +96,13 @@ class Sql:
         finally:
             self._rooms.release()
 
-    async def prepare(self, text: str, bounds: Bounds) -> Prepared:
+    async def prepare(self, text: str, extent: Extent) -> Prepared:
         """Check `text` twice and ask the engine for its columns; nothing runs yet."""
-        if bounds.end_ns - bounds.start_ns > limits.SQL_RANGE_S * SECOND_NS:
+        if extent.end_ns - extent.start_ns > limits.SQL_RANGE_S * SECOND_NS:
             days = limits.SQL_RANGE_S // 86_400
             raise QueryError(f"start is more than {days} days before end (SQL_RANGE_S)")
         # Tens of milliseconds for a long text.
-        made, views = await asyncio.to_thread(_made, text, bounds)
+        made, views = await asyncio.to_thread(_made, text, extent)
         try:
             # Without settings of ours: there must be none.
             ast = Statement(f"EXPLAIN AST SELECT * FROM ({made.sql})", made.parameters)
@@ -114,18 +114,18 @@ class Sql:
         except StoreError as error:
             raise explained(error) from None
         fields = tuple(Field(str(row[0]), str(row[1])) for row in columns)
-        sources = await self._sources(views, bounds)
+        sources = await self._sources(views, extent)
         if sources:
             # The same text again; where it was looked at, it read the hot tables alone.
-            made, _ = await asyncio.to_thread(_made, text, replace(bounds, sources=sources))
+            made, _ = await asyncio.to_thread(_made, text, replace(extent, sources=sources))
         return Prepared(made, fields)
 
-    async def _sources(self, views: Iterable[str], bounds: Bounds) -> dict[str, Source]:
+    async def _sources(self, views: Iterable[str], extent: Extent) -> dict[str, Source]:
         """Of the tables behind these views, those that are not read from the hot store alone."""
         found = {}
         for signal in (ARCHIVED[view] for view in views if view in ARCHIVED):
-            span_ns = (bounds.start_ns, max(bounds.end_ns - 1, bounds.start_ns))
-            source = await self._service.source(signal, bounds.tenant, *span_ns)
+            span_ns = (extent.start_ns, max(extent.end_ns - 1, extent.start_ns))
+            source = await self._service.source(signal, extent.tenant, *span_ns)
             if not source.hot_only:
                 found[HOT_TABLES[signal]] = source
         return found
@@ -162,13 +162,13 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield piece
 
 
-def _made(text: str, bounds: Bounds) -> tuple[Statement, frozenset[str]]:
+def _made(text: str, extent: Extent) -> tuple[Statement, frozenset[str]]:
     """The statement, and the names of tables in it."""
     tree = parse(text)
     try:
         check(tree)
         names = frozenset(node.name for node in tree.find_all(exp.Table))
-        return statement(tree, bounds), names
+        return statement(tree, extent), names
     except RecursionError:
         raise QueryError("the query is nested too deeply") from None
 

@@ -39,7 +39,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Extent:
     """Whose rows, `[start_ns, end_ns)`, and where they are."""
 
     tenant: str
@@ -151,14 +151,14 @@ def of_series(view: str) -> frozenset[str]:
     return frozenset(_OF_SERIES.get(view, ()))
 
 
-def subquery(view: str, bounds: Bounds, bind: Binder, with_series: bool = True) -> str:
+def subquery(view: str, extent: Extent, bind: Binder, with_series: bool = True) -> str:
     """What stands for `view`, in parentheses. `with_series` False leaves out `of_series`."""
     if view in ("logs", "spans"):
         names = [one.name for one in VIEWS[view]]
-        return f"(SELECT {_listed(VIEWS[view])} {_read(view, names, bounds, bind)})"
+        return f"(SELECT {_listed(VIEWS[view])} {_read(view, names, extent, bind)})"
     if view == "series":
-        return _series(bounds, bind)
-    return _measured(view, bounds, bind, with_series)
+        return _series(extent, bind)
+    return _measured(view, extent, bind, with_series)
 
 
 def _listed(columns: tuple[Column, ...], table: str = "__v") -> str:
@@ -170,64 +170,64 @@ def _value(table: str, name: str) -> str:
     return f"identity({column})" if table == "__v" and name in _INDEXED else column
 
 
-def _read(table: str, names: Sequence[str], bounds: Bounds, bind: Binder) -> str:
+def _read(table: str, names: Sequence[str], extent: Extent, bind: Binder) -> str:
     """FROM and what bounds it; `names` are the columns that are read."""
-    source = bounds.sources.get(table)
+    source = extent.sources.get(table)
     if source is None:
-        return _hot(table, bounds, bounds.start_ns, bind)
+        return _hot(table, extent, extent.start_ns, bind)
     listed = ", ".join(f'__v."{name}" AS "{name}"' for name in names)
     parts = []
     if source.hot_ns is not None:
-        start_ns = max(source.hot_ns, bounds.start_ns)
-        parts.append(f"SELECT {listed} {_hot(table, bounds, start_ns, bind)}")
+        start_ns = max(source.hot_ns, extent.start_ns)
+        parts.append(f"SELECT {listed} {_hot(table, extent, start_ns, bind)}")
     if source.archived:
         # Files are of one tenant, so there is nothing that a condition could tell of another.
         parts.append(f"SELECT {listed} FROM ({source.archived}) AS __v")
-    return f"FROM ({' UNION ALL '.join(parts)}) AS __v WHERE {_within(bounds, bind)}"
+    return f"FROM ({' UNION ALL '.join(parts)}) AS __v WHERE {_within(extent, bind)}"
 
 
-def _hot(table: str, bounds: Bounds, start_ns: int, bind: Binder) -> str:
-    within = _within(replace(bounds, start_ns=start_ns), bind)
-    tenant = bind.text(bounds.tenant)
+def _hot(table: str, extent: Extent, start_ns: int, bind: Binder) -> str:
+    within = _within(replace(extent, start_ns=start_ns), bind)
+    tenant = bind.text(extent.tenant)
     return f"FROM {DATABASE}.{table} AS __v PREWHERE __v.Tenant = {tenant} AND {within}"
 
 
-def _within(bounds: Bounds, bind: Binder) -> str:
+def _within(extent: Extent, bind: Binder) -> str:
     return (
-        f"__v.Timestamp >= {moment(bounds.start_ns, bind)} "
-        f"AND __v.Timestamp < {moment(bounds.end_ns, bind)}"
+        f"__v.Timestamp >= {moment(extent.start_ns, bind)} "
+        f"AND __v.Timestamp < {moment(extent.end_ns, bind)}"
     )
 
 
-def _seen(bounds: Bounds, bind: Binder) -> str:
+def _seen(extent: Extent, bind: Binder) -> str:
     """The series of the range, one row each: the parts of the table are merged here."""
     return (
         "SELECT __v.MetricName AS __name, __v.Fingerprint AS __fingerprint, "
         "any(__v.Labels) AS __labels, anyLast(__v.Kind) AS __kind, anyLast(__v.Unit) AS __unit, "
         "min(__v.FirstSeen) AS __first, max(__v.LastSeen) AS __last "
-        f"FROM {DATABASE}.series AS __v PREWHERE __v.Tenant = {bind.text(bounds.tenant)} "
+        f"FROM {DATABASE}.series AS __v PREWHERE __v.Tenant = {bind.text(extent.tenant)} "
         "GROUP BY __name, __fingerprint "
-        f"HAVING __last >= {moment(bounds.start_ns - HOUR_NS, bind)}"
+        f"HAVING __last >= {moment(extent.start_ns - HOUR_NS, bind)}"
     )
 
 
-def _series(bounds: Bounds, bind: Binder) -> str:
+def _series(extent: Extent, bind: Binder) -> str:
     first, last = (f"CAST(__s.{name} AS {_MS})" for name in ("__first", "__last"))
     # Without the aggregate function that is a part of the type of these two.
     return (
         '(SELECT __s.__name AS "MetricName", __s.__labels AS "Labels", __s.__kind AS "Kind", '
         f'__s.__unit AS "Unit", {first} AS "FirstSeen", {last} AS "LastSeen" '
-        f"FROM ({_seen(bounds, bind)}) AS __s "
-        f"WHERE __s.__first < {moment(bounds.end_ns, bind)})"
+        f"FROM ({_seen(extent, bind)}) AS __s "
+        f"WHERE __s.__first < {moment(extent.end_ns, bind)})"
     )
 
 
-def _measured(view: str, bounds: Bounds, bind: Binder, with_series: bool) -> str:
+def _measured(view: str, extent: Extent, bind: Binder, with_series: bool) -> str:
     """Samples or exemplars, each with what its series is called."""
     table = "samples" if view == "metrics" else view
     skipped = of_series(view)
     own = tuple(one for one in VIEWS[view] if one.name not in skipped)
-    read = _read(table, [*(one.name for one in own), "Fingerprint"], bounds, bind)
+    read = _read(table, [*(one.name for one in own), "Fingerprint"], extent, bind)
     if not with_series:
         return f"(SELECT {_listed(own)} {read})"
     sources = {"Labels": "__labels", "Kind": "__kind", "Unit": "__unit"}
@@ -235,6 +235,6 @@ def _measured(view: str, bounds: Bounds, bind: Binder, with_series: bool) -> str
     rows = f"SELECT {_listed(own)}, __v.Fingerprint AS __of {read}"
     return (
         f"(SELECT {_listed(own, '__m')}, {others} FROM ({rows}) AS __m "
-        f"ANY LEFT JOIN ({_seen(bounds, bind)}) AS __s "
+        f"ANY LEFT JOIN ({_seen(extent, bind)}) AS __s "
         "ON __m.__of = __s.__fingerprint AND __m.MetricName = __s.__name)"
     )
