@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.query.bounds.allowance import Allowance, Policy
 from tailrace.query.jaeger import routes
@@ -287,6 +288,17 @@ def test_dependencies_are_calls_between_services_scaled_by_weight(engine: Any) -
         assert ask(engine, name, "/api/dependencies", **wrong).status_code == 400
 
 
+def test_a_span_that_calls_several_services_is_a_call_of_each(engine: Any) -> None:
+    name = engine.tenant()
+    called = ("bank", "cart", "mail")
+    children = [span(1, "ask", A, f"b{n}", "a1", service=one) for n, one in enumerate(called)]
+    engine.load_spans(name, [span(1, "GET", A, "a1"), span(1, "GET", A, "a1"), *children])
+    asked = {"endTs": NOW // MS, "lookback": 3_600_000}
+    assert data(engine, name, "/api/dependencies", **asked) == [
+        {"parent": "web", "child": one, "callCount": 1} for one in called
+    ]
+
+
 def test_of_too_many_spans_some_traces_are_read_and_count_for_the_rest(
     engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,3 +374,18 @@ def test_every_statement_names_the_tenant(engine: Any, tenant: str) -> None:
         assert statement.count("Tenant = {") == statement.count("FROM spans") + statement.count(
             "FROM logs"
         )
+
+
+def test_names_and_links_beyond_their_bounds_are_left_out(
+    engine: Any, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrace.query.traces.names._MOST", " LIMIT 2")
+    assert len(data(engine, tenant, "/api/services/web/operations")) == 2
+    name = engine.tenant()
+    calls = [
+        span(5, "ask", A, f"{number:04x}", "a1", service=f"service-{number}") for number in range(4)
+    ]
+    engine.load_spans(name, [span(5, "all", A, "a1"), *calls])
+    monkeypatch.setattr(limits, "DEPENDENCY_LINKS", 2)
+    asked = {"endTs": NOW // MS, "lookback": 3_600_000}
+    assert len(data(engine, name, "/api/dependencies", **asked)) == 2
