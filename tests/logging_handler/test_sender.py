@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.logging import Handler, Sender
 
@@ -226,3 +227,16 @@ def test_a_sender_that_was_never_used_has_no_thread() -> None:
     before = threading.active_count()
     assert Sender().close()
     assert threading.active_count() == before
+
+
+def test_a_request_holds_no_more_than_a_batch_may(attach: Attach) -> None:
+    port = free_port()
+    log, handler = attach(f"http://127.0.0.1:{port}")
+    for number in range(30):
+        log.info("%d %s", number, "x" * (limits.APP_BATCH_BYTES // 20))
+    with opened(port) as gateway:
+        assert handler.flush(20)
+        sizes = [frame.header.bytes for frame in gateway.sink.frames.values()]
+        assert len(gateway.rows()) == 30
+        assert len(sizes) >= 2
+        assert max(sizes) <= limits.APP_BATCH_BYTES

@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.core import limits
+from tailrace.core.errors import ConfigError
 from tailrace.logging import Handler, Sender
+from tailrace.logging.records import Records
 from tailrace.logging.values import plain
 from tailrace.wire import records
 
@@ -165,3 +167,22 @@ def test_a_long_traceback_keeps_its_end() -> None:
 )  # fmt: skip
 def test_values_become_what_a_reader_expects(value: Any, found: Any) -> None:
     assert plain(value) == found
+
+
+def test_a_body_a_name_and_what_is_nested_are_cut_at_their_bounds() -> None:
+    wide = list(range(2 * limits.APP_PARTS))
+    deep: Any = "bottom"
+    for _ in range(2 * limits.APP_DEPTH):
+        deep = {"in": deep}
+    name = "k" * 2 * limits.APP_NAME_CHARS
+    row = accepted(line_of(msg="b" * 2 * limits.APP_BODY_CHARS, wide=wide, deep=deep, **{name: 1}))
+    assert len(row["body"]) == limits.APP_BODY_CHARS
+    assert len(row["attributes"]["wide"]) <= limits.APP_PARTS + 1
+    assert json.dumps(row["attributes"]["deep"]).count("in") <= limits.APP_DEPTH + 1
+    assert max(map(len, row["attributes"])) == limits.APP_NAME_CHARS
+
+
+def test_a_resource_beyond_its_bound_is_refused() -> None:
+    Records("shop", resource={"k": "v" * (limits.APP_RESOURCE_BYTES // 2)})
+    with pytest.raises(ConfigError, match="repeated in every record"):
+        Records("shop", resource={"k": "v" * limits.APP_RESOURCE_BYTES})

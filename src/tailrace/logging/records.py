@@ -11,7 +11,7 @@ import msgspec
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
 from tailrace.logging import context
-from tailrace.logging.values import clean, cut, plain
+from tailrace.logging.values import clean, cut, plain, shown_name
 
 _ID_CHARS = 64
 _LATEST_NS = 2**63 - 1
@@ -63,7 +63,7 @@ class Records:
                 attributes[name] = plain(value)
         for extra in (context.fields(), own):
             for key, value in extra.items():
-                attributes[key] = plain(value)
+                attributes[shown_name(key)] = plain(value)
         trace_id, span_id = _ids(attributes)
         line = _Line(
             time_ns if time_ns is not None and 0 <= time_ns <= _LATEST_NS else None,

@@ -91,11 +91,14 @@ def _pairs(value: Mapping[Any, Any], room: _Room, depth: int) -> dict[str, Any]:
         if room.parts <= 0:
             pairs[_MARK] = _MARK
             break
-        pairs[_name(key)] = _nested(item, room, depth)
+        pairs[shown_name(key)] = _nested(item, room, depth)
     return pairs
 
 
-def _name(key: Any) -> str:
+def shown_name(key: Any) -> str:
+    """A key as the name of an attribute, as long as one may be."""
+    if type(key) is str and len(key) <= limits.APP_NAME_CHARS:
+        return key
     return cut(str.__str__(key) if isinstance(key, str) else repr(key), limits.APP_NAME_CHARS)
 
 
