@@ -456,3 +456,11 @@ def test_severities_of_foreign_records_are_found_by_their_common_names(hyperscan
     fine = ['{"msg":"x","level":"info"}', '{"msg":"error"}', '{"log.level":"info","level":"error"}']
     with engine(hyperscan):
         assert kept_of(bad + fine, Codec.RECORDS, plain, severity="error") == bad
+
+
+@ENGINES
+def test_what_is_behind_the_bytes_that_are_searched_keeps_no_row(hyperscan: bool) -> None:
+    near = "x " * (limits.PATTERN_BYTES // 2 - 10) + " panic"
+    far = "x " * (limits.PATTERN_BYTES // 2 + 10) + " panic"
+    with engine(hyperscan):
+        assert kept_of([near, far], patterns=["panic"]) == [near]

@@ -374,6 +374,20 @@ def test_tenants_are_forgotten_before_they_fill_the_memory() -> None:
     assert len(admission._tenants) == limits.TENANTS_COUNTED
 
 
+def test_services_are_forgotten_before_they_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SERVICES_COUNTED", 2)
+
+    async def use(door: Limited) -> None:
+        # Forgotten, `a` has not spent its row; `c` has.
+        for service, status in (("a", 200), ("b", 200), ("c", 200), ("a", 200), ("c", 429)):
+            answer = await door.post(b"x\n", LINES + f"?service={service}")
+            assert answer.status_code == status, service
+
+    limited(use, service=Rate(rows_per_second=1), burst_s=1.0)
+
+
 def test_a_filter_lets_in_a_few_new_ones_as_known_and_never_forgets() -> None:
     counted, step = Distinct(10_000), 0x9E3779B97F4A7C15
     hashes = [n * step & (2**64 - 1) for n in range(1, 20_001)]

@@ -141,6 +141,18 @@ def test_the_silent_come_first_and_a_list_is_bounded(server: Server) -> None:
     server.run(use)
 
 
+def test_a_list_is_bounded_in_bytes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(fleet: Fleet) -> None:
+        for name in "abc":
+            await fleet.announce("default", said(name))
+        one = len((await listed(fleet, limit=1)).agents[0].announcement)
+        monkeypatch.setattr(limits, "FLEET_ANSWER_BYTES", 2 * one)
+        found = await listed(fleet)
+        assert (len(found.agents), found.truncated) == (2, True)
+
+    server.run(use)
+
+
 def test_tenants_do_not_see_one_another(server: Server) -> None:
     async def use(fleet: Fleet) -> None:
         await fleet.announce("one", said(losses=[LOSS]))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Receipt
 from tailrace.core.errors import Busy, ConfigError, Poison, StoreError
@@ -372,3 +373,15 @@ def test_a_record_that_would_be_no_json_any_more_is_poison() -> None:
     with pytest.raises(Poison):
         world.accept(frame(b'{"a":"jane@example.com"}\n', Codec.RECORDS))
     assert not world.sink.frames
+
+
+def test_a_frame_that_grows_beyond_what_a_frame_may_have_is_poison(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, dirty = World(), frame(DIRTY)
+    monkeypatch.setattr(limits, "GUARDED_BYTES", len(CLEANED))
+    world.accept(dirty)
+    monkeypatch.setattr(limits, "GUARDED_BYTES", len(CLEANED) - 1)
+    with pytest.raises(Poison, match="send smaller batches"):
+        world.accept(dirty)
+    assert len(world.sink.frames) == 1

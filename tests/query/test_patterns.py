@@ -339,3 +339,18 @@ def test_the_conditions_are_asked_for_with_the_binder_of_each_statement(engine: 
 
     asyncio.run(run())
     assert len(set(map(id, binders))) == 1
+
+
+def test_shapes_beyond_those_that_the_engine_keeps_apart_are_other(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = engine.tenant()
+    words = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(200)]
+    for first in range(0, 200, 20):  # the engine looks at its bound after each block
+        some = enumerate(words[first : first + 20])
+        engine.load(name, [{"ns": BASE + n, "body": f"{word} happened"} for n, word in some])
+    monkeypatch.setattr("tailrace.query.patterns.templates.PATTERN_SHAPES_COUNTED", 50)
+    found = counted(engine, name)
+    kept = sum(one.total for one in found.found)
+    assert 50 <= kept < 200
+    assert kept + sum(found.other.values()) == 200

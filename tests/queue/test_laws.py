@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.contracts import BULK_LANES, HOT_LANES, Follower, Position, Taken
 from tailrace.core.errors import Busy, Poison
-from tailrace.core.frame import Header, Lane
+from tailrace.core.frame import Frame, Header, Lane
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.follower import FRAME_OVERHEAD_BYTES, LogFeed
 from tailrace.queue.log import SegmentLog
@@ -136,6 +138,56 @@ def test_dead_letters_are_bounded_by_busy(make: Make) -> None:
                 await queue.bury(frame(n, size=100), "unreadable")
 
     run(make(dead_letter_bytes=1000), body)
+
+
+def test_a_segment_ends_at_its_size_and_goes_when_all_have_read_it(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        await queue.accept([frame(n, size=200) for n in range(8)])
+        for n in range(8, 16):
+            await queue.accept([frame(n, size=200)])
+        full = queue.extents()
+        assert len(full) > 4
+        for name in ("hot", "bulk"):
+            consumer = queue.consumer(name, ALL)
+            assert len(await seqs(consumer)) == 16
+            await consumer.commit(consumer.position)
+        assert len(queue.extents()) < len(full) / 2
+
+    run(make(segment_bytes=1_000), body)
+
+
+def test_a_frame_whose_header_is_too_large_is_poison_and_those_that_fit_pass(make: Make) -> None:
+    async def body(queue: SegmentLog) -> None:
+        for room, fits in ((1_000, True), (0, False)):
+            large = frame(1)
+            said = {"k": "v" * (limits.HEADER_BYTES - room)}
+            large = Frame(msgspec.structs.replace(large.header, resource=said), large.payload)
+            if fits:
+                assert (await queue.accept([large])).frames == 1
+                continue
+            with pytest.raises(Poison, match="frame header"):
+                await queue.accept([large])
+        assert await seqs(queue.consumer("hot", ALL)) == [1]
+
+    run(make(), body)
+
+
+def test_accepts_that_come_while_one_waits_for_company_share_its_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = OsFileSystem()
+    synced: list[int] = []
+    sync = files.fdatasync
+    monkeypatch.setattr(files, "fdatasync", lambda handle: (synced.append(handle), sync(handle)))
+    queue = log(files, tmp_path / "q", group_commit_s=0.05, segment_bytes=100_000)
+
+    async def body(queue: SegmentLog) -> None:
+        await queue.accept([frame(0)])
+        synced.clear()
+        await asyncio.gather(*(queue.accept([frame(n)]) for n in range(1, 9)))
+
+    run(queue, body)
+    assert len(synced) == 1
 
 
 def test_a_frame_too_large_is_poison_and_a_closed_queue_is_busy(make: Make) -> None:

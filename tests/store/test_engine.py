@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.core.bounds import Terms
+from tailrace.core import limits
+from tailrace.core.bounds import Bounds, Terms
 from tailrace.core.errors import StoreError
 from tailrace.store import decode, schema
 from tailrace.store.engine import READERS, Engine
@@ -220,5 +221,17 @@ def test_what_a_stream_had_found_is_not_in_the_answer_of_the_next(
                 (0, "mine"),
                 (1, "mine"),
             ]
+
+    scenario(tmp_path, body)
+
+
+def test_the_engine_as_a_whole_keeps_to_its_memory(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        said = "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'"
+        assert await engine.rows(said) == [(str(limits.ENGINE_MEMORY_BYTES),)]
+        many = f"SELECT groupArray(number) FROM numbers({limits.ENGINE_MEMORY_BYTES // 4})"
+        with pytest.raises(StoreError, match="memory"):
+            await engine.rows(many, terms=Terms(bounds=Bounds(memory_bytes=1 << 40)))
+        assert await engine.rows("SELECT 1") == [(1,)]
 
     scenario(tmp_path, body)

@@ -252,6 +252,13 @@ def test_documents_that_are_too_much_fail_alone() -> None:
     assert all(len(item.reason) < 300 for item in found.items)
 
 
+def test_an_id_is_no_longer_than_it_may_be() -> None:
+    fits, longer = ("x" * (limits.DOCUMENT_ID_CHARS + more) for more in (0, 1))
+    actions = ({"create": {"_index": "a", "_id": one}} for one in (fits, longer))
+    found = elastic.decode(b"".join(lines(one, {"message": "m"}) for one in actions))
+    assert [item.status for item in found.items] == [201, 400]
+
+
 def test_nesting_cannot_multiply_a_document() -> None:
     document = b"{" + b'"%b":{' % (b"k" * 200) * 500 + b'"x":1' + b"}" * 501
     started_s = time.process_time()

@@ -153,6 +153,17 @@ def test_exemplars_stand_by_the_bucket_that_counts_them() -> None:
     assert export.content.repaired == {"exemplar": 2}
 
 
+def test_an_exemplar_says_no_more_than_it_may() -> None:
+    found, metric = request()
+    point = metric.gauge.data_points.add(time_unix_nano=NOW, as_int=1)
+    for chars in (limits.EXEMPLAR_CHARACTERS - 1, limits.EXEMPLAR_CHARACTERS):
+        exemplar = point.exemplars.add(time_unix_nano=NOW, as_int=1)
+        exemplar.filtered_attributes.add(key="k").value.string_value = "v" * chars
+    (row,) = kept(found)
+    said = [one.get("attributes", {"k": ""})["k"] for one in row["exemplars"]]
+    assert list(map(len, said)) == [limits.EXEMPLAR_CHARACTERS - 1, 0]
+
+
 def test_the_newest_exemplars_are_kept() -> None:
     found, metric = request()
     point = metric.gauge.data_points.add(time_unix_nano=NOW, as_int=1)

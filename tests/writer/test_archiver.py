@@ -7,9 +7,10 @@ import asyncio
 import msgspec
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.frame import Frame, Lane
 
-from .building import Kind, World, bodies, expected_bodies, frame
+from .building import STEP_WAIT_S, Kind, World, bodies, expected_bodies, frame
 
 
 def archived(world: World, sent: Frame) -> list[str]:
@@ -26,6 +27,29 @@ def test_each_lane_is_archived_from_its_own_table() -> None:
             bodies(0, 2), [], bodies(2, 2),
         ]  # fmt: skip
         assert world.bulk.rows == []
+
+    World().scenario(body)
+
+
+def test_a_step_holds_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [frame(n) for n in range(10)]
+    monkeypatch.setattr(limits, "ARCHIVE_BYTES", 3 * frames[0].header.bytes)
+
+    async def body(world: World) -> None:
+        await world.queue.accept(frames)
+        await world.drained()
+        assert world.faults.calls["step"] == 4
+        assert all(archived(world, one) for one in frames)
+
+    World().scenario(body)
+
+
+def test_a_step_ends_when_its_time_is_over_however_little_it_holds() -> None:
+    async def body(world: World) -> None:
+        for number in range(3):
+            await world.queue.accept([frame(number)])
+            await world.until(lambda n=number: bool(archived(world, frame(n))), 2 * STEP_WAIT_S)
+        assert world.faults.calls["step"] == 3
 
     World().scenario(body)
 

@@ -7,6 +7,7 @@ import errno
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.frame import Frame, Lane
 
 from .building import Kind, World, bodies, expected_bodies, frame
@@ -28,6 +29,18 @@ def test_frames_that_wait_together_are_inserted_together() -> None:
         assert sorted(row.body for row in world.hot.rows) == sorted(
             body for n in range(20) for body in bodies(n, 2)
         )
+
+    World().scenario(body)
+
+
+def test_an_insert_holds_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [frame(n) for n in range(10)]
+    monkeypatch.setattr(limits, "INSERT_BYTES", 3 * frames[0].header.bytes)
+
+    async def body(world: World) -> None:
+        await world.queue.accept(frames)
+        await world.drained()
+        assert [len(keys) for keys in world.hot.inserts] == [3, 3, 3, 1]
 
     World().scenario(body)
 

@@ -254,9 +254,9 @@ SQL_MEMORY_BYTES = 256 * MIB
 # Answers at the same time: each holds a connection of the engine while its client reads it, and the
 # other queries need some.
 SQL_ANSWERS = 2
-# New rows a follower is sent in one message; the rest are counted as dropped.
-TAIL_ROWS = 2_000
+# The text of a query, in any language: a person writes no more, and it is held with its plan.
 QUERY_TEXT_BYTES = 64 * KIB
+# A person waits no longer, and dashboards ask again.
 QUERY_SECONDS = 30
 # Stages over rows keep verdicts on values and names of keys that repeat: some megabytes at most.
 PIPELINE_CACHED_VALUES = 10_000

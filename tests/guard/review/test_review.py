@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.guard.review.files import files
 from tailrace.guard.review.names import rule_of
 from tailrace.guard.review.review import review, review_text
@@ -131,6 +132,15 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     (remark,) = review(path, "m.py")
     assert remark.rule == "TR009"
+
+
+def test_a_file_that_is_too_large_is_reported_unread(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text("#" * limits.REVIEW_BYTES)
+    assert list(review(path, "m.py")) == []
+    path.write_text("#" * (limits.REVIEW_BYTES + 1))
+    (remark,) = review(path, "m.py")
+    assert (remark.rule, str(limits.REVIEW_BYTES) in remark.message) == ("TR009", True)
 
 
 def test_deep_nesting_is_no_crash(tmp_path: Path) -> None:

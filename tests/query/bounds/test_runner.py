@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.bounds import USUAL, Terms, Used
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import Busy, QueryError, StoreError
@@ -30,6 +31,7 @@ class Fake:
         self.clock = clock
         self.answer = answer
         self.takes_s = 0.0
+        self.plan = "Read 'Jane' from logs"
         self.asked: list[tuple[str, Terms]] = []
 
     async def rows(self, sql: str, parameters: Any = None, terms: Terms = USUAL) -> list[Any]:
@@ -39,7 +41,7 @@ class Fake:
             terms.used.add(1_000, 64_000)
         if self.answer is not None and not sql.startswith("EXPLAIN"):
             raise self.answer
-        return [("Read 'Jane' from logs",)]
+        return [(self.plan,)]
 
 
 def service(fake: Any, policy: Policy | None = None) -> QueryService:
@@ -198,6 +200,16 @@ def test_a_slow_query_is_kept_and_logged_without_what_it_looks_for(
     assert line.__dict__["query"] == '{a="…"}'
     assert "Jane" not in str(line.__dict__)
     assert queries.metrics.get("tailrace_query_slow_total") == 1
+
+
+def test_what_is_kept_of_a_slow_query_is_short() -> None:
+    fake = Fake(ManualClock())
+    fake.takes_s, fake.plan = 8, "p" * 2 * limits.SLOW_PLAN_CHARS
+    queries = service(fake)
+    ask(queries, MANY, text="x" * 2 * limits.SLOW_TEXT_CHARS)
+    (slow,) = queries.slow.of("shop")
+    assert len(slow.query) == limits.SLOW_TEXT_CHARS
+    assert len(slow.plan) == limits.SLOW_PLAN_CHARS
 
 
 def test_a_slow_query_that_failed_says_with_what() -> None:

@@ -252,3 +252,20 @@ def test_what_is_too_large_is_refused_before_a_sample_is_read(
 def test_bad_regexes_and_empty_selectors_are_refused(engine: Any, text: str) -> None:
     with pytest.raises(QueryError):
         ask(engine, "none", text, 0, 0, 1)
+
+
+def test_single_samples_and_subqueries_are_bounded(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = engine.tenant()
+    engine.load_samples(tenant, [("m", {}, [(n, 1.0) for n in range(20)])])
+    for limit, value, text in (
+        ("QUERY_VALUES", 9, "quantile_over_time(0.5, m[20s])"),
+        ("QUERY_VALUES", 9, "max_over_time(m[20s:1s])"),
+        ("QUERY_SUBQUERY_STEPS", 19, "max_over_time(m[20s:1s])"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(limits, limit, value)
+            with pytest.raises(QueryError, match=limit):
+                ask(engine, tenant, text, 20, 20, 1)
+        assert len(ask(engine, tenant, text, 20, 20, 1)) == 1

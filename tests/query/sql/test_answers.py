@@ -243,6 +243,7 @@ def test_ndjson_of_many_pieces_is_whole(asker: Asker) -> None:
         (Allowance(read_bytes=3), {}, "query.read_bytes"),
         (Allowance(), {"read_rows": 2}, "SQL_READ_ROWS"),
         (Allowance(read_rows=0, read_bytes=0), {"read_bytes": 3}, "SQL_READ_BYTES"),
+        (Allowance(), {"result_rows": 2}, "SQL_RESULT_ROWS"),
     ],
 )
 def test_whoever_bounds_a_statement_more_is_named(

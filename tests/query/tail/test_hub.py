@@ -489,3 +489,82 @@ def test_dropped_lines_are_told_as_json_whatever_their_labels_hold(place: Place)
         assert json.loads(text)["streams"][0]["stream"]["service_name"] == '"}],"x":'
 
     run(place, body)
+
+
+def test_bytes_that_one_follower_holds_are_bounded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TAIL_FOLLOWER_BYTES", 3_000)
+
+    async def body() -> None:
+        slow, quick = place.join(), place.join()
+        for n in range(6):
+            place.accept(place.frame(n, [row(f"{n}" * 1_000, NOW + n)]))
+            assert await place.lines(quick, f"{n}" * 1_000) == [f"{n}" * 1_000]
+        assert slow.bytes <= 3_000
+        found = await place.message(slow)
+        assert found["dropped_lines"] >= 3
+
+    run(place, body)
+
+
+def test_frames_are_decoded_within_the_bytes_of_a_batch(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [place.frame(n, [str(n)]) for n in range(6)]
+    monkeypatch.setattr(limits, "TAIL_BATCH_BYTES", 2 * frames[0].header.bytes)
+
+    async def body() -> None:
+        outlet = place.join()
+        place.accept(*frames)
+        assert await place.lines(outlet, "5") == ["0", "1", "2", "3", "4", "5"]
+        assert [len(batch) for batch in place.decoded] == [2, 2, 2]
+
+    run(place, body)
+
+
+def test_frames_that_wait_to_be_decoded_are_bounded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TAIL_QUEUED_BYTES", 20_000)
+
+    async def body() -> None:
+        outlet = place.join()
+        place.accept(*(place.frame(n, ["x" * 1_000]) for n in range(100)))
+        found = await place.message(outlet)
+        assert found["dropped_lines"] >= 80
+
+    run(place, body)
+
+
+def test_a_frame_is_known_again_as_long_as_there_is_room_for_its_name(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TAIL_FRAMES_SEEN", 2)
+
+    async def body() -> None:
+        outlet = place.join()
+        place.accept(place.frame(1, ["1"]), place.frame(2, ["2"]), place.frame(1, ["1"]))
+        assert await place.lines(outlet, "2") == ["1", "2"]
+        place.accept(place.frame(3, ["3"]), place.frame(1, ["1"]), place.frame(4, ["4"]))
+        assert sorted(await place.lines(outlet, "4")) == ["1", "3", "4"]
+
+    run(place, body)
+
+
+def test_streams_of_dropped_lines_are_named_up_to_a_bound_and_all_lines_counted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TAIL_FOLLOWER_ROWS", 1)
+    monkeypatch.setattr(limits, "TAIL_DROPPED_ENTRIES", 3)
+
+    async def body() -> None:
+        slow, quick = place.join(), place.join()
+        for n in range(8):
+            place.accept(place.frame(n, [row(str(n), NOW + n, service=f"s{n}")]))
+            await place.lines(quick, str(n))
+        found = await place.message(slow)
+        assert found["dropped_lines"] > 3
+        assert len(found["dropped_entries"]) == 3
+
+    run(place, body)
