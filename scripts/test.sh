@@ -1,23 +1,30 @@
 #!/usr/bin/env bash
-# The whole suite but the soak, in two halves side by side: most tests wait for a process or a clock.
-# Further arguments go to both. The engine owns one directory for each process, so the store's tests
-# run in their own.
+# The whole suite but the soak, in three lanes side by side: what computes, what waits for commands
+# and clocks, and what starts whole servers. Further arguments go to each. The engine owns one
+# directory for each process, so the store's tests run in their own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-pytest() { .venv/bin/python -m pytest -m "not soak" "$@"; }
+# Hundreds of commands are started: each would compile the package again.
+unset PYTHONDONTWRITEBYTECODE
+waiting=(tests/agent tests/app tests/gateway tests/governance tests/logging_handler tests/ship)
+serving=(tests/store tests/endtoend tests/ui)
+# The first argument names the run; `make assurance` reads what it said.
+pytest() { .venv/bin/python -m pytest -m "not soak" --junitxml="assurance/runs/$1.xml" "${@:2}"; }
 servers() {
     local status=0
-    pytest tests/store "$@" || status=$?
-    pytest tests/endtoend tests/ui "$@" || status=$?
+    pytest store tests/store "$@" || status=$?
+    pytest servers tests/endtoend tests/ui "$@" || status=$?
     return "$status"
 }
-half=$(mktemp)
-trap 'rm -f "$half"' EXIT
-servers "$@" >"$half" 2>&1 &
-other=$!
-trap 'kill "$other" 2>/dev/null' INT TERM
+told=$(mktemp -d)
+servers "$@" >"$told/servers" 2>&1 &
+lanes=($!)
+pytest waiting "${waiting[@]}" "$@" >"$told/waiting" 2>&1 &
+lanes+=($!)
+trap 'rm -rf "$told"' EXIT
+trap 'kill "${lanes[@]}" 2>/dev/null' INT TERM
 status=0
-pytest --ignore tests/store --ignore tests/endtoend --ignore tests/ui "$@" || status=$?
-wait "$other" || status=$?
-cat "$half"
+pytest computing "${waiting[@]/#/--ignore=}" "${serving[@]/#/--ignore=}" "$@" || status=$?
+for lane in "${lanes[@]}"; do wait "$lane" || status=$?; done
+cat "$told/waiting" "$told/servers"
 exit "$status"
