@@ -1,7 +1,7 @@
 # One target per thing a person does here; each sets up what it needs.
 PY := .venv/bin/python
 
-.PHONY: setup run test check bench soak lock clean
+.PHONY: setup run test check bench soak assurance lock clean
 
 setup: .venv/.ready
 	@scripts/build-web.sh
@@ -23,14 +23,19 @@ check: setup
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	@scripts/check-web.sh
-	$(PY) -m pytest -q tests/test_tidy.py tests/test_docs.py
+	$(PY) -m pytest -q tests/test_tidy.py tests/test_docs.py \
+	  tests/test_architecture.py tests/test_assurance.py
 
 bench: setup
 	$(PY) -m bench $(ARGS)
 
 soak: setup
 	@scripts/system-packages.sh
-	$(PY) -m pytest -m soak $(ARGS)
+	$(PY) -m pytest -m soak --junitxml=assurance/runs/soak.xml $(ARGS)
+
+# What the last runs of test, soak and bench said, into docs/assurance.md and docs/benchmarks.md.
+assurance: setup
+	$(PY) -m assurance
 
 lock:
 	.venv/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \

@@ -1,7 +1,7 @@
 """`python -m bench [PART]`: measure, compare, print.
 
-PART is ingest, latency, queries, tail, agent, doors, guard-speed or guard-recall, all of these when
-none is named (`usual`); backlog and dashboard, which take as long as they do; or `all`.
+PART is ingest, latency, queries, tail, agent, doors, fairness, guard-speed or guard-recall, all of
+these when none is named (`usual`); backlog and dashboard, which take as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -20,15 +20,27 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import agent, backlog, dashboard, data, entrance, guard, ingest, latency, queries, tail
+from bench import (
+    agent,
+    backlog,
+    dashboard,
+    data,
+    entrance,
+    fairness,
+    guard,
+    ingest,
+    latency,
+    queries,
+    tail,
+)
 from bench.corpus.corpus import FULL_ROWS
 from bench.data import Data
 from bench.figures import Figure, table
 from bench.server import Server
 
 PARTS = (
-    "ingest", "latency", "queries", "tail", "agent", "doors", "guard-speed", "guard-recall",
-    "backlog", "dashboard",
+    "ingest", "latency", "queries", "tail", "agent", "doors", "fairness", "guard-speed",
+    "guard-recall", "backlog", "dashboard",
 )  # fmt: skip
 # What runs when nothing is named.
 USUAL = PARTS[:-2]
@@ -114,6 +126,8 @@ def _measure(
         return agent.measure(scratch, options.agent_mb, options.seconds)
     if part == "doors":
         return entrance.measure(scratch, options.seconds)
+    if part == "fairness":
+        return fairness.measure(scratch, options.seconds)
     if part == "guard-speed":
         return guard.speed()
     if part == "guard-recall":
@@ -137,10 +151,18 @@ def _say(text: str) -> None:
     print(f"\n{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
+def _machine() -> str:
+    """The name of its processor, as the kernel tells it."""
+    told = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(":")[2].strip() for line in told if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
 def _write(results: dict[str, list[Figure]], errors: dict[str, str], rows: int) -> None:
     found = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
+        "machine": _machine(),
         "cores": os.cpu_count(),
         "load_1m_at_the_end": os.getloadavg()[0],
         "rows": rows,

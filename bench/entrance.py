@@ -89,8 +89,13 @@ def _syslog(kind: str, directory: Path, seconds: float) -> list[Figure]:
     name = f"Syslog over {kind.upper()}"
     found = [plain(f"{name}: messages a CPU second", arrived / cpu_s, "")]
     if kind == "udp":
-        lost = at_most(f"{name}: lost of {sent:,.0f} at {goal:,}/s", sent - arrived, "", 0)
-        return [plain(f"{name}: sent a second", sent / seconds, ""), lost, *found]
+        lost = at_most(f"{name}: lost at {goal:,}/s", sent - arrived, "", 0)
+        return [
+            plain(f"{name}: sent a second", sent / seconds, ""),
+            plain(f"{name}: sent", sent, ""),
+            lost,
+            *found,
+        ]
     if arrived != sent:
         raise RuntimeError(f"{name}: {sent} were sent, {arrived} are there")
     return [at_least(f"{name}: messages a second, durable", sent / took_s, "", goal), *found]

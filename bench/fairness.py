@@ -5,8 +5,6 @@ alone, then beside a noisy one on NOISY_CONNECTIONS connections. The server is t
 process of its own; its tenants are told by a header, for there are no tokens here. As a control the
 noisy one sends in the name of a quiet one too: then nothing is to be shared fairly. Last, it has a
 limit, does not heed what it is told, and each of its connections tries again after 50 ms.
-
-    python -m bench.fairness [seconds]
 """
 
 from __future__ import annotations
@@ -14,14 +12,13 @@ from __future__ import annotations
 import http.client
 import multiprocessing
 import socket
-import sys
-import tempfile
 import threading
 import time
 from multiprocessing.synchronize import Event
+from pathlib import Path
 from typing import Any
 
-from bench.figures import percentile
+from bench.figures import Figure, at_most, percentile, plain
 from tailrace.app.claims import claim_port
 from tailrace.app.config import Config, load
 from tailrace.app.demo.shop import records
@@ -34,9 +31,16 @@ QUIET = ("quiet-a", "quiet-b", "quiet-c")
 # So many that none is still busy when its next request is due.
 QUIET_CONNECTIONS = 30
 NOISY_CONNECTIONS = 32
-SECONDS = 20
+# How much later an acknowledgement of theirs may come than when they are alone.
+TIMES = 2.0
 HEADER = b"x-bench-tenant"
 LIMIT = "[{name='limited', bytes_per_second='4MB'}]"
+# Who makes the noise; the second is the control.
+NOISE = (
+    ("noisy", "a noisy one"),
+    (QUIET[0], "a quiet one's own name"),
+    ("limited", "one over its limit"),
+)
 BODIES = (("small bodies", 50, False), ("1 MB", 2_500, False), ("4 MB zstd", 10_000, True))
 
 
@@ -138,30 +142,44 @@ def _beside(port: int, seconds: float, tenant: str, rows: int, zstd: bool) -> tu
     return taken, rate
 
 
-def main(seconds: float = SECONDS) -> None:
+def measure(scratch: Path, seconds: float) -> list[Figure]:
+    """The quiet ones alone, then beside each noise."""
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as directory, claim_port("127.0.0.1", 0) as listener:
+    with claim_port("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         started = context.Event()
-        server = context.Process(target=_serve, args=(directory, listener, started))
+        server = context.Process(target=_serve, args=(str(scratch), listener, started))
         server.start()
-        if not started.wait(60):
-            raise SystemExit("the server did not start")
-        _quiet(port, 2)
-        alone = _quiet(port, seconds)
-        _say("alone", alone, 0.0)
-        for words, rows, zstd in BODIES:
-            for tenant in ("noisy", QUIET[0], "limited"):
-                _say(f"{words}, as {tenant}", *_beside(port, seconds, tenant, rows, zstd))
-        server.terminate()
-        server.join(60)
-        server.kill()
+        try:
+            if not started.wait(60):
+                raise RuntimeError("the server did not start")
+            return _measure(port, seconds)
+        finally:
+            server.terminate()
+            server.join(60)
+            server.kill()
 
 
-def _say(name: str, taken: list[float], rate: float) -> None:
-    p50, p99 = percentile(taken, 0.5), percentile(taken, 0.99)
-    print(f"{name:28} p50 {p50:7.1f} ms  p99 {p99:7.1f} ms  noise {rate / limits.MIB:6.1f} MiB/s")
-
-
-if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
+def _measure(port: int, seconds: float) -> list[Figure]:
+    _quiet(port, 2)
+    alone = _quiet(port, seconds)
+    alone_p99 = percentile(alone, 0.99)
+    figures = [
+        plain("ack of quiet tenants, alone, p50", percentile(alone, 0.5), "ms"),
+        plain("ack of quiet tenants, alone, p99", alone_p99, "ms"),
+    ]
+    for words, rows, zstd in BODIES:
+        for tenant, who in NOISE:
+            taken, rate = _beside(port, seconds, tenant, rows, zstd)
+            name, p99 = f"beside {words} of {who}", percentile(taken, 0.99)
+            against = f"{name}: p99 against alone"
+            times = p99 / alone_p99
+            control = tenant == QUIET[0]
+            figures += [
+                plain(f"{name}: ack, p99", p99, "ms"),
+                plain(f"{name}: noise taken in", rate / limits.MIB, "MiB/s"),
+                plain(against, times, "times")
+                if control
+                else at_most(against, times, "times", TIMES),
+            ]
+    return figures

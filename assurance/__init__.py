@@ -1,0 +1,1 @@
+"""Every promise with what shows it: `docs/assurance.md`, made from the records of runs."""

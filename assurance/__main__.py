@@ -1,0 +1,46 @@
+"""`python -m assurance`: take in what the last runs said, and make the pages from it.
+
+Runs are the JUnit files in `assurance/runs/`, which `make test` and `make soak` write, and
+`bench/results.json` of `make bench`; what is not there is left as it was. Exit status: 1 when
+something that was promised has not been shown, else 0.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from assurance import page, record
+from assurance.register import HERE, ROOT, limits, promises
+
+RUNS = HERE / "runs"
+RESULTS = ROOT / "bench" / "results.json"
+
+
+def main() -> int:
+    """Record, render, and say what is missing."""
+    said = record.load()
+    for path in sorted(RUNS.glob("*.xml")):
+        print(f"{path.name}: {record.add_tests(said, path)} tests")
+    if RESULTS.exists():
+        print(f"{RESULTS.name}: {record.add_bench(said, RESULTS)} parts")
+    record.save(said)
+    page.write(page.PAGE, page.assurance(said))
+    page.write(page.BENCHMARKS, page.benchmarks(page.BENCHMARKS.read_text(), said))
+    missing = unshown(said)
+    print("\n".join(missing) or "everything that was promised was shown")
+    return int(bool(missing))
+
+
+def unshown(said: dict[str, dict[str, dict[str, str]]]) -> list[str]:
+    """A line for each promise without a test, and for each test that has not passed."""
+    found = [f"no test shows: {one.says}" for one in promises() if not one.shown_by]
+    found += [f"no test shows the limit {one.name}" for one in limits() if not one.shown_by]
+    for test in sorted({test for one in (*promises(), *limits()) for test in one.shown_by}):
+        outcome = said["tests"].get(test, {}).get("outcome", "not run")
+        if outcome != "passed":
+            found.append(f"{outcome}: {test}")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
