@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
+import shlex
 import socket
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from tailrace import __version__
 from tailrace.agent.inputs import AnyInput, Input, Keep, LogInput
-from tailrace.app.config import Config
+from tailrace.app.config import Config, load
 from tailrace.app.server import Runtime
 from tailrace.cli import COMMANDS, build_parser
 from tailrace.core import fleet
@@ -214,3 +216,60 @@ def test_every_page_and_file_that_is_named_exists() -> None:
         text = source.read_text()
         for name in re.findall(r"(?<![\w/])(?:docs|src|scripts|web/src)/[\w/.-]+\.\w+", text):
             assert (ROOT / name).exists(), f"{named(source)} names {name}"
+
+
+def blocks(page: Path) -> list[str]:
+    """The indented parts of a page, as somebody would copy them."""
+    found = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", page.read_text() + "\n", re.MULTILINE)
+    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip("\n") for block in found]
+
+
+SECTIONS = "|".join(field.name for field in msgspec.structs.fields(Config))
+OWN_TOML = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(blocks(page))
+    if re.match(rf"(#.*\n)*\[\[?({SECTIONS})\b", block)
+]
+
+
+@pytest.mark.parametrize("block", OWN_TOML)
+def test_every_configuration_that_is_shown_is_one(block: str, tmp_path: Path) -> None:
+    path = tmp_path / "tailrace.toml"
+    # Places that are not on every machine.
+    path.write_text(block)
+    for name in re.findall(r'_file\s*=\s*"([^"]+)"', block):
+        shown = tmp_path / Path(name).name
+        shown.write_text("secret")
+        shown.chmod(0o600)
+        path.write_text(path.read_text().replace(name, str(shown)))
+    load(path, {})
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    """Words of each command of ours that a page shows, without what follows a pipe."""
+    found = []
+    for block in blocks(page):
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+            if not (said := re.match(r"(?:sudo |[A-Z_]+=\S+ )*(?:\S*/)?tailrace (.+)", line)):
+                continue
+            lexer = shlex.shlex(said[1], posix=True, punctuation_chars="|<>&;")
+            lexer.whitespace_split = True
+            words = itertools.takewhile(lambda word: not set(word) <= set("|<>&;"), lexer)
+            found.append(list(words))
+    return found
+
+
+COMMAND_LINES = [
+    pytest.param(words, id=f"{page.name}: {' '.join(words)}"[:80])
+    for page in PAGES
+    for words in command_lines(page)
+]
+
+
+@pytest.mark.parametrize("words", COMMAND_LINES)
+def test_every_command_line_that_is_shown_is_one(words: list[str]) -> None:
+    try:
+        build_parser().parse_args(words)
+    except SystemExit as ended:
+        assert ended.code == 0, words
