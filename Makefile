@@ -7,10 +7,16 @@ setup: .venv/.ready
 	@scripts/build-web.sh
 
 .venv/.ready: requirements.lock pyproject.toml scripts/setup.sh
-	@scripts/setup.sh
+	@scripts/setup.sh requirements.lock
+	@touch $@ .venv/.server
+
+# To run it needs half of the packages.
+.venv/.server: requirements-run.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh requirements-run.lock
 	@touch $@
 
-run: setup
+run: .venv/.server
+	@scripts/build-web.sh
 	.venv/bin/tailrace up $(if $(DEMO),--demo) $(ARGS)
 
 test: setup
@@ -37,10 +43,13 @@ soak: setup
 assurance: setup
 	$(PY) -m assurance
 
+COMPILE := .venv/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra server --extra patterns \
+  --extra clone
+
 lock:
-	.venv/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
-	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  --extra server --extra patterns --extra postgresql --extra frames --extra dev -o requirements.lock pyproject.toml
+	$(COMPILE) --extra postgresql --extra frames --extra dev -o requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock -o requirements-run.lock pyproject.toml
 
 clean:
 	rm -rf .venv web/node_modules src/tailrace/ui/static

@@ -20,6 +20,7 @@ else
 fi
 
 if ! cmp -s web/package-lock.json web/node_modules/.installed-lock; then
-    npm --prefix web ci --no-audit --no-fund --loglevel=error
+    # The lock file has their checksums, so what is in the cache need not be asked for again.
+    npm --prefix web ci --prefer-offline --no-audit --no-fund --loglevel=error
     cp web/package-lock.json web/node_modules/.installed-lock
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv from the lock file. Needs Python 3.11 or later with venv.
+# Brings .venv to a lock file, or to one that holds more. Needs Python 3.11 or later with venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -8,5 +8,5 @@ python=${PYTHON:-python3}
     exit 1
 }
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$1"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
