@@ -7,24 +7,25 @@ cd "$(dirname "$0")/.."
 # Hundreds of commands are started: each would compile the package again.
 unset PYTHONDONTWRITEBYTECODE
 waiting=(tests/agent tests/app tests/gateway tests/governance tests/logging_handler tests/ship)
-serving=(tests/store tests/endtoend tests/ui)
+serving=(tests/endtoend tests/ui)
+others=("${waiting[@]}" "${serving[@]}" tests/store)
 # The first argument names the run; `make assurance` reads what it said.
 pytest() { .venv/bin/python -m pytest -m "not soak" --junitxml="assurance/runs/$1.xml" "${@:2}"; }
-servers() {
+waits() {
     local status=0
+    pytest waiting "${waiting[@]}" "$@" || status=$?
     pytest store tests/store "$@" || status=$?
-    pytest servers tests/endtoend tests/ui "$@" || status=$?
     return "$status"
 }
 told=$(mktemp -d)
-servers "$@" >"$told/servers" 2>&1 &
+waits "$@" >"$told/waiting" 2>&1 &
 lanes=($!)
-pytest waiting "${waiting[@]}" "$@" >"$told/waiting" 2>&1 &
+pytest serving "${serving[@]}" "$@" >"$told/serving" 2>&1 &
 lanes+=($!)
 trap 'rm -rf "$told"' EXIT
 trap 'kill "${lanes[@]}" 2>/dev/null' INT TERM
 status=0
-pytest computing "${waiting[@]/#/--ignore=}" "${serving[@]/#/--ignore=}" "$@" || status=$?
+pytest computing "${others[@]/#/--ignore=}" "$@" || status=$?
 for lane in "${lanes[@]}"; do wait "$lane" || status=$?; done
-cat "$told/waiting" "$told/servers"
+cat "$told/waiting" "$told/serving"
 exit "$status"
