@@ -8,6 +8,7 @@ something that was promised has not been shown, else 0.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from assurance import page, record
 from assurance.register import HERE, ROOT, limits, promises
@@ -31,13 +32,13 @@ def main() -> int:
     return int(bool(missing))
 
 
-def unshown(said: dict[str, dict[str, dict[str, str]]]) -> list[str]:
+def unshown(said: dict[str, Any]) -> list[str]:
     """A line for each promise without a test, and for each test that has not passed."""
     found = [f"no test shows: {one.says}" for one in promises() if not one.shown_by]
     found += [f"no test shows the limit {one.name}" for one in limits() if not one.shown_by]
     for test in sorted({test for one in (*promises(), *limits()) for test in one.shown_by}):
-        outcome = said["tests"].get(test, {}).get("outcome", "not run")
-        if outcome != "passed":
+        outcomes = {run["outcome"] for run in said["tests"].get(test, {}).values()}
+        for outcome in (outcomes or {"not run"}) - {"passed"}:
             found.append(f"{outcome}: {test}")
     return found
 

@@ -86,7 +86,7 @@ def _tests(names: Sequence[str], record: dict[str, Any]) -> tuple[str, str, str]
     return (
         "<br>".join(map(_link, names)),
         "<br>".join(_said(one) for one in said),
-        "<br>".join(one.get("when", "") for one in said),
+        "<br>".join(_day(one) for one in said),
     )
 
 
@@ -95,11 +95,17 @@ def _link(name: str) -> str:
     return f"[{test.removeprefix('test_').replace('_', ' ')}](../{path})"
 
 
-def _said(one: dict[str, Any]) -> str:
-    if not one:
-        return ""
-    cases = f", {one['cases']:,} cases" if one["cases"] > 1 else ""
-    return f"{one['outcome']}{cases}"
+def _said(runs: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{'soak: ' if run == 'soak' else ''}{one['outcome']}"
+        + (f", {one['cases']:,} cases" if one["cases"] > 1 else "")
+        for run, one in sorted(runs.items(), reverse=True)
+    )
+
+
+def _day(runs: dict[str, Any]) -> str:
+    """The earliest: so old is what is known."""
+    return min((one["when"] for one in runs.values()), default="")
 
 
 def _table(head: str, columns: Sequence[str], lines: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ _FAILED = {"failure", "error"}
 
 
 def load() -> dict[str, Any]:
-    """`tests` by their names, and `bench` with the figures by part."""
+    """`tests` by their names and then by "test" or "soak", and `bench` with the figures by part."""
     if not RECORD.exists():
         return {"tests": {}, "bench": {}}
     found: dict[str, Any] = json.loads(RECORD.read_text())
@@ -36,14 +36,18 @@ def save(record: dict[str, Any]) -> None:
 
 
 def add_tests(record: dict[str, Any], path: Path) -> int:
-    """How many named tests a JUnit file of pytest had something to say of."""
+    """How many named tests a JUnit file of pytest had something to say of.
+
+    `soak.xml` is of the soak, which runs other cases of some of them.
+    """
+    run = "soak" if path.stem == "soak" else "test"
     when = time.strftime("%Y-%m-%d", time.gmtime(path.stat().st_mtime))
     cases: dict[str, list[ElementTree.Element]] = {}
     for case in ElementTree.parse(path).iter("testcase"):
         cases.setdefault(_test(case), []).append(case)
     named = cases.keys() & shown_by()
     for name in named:
-        record["tests"][name] = {
+        record["tests"].setdefault(name, {})[run] = {
             "outcome": _outcome(cases[name]),
             "cases": len(cases[name]),
             "seconds": round(sum(float(case.get("time", 0)) for case in cases[name]), 1),

@@ -69,7 +69,8 @@ def test_of_a_run_the_named_tests_are_kept_with_all_their_cases(
     path.write_text(JUNIT)
     said: dict[str, Any] = {"tests": {}, "bench": {}}
     assert record.add_tests(said, path) == 2
-    found = {name: (one["outcome"], one["cases"]) for name, one in said["tests"].items()}
+    ran = {name: one["test"] for name, one in said["tests"].items()}
+    found = {name: (one["outcome"], one["cases"]) for name, one in ran.items()}
     assert found == {
         "tests/a/test_b.py::test_c": ("failed", 2),
         "tests/a/test_b.py::TestM": ("passed", 1),
