@@ -134,6 +134,7 @@ HOSTILE: dict[str, _Piece] = {
     "backslashes": _fixed("\\\\\\\\"),
     "entities": _fixed("4&nbsp;1&#49;"),
     "brackets": _fixed('{"a":['),
+    "names before open brackets": _fixed("ssn=["),
 }
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tailrace.guard import values
 from tailrace.guard.values import Quotes, after_separator, string_end, value_at
 
 
 def value(row: str, at: int = 0) -> tuple[str, str] | None:
     text = row.encode() + b"\n"
-    found = value_at(text, at, len(text) - 1)
+    found = value_at(text, at, len(text) - 1, {})
     return (text[found.start : found.stop].decode(), found.shape) if found else None
 
 
@@ -122,3 +124,42 @@ def test_a_number_in_json_is_quoted_as_its_level_asks(
         start = text.index(number.encode())
         quote = Quotes(text, 0, len(text)).of(start, start + len(number))
         assert quote == b"\\" * (2**level - 1) + b'"'
+
+
+_PIECES = st.lists(
+    st.sampled_from([b"[", b"]", b"{", b"}", b'"', b'\\"', b'\\\\\\"', b"a", b"bc", b","]),
+    max_size=60,
+).map(b"".join)
+_TOKEN = re.compile(rb"[{}\[\]]|(?<!\\)\\*\"")
+
+
+def closed(text: bytes, at: int, stop: int) -> int:
+    """Where the bracket at `at` closes, read from it alone."""
+    depth, done = 0, at
+    while match := _TOKEN.search(text, done, stop):
+        done = match.end()
+        if match[0] in b"{[":
+            depth += 1
+        elif match[0] in b"}]":
+            depth -= 1
+            if not depth:
+                return done
+        else:
+            slashes = len(match[0]) - 1
+            done = min(string_end(text, done, stop, slashes) + slashes + 1, stop)
+    return stop
+
+
+@settings(max_examples=500)
+@given(_PIECES, st.sampled_from([8, 30, 4_096]))
+def test_a_bracket_closes_where_it_does_read_alone_whichever_were_read_before(
+    text: bytes, most: int
+) -> None:
+    memo: dict[object, object] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(values, "_PLAIN_BYTES", most)
+        for at in range(len(text)):
+            if text[at : at + 1] not in (b"[", b"{"):
+                continue
+            found = value_at(text, at, len(text), memo)
+            assert found == (at, closed(text, at, min(len(text), at + most)), "nested")

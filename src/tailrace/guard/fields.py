@@ -66,7 +66,7 @@ class FieldRule:
 
     def _plain(self, window: Window) -> Iterator[Found]:
         """`key=value` outside of JSON, or in a text within it."""
-        text, start, stop, end, _memo = window
+        text, start, stop, end, memo = window
         low = max(start, end - 100)
         name = _NAME_BYTES.search(text[low:end].rstrip(b"\\\"' \t:="))
         if name is None:
@@ -78,7 +78,7 @@ class FieldRule:
         if (quoted and _members(window)) or not self._fits(tuple(name[0].split(b"."))):
             return
         at = after_separator(text, begin, stop)
-        value = value_at(text, at, stop) if at is not None else None
+        value = value_at(text, at, stop, memo) if at is not None else None
         if value is None or value.shape == "word":
             return
         if plain := self._value(text[value.start : value.stop]):

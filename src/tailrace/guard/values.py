@@ -23,6 +23,12 @@ _WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])"
 _PLAIN = re.compile(
     rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/)+"
 )
+# As many as strings within strings have levels of quotes, and some.
+_READINGS = 8
+# Brackets and strings that are read of a row, and one more for each of its bytes.
+_STEPS = 4_096
+# A quote with the backslashes before it, each run of which is looked at once.
+_QUOTED = {quote: re.compile(rb"(?<!\\)\\*+" + quote) for quote in (b'"', b"'", b"`")}
 _PAIRS = {b")": b"(", b"]": b"[", b"}": b"{"}
 _OBJECT = re.compile(rb"[{\[]")
 _STRUCTURE = re.compile(rb"[{}\[\]]|(?<!\\)\\*\"")
@@ -52,8 +58,10 @@ def after_separator(text: bytes, at: int, stop: int) -> int | None:
     return match.end() if match else None
 
 
-def value_at(text: bytes, at: int, stop: int) -> Value | None:
-    """The value that begins at `at`; None when there is none before `stop`, the row's end."""
+def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Value | None:
+    """The value that begins at `at`; None when there is none before `stop`, the row's end.
+    `memo` is the row's."""
+    row_stop = stop
     stop = min(stop, at + _VALUE_BYTES)
     if opening := _OPENING.match(text, at, stop):
         if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
@@ -65,7 +73,7 @@ def value_at(text: bytes, at: int, stop: int) -> Value | None:
         return Value(at, number.end(), "number")
     stop = min(stop, at + _PLAIN_BYTES)
     if _OBJECT.match(text, at, stop):
-        return Value(at, _nested(text, at, stop), "nested")
+        return Value(at, _closings(text, at, row_stop, memo).of(at, stop), "nested")
     plain = _PLAIN.match(text, at, stop)
     if plain is None:
         return None
@@ -85,16 +93,12 @@ def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = 
     """Of a string whose opening quote had `slashes` backslashes: where its content ends. That is
     before the next quote of its level, or one of a lower level, which ends what holds the string;
     `stop` when there is neither."""
-    at = start
-    while (at := text.find(quote, at, stop)) >= 0:
-        before = 0
-        while at - before > start and text[at - before - 1] == 0x5C:
-            before += 1
+    for match in _QUOTED[quote].finditer(text, start, stop):
+        before = match.end() - match.start() - 1
         if before < slashes:
-            return at - before
+            return match.start()
         if before % (2 * slashes + 2) == slashes:
-            return at - slashes
-        at += 1
+            return match.end() - 1 - slashes
     return stop
 
 
@@ -113,22 +117,81 @@ def _in_string(text: bytes, at: int) -> bool:
     return (row.count(b'"') - row.count(b'\\"')) % 2 == 1
 
 
-def _nested(text: bytes, at: int, stop: int) -> int:
-    """Behind the bracket that closes the one at `at`; those within strings do not count."""
-    depth, done = 0, at
-    while match := _STRUCTURE.search(text, done, stop):
-        done = match.end()
+class _Reading:
+    """Brackets from `at` on, but for those within strings, read as far as was asked for."""
+
+    def __init__(self, text: bytes, at: int, stop: int) -> None:
+        self._text = text
+        self._stop = stop
+        self._done = at
+        self._open: list[int] = []
+        self._ends: dict[int, int] = {}
+
+    def has(self, at: int) -> bool:
+        """Whether the bracket at `at` is one of these: not where it was read within a string."""
+        return at in self._ends
+
+    def knows(self, at: int, stop: int) -> bool:
+        """Whether it was read far enough to say whether that bracket closes before `stop`."""
+        return self._done >= stop or self._ends.get(at, 0) > 0
+
+    def end(self, at: int, stop: int) -> int:
+        """Behind the bracket that closes the one at `at`; `stop` when none that was read does."""
+        return min(self._ends.get(at, 0) or stop, stop)
+
+    def step(self) -> None:
+        """Read the next bracket or string."""
+        match = _STRUCTURE.search(self._text, self._done, self._stop)
+        if match is None:
+            self._done = self._stop
+            return
+        self._done = match.end()
         token = match[0]
         if token in (b"{", b"["):
-            depth += 1
+            self._open.append(match.start())
+            self._ends[match.start()] = 0
         elif token in (b"}", b"]"):
-            depth -= 1
-            if not depth:
-                return done
+            if self._open:
+                self._ends[self._open.pop()] = self._done
         else:
             slashes = len(token) - 1
-            done = min(string_end(text, done, stop, slashes) + slashes + 1, stop)
-    return stop
+            # No value that began before goes on behind a string as long as a value may be.
+            most = min(self._done + _PLAIN_BYTES, self._stop)
+            end = string_end(self._text, self._done, most, slashes)
+            self._done = self._stop if end == most else end + slashes + 1
+
+
+class _Closings:
+    """Where the brackets of a row close. What is a string depends on where reading begins, so there
+    are some readings of it, and each bracket is looked for in those before it is read anew. A row
+    of names and brackets that no reading has in common is read a few times; then a value goes as
+    far as it may."""
+
+    def __init__(self, text: bytes, stop: int, row_bytes: int) -> None:
+        self._text = text
+        self._stop = stop
+        self._left = _STEPS + row_bytes
+        self._readings: list[_Reading] = []
+
+    def of(self, at: int, stop: int) -> int:
+        """Behind the bracket that closes the one at `at`; `stop` when that is not before it."""
+        reading = next((one for one in self._readings if one.has(at)), None) or self._begun(at)
+        while self._left and not reading.knows(at, stop):
+            self._left -= 1
+            reading.step()
+        return reading.end(at, stop)
+
+    def _begun(self, at: int) -> _Reading:
+        reading = _Reading(self._text, at, self._stop)
+        self._readings = [reading, *self._readings[: _READINGS - 1]]
+        return reading
+
+
+def _closings(text: bytes, at: int, stop: int, memo: dict[object, object]) -> _Closings:
+    found = memo.get("closings")
+    if not isinstance(found, _Closings):
+        found = memo["closings"] = _Closings(text, stop, stop - at)
+    return found
 
 
 def without_blanks(text: bytes) -> bytes:

@@ -110,7 +110,7 @@ class Named:
 
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
-        text, start, stop, end, _memo = window
+        text, start, stop, end, memo = window
         seen = text[max(start, end - 80) : end]
         head = _before_separator(seen)
         name = head[len(head.rstrip(NAME_BYTES)) :]
@@ -124,7 +124,7 @@ class Named:
         at = after_separator(text, end - len(seen) + len(head), stop)
         if at is None:
             return
-        value = value_at(text, at, stop)
+        value = value_at(text, at, stop, memo)
         if value is None or value.shape == "word":
             return
         if value.shape == "nested" and not _is_whole(text[value.start : value.stop], name):
@@ -138,7 +138,7 @@ class Named:
             if scheme[0][:6].lower() != b"digest" and not _CREDENTIAL.match(text, begin, stop):
                 return
             if value.shape == "plain":
-                rest = value_at(text, begin, stop)
+                rest = value_at(text, begin, stop, memo)
                 until = rest.stop if rest else begin
         secret = text[begin:until]
         if secret and not _is_nothing(secret, name, value.shape):
