@@ -37,7 +37,7 @@ bench: setup
 
 soak: setup
 	@scripts/system-packages.sh
-	$(PY) -m pytest -m soak --junitxml=assurance/runs/soak.xml $(ARGS)
+	$(PY) -m pytest -m soak $(if $(ARGS),$(ARGS),--junitxml=assurance/runs/soak.xml)
 
 # What the last runs of test, soak and bench said, into docs/assurance.md and docs/benchmarks.md.
 assurance: setup

@@ -1,29 +1,32 @@
 """What the last runs said: `record.json`, which belongs to the repository.
 
 Of tests only those are kept that a promise names, of benchmarks every figure. A run of a part
-changes that part alone, so everything says when it was run, and on which commit.
+changes that part alone, so everything says when it was run. Only whole runs are taken in.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from assurance.register import HERE, ROOT, shown_by
+from assurance.register import HERE, shown_by
 
 RECORD = HERE / "record.json"
 _FAILED = {"failure", "error"}
+# What whole scripts take, and may take, in seconds.
+TIMES = {
+    "suite": ("the whole suite, by `make test`", 600.0),
+    "first-answer": ("clone to first answer, warm caches, by `scripts/first-answer.sh`", 120.0),
+}
 
 
 def load() -> dict[str, Any]:
-    """`tests` by their names and then by "test" or "soak", and `bench` with the figures by part."""
+    """`tests` by name and then by "test" or "soak", `bench` by part, and `times` of scripts."""
     if not RECORD.exists():
-        return {"tests": {}, "bench": {}}
+        return {"tests": {}, "bench": {}, "times": {}}
     found: dict[str, Any] = json.loads(RECORD.read_text())
     return found
 
@@ -41,9 +44,10 @@ def add_tests(record: dict[str, Any], path: Path) -> int:
     `soak.xml` is of the soak, which runs other cases of some of them.
     """
     run = "soak" if path.stem == "soak" else "test"
-    when = time.strftime("%Y-%m-%d", time.gmtime(path.stat().st_mtime))
+    root = ElementTree.parse(path)
+    when = next(root.iter("testsuite")).get("timestamp", "")[:10]
     cases: dict[str, list[ElementTree.Element]] = {}
-    for case in ElementTree.parse(path).iter("testcase"):
+    for case in root.iter("testcase"):
         cases.setdefault(_test(case), []).append(case)
     named = cases.keys() & shown_by()
     for name in named:
@@ -52,7 +56,6 @@ def add_tests(record: dict[str, Any], path: Path) -> int:
             "cases": len(cases[name]),
             "seconds": round(sum(float(case.get("time", 0)) for case in cases[name]), 1),
             "when": when,
-            "commit": _commit(),
         }
     return len(named)
 
@@ -60,10 +63,16 @@ def add_tests(record: dict[str, Any], path: Path) -> int:
 def add_bench(record: dict[str, Any], path: Path) -> int:
     """How many parts `bench/results.json` had figures of. Parts that it does not have stay."""
     said = json.loads(path.read_text())
-    about = {key: said[key] for key in ("when", "machine", "cores", "python", "rows")}
+    about = {key: said[key] for key in ("when", "machine", "cores", "python")}
     for part, figures in said["parts"].items():
-        record["bench"][part] = {**about, "commit": _commit(), "figures": figures}
+        record["bench"][part] = {**about, "figures": figures}
     return len(said["parts"])
+
+
+def add_times(record: dict[str, Any], path: Path) -> None:
+    """What a script took as a whole: `TIMES` has its name; `path` is DAY SECONDS."""
+    when, seconds = path.read_text().split()
+    record["times"][path.stem] = {"when": when, "seconds": float(seconds)}
 
 
 def _test(case: ElementTree.Element) -> str:
@@ -80,10 +89,3 @@ def _outcome(cases: Iterable[ElementTree.Element]) -> str:
     if said & _FAILED:
         return "failed"
     return "skipped" if "skipped" in said else "passed"
-
-
-def _commit() -> str:
-    asked = ["git", "rev-parse", "--short=7", "HEAD"]
-    return subprocess.run(
-        asked, cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()

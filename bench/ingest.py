@@ -13,12 +13,18 @@ from bench import baseline, process
 from bench.data import Data
 from bench.figures import Figure, at_least, at_most, plain
 from bench.server import Server
+from tailrace.guard.kinds import KINDS
 
 SETTLE_S = 600.0
 # An archive step waits this long for company, and old parts of the store linger a while.
 ARCHIVE_S = 600.0
 MINUTE_S = 60.0
 MB = 1e6
+_UNGUARDED = f"""
+[guard]
+fields = []
+disable = {json.dumps(sorted(KINDS))}
+"""
 
 
 def load(server: Server, data: Data) -> dict[str, Any]:
@@ -87,8 +93,12 @@ def measure(server: Server, data: Data, scratch: Path) -> list[Figure]:
         figures.append(plain(f"bare engine CPU, {form.name}", found["cpu_s"], "s"))
         figures.append(plain(f"bare engine on disk, {form.name}", size, "bytes per byte in"))
     cpu_s = loaded["cpu_s"]
+    with Server(scratch / "unguarded", _UNGUARDED) as unguarded:
+        without_s = load(unguarded, data)["cpu_s"]
     return [
         *figures,
+        plain("server CPU with all detectors of the guard off", without_s, "s"),
+        at_least("rows a CPU second against that", without_s / cpu_s, "times", 0.85),
         at_most("CPU against the cheaper bare form", cpu_s / min(bare[True]), "times", 1.5),
         plain("CPU against a table without indexes", cpu_s / min(bare[False]), "times"),
         plain("rows a CPU second", data.rows / cpu_s, "rows/s"),

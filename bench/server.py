@@ -35,15 +35,16 @@ def free_port() -> int:
 
 
 class Server:
-    """Started and ready on entry, stopped on exit. All else is at its defaults."""
+    """Started and ready on entry, stopped on exit. All else is at its defaults, but for what is in
+    `more`, tables of its configuration."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, more: str = "") -> None:
         self.home = home
         self.data = home / "data"
         self.port = free_port()
         home.mkdir(parents=True, exist_ok=True)
         self._config = home / "tailrace.toml"
-        self._config.write_text(_CONFIG.format(data=self.data, port=self.port))
+        self._config.write_text(_CONFIG.format(data=self.data, port=self.port) + more)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:

@@ -51,4 +51,6 @@ echo 'hello from my shell' | curl --silent --fail --output /dev/null --data-bina
     "$url/ingest/lines?service=me"
 awaited answers
 since "$began" "the first answer (aim: $AIM_S s)"
+mkdir -p assurance/runs
+echo "$(date -u +%F) $(($(date +%s) - ${began%.*}))" >assurance/runs/first-answer.seconds
 (($(date +%s) - ${began%.*} <= AIM_S))

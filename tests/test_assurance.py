@@ -52,7 +52,11 @@ def test_the_tables_of_the_benchmarks_are_made_from_the_records() -> None:
     assert page.benchmarks(text, record.load()) == text, "run `make assurance`"
 
 
-JUNIT = """<testsuites><testsuite>
+def test_all_figures_are_of_one_machine_and_one_day() -> None:
+    assert len(page.machines(record.load())) <= 1
+
+
+JUNIT = """<testsuites><testsuite timestamp="2026-01-02T03:04:05">
 <testcase classname="tests.a.test_b" name="test_c[1]" time="0.5"/>
 <testcase classname="tests.a.test_b" name="test_c[2]" time="0.25"><failure/></testcase>
 <testcase classname="tests.a.test_b.TestM" name="runTest" time="1"/>
@@ -70,6 +74,7 @@ def test_of_a_run_the_named_tests_are_kept_with_all_their_cases(
     said: dict[str, Any] = {"tests": {}, "bench": {}}
     assert record.add_tests(said, path) == 2
     ran = {name: one["test"] for name, one in said["tests"].items()}
+    assert {one["when"] for one in ran.values()} == {"2026-01-02"}
     found = {name: (one["outcome"], one["cases"]) for name, one in ran.items()}
     assert found == {
         "tests/a/test_b.py::test_c": ("failed", 2),
