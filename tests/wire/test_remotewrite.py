@@ -222,6 +222,7 @@ def test_an_exemplar_belongs_to_the_sample_of_its_series_in_the_same_request() -
     assert (found.value, found.time) == (4.5, (TIME_MS - 7) * 10**6)
     assert (found.trace_id, found.attributes) == ("ab" * 16, {"user": "u1"})
     assert (written.exemplars, written.refused) == (1, {})
+    assert written.contents[-1].repaired == {"exemplar": 1}
 
 
 def test_metadata_alone_is_a_success_without_samples() -> None:

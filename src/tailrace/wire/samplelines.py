@@ -83,7 +83,7 @@ class SampleLines:
         self.tails: list[bytes] = []
         self.rows = 0
         self.exemplars = 0
-        self.lost_exemplars = 0
+        self._lost_exemplars = 0
         self._waiting: list[tuple[bytes, bytes]] = []
         self._times = _Times()
         self._bytes = 0
@@ -134,6 +134,8 @@ class SampleLines:
         """All lines, in contents that each fit a frame where a window of them does."""
         self.settle()
         self._close()
+        if self._contents and self._lost_exemplars:
+            self._contents[-1].repaired = {"exemplar": self._lost_exemplars}
         return self._contents
 
     def _attach(self) -> None:
@@ -146,7 +148,7 @@ class SampleLines:
         for head, exemplar in self._waiting:
             place = newest.get(head)
             if place is None or len(found.get(place, ())) == limits.EXEMPLARS_PER_SAMPLE:
-                self.lost_exemplars += 1
+                self._lost_exemplars += 1
             else:
                 found.setdefault(place, []).append(exemplar)
         for place, exemplars in found.items():
