@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from tailrace.core import limits
 from tailrace.core.access import KEY, Principal
-from tailrace.core.finding import Action
+from tailrace.core.finding import Action, Item
 from tailrace.governance.findings.book import Book
-from tailrace.governance.findings.http import Item, routes
+from tailrace.governance.findings.http import routes
 from tailrace.governance.schema import FINDINGS
 
 Get = Callable[..., Awaitable[httpx.Response]]

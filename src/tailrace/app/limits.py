@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from tailrace.app.tenants import by_tenant
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
-from tailrace.core.frame import check_tenant
 from tailrace.core.units import Seconds, Size
 from tailrace.gateway.admission.quota import Over, Quota, Quotas, Rate
 
@@ -84,16 +84,7 @@ _MOST = {
 
 def quotas(config: LimitsConfig) -> Quotas:
     """As the door takes them. Raises ConfigError naming the key."""
-    tenants: dict[str, Quota] = {}
-    for number, named in enumerate(config.tenants):
-        key = f"limits.tenants[{number}]"
-        if not check_tenant(named.name):
-            raise ConfigError(f"{key}.name: {named.name!r} is no name of a tenant")
-        if named.name in tenants:
-            raise ConfigError(f"{key}.name: {named.name} has limits already")
-        own = {n: v for n, v in msgspec.structs.asdict(named).items() if v is not None}
-        del own["name"]
-        tenants[named.name] = _quota(msgspec.structs.replace(config, **own), key)
+    tenants = by_tenant(config, config.tenants, "limits", _quota)
     _check_connections(config)
     return Quotas(_quota(config, "limits"), tenants)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import msgspec
 
+from tailrace.app.tenants import by_tenant
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
-from tailrace.core.frame import check_tenant
 from tailrace.core.units import Seconds, Size
 from tailrace.query.bounds.allowance import Allowance, Policy
 
@@ -51,16 +51,7 @@ def policy(config: QueryConfig) -> Policy:
         raise ConfigError(f"query.concurrency: from 1 to {most}, the engine's connections")
     if not _LEAST_S <= config.wait <= _MOST_WAIT_S:
         raise ConfigError('query.wait: from "100ms" to "60s"')
-    tenants: dict[str, Allowance] = {}
-    for number, named in enumerate(config.tenants):
-        key = f"query.tenants[{number}]"
-        if not check_tenant(named.name):
-            raise ConfigError(f"{key}.name: {named.name!r} is no name of a tenant")
-        if named.name in tenants:
-            raise ConfigError(f"{key}.name: {named.name} has limits already")
-        own = {n: v for n, v in msgspec.structs.asdict(named).items() if v is not None}
-        del own["name"]
-        tenants[named.name] = _allowance(msgspec.structs.replace(config, **own), key)
+    tenants = by_tenant(config, config.tenants, "query", _allowance)
     return Policy(
         others=_allowance(config, "query"),
         tenants=tenants,

@@ -36,3 +36,23 @@ class Finding(msgspec.Struct, frozen=True):
     hits: int
     first_ns: int
     last_ns: int
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding in an answer of the API, for server and command. Times are RFC 3339, UTC."""
+
+    id: str
+    service: str
+    version: str
+    environment: str
+    detector: str
+    title: str
+    field: str
+    code: str
+    action: Action
+    hits: int
+    hits_last_hour: int
+    first_seen: str
+    last_seen: str
+    alerting: bool
+    sentence: str

@@ -16,7 +16,7 @@ from tailrace.app.commands.common import table
 from tailrace.app.commands.query import complain, write
 from tailrace.core import limits
 from tailrace.core.errors import TailraceError
-from tailrace.core.finding import Action
+from tailrace.core.finding import Item
 from tailrace.core.visible import visible
 
 _FIELD_CHARS = 60
@@ -26,28 +26,8 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-class _Row(msgspec.Struct):
-    """What is used of governance.findings.http.Item."""
-
-    id: str
-    service: str
-    version: str
-    environment: str
-    detector: str
-    title: str
-    field: str
-    code: str
-    action: Action
-    hits: int
-    hits_last_hour: int
-    first_seen: str
-    last_seen: str
-    alerting: bool
-    sentence: str
-
-
 class _Answer(msgspec.Struct):
-    findings: list[_Row]
+    findings: list[Item]
     truncated: bool
 
 
@@ -124,7 +104,7 @@ def _rule(detector: str, title: str) -> sarif.Rule:
     )
 
 
-def _result(row: _Row) -> sarif.Result:
+def _result(row: Item) -> sarif.Result:
     file, _, line = row.code.rpartition(":")
     if not (file and line.isascii() and line.isdigit()):
         file, line = "", "0"
@@ -158,7 +138,7 @@ def _text(answer: _Answer) -> Iterator[str]:
     yield f"{len(answer.findings)} found, {alerting} alerting\n" if answer.findings else "none\n"
 
 
-def _cells(row: _Row) -> list[str]:
+def _cells(row: Item) -> list[str]:
     field = row.field if len(row.field) <= _FIELD_CHARS else row.field[: _FIELD_CHARS - 1] + "…"
     cells = (
         row.last_seen,

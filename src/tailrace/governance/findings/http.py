@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.errors import QueryError
-from tailrace.core.finding import Action
+from tailrace.core.finding import Item
 from tailrace.core.visible import visible
 from tailrace.governance.answers import answered, json, limit, since, tenant
 from tailrace.governance.findings.book import Book
@@ -20,26 +20,6 @@ from tailrace.governance.findings.known import Known, Wanted
 USUAL_SINCE = "24h"
 LARGEST_LIMIT = limits.FINDING_PLACES
 _ALERTING = {"": None, "true": True, "false": False}
-
-
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding in an answer. Times are RFC 3339, UTC."""
-
-    id: str
-    service: str
-    version: str
-    environment: str
-    detector: str
-    title: str
-    field: str
-    code: str
-    action: Action
-    hits: int
-    hits_last_hour: int
-    first_seen: str
-    last_seen: str
-    alerting: bool
-    sentence: str
 
 
 class Hour(msgspec.Struct, frozen=True):
