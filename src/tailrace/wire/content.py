@@ -13,8 +13,8 @@ class Content(msgspec.Struct):
     Rows of spans are as core.span.Span, of metrics as core.sample.Sample.
 
     `resource` holds identifiers that belong to every row. `repaired` counts by reason what was
-    changed on the way in: "nul", "utf8", "line_length", "blank", "attributes", "exemplar". Nothing
-    else was changed: when it is empty, `data` of lines is the very object that the decoder was given.
+    changed on the way in: "nul", "utf8", "line_length", "blank", "attributes", "exemplar". When it
+    is empty, nothing was: `data` of lines is the very object that the decoder was given.
     """
 
     codec: Codec
