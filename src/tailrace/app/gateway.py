@@ -25,7 +25,6 @@ from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.routes import routes as gateway_routes
 from tailrace.governance.control import Control
-from tailrace.guard.passthrough import PassThrough
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Gateways, targets
 from tailrace.ship.sender import Sender
@@ -55,7 +54,7 @@ class Relay:
             control,
             clock,
             self._metrics,
-            guard or PassThrough(self._upstream),
+            guard or self._upstream,
             guard or self._upstream,
         )
         self._stop = asyncio.Event()
