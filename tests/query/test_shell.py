@@ -124,6 +124,16 @@ def test_query_prints_and_exits(server: str, capsys: pytest.CaptureFixture[str])
     assert run("tail", "x", "--url", "http://127.0.0.1:1") == 1
 
 
+def test_no_line_is_a_word_beside_the_output(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for form, shown, told in (("text", "", "no line matches"), ("json", "[]", "")):
+        assert run("query", "not there", "--url", server, "--format", form) == 0
+        out, err = capsys.readouterr()
+        assert "".join(out.split()) == shown
+        assert (told in err) and bool(err) == bool(told)
+
+
 def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
     code = (
         "import argparse,sys;from tailrace.app.commands import query as q;"

@@ -69,7 +69,21 @@ def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> I
     text = api.logql(args.query)
     asked = (server.url, text, start, end, args.limit, direction, token, tls)
     found = api.query(*asked, exact, _Told())
-    yield from terminal.render(found, args.format, terminal.wants_colour(sys.stdout), args.trace)
+    lines = terminal.render(found, args.format, terminal.wants_colour(sys.stdout), args.trace)
+    yield from lines if args.format != "text" else _or_a_word(lines)
+
+
+def _or_a_word(lines: Iterable[str]) -> Iterator[str]:
+    """Silence looks like a mistake to a person; it is told where no program reads."""
+    empty = True
+    for line in lines:
+        empty = False
+        yield line
+    if empty:
+        print(
+            "tailrace: no line matches in this time; what was just sent is found within a second",
+            file=sys.stderr,
+        )
 
 
 class _Told:
