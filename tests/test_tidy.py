@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,12 @@ def test_a_file_of_the_page_is_short_enough_to_read(path: Path) -> None:
 def test_a_file_names_no_place_of_somebodys_machine(path: Path) -> None:
     text = path.read_text()
     assert not [name for name in ("home", "root", "Users", "work") if f"/{name}/" in text]
+
+
+def test_what_running_needs_is_pinned_as_everything_is() -> None:
+    whole, run = (
+        set(re.findall(r"^[\w.-]+==\S+", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-run.lock")
+    )
+    assert run < whole
+    assert len(run) > 20
