@@ -12,9 +12,8 @@ import msgspec
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
 from tailrace.app.commands.common import table
-from tailrace.app.commands.query import complain, write
+from tailrace.app.commands.query import write
 from tailrace.core import limits
-from tailrace.core.errors import TailraceError
 from tailrace.core.fleet import Announcement, State
 from tailrace.core.visible import visible
 
@@ -56,18 +55,12 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(func=run)
 
 
+@asking.complaining
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 with --silent when an agent is silent, or the server cannot be asked."""
-    try:
-        server = asking.asking(args)
-        body = _ask(server, "silent" if args.silent else "")
-        answer = msgspec.json.decode(body, type=_Answer)
-    except OSError as error:
-        return complain(str(error), 2)
-    except TailraceError as error:
-        return complain(str(error), 1)
-    except msgspec.MsgspecError as error:
-        return complain(f"{args.url} does not answer as a tailrace server: {error}", 1)
+    server = asking.asking(args)
+    body = _ask(server, "silent" if args.silent else "")
+    answer = msgspec.json.decode(body, type=_Answer)
     if args.format == "json":
         status = write([msgspec.json.format(body, indent=2).decode() + "\n"])
     else:

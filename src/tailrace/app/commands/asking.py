@@ -7,12 +7,14 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 
 import msgspec
 
-from tailrace.core.errors import QueryError, StoreError
+from tailrace.app.commands.common import complain
+from tailrace.core.errors import QueryError, StoreError, TailraceError
 from tailrace.core.tls import context
 
 TIMEOUT_S = 30.0
@@ -43,6 +45,25 @@ def asking(arguments: argparse.Namespace) -> Asking:
     path = arguments.token_file
     token = path.read_text().strip() if path else ""
     return Asking(arguments.url, token, context(arguments.tls_ca, arguments.tls_cert))
+
+
+def complaining(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """A command that asks, with what went wrong on standard error: its exit status is 2 for a file
+    that cannot be used, 1 where the server cannot be asked or refuses."""
+
+    @wraps(run)
+    def command(arguments: argparse.Namespace) -> int:
+        try:
+            return run(arguments)
+        except OSError as error:
+            return complain(str(error), 2)
+        except TailraceError as error:
+            return complain(str(error), 1)
+        except msgspec.MsgspecError as error:
+            said = f"{arguments.url} does not answer as a tailrace server: {error}"
+            return complain(said, 1)
+
+    return command
 
 
 def get(

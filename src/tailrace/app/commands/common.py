@@ -14,6 +14,7 @@ import msgspec
 from tailrace.app import config as configuration
 from tailrace.app.config import Config
 from tailrace.core.units import Seconds
+from tailrace.core.visible import visible
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -79,5 +80,5 @@ def print_json(value: object) -> None:
 
 def complain(message: str, status: int) -> int:
     """Say it on standard error; gives `status` back."""
-    print(f"tailrace: {message}", file=sys.stderr)
+    print(f"tailrace: {visible(message)}", file=sys.stderr)
     return status

@@ -12,10 +12,9 @@ import msgspec
 from tailrace.app import sarif
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import table
-from tailrace.app.commands.query import complain, write
+from tailrace.app.commands.common import complain, table
+from tailrace.app.commands.query import write
 from tailrace.core import limits
-from tailrace.core.errors import TailraceError
 from tailrace.core.finding import Item
 from tailrace.core.visible import visible
 
@@ -51,23 +50,15 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(func=run)
 
 
+@asking.complaining
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 with --fail when something alerts, or the server cannot be asked, 2 a file cannot
     be used."""
-    try:
-        body = _ask(asking.asking(args), args)
-        answer = msgspec.json.decode(body, type=_Answer)
-        text = (
-            "".join(_text(answer)) if not (args.json or args.sarif) else _form(body, answer, args)
-        )
-        if args.output:
-            args.output.write_text(text)
-    except OSError as error:
-        return complain(str(error), 2)
-    except TailraceError as error:
-        return complain(str(error), 1)
-    except msgspec.MsgspecError as error:
-        return complain(f"{args.url} does not answer as a tailrace server: {error}", 1)
+    body = _ask(asking.asking(args), args)
+    answer = msgspec.json.decode(body, type=_Answer)
+    text = "".join(_text(answer)) if not (args.json or args.sarif) else _form(body, answer, args)
+    if args.output:
+        args.output.write_text(text)
     if answer.truncated:
         complain("there are more than are listed; --since, --service or --detector give fewer", 0)
     status = 0 if args.output else write([text])

@@ -14,9 +14,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from tailrace.app.commands import asking, common
-from tailrace.app.commands.common import complain
 from tailrace.core import limits
-from tailrace.core.errors import ConfigError, TailraceError
+from tailrace.core.errors import ConfigError
 from tailrace.core.visible import visible
 
 TIMEOUT_S = 300.0
@@ -130,19 +129,13 @@ def _is_record(line: bytes) -> bool:
         return False
 
 
+@asking.complaining
 def run_audit(args: argparse.Namespace) -> int:
     """0 nothing is there, 1 something is or the server cannot be asked."""
-    try:
-        asked = {"since": args.since, "rows": args.rows}
-        server = asking.asking(args)
-        body = asking.get(server, "/api/v1/guard/audit", asked, _ANSWER_BYTES, TIMEOUT_S)
-        report = msgspec.json.decode(body, type=_Report)
-    except OSError as error:
-        return complain(str(error), 2)
-    except TailraceError as error:
-        return complain(str(error), 1)
-    except msgspec.MsgspecError as error:
-        return complain(f"{args.url} does not answer as a tailrace server: {error}", 1)
+    asked = {"since": args.since, "rows": args.rows}
+    server = asking.asking(args)
+    body = asking.get(server, "/api/v1/guard/audit", asked, _ANSWER_BYTES, TIMEOUT_S)
+    report = msgspec.json.decode(body, type=_Report)
     if args.format == "json":
         # tailrace: allow[TR006] the report is what was asked for, and its size is bounded
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())

@@ -11,10 +11,9 @@ import msgspec
 
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import complain, table
+from tailrace.app.commands.common import table
 from tailrace.app.commands.query import write
 from tailrace.core import limits
-from tailrace.core.errors import TailraceError
 from tailrace.core.visible import visible
 from tailrace.query.bounds.refusals import size
 from tailrace.query.bounds.slow import SlowQuery
@@ -40,17 +39,11 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(func=run)
 
 
+@asking.complaining
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 the server cannot be asked, 2 the command line is wrong."""
-    try:
-        body = _ask(asking.asking(args))
-        found = msgspec.json.decode(body, type=_Answer).queries
-    except OSError as error:
-        return complain(str(error), 2)
-    except TailraceError as error:
-        return complain(str(error), 1)
-    except msgspec.MsgspecError as error:
-        return complain(f"{args.url} does not answer as a tailrace server: {error}", 1)
+    body = _ask(asking.asking(args))
+    found = msgspec.json.decode(body, type=_Answer).queries
     if args.format == "json":
         return write([msgspec.json.format(body, indent=2).decode() + "\n"])
     return write(_text(found, args.plan))

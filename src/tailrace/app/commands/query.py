@@ -12,6 +12,7 @@ from typing import Any
 
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
+from tailrace.app.commands.common import complain
 from tailrace.client import api
 from tailrace.core.errors import QueryError, TailraceError
 from tailrace.core.visible import visible
@@ -120,9 +121,3 @@ def _limit(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a number above 0")
     return int(text)
-
-
-def complain(message: str, code: int) -> int:
-    """Say what is wrong on standard error; gives back `code`."""
-    print(f"tailrace: {visible(message)}", file=sys.stderr)
-    return code

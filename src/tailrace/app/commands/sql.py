@@ -12,7 +12,8 @@ from typing import IO, Any
 import msgspec
 
 from tailrace.app.commands import asking
-from tailrace.app.commands.query import complain, write
+from tailrace.app.commands.common import complain
+from tailrace.app.commands.query import write
 from tailrace.client import api
 from tailrace.core.errors import QueryError, StoreError, TailraceError
 from tailrace.query import grid, terminal

@@ -8,7 +8,8 @@ from typing import Any
 
 from tailrace.app.commands import asking
 from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.query import complain, write
+from tailrace.app.commands.common import complain
+from tailrace.app.commands.query import write
 from tailrace.client import api
 from tailrace.core.errors import QueryError
 from tailrace.query import terminal
