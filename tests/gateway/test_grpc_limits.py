@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,15 +22,17 @@ def served() -> Iterator[Served]:
 
 
 class Held:
-    """Calls over one connection that have sent no message yet, until `let_go`."""
+    """Calls over one connection that are being read and send no message until `let_go`."""
 
-    def __init__(self, channel: grpc.Channel, count: int) -> None:
+    def __init__(self, served: Served, channel: grpc.Channel, count: int) -> None:
         self._go = threading.Event()
         self._begun = threading.Semaphore(0)
         export: Any = channel.stream_unary(LOGS)
         self.calls = [export.future(self._message(), timeout=30) for _ in range(count)]
         for _ in range(count):
             assert self._begun.acquire(timeout=10)
+        while served.metrics.get("tailrace_ingest_requests_total", "otlp_grpc") < count:
+            time.sleep(0.01)
 
     def let_go(self) -> None:
         self._go.set()
@@ -44,7 +47,7 @@ class Held:
 
 def test_a_call_beyond_the_streams_of_a_connection_waits_for_one_to_end(served: Served) -> None:
     with grpc.insecure_channel(served.address) as channel:
-        held = Held(channel, limits.GRPC_STREAMS)
+        held = Held(served, channel, limits.GRPC_STREAMS)
         next_one = channel.unary_unary(LOGS).future(request("next"), timeout=20)
         with pytest.raises(grpc.FutureTimeoutError):
             next_one.result(timeout=0.3)
@@ -57,7 +60,7 @@ def test_messages_beyond_what_is_read_at_the_same_time_wait(
 ) -> None:
     monkeypatch.setattr(limits, "GRPC_READING_BYTES", 2 * limits.GRPC_MESSAGE_BYTES)
     with Served() as served, grpc.insecure_channel(served.address) as channel:
-        held = Held(channel, 2)
+        held = Held(served, channel, 2)
         with grpc.insecure_channel(served.address) as other:
             next_one = other.unary_unary(LOGS).future(request("next"), timeout=20)
             with pytest.raises(grpc.FutureTimeoutError):
