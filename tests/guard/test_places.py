@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tailrace.core.finding import Place
 from tailrace.core.frame import Header
 from tailrace.guard import places
+from tailrace.guard.settings import Custom
 from tailrace.guard.vocabulary import WORDS
 
-from .cleaning import acting, clean, header
+from .cleaning import acting, clean, cleaner, header
 
 
 def found(row: bytes, **said: object) -> Place:
@@ -153,6 +154,17 @@ def test_a_service_that_is_only_alerted_about_is_not_remembered_either() -> None
     row = json.dumps({"service": "jane@example.com"}).encode()
     for place in clean(row, acting("email", "alert_only")).found:
         assert "jane" not in str(place)
+
+
+def test_of_values_that_overlap_in_a_service_no_part_is_remembered() -> None:
+    overlapping = [
+        Custom("badge", r"B-[0-9]{4}-L", ["B-1234-L"], ["B-12"], action="alert_only"),
+        Custom("loyalty", r"L-[0-9]{6}", ["L-123456"], ["L-12"], action="alert_only"),
+    ]
+    by = cleaner(detectors=overlapping)
+    remembered = clean(b'{"service":"B-1234-L-987654"}\n', by).found
+    assert {place.detector for place in remembered} == {"badge", "loyalty"}
+    assert {place.service for place in remembered} == {"*"}
 
 
 @settings(deadline=None)

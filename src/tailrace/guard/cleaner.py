@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -157,7 +157,7 @@ class _Work:
     ) -> None:
         """What is remembered of a row is read from what is left of it."""
         if any(action in ("alert_only", "approved") for _, action in decided):
-            blanks = [Edit(hit.start, hit.stop, b"*") for hit, _ in _apart(decided)]
+            blanks = [Edit(start, stop, b"*") for start, stop, _, _ in _united(decided)]
             cleaned = rewritten(self._data, start, start + len(row), blanks)
         service, version, environment = self._origin.of(cleaned)
         code, tenant = places.code(cleaned), self._header.tenant
@@ -202,18 +202,7 @@ class _Work:
             if action != "alert_only"
             and (action != "approved" or self._marked(hit, service, environment))
         ]
-        changing.sort(key=lambda one: (one[0].start, one[0].rank))
-        at = 0
-        while at < len(changing):
-            best, action = changing[at]
-            start, stop = best.start, best.stop
-            at += 1
-            while at < len(changing) and changing[at][0].start < stop:
-                other, its = changing[at]
-                stop = max(stop, other.stop)
-                if other.rank < best.rank:
-                    best, action = other, its
-                at += 1
+        for start, stop, best, action in _united(changing):
             text = self._cleaner.text(best, action, self._pseudonyms(best.kind))
             yield Edit(start, stop, text, drop=action == "drop_field")
 
@@ -233,13 +222,21 @@ class _Work:
         self.changed = True
 
 
-def _apart(decided: Sequence[tuple[Hit, Action]]) -> Iterable[tuple[Hit, Action]]:
-    """Without those that overlap one before."""
-    until = -1
-    for hit, action in sorted(decided):
-        if hit.start >= until:
-            yield hit, action
-            until = hit.stop
+def _united(decided: Sequence[tuple[Hit, Action]]) -> Iterator[tuple[int, int, Hit, Action]]:
+    """Ascending, from where to where what overlaps reaches, and the most particular one of it."""
+    waiting = sorted(decided, key=lambda one: (one[0].start, one[0].rank))
+    at = 0
+    while at < len(waiting):
+        best, action = waiting[at]
+        start, stop = best.start, best.stop
+        at += 1
+        while at < len(waiting) and waiting[at][0].start < stop:
+            other, its = waiting[at]
+            stop = max(stop, other.stop)
+            if other.rank < best.rank:
+                best, action = other, its
+            at += 1
+        yield start, stop, best, action
 
 
 def _approved_first(decided: tuple[Hit, Action]) -> tuple[int, bool]:
