@@ -15,7 +15,7 @@ import zstandard
 from driving import Bench
 
 from tailrace.agent.checkpoints import Checkpoints
-from tailrace.agent.files.discovery import key_of
+from tailrace.agent.files.discovery import key_of, related
 from tailrace.agent.files.tailed import TailedFile
 from tailrace.agent.inputs import Files
 
@@ -465,3 +465,34 @@ def test_a_closed_file_whose_inode_is_another_files_by_now_is_not_taken_for_trun
     os.truncate(bench.log, 0)
     bench.write(b"three\n")
     assert settle(bench) == [b"one", b"two", b"three"]
+
+
+def test_a_file_that_holds_what_another_one_holds_is_read_although_it_had_to_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = bench.reader._tail
+    tail.table.open_files = 1  # all but one are closed when they are found
+    bench.write(b"one\n")
+    bench.step()
+    bench.write(b"one\n", bench.log.with_name("a1.log"))
+    bench.write(b"one\n", bench.log.with_name("a2.log"))
+    ready = tail.ready
+
+    def ready_after_a_change(*args: Any) -> list[TailedFile]:
+        bench.log.with_name(f"empty{len(list(bench.log.parent.iterdir()))}").touch()
+        return ready(*args)
+
+    monkeypatch.setattr(tail, "ready", ready_after_a_change)
+    assert settle(bench) == [b"one"] * 3
+
+
+@pytest.mark.parametrize(
+    "name", ["a.log.1", "a.1.log", "a.log-20260101", "a-20260101.log", "a_old", "a2.log.gz"]
+)
+def test_names_that_rotation_makes_are_related_to_the_log(name: str) -> None:
+    assert related("/logs/a.log", f"/logs/{name}")
+
+
+@pytest.mark.parametrize(("log", "other"), [("2.log", "20.log"), ("work.log", "worker.log")])
+def test_a_longer_word_or_number_is_another_log(log: str, other: str) -> None:
+    assert not related(f"/logs/{log}", f"/logs/{other}")

@@ -107,11 +107,10 @@ def _shorter(pattern: str) -> str:
 def relatives(path: str) -> Iterator[str]:
     """Other files in the folder of `path` that rotation may have named after it."""
     folder, name = os.path.split(path)
-    stem = name.split(".")[0] or name
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                named = entry.name.startswith(stem) and entry.path != path
+                named = _is_generation(entry.name, name) and entry.path != path
                 if named and entry.is_file(follow_symlinks=False):
                     yield entry.path
     except OSError:
@@ -134,9 +133,16 @@ def rotated(folder: str, names: Container[str]) -> Iterator[tuple[str, str]]:
 
 
 def related(first: str, second: str) -> bool:
-    """Whether rotation may have made one name of the other."""
-    stem = Path(first).name.split(".")[0]
-    return bool(stem) and Path(second).name.startswith(stem)
+    """Whether rotation may have made the name of `second` of that of `first`."""
+    return _is_generation(os.path.basename(second), os.path.basename(first))  # noqa: PTH119
+
+
+def _is_generation(name: str, original: str) -> bool:
+    """It begins with what is before the first dot, which no word and no number goes on with."""
+    stem = original.split(".")[0] or original
+    behind = name[len(stem) : len(stem) + 1]
+    goes_on = behind.isalpha() or (behind.isdigit() and stem[-1:].isdigit())
+    return name.startswith(stem) and not goes_on
 
 
 def key_of(status: os.stat_result) -> str:

@@ -353,11 +353,12 @@ class Rotation:
 
     def recognise(self, file: TailedFile) -> None:
         """A file was opened again of which nothing was read: if others came and went in its folder
-        it may be another one, with the same name and inode. Raises OSError."""
+        it may be another one, with the same name and inode. What is in a file that is tailed too
+        was read there, and may be written twice. Raises OSError."""
         if changed_ns(os.path.dirname(file.place)) == file.closed_ns or file.content is None:  # noqa: PTH120
             return
         mark = self.furthest(file.content, file.content.status(), file.place, file.mark)
-        if mark.offset:
+        if mark.offset and not self._is_read_on(mark):
             file.begin(mark)
             self._state.files[file.key] = mark
 
