@@ -9,6 +9,7 @@ from importlib import import_module
 
 from tailrace import __version__
 from tailrace.core.errors import ConfigError, TailraceError
+from tailrace.core.visible import visible
 
 COMMANDS = (
     "up", "gateway", "agent", "run", "ship",
@@ -37,12 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         parsed = build_parser(commands).parse_args(words)
         return int(parsed.func(parsed) or 0)
-    except TailraceError as error:
-        print(f"tailrace: {error}", file=sys.stderr)
+    except (TailraceError, OSError) as error:
+        print(f"tailrace: {visible(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
-    except OSError as error:
-        print(f"tailrace: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
 

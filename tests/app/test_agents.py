@@ -10,6 +10,7 @@ import pytest
 
 from tailrace.app.commands import agents
 from tailrace.cli import main
+from tailrace.client.server import Server
 from tailrace.core.fleet import Announcement, InputReport
 
 NOON_NS = 1_790_000_000_000_000_000
@@ -33,7 +34,7 @@ def row(source: str, state: str, **fields: Any) -> dict[str, Any]:
 
 def asked(monkeypatch: pytest.MonkeyPatch, listed: list[dict[str, Any]], *arguments: str) -> int:
     body = msgspec.json.encode({"agents": listed, "counts": {"silent": 1}, "truncated": False})
-    monkeypatch.setattr(agents, "_ask", lambda server, state: body)
+    monkeypatch.setattr(Server, "get", lambda server, path, asked: body)
     return main(["agents", *arguments])
 
 
@@ -87,6 +88,6 @@ def test_what_is_wrong_is_one_line(
 def test_another_kind_of_server_is_told_from_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(agents, "_ask", lambda server, state: b"<html>")
+    monkeypatch.setattr(Server, "get", lambda server, path, asked: b"<html>")
     assert main(["agents"]) == 1
     assert "does not answer as a tailrace server" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from tailrace import __version__
 from tailrace.app.commands import findings
 from tailrace.app.sarif import SCHEMA
 from tailrace.cli import main
+from tailrace.client.server import Server
 from tailrace.core.finding import Item
 
 SAID = "payments 2.4.1 logs card numbers at billing.py:88, 1,200 an hour, first seen 14:02"
@@ -44,7 +45,7 @@ def asked(
     monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], *arguments: str, more: bool = False
 ) -> int:
     body = msgspec.json.encode({"findings": rows, "truncated": more})
-    monkeypatch.setattr(findings, "_ask", lambda server, args: body)
+    monkeypatch.setattr(Server, "get", lambda server, path, asked: body)
     return main(["findings", *arguments])
 
 
@@ -191,6 +192,6 @@ def test_what_is_wrong_is_one_line(url: str, capsys: pytest.CaptureFixture[str])
 def test_another_kind_of_server_is_told_from_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(findings, "_ask", lambda server, args: b"<html>")
+    monkeypatch.setattr(Server, "get", lambda server, path, asked: b"<html>")
     assert main(["findings"]) == 1
     assert "does not answer as a tailrace server" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 
 from tailrace.app.commands import queries
 from tailrace.cli import main
+from tailrace.client.server import Server
 from tailrace.query.bounds.slow import SlowQuery
 
 SLOW = SlowQuery(
@@ -20,7 +21,7 @@ SLOW = SlowQuery(
 
 def asked(monkeypatch: pytest.MonkeyPatch, found: list[SlowQuery], *arguments: str) -> int:
     body = msgspec.json.encode({"queries": found})
-    monkeypatch.setattr(queries, "_ask", lambda server: body)
+    monkeypatch.setattr(Server, "get", lambda server, path, asked: body)
     return main(["queries", *arguments])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import http
 import json
 import threading
@@ -15,9 +14,10 @@ import pytest
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from tailrace.app.commands import tail as tail_command
+from tailrace.cli import main
 from tailrace.client import following
 from tailrace.client.following import Dropped, Lost
+from tailrace.client.server import Server
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.line import Line
@@ -53,7 +53,7 @@ def vanishes(*messages: str) -> Script:
     return script
 
 
-class Server:
+class Scripted:
     """Each connection takes the next script; a status is answered before the upgrade."""
 
     def __init__(self, scripts: list[Script | int]) -> None:
@@ -76,8 +76,8 @@ class Server:
 
 
 @contextmanager
-def serving(*scripts: Script | int) -> Iterator[tuple[str, Server]]:
-    server = Server(list(scripts))
+def serving(*scripts: Script | int) -> Iterator[tuple[str, Scripted]]:
+    server = Scripted(list(scripts))
     with serve(server.handle, "127.0.0.1", 0, process_request=server.answer) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
@@ -92,7 +92,7 @@ def follow(url: str, until: int) -> tuple[list[Any], list[float]]:
     """What is found until so many connections were lost, bodies of lines; and the waits."""
     slept: list[float] = []
     found: list[Any] = []
-    for one in following.follow(url, "{}", sleep=slept.append):
+    for one in following.follow(Server(url), "{}", sleep=slept.append):
         found.append(one.body if isinstance(one, Line) else one)
         if sum(isinstance(one, Lost) for one in found) == until:
             return found, slept
@@ -164,19 +164,15 @@ def test_dropped_lines_are_told_before_those_that_follow_them() -> None:
 
 def test_a_refusal_ends_it_with_its_reason() -> None:
     with serving(400) as (url, _), pytest.raises(QueryError, match="no, because"):
-        next(following.follow(url, "{"))
+        next(following.follow(Server(url), "{"))
     with serving(503) as (url, _), pytest.raises(StoreError, match="no, because"):
-        next(following.follow(url, "{"))
+        next(following.follow(Server(url), "{"))
     with serving(sends(code=1008)) as (url, _), pytest.raises(QueryError, match="token"):
-        next(following.follow(url, "{"))
+        next(following.follow(Server(url), "{"))
 
 
 def tail(url: str, *words: str) -> int:
-    parser = argparse.ArgumentParser()
-    tail_command.add_parser(parser.add_subparsers())
-    parsed = parser.parse_args(["tail", "x", "--url", url, *words])
-    code: int = parsed.func(parsed)
-    return code
+    return main(["tail", "x", "--url", url, *words])
 
 
 def test_the_command_shows_lines_and_says_what_was_dropped(

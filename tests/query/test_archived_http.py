@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
 from typing import Any
@@ -11,8 +10,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from tailrace.app.commands import query as query_command
-from tailrace.client import api
+from tailrace.cli import main
+from tailrace.client.server import Server
 from tailrace.core.frame import Signal
 from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.loki.http import routes as loki_routes
@@ -240,20 +239,17 @@ def test_the_command_asks_the_archive_and_says_what_is_noted(
 ) -> None:
     asked: list[str] = []
 
-    def opened(url: str, path: str, form: bytes | None, *_: Any) -> Any:
-        asked.append((form or b"").decode())
+    def submitted(server: Server, path: str, form: dict[str, Any]) -> Any:
+        asked.append(form.get("exact", ""))
         answer = io.BytesIO(b'{"data": {"result": []}}')
         answer.headers = {"X-Tailrace-Notes": "from the \x1b archive"}  # type: ignore[attr-defined]
         return answer
 
-    monkeypatch.setattr(api, "_open", opened)
-    parser = argparse.ArgumentParser()
-    query_command.add_parser(parser.add_subparsers())
+    monkeypatch.setattr(Server, "submit", submitted)
     for words in ("x", "sum(rate({a=`b`}[1m]))"):
         for more in ([], ["--exact"]):
-            args = parser.parse_args(["query", words, *more])
-            assert args.func(args) == 0
-    assert ["exact=archive" in form for form in asked] == [False, True, False, True]
+            assert main(["query", words, *more]) == 0
+    assert asked == ["", "archive", "", "archive"]
     told = capsys.readouterr().err.splitlines()
     assert len([line for line in told if line.startswith("tailrace: from the ")]) == 4
     assert not any("\x1b" in line for line in told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import subprocess
 import sys
@@ -16,12 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from tailrace.app.commands import metrics as metrics_command
-from tailrace.app.commands import patterns as patterns_command
-from tailrace.app.commands import query as query_command
-from tailrace.app.commands import tail as tail_command
-from tailrace.app.commands import trace as trace_command
+from tailrace.cli import main
 from tailrace.client import api, following
+from tailrace.client.server import Server
 from tailrace.core.errors import QueryError
 from tailrace.query import table, terminal
 from tailrace.query.jaeger import routes as jaeger_routes
@@ -90,23 +86,14 @@ def server(engine: Any) -> Iterator[str]:
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_pages_hold_every_line_once_in_order(server: str, direction: str) -> None:
     end = BASE + 3600 * SECOND
-    found = list(api.query(server, api.logql("line"), BASE, end, 10_000, direction))
+    found = list(api.query(Server(server), api.logql("line"), BASE, end, 10_000, direction))
     assert len({line.body for line in found}) == len(found) == 2500
     times = [line.time_ns for line in found]
     assert times == sorted(times, reverse=direction == "backward")
 
 
 def run(*args: str) -> int:
-    parser = argparse.ArgumentParser()
-    subparsers = parser.add_subparsers()
-    query_command.add_parser(subparsers)
-    tail_command.add_parser(subparsers)
-    metrics_command.add_parser(subparsers)
-    trace_command.add_parser(subparsers)
-    patterns_command.add_parser(subparsers)
-    parsed = parser.parse_args(args)
-    code: int = parsed.func(parsed)
-    return code
+    return main(list(args))
 
 
 def test_query_prints_and_exits(server: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,12 +122,17 @@ def test_no_line_is_a_word_beside_the_output(
 
 
 def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
-    code = (
-        "import argparse,sys;from tailrace.app.commands import query as q;"
-        "p=argparse.ArgumentParser();q.add_parser(p.add_subparsers());"
-        "a=p.parse_args(sys.argv[1:]);sys.exit(a.func(a))"
-    )
-    command = [sys.executable, "-c", code, "query", "line", "--url", server, "--limit", "2500"]
+    command = [
+        sys.executable,
+        "-m",
+        "tailrace.cli",
+        "query",
+        "line",
+        "--url",
+        server,
+        "--limit",
+        "2500",
+    ]
     process = subprocess.Popen([*command, *START], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout and process.stderr
     process.stdout.close()
@@ -151,7 +143,7 @@ def test_a_closed_pager_is_a_quiet_end(server: str) -> None:
 
 def test_tail_refuses_a_bad_query_with_its_reason(server: str) -> None:
     with pytest.raises(QueryError, match="1:2"):
-        next(following.tail(server, "{"))
+        next(following.tail(Server(server), "{"))
 
 
 LINE = api.Line(BASE, {"service_name": "a\x1b[2J", "level": "error"}, "x\x1b]0;t\x07\u202e\n\x9b1m")

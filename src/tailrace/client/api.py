@@ -1,29 +1,20 @@
-"""Asks the HTTP APIs: Loki's, Prometheus', Jaeger's and that of SQL.
-
-From the standard library and msgspec alone.
-"""
+"""Asks the HTTP APIs: Loki's, Prometheus', Jaeger's and that of SQL."""
 
 from __future__ import annotations
 
 import http.client
-import ssl
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
+from tailrace.client.server import Server, said
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.core.limits import KIB, MIB, QUERY_ROWS, QUERY_SECONDS
+from tailrace.core.limits import KIB, QUERY_ROWS
 from tailrace.core.line import Line
 
 PAGE_LINES = 1_000
-ANSWER_BYTES = 512 * MIB
-# A query may wait for its turn, and a server may be configured to give it longer than by default.
-TIMEOUT_S = 2 * QUERY_SECONDS + 15
 Form = dict[str, Any]
 # Hears what the server has to say of an answer.
 Told = Callable[[str], None]
@@ -47,14 +38,12 @@ def is_metric(query: str) -> bool:
 
 
 def query(
-    url: str,
+    server: Server,
     text: str,
     start_ns: int,
     end_ns: int,
     limit: int = 100,
     direction: str = "backward",
-    token: str = "",
-    tls: ssl.SSLContext | None = None,
     exact: str = "",
     told: Told = _nobody,
 ) -> Iterator[Line]:
@@ -72,7 +61,7 @@ def query(
         size = min(PAGE_LINES, limit) + overlap
         size = min(size, QUERY_ROWS)
         asked = {"query": text, "start": start_ns, "end": end_ns, "limit": size}
-        page = _page(url, {**asked, "direction": direction, **_exact(exact)}, token, tls, told)
+        page = _page(server, {**asked, "direction": direction, **_exact(exact)}, told)
         fresh = _without(page, seen)[:limit]
         yield from fresh
         limit -= len(fresh)
@@ -105,87 +94,75 @@ def _without(page: list[Line], seen: Counter[tuple[Any, ...]]) -> list[Line]:
     return fresh
 
 
-def _page(url: str, asked: Form, token: str, tls: ssl.SSLContext | None, told: Told) -> list[Line]:
-    answer = _post(url, "loki/api/v1/query_range", asked, token, tls, told)
+def _page(server: Server, asked: Form, told: Told) -> list[Line]:
+    answer = _post(server, "/loki/api/v1/query_range", asked, told)
     newest_first = asked["direction"] == "backward"
     found = lines(answer["data"]["result"])
     return sorted(found, key=lambda line: line.time_ns, reverse=newest_first)
 
 
 def metric(
-    url: str,
+    server: Server,
     text: str,
     start_ns: int,
     end_ns: int,
-    token: str = "",
-    tls: ssl.SSLContext | None = None,
     exact: str = "",
     told: Told = _nobody,
 ) -> list[dict[str, Any]]:
     """The series of a metric query: `{"metric": {...}, "values": [[seconds, "number"], ...]}`.
     `exact` and `told` as for `query`."""
     asked = {"query": text, "start": start_ns, "end": end_ns, **_exact(exact)}
-    answer = _post(url, "loki/api/v1/query_range", asked, token, tls, told)
+    answer = _post(server, "/loki/api/v1/query_range", asked, told)
     result: list[dict[str, Any]] = answer["data"]["result"]
     return result
 
 
 def samples(
-    url: str,
+    server: Server,
     text: str,
     start_ns: int,
     end_ns: int,
     step_ns: int,
-    token: str = "",
-    tls: ssl.SSLContext | None = None,
 ) -> list[dict[str, Any]]:
     """The series of a query of metrics, as `metric` gives them."""
     asked = {"query": text} | {
         name: f"{value / 1e9:.3f}"
         for name, value in (("start", start_ns), ("end", end_ns), ("step", step_ns))
     }
-    answer = _post(url, "api/v1/query_range", asked, token, tls)
+    answer = _post(server, "/api/v1/query_range", asked)
     result: list[dict[str, Any]] = answer["data"]["result"]
     return result
 
 
-def metadata(
-    url: str, token: str = "", tls: ssl.SSLContext | None = None
-) -> dict[str, list[dict[str, str]]]:
+def metadata(server: Server) -> dict[str, list[dict[str, str]]]:
     """What is known of each metric: `{"up": [{"type": "gauge", "unit": "", "help": ""}]}`."""
-    found: dict[str, list[dict[str, str]]] = _post(url, "api/v1/metadata", {}, token, tls)["data"]
+    found: dict[str, list[dict[str, str]]] = _post(server, "/api/v1/metadata", {})["data"]
     return found
 
 
 def patterns(
-    url: str,
+    server: Server,
     text: str,
     start_ns: int,
     end_ns: int,
     step_ns: int,
-    token: str = "",
-    tls: ssl.SSLContext | None = None,
 ) -> dict[str, Any]:
     """The templates of a log query's lines, as patterns/http.py shapes them."""
     asked = {"query": text, "start": start_ns, "end": end_ns, "step": f"{step_ns // 10**9}s"}
-    found: dict[str, Any] = _post(url, "loki/api/v1/patterns", asked, token, tls)
+    found: dict[str, Any] = _post(server, "/loki/api/v1/patterns", asked)
     return found
 
 
-def trace(
-    url: str, trace_id: str, token: str = "", tls: ssl.SSLContext | None = None
-) -> dict[str, Any]:
+def trace(server: Server, trace_id: str) -> dict[str, Any]:
     """One trace, as traces/shape.py shapes it. Raises QueryError when no span has this id."""
-    found: dict[str, Any] = _ask(url, f"api/traces/{trace_id}", None, token, tls)["data"][0]
+    found: dict[str, Any] = _get(server, f"/api/traces/{trace_id}", {})[0]
     return found
 
 
-def trace_logs(
-    url: str, trace_id: str, token: str = "", tls: ssl.SSLContext | None = None
-) -> dict[str, Any]:
+def trace_logs(server: Server, trace_id: str) -> dict[str, Any]:
     """The log lines of a trace, as traces/logs.py shapes them. Raises as `trace` does."""
-    path = f"api/v1/traces/{trace_id}/logs?limit={QUERY_ROWS}"
-    found: dict[str, Any] = _ask(url, path, None, token, tls)["data"]
+    path = f"/api/v1/traces/{trace_id}/logs"
+    found: dict[str, Any] = _get(server, path, {"limit": QUERY_ROWS})
     return found
 
 
@@ -199,13 +176,11 @@ def lines(streams: list[dict[str, Any]]) -> list[Line]:
 
 
 def sql(
-    url: str,
+    server: Server,
     text: str,
     start_ns: int,
     end_ns: int,
     form: str,
-    token: str = "",
-    tls: ssl.SSLContext | None = None,
 ) -> Iterator[bytes]:
     """The answer to SQL in `form`, one of docs/sql.md, piece by piece.
 
@@ -215,83 +190,28 @@ def sql(
     asked = {"query": text, "start": start_ns, "end": end_ns, "format": form}
     last = b""
     try:
-        with _open(url, "api/sql", urllib.parse.urlencode(asked).encode(), token, tls) as answer:
+        with server.submit("/api/sql", asked) as answer:
             while piece := answer.read1(256 * KIB):
                 last = (last + piece)[-4 * KIB :]
                 yield piece
     except (http.client.HTTPException, OSError) as error:
-        said = _said(last.rstrip(b"\n").rpartition(b"\n")[2]) if form == "ndjson" else ""
-        if said.startswith("{") or not said:
+        words = said(last.rstrip(b"\n").rpartition(b"\n")[2]) if form == "ndjson" else ""
+        if words.startswith("{") or not words:
             reason = str(error) or type(error).__name__
-            raise StoreError(f"the answer of {url} ended before its end: {reason}") from None
-        raise QueryError(said) from None
-
-
-def _headers(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
+            raise StoreError(f"the answer of {server.url} ended before its end: {reason}") from None
+        raise QueryError(words) from None
 
 
 def _exact(exact: str) -> Form:
     return {"exact": exact} if exact else {}
 
 
-def _post(
-    url: str, path: str, form: Form, token: str, tls: ssl.SSLContext | None, told: Told = _nobody
-) -> Any:
-    return _ask(url, path, urllib.parse.urlencode(form).encode(), token, tls, told)
+def _post(server: Server, path: str, form: Form, told: Told = _nobody) -> Any:
+    with server.submit(path, form) as answer:
+        if note := answer.headers.get("X-Tailrace-Notes"):
+            told(note)
+        return server.parse(server.read(answer), dict[str, Any])
 
 
-def _ask(
-    url: str,
-    path: str,
-    form: bytes | None,
-    token: str,
-    tls: ssl.SSLContext | None,
-    told: Told = _nobody,
-) -> Any:
-    """The answer to a form, or to a GET without one, from JSON."""
-    try:
-        with _open(url, path, form, token, tls) as answer:
-            if note := answer.headers.get("X-Tailrace-Notes"):
-                told(note)
-            return msgspec.json.decode(answer.read(ANSWER_BYTES))
-    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
-        raise StoreError(f"cannot ask {url}: {error}; is `tailrace up` running?") from None
-
-
-def _open(url: str, path: str, form: bytes | None, token: str, tls: ssl.SSLContext | None) -> Any:
-    """The answer, to be read and closed."""
-    if not url.startswith(("http://", "https://")):
-        raise StoreError(f"--url {url} is no http:// or https:// address")
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{url.rstrip('/')}/{path}",
-        data=form,
-        headers=_headers(token),
-    )
-    try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT_S, context=tls)  # noqa: S310
-    except urllib.error.HTTPError as error:
-        with error:
-            said = _said(error.read(4096))
-        raise QueryError(f"{said or error.reason} ({error.code})") from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise StoreError(f"cannot ask {url}: {reason}; is `tailrace up` running?") from None
-
-
-class _Message(msgspec.Struct):
-    msg: str = ""
-
-
-class _Refused(msgspec.Struct):
-    error: str = ""
-    errors: list[_Message] | None = None
-
-
-def _said(body: bytes) -> str:
-    """The words of an error: Loki's are text, Prometheus' and Jaeger's stand in JSON."""
-    try:
-        refused = msgspec.json.decode(body, type=_Refused)
-    except msgspec.MsgspecError:
-        return body.decode("utf-8", "replace").strip()
-    return refused.error or "; ".join(one.msg for one in refused.errors or ())
+def _get(server: Server, path: str, asked: Form) -> Any:
+    return server.parse(server.get(path, asked), dict[str, Any])["data"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import time
 import urllib.parse
 from collections import Counter, deque
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tailrace.client.api import lines
+from tailrace.client.server import Server
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.limits import MIB, TAIL_LINES_SEEN
 from tailrace.core.line import Line
@@ -78,10 +78,8 @@ class Seen:
 
 
 def follow(
-    url: str,
+    server: Server,
     text: str,
-    token: str = "",
-    tls: ssl.SSLContext | None = None,
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Line | Dropped | Lost]:
@@ -96,7 +94,7 @@ def follow(
     limit = 0
     while True:
         try:
-            for found in _connected(url, text, seen.start_ns, limit, token, tls):
+            for found in _connected(server, text, seen.start_ns, limit):
                 # A connection counts once it is open: the first thing it gives is nothing.
                 limit, failures = TAIL_LINES_SEEN, 0
                 if isinstance(found, Dropped):
@@ -119,15 +117,15 @@ def follow(
         sleep(wait_s)
 
 
-def tail(url: str, text: str, token: str = "", tls: ssl.SSLContext | None = None) -> Iterator[Line]:
+def tail(server: Server, text: str) -> Iterator[Line]:
     """The lines of `follow` alone."""
-    for found in follow(url, text, token, tls):
+    for found in follow(server, text):
         if isinstance(found, Line):
             yield found
 
 
 def _connected(
-    url: str, text: str, start_ns: int, limit: int, token: str, tls: ssl.SSLContext | None
+    server: Server, text: str, start_ns: int, limit: int
 ) -> Iterator[Line | Dropped | None]:
     """None once it is open, then what one connection gives."""
     try:
@@ -137,12 +135,11 @@ def _connected(
         message = "tail needs the websockets package; install tailrace[server]"
         raise StoreError(message) from None
     asked = urllib.parse.urlencode({"query": text, "start": start_ns, "limit": limit})
-    address = re.sub("^http", "ws", url.rstrip("/"), count=1) + f"/loki/api/v1/tail?{asked}"
+    address = re.sub("^http", "ws", server.url.rstrip("/"), count=1) + f"/loki/api/v1/tail?{asked}"
     try:
-        context = tls if address.startswith("wss:") else None
-        own = {"Authorization": f"Bearer {token}"} if token else {}
+        context = server.tls if address.startswith("wss:") else None
         with connect(
-            address, ssl=context, additional_headers=own, max_size=MESSAGE_BYTES
+            address, ssl=context, additional_headers=server.headers, max_size=MESSAGE_BYTES
         ) as socket:
             yield None
             for received in socket:
@@ -159,7 +156,9 @@ def _connected(
             raise QueryError(closed.reason or "the token no longer lets in") from None
         raise StoreError(closed.reason if closed and closed.reason else "connection lost") from None
     except (OSError, WebSocketException) as error:
-        raise StoreError(f"cannot follow {url}: {error}; is `tailrace up` running?") from None
+        raise StoreError(
+            f"cannot follow {server.url}: {error}; is `tailrace up` running?"
+        ) from None
 
 
 class _Told(msgspec.Struct):

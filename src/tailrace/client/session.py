@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from tailrace.client import api, following
 from tailrace.client.results import Lines, Samples, Table, Trace
+from tailrace.client.server import Server
 from tailrace.client.times import SECOND_NS, Span, Time, span_ns, time_ns
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_STEPS
@@ -54,8 +55,7 @@ class Client:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.url = url
-        self._token = token
-        self._tls = tls
+        self._server = Server(url, token, tls)
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -80,11 +80,11 @@ class Client:
         first, last = self._range(start, end, since)
         source = "archive" if exact else ""
         if "{" in query and api.is_metric(query):
-            found = api.metric(self.url, query, first, last, self._token, self._tls, source)
+            found = api.metric(self._server, query, first, last, source)
             return Samples(found)
         direction = "forward" if forward else "backward"
-        asked = (self.url, api.logql(query), first, last, limit, direction)
-        return Lines(list(api.query(*asked, self._token, self._tls, source)))
+        asked = (self._server, api.logql(query), first, last, limit, direction)
+        return Lines(list(api.query(*asked, source)))
 
     def metrics(
         self,
@@ -102,7 +102,7 @@ class Client:
         width = span_ns(step) if step is not None else _step(last - first)
         if (last - first) // width >= QUERY_STEPS:
             raise QueryError(f"more than {QUERY_STEPS} steps (QUERY_STEPS); use a longer step")
-        return Samples(api.samples(self.url, query, first, last, width, self._token, self._tls))
+        return Samples(api.samples(self._server, query, first, last, width))
 
     def sql(
         self,
@@ -117,22 +117,21 @@ class Client:
         """
         first, last = self._range(start, end, since)
         form = "arrow" if find_spec("pyarrow") else "json"
-        pieces = api.sql(self.url, query, first, last, form, self._token, self._tls)
+        pieces = api.sql(self._server, query, first, last, form)
         return Table(b"".join(pieces), form)
 
     def trace(self, trace_id: str) -> Trace:
         """The spans of one trace, earliest first."""
         if not trace_id.isalnum() or not trace_id.isascii():
             raise QueryError(f"{trace_id[:64]!r} is no trace id: up to 32 hexadecimal digits")
-        return Trace(api.trace(self.url, trace_id, self._token, self._tls))
+        return Trace(api.trace(self._server, trace_id))
 
     def follow(self, query: str) -> Iterator[Line]:
         """Lines as they arrive, without end; after a lost connection it connects again.
 
         The first connection must succeed. Needs the extra `tailrace[frames]`.
         """
-        text = api.logql(query)
-        return following.tail(self.url, text, self._token, self._tls)
+        return following.tail(self._server, api.logql(query))
 
     def _range(self, start: Time | None, end: Time | None, since: Span | None) -> tuple[int, int]:
         last = self._clock() if end is None else time_ns(end)

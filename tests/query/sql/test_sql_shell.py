@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import sys
@@ -22,8 +21,10 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 import tailrace
-from tailrace.app.commands import sql as sql_command
+from tailrace.app.commands.sql import FORMATS
+from tailrace.cli import main
 from tailrace.client import QueryError, StoreError, api
+from tailrace.client.server import Server
 from tailrace.query import grid
 
 RANGE = ["--start", str(BASE_S), "--end", str(BASE_S + 3600)]
@@ -55,11 +56,7 @@ def server(asker: Asker) -> Iterator[str]:
 
 
 def run(*args: str) -> int:
-    parser = argparse.ArgumentParser()
-    sql_command.add_parser(parser.add_subparsers())
-    parsed = parser.parse_args(["sql", *args])
-    code: int = parsed.func(parsed)
-    return code
+    return main(["sql", *args])
 
 
 def test_a_table_is_printed(server: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +75,7 @@ def test_a_query_is_read_from_input(
 
 
 def test_formats_go_to_files(server: str, tmp_path: Path) -> None:
-    for form in sql_command.FORMATS:
+    for form in FORMATS:
         path = tmp_path / form
         assert run(QUERY, "--url", server, "--format", form, "--output", str(path), *RANGE) == 0
     assert pq.read_table(tmp_path / "parquet").column("Body").to_pylist() == ["one", "two"]
@@ -165,7 +162,7 @@ def test_half_an_answer_is_none(broken: str) -> None:
         ("ndjson", QueryError, "too much"),
     ):
         with pytest.raises(error, match=words):
-            list(api.sql(broken, "SELECT 1", 0, 1, form))
+            list(api.sql(Server(broken), "SELECT 1", 0, 1, form))
 
 
 def test_a_query_that_fails_half_way_is_no_answer(server: str) -> None:
@@ -179,7 +176,7 @@ def test_a_query_that_fails_half_way_is_no_answer(server: str) -> None:
     ):
         seen = 0
         with pytest.raises(error, match=words):
-            for piece in api.sql(server, late, BASE_S, BASE_S + 1, form):
+            for piece in api.sql(Server(server), late, BASE_S, BASE_S + 1, form):
                 seen += len(piece)
         assert seen
     assert len(tailrace.connect(server).sql("SELECT 1")) == 1

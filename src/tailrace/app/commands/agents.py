@@ -10,9 +10,7 @@ from typing import Any
 import msgspec
 
 from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import table
-from tailrace.app.commands.query import write
+from tailrace.app.commands.common import table, write
 from tailrace.core import limits
 from tailrace.core.fleet import Announcement, State
 from tailrace.core.visible import visible
@@ -55,23 +53,17 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(func=run)
 
 
-@asking.complaining
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 with --silent when an agent is silent, or the server cannot be asked."""
-    server = asking.asking(args)
-    body = _ask(server, "silent" if args.silent else "")
-    answer = msgspec.json.decode(body, type=_Answer)
+    server = asking.server(args)
+    asked = {"state": "silent" if args.silent else "", "limit": limits.AGENTS_PER_TENANT}
+    body = server.get("/api/v1/agents", asked)
+    answer = server.parse(body, _Answer)
     if args.format == "json":
         status = write([msgspec.json.format(body, indent=2).decode() + "\n"])
     else:
         status = write(_text(answer))
     return 1 if args.silent and answer.agents else status
-
-
-def _ask(server: Asking, state: str) -> bytes:
-    """The answer's bytes. Raises QueryError, StoreError."""
-    asked = {"state": state, "limit": limits.AGENTS_PER_TENANT}
-    return asking.get(server, "/api/v1/agents", asked, 2 * limits.FLEET_ANSWER_BYTES)
 
 
 def _text(answer: _Answer) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +77,22 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 def print_json(value: object) -> None:
     """As a person reads it."""
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def write(pieces: Iterable[str]) -> int:
+    """Print until done; a closed pager or Ctrl-C is a quiet end."""
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece)
+            if sys.stdout.isatty():
+                sys.stdout.flush()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 0
+    return 0
 
 
 def complain(message: str, status: int) -> int:

@@ -11,9 +11,8 @@ import msgspec
 
 from tailrace.app import sarif
 from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import complain, table
-from tailrace.app.commands.query import write
+from tailrace.app.commands.common import complain, table, write
+from tailrace.client.server import Server
 from tailrace.core import limits
 from tailrace.core.finding import Item
 from tailrace.core.visible import visible
@@ -50,22 +49,25 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(func=run)
 
 
-@asking.complaining
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 with --fail when something alerts, or the server cannot be asked, 2 a file cannot
     be used."""
-    body = _ask(asking.asking(args), args)
-    answer = msgspec.json.decode(body, type=_Answer)
+    server = asking.server(args)
+    body = _ask(server, args)
+    answer = server.parse(body, _Answer)
     text = "".join(_text(answer)) if not (args.json or args.sarif) else _form(body, answer, args)
     if args.output:
-        args.output.write_text(text)
+        try:
+            args.output.write_text(text)
+        except OSError as error:
+            return complain(str(error), 2)
     if answer.truncated:
         complain("there are more than are listed; --since, --service or --detector give fewer", 0)
     status = 0 if args.output else write([text])
     return 1 if args.fail and any(row.alerting for row in answer.findings) else status
 
 
-def _ask(server: Asking, args: argparse.Namespace) -> bytes:
+def _ask(server: Server, args: argparse.Namespace) -> bytes:
     """The answer's bytes. Raises QueryError, StoreError."""
     asked = {
         "since": args.since,
@@ -75,7 +77,7 @@ def _ask(server: Asking, args: argparse.Namespace) -> bytes:
         "alerting": "true" if args.alerting else "",
         "limit": limits.FINDING_PLACES,
     }
-    return asking.get(server, "/api/v1/findings", asked, 2 * limits.FINDING_ANSWER_BYTES)
+    return server.get("/api/v1/findings", asked)
 
 
 def _form(body: bytes, answer: _Answer, args: argparse.Namespace) -> str:

@@ -19,7 +19,6 @@ from tailrace.core.errors import ConfigError
 from tailrace.core.visible import visible
 
 TIMEOUT_S = 300.0
-_ANSWER_BYTES = 16 * limits.MIB
 # What a rule leaves as it is, is meant to be there.
 _MEANT = ("alert_only", "approved")
 _KEY = secrets.token_bytes(32)
@@ -129,13 +128,11 @@ def _is_record(line: bytes) -> bool:
         return False
 
 
-@asking.complaining
 def run_audit(args: argparse.Namespace) -> int:
     """0 nothing is there, 1 something is or the server cannot be asked."""
     asked = {"since": args.since, "rows": args.rows}
-    server = asking.asking(args)
-    body = asking.get(server, "/api/v1/guard/audit", asked, _ANSWER_BYTES, TIMEOUT_S)
-    report = msgspec.json.decode(body, type=_Report)
+    server = asking.server(args)
+    report = server.parse(server.get("/api/v1/guard/audit", asked, TIMEOUT_S), _Report)
     if args.format == "json":
         # tailrace: allow[TR006] the report is what was asked for, and its size is bounded
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())

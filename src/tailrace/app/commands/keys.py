@@ -260,11 +260,10 @@ def _rewrap(arguments: argparse.Namespace) -> int:
 
 def _pseudonyms(arguments: argparse.Namespace) -> int:
     try:
-        server = asking.asking(arguments)
         value = pseudonyms.read_value()
-    except (OSError, QueryError) as error:
-        return common.complain(visible(str(error)), 2)
-    answer = pseudonyms.ask(server, arguments.kind, value)
+    except QueryError as error:
+        return common.complain(str(error), 2)
+    answer = pseudonyms.ask(asking.server(arguments), arguments.kind, value)
     if arguments.json:
         common.print_json(answer)
         return 0

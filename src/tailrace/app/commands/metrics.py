@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import complain
-from tailrace.app.commands.query import write
+from tailrace.app.commands import asking, ranges
+from tailrace.app.commands.common import write
 from tailrace.client import api
-from tailrace.core.errors import QueryError
+from tailrace.client.server import Server
 from tailrace.query import table, terminal
-from tailrace.query.times import SECOND_NS, parse_span, parse_time
+from tailrace.query.times import SECOND_NS
 
 
 def add_parser(subparsers: Any) -> None:
@@ -39,25 +36,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 the query failed, 2 the command line is wrong."""
-    try:
-        end = parse_time(args.until, "--until") if args.until else time.time_ns()
-        start = max(end - parse_span(args.since, "--since"), 0)
-        step = parse_span(args.step, "--step") if args.step else _step(end - start)
-        server = asking.asking(args)
-    except (QueryError, OSError) as error:
-        return complain(str(error), 2)
-    return write(_pieces(args, start, end, step, server))
+    start, end = ranges.range_ns(args)
+    step = ranges.span_ns(args.step, "--step") if args.step else _step(end - start)
+    return write(_pieces(args, start, end, step, asking.server(args)))
 
 
 def _pieces(
-    args: argparse.Namespace, start: int, end: int, step: int, server: Asking
+    args: argparse.Namespace, start: int, end: int, step: int, server: Server
 ) -> Iterator[str]:
-    """A generator, so that what fails does so inside `write`."""
+    """A generator, so that Ctrl-C while it asks is a quiet end, too."""
     if not args.query:
-        known = api.metadata(server.url, server.token, server.tls)
+        known = api.metadata(server)
         yield from _json(known) if args.format == "json" else table.names(known)
         return
-    series = api.samples(server.url, args.query, start, end, step, server.token, server.tls)
+    series = api.samples(server, args.query, start, end, step)
     shown = table.render(series, start / SECOND_NS, end / SECOND_NS)
     yield from _json(series) if args.format == "json" else shown
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import complain
-from tailrace.app.commands.query import write
+from tailrace.app.commands import asking, ranges
+from tailrace.app.commands.common import write
 from tailrace.client import api
-from tailrace.core.errors import QueryError
+from tailrace.client.server import Server
 from tailrace.core.limits import PATTERNS
 from tailrace.query import terminal
 from tailrace.query.patterns import table
-from tailrace.query.times import SECOND_NS, parse_span, parse_time
+from tailrace.query.times import SECOND_NS
 
 
 def add_parser(subparsers: Any) -> None:
@@ -36,21 +33,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 the query failed, 2 the command line is wrong."""
-    try:
-        end = parse_time(args.until, "--until") if args.until else time.time_ns()
-        start = max(end - parse_span(args.since, "--since"), 0)
-        server = asking.asking(args)
-    except (QueryError, OSError) as error:
-        return complain(str(error), 2)
-    return write(_pieces(args, start, end, server))
+    start, end = ranges.range_ns(args)
+    return write(_pieces(args, start, end, asking.server(args)))
 
 
-def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> Iterator[str]:
-    """A generator, so that what fails does so inside `write`."""
+def _pieces(args: argparse.Namespace, start: int, end: int, server: Server) -> Iterator[str]:
+    """A generator, so that Ctrl-C while it asks is a quiet end, too."""
     text = api.logql(args.query)
     # One value for each column of the trend, in whole seconds.
     step = max(-(-(end - start) // (table.COLUMNS * SECOND_NS)), 1) * SECOND_NS
-    found = api.patterns(server.url, text, start, end, step, server.token, server.tls)
+    found = api.patterns(server, text, start, end, step)
     if args.format == "json":
         yield terminal.json_text(found) + "\n"
     else:

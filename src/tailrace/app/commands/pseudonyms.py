@@ -7,10 +7,9 @@ import sys
 
 import msgspec
 
-from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
+from tailrace.client.server import Server
 from tailrace.core import limits
-from tailrace.core.errors import QueryError, StoreError
+from tailrace.core.errors import QueryError
 
 PATH = "/api/v1/pseudonyms"
 
@@ -47,12 +46,10 @@ def read_value() -> str:
     return found
 
 
-def ask(server: Asking, kind: str, value: str) -> Answer:
+def ask(server: Server, kind: str, value: str) -> Answer:
     """Raises QueryError, StoreError; neither holds the value."""
     body = msgspec.json.encode({"kind": kind, "value": value})
     try:
-        return msgspec.json.decode(asking.post(server, PATH, body, limits.MIB), type=Answer)
+        return server.parse(server.post(PATH, body), Answer)
     except QueryError as error:
         raise QueryError(str(error).replace(value, "...")) from None
-    except msgspec.MsgspecError:
-        raise StoreError(f"{server.url} does not answer as a tailrace server") from None

@@ -10,17 +10,12 @@ from typing import Any
 import msgspec
 
 from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import table
-from tailrace.app.commands.query import write
-from tailrace.core import limits
+from tailrace.app.commands.common import table, write
 from tailrace.core.visible import visible
 from tailrace.query.bounds.refusals import size
 from tailrace.query.bounds.slow import SlowQuery
 
 _HEADINGS = ("ENDED", "SECONDS", "ROWS", "BYTES", "OUTCOME", "KIND", "QUERY")
-# Each may hold so many characters of the plan and the text, of three bytes and escaped.
-_MOST_BYTES = 8 * limits.SLOW_QUERIES * (limits.SLOW_TEXT_CHARS + limits.SLOW_PLAN_CHARS)
 
 
 class _Answer(msgspec.Struct):
@@ -39,19 +34,14 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(func=run)
 
 
-@asking.complaining
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 the server cannot be asked, 2 the command line is wrong."""
-    body = _ask(asking.asking(args))
-    found = msgspec.json.decode(body, type=_Answer).queries
+    server = asking.server(args)
+    body = server.get("/api/v1/queries/slow", {})
+    found = server.parse(body, _Answer).queries
     if args.format == "json":
         return write([msgspec.json.format(body, indent=2).decode() + "\n"])
     return write(_text(found, args.plan))
-
-
-def _ask(server: Asking) -> bytes:
-    """The answer's bytes. Raises QueryError, StoreError."""
-    return asking.get(server, "/api/v1/queries/slow", {}, _MOST_BYTES)
 
 
 def _text(found: Sequence[SlowQuery], plans: bool) -> Iterator[str]:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import complain
+from tailrace.app.commands import asking, ranges
+from tailrace.app.commands.common import complain, write
 from tailrace.client import api
-from tailrace.core.errors import QueryError, TailraceError
-from tailrace.core.visible import visible
+from tailrace.client.server import Server
 from tailrace.query import terminal
-from tailrace.query.times import parse_span, parse_time
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,27 +42,20 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 the query failed, 2 the command line is wrong."""
-    try:
-        end = parse_time(args.until, "--until") if args.until else time.time_ns()
-        start = end - parse_span(args.since, "--since")
-        if args.start:
-            start = parse_time(args.start, "--start")
-        server = asking.asking(args)
-    except (QueryError, OSError) as error:
-        return complain(str(error), 2)
-    return write(_pieces(args, max(start, 0), end, server))
+    start, end = ranges.range_ns(args)
+    return write(_pieces(args, start, end, asking.server(args)))
 
 
-def _pieces(args: argparse.Namespace, start: int, end: int, server: Asking) -> Iterator[str]:
-    """A generator, so that what fails does so inside `write`."""
-    exact, token, tls = "archive" if args.exact else "", server.token, server.tls
+def _pieces(args: argparse.Namespace, start: int, end: int, server: Server) -> Iterator[str]:
+    """A generator, so that Ctrl-C while it asks is a quiet end, too."""
+    exact = "archive" if args.exact else ""
     if "{" in args.query and api.is_metric(args.query):
-        series = api.metric(server.url, args.query, start, end, token, tls, exact, _Told())
+        series = api.metric(server, args.query, start, end, exact, _Told())
         yield from terminal.render_series(series, args.format)
         return
     direction = "forward" if args.forward else "backward"
     text = api.logql(args.query)
-    asked = (server.url, text, start, end, args.limit, direction, token, tls)
+    asked = (server, text, start, end, args.limit, direction)
     found = api.query(*asked, exact, _Told())
     lines = terminal.render(found, args.format, terminal.wants_colour(sys.stdout), args.trace)
     yield from lines if args.format != "text" else _or_a_word(lines)
@@ -81,10 +68,7 @@ def _or_a_word(lines: Iterable[str]) -> Iterator[str]:
         empty = False
         yield line
     if empty:
-        print(
-            "tailrace: no line matches in this time; what was just sent is found within a second",
-            file=sys.stderr,
-        )
+        complain("no line matches in this time; what was just sent is found within a second", 0)
 
 
 class _Told:
@@ -95,26 +79,8 @@ class _Told:
 
     def __call__(self, note: str) -> None:
         if not self._told:
-            print(f"tailrace: {visible(note)}", file=sys.stderr)
+            complain(note, 0)
         self._told = True
-
-
-def write(pieces: Iterable[str]) -> int:
-    """Print until done; a closed pager or Ctrl-C is a quiet end."""
-    try:
-        for piece in pieces:
-            sys.stdout.write(piece)
-            if sys.stdout.isatty():
-                sys.stdout.flush()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        return 0
-    except TailraceError as error:
-        return complain(str(error), 1)
-    return 0
 
 
 def _limit(text: str) -> int:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
-from tailrace.app.commands import asking
-from tailrace.app.commands.common import complain
-from tailrace.app.commands.query import write
+from tailrace.app.commands import asking, ranges
+from tailrace.app.commands.common import complain, write
 from tailrace.client import api
-from tailrace.core.errors import QueryError, StoreError, TailraceError
+from tailrace.core.errors import StoreError, TailraceError
 from tailrace.query import grid, terminal
-from tailrace.query.times import parse_span, parse_time
 
 FORMATS = ("table", "json", "ndjson", "csv", "arrow", "parquet")
 _BINARY = ("arrow", "parquet")
@@ -30,7 +27,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("query", metavar="QUERY", help="'SELECT ...', or - to read it from input")
     parser.add_argument("--since", default="1h", help="how far back, such as 15m or 2d")
     parser.add_argument("--start", help="from this time, instead of --since")
-    parser.add_argument("--end", help="up to this time (RFC 3339 or seconds); now by default")
+    parser.add_argument(
+        "--end", dest="until", help="up to this time (RFC 3339 or seconds); now by default"
+    )
     parser.add_argument("--format", choices=FORMATS, default="table", help="table by default")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write the answer to this file")
     asking.add_arguments(parser)
@@ -39,28 +38,25 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 the query failed, 2 the command line is wrong."""
-    try:
-        end = parse_time(args.end, "--end") if args.end else time.time_ns()
-        start = end - parse_span(args.since, "--since")
-        if args.start:
-            start = parse_time(args.start, "--start")
-        server = asking.asking(args)
-    except (QueryError, OSError) as error:
-        return complain(str(error), 2)
+    start, end = ranges.range_ns(args, "--end")
+    server = asking.server(args)
     if args.format in _BINARY and not args.output and sys.stdout.isatty():
         return complain(f"{args.format} is not for a terminal; use --output FILE", 2)
     query = sys.stdin.read() if args.query == "-" else args.query
     form = "json" if args.format == "table" else args.format
-    pieces = api.sql(server.url, query, max(start, 0), end, form, server.token, server.tls)
+    pieces = api.sql(server, query, start, end, form)
     if args.output:
-        return _save(pieces if args.format != "table" else _encoded(pieces), args.output)
+        _save(pieces if args.format != "table" else _encoded(pieces), args.output)
+        return 0
     if args.format in _BINARY:
-        return _write_bytes(pieces, sys.stdout.buffer)
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.buffer.flush()
+        return 0
     return write(_table(pieces) if args.format == "table" else _safe(pieces))
 
 
 def _table(pieces: Iterator[bytes]) -> Iterator[str]:
-    """A generator, so that what fails does so inside `write`."""
+    """A generator, so that Ctrl-C while it asks is a quiet end, too."""
     body = b"".join(pieces)
     try:
         found = msgspec.json.decode(body)
@@ -86,26 +82,13 @@ def _safe(pieces: Iterator[bytes]) -> Iterator[str]:
         yield rest.decode("utf-8", "replace")
 
 
-def _write_bytes(pieces: Iterator[bytes], file: IO[bytes]) -> int:
-    try:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-    except TailraceError as error:
-        return complain(str(error), 1)
-    return 0
-
-
-def _save(pieces: Iterator[bytes], path: Path) -> int:
+def _save(pieces: Iterator[bytes], path: Path) -> None:
     """Into a file that has its name only when it is whole."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            failed = _write_bytes(pieces, file)
-        if failed:
-            part.unlink()
-            return failed
-        part.replace(path)
-    except OSError as error:
-        return complain(str(error), 1)
-    return 0
+            file.writelines(pieces)
+    except TailraceError:
+        part.unlink()
+        raise
+    part.replace(path)

@@ -9,11 +9,10 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import complain
-from tailrace.app.commands.query import write
+from tailrace.app.commands.common import complain, write
 from tailrace.client import api, following
 from tailrace.client.following import Dropped, Lost
+from tailrace.client.server import Server
 from tailrace.core.line import Line
 from tailrace.query import terminal
 
@@ -42,16 +41,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 ended by the reader, 1 the query or the first connection failed, 2 usage."""
-    try:
-        server = asking.asking(args)
-    except OSError as error:
-        return complain(str(error), 2)
-    return write(_pieces(args, server))
+    return write(_pieces(args, asking.server(args)))
 
 
-def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
+def _pieces(args: argparse.Namespace, server: Server) -> Iterator[str]:
     text = api.logql(args.query)
-    found = following.follow(server.url, text, server.token, server.tls)
+    found = following.follow(server, text)
     colour = terminal.wants_colour(sys.stdout)
     with contextlib.closing(_lines(found)) as lines:
         for piece in terminal.render(lines, args.format, colour):

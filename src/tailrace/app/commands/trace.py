@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tailrace.app.commands import asking
-from tailrace.app.commands.asking import Asking
-from tailrace.app.commands.common import complain
-from tailrace.app.commands.query import write
+from tailrace.app.commands.common import complain, write
 from tailrace.client import api
+from tailrace.client.server import Server
 from tailrace.core.errors import QueryError
 from tailrace.query import terminal
 from tailrace.query.traces import tree
@@ -34,18 +33,17 @@ def run(args: argparse.Namespace) -> int:
     """0 done, 1 the query failed or no span has this id, 2 the command line is wrong."""
     try:
         spellings(args.trace_id)
-        server = asking.asking(args)
-    except (QueryError, OSError) as error:
+    except QueryError as error:
         return complain(str(error), 2)
-    return write(_pieces(args, server))
+    return write(_pieces(args, asking.server(args)))
 
 
-def _pieces(args: argparse.Namespace, server: Asking) -> Iterator[str]:
-    """A generator, so that what fails does so inside `write`."""
-    found = api.trace(server.url, args.trace_id, server.token, server.tls)
+def _pieces(args: argparse.Namespace, server: Server) -> Iterator[str]:
+    """A generator, so that Ctrl-C while it asks is a quiet end, too."""
+    found = api.trace(server, args.trace_id)
     logs: dict[str, Any] = {"lines": [], "warnings": None}
     if args.logs:
-        logs = api.trace_logs(server.url, args.trace_id, server.token, server.tls)
+        logs = api.trace_logs(server, args.trace_id)
     if args.format == "json":
         yield terminal.json_text({"trace": found, "logs": logs} if args.logs else found) + "\n"
     else:
