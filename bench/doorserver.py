@@ -26,7 +26,6 @@ from tailrace.gateway.door import Door
 from tailrace.gateway.listening.syslogtcp import SyslogStreams
 from tailrace.gateway.listening.syslogudp import SyslogDatagrams
 from tailrace.gateway.routes import routes
-from tailrace.guard.passthrough import PassThrough
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
 
@@ -36,7 +35,7 @@ async def serve(directory: Path) -> None:
     clock, metrics = SystemClock(), Metrics()
     queue = SegmentLog(directory, OsFileSystem(), clock, metrics, frozenset({"nobody"}))
     await queue.open()
-    door = Door(PassThrough(queue), clock, metrics, ready=queue.ready)
+    door = Door(queue, clock, metrics, ready=queue.ready)
 
     async def rows(request: Request) -> PlainTextResponse:
         return PlainTextResponse(str(int(metrics.get("tailrace_ingest_rows_total"))))

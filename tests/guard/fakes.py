@@ -13,7 +13,7 @@ from .cleaning import KEYS
 
 
 class FakeSink:
-    """A Sink and a Room that keeps what it was given."""
+    """A BoundedSink that keeps what it was given."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []

@@ -38,9 +38,7 @@ class World:
         self.findings = FakeFindings()
         self.clock = ManualClock()
         self.metrics = Metrics()
-        self.guard = Guard(
-            self.sink, self.sink, load, self.keyring, self.findings, self.clock, self.metrics
-        )
+        self.guard = Guard(self.sink, load, self.keyring, self.findings, self.clock, self.metrics)
 
     def accept(self, *frames: Frame) -> Receipt:
         return asyncio.run(self.guard.accept(frames))

@@ -25,7 +25,7 @@ from tailrace.app.tls import server_tls
 from tailrace.core import process
 from tailrace.core.access import Scope
 from tailrace.core.clock import Clock
-from tailrace.core.contracts import Room, Sink
+from tailrace.core.contracts import BoundedSink
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.auth import Authenticate
 from tailrace.gateway.door import Door
@@ -38,7 +38,7 @@ EXPOSITION = "text/plain; version=0.0.4"
 
 class Front:
     """`open` before anything else is begun, then `serve`; `stop` taking more, and at the end
-    `close`. `sink` is where everything goes that comes in, `room` what it has for it."""
+    `close`. `sink` is where everything goes that comes in."""
 
     def __init__(
         self,
@@ -47,8 +47,7 @@ class Front:
         control: Control,
         clock: Clock,
         metrics: Metrics,
-        sink: Sink,
-        room: Room,
+        sink: BoundedSink,
     ) -> None:
         """Raises ConfigError for certificates and tokens that cannot be used."""
         self._config = config
@@ -58,8 +57,8 @@ class Front:
         self._access = Access(config.server, control, clock, metrics)
         host, _ = configuration.address(config)
         self.entrance = self._access.entrance(f"server.listen {config.server.listen}", host)
-        self._limiting = Limiting(config.limits, clock, metrics, room, data / "limits.json")
-        self.door = Door(sink, clock, metrics, ready=room.ready, admission=self._limiting.admission)
+        self._limiting = Limiting(config.limits, clock, metrics, sink, data / "limits.json")
+        self.door = Door(sink, clock, metrics, ready=sink.ready, admission=self._limiting.admission)
         settings = config.server.doors
         self._doors = Doors(
             doors.usual() if settings is None else settings,

@@ -22,6 +22,7 @@ from tailrace.app.guarding import Guarding
 from tailrace.app.serving import SWITCH_S, settle
 from tailrace.core import log
 from tailrace.core.clock import Clock, SystemClock
+from tailrace.core.contracts import BoundedSink
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.routes import routes as gateway_routes
 from tailrace.governance.control import Control
@@ -47,16 +48,8 @@ class Relay:
         self._upstream = upstream(config.gateway, clock)
         control = control_store(config.server)
         self._guarding = _guarding(config, control, clock, self._metrics, self._upstream)
-        guard = self._guarding.guard if self._guarding else None
-        self._front = Front(
-            config,
-            data,
-            control,
-            clock,
-            self._metrics,
-            guard or self._upstream,
-            guard or self._upstream,
-        )
+        self._sink: BoundedSink = self._guarding.guard if self._guarding else self._upstream
+        self._front = Front(config, data, control, clock, self._metrics, self._sink)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -81,7 +74,7 @@ class Relay:
         await self._front.stop()
         if self._guarding:
             await self._guarding.close()
-        await self._upstream.close(CLOSE_S)
+        await self._sink.close(CLOSE_S)
         for error in await self._front.close():
             raise error
 
@@ -99,7 +92,7 @@ def _guarding(
     one pseudonym everywhere; else they guard, before anything is kept. Raises ConfigError."""
     if not config.server.control:
         return None
-    return Guarding(config, control, clock, metrics, behind, behind)
+    return Guarding(config, control, clock, metrics, behind)
 
 
 def upstream(config: GatewayConfig, clock: Clock) -> Upstream:

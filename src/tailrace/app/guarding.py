@@ -11,7 +11,7 @@ from tailrace.app.config import Config
 from tailrace.app.keyring import keyring
 from tailrace.core import log
 from tailrace.core.clock import Clock
-from tailrace.core.contracts import Registry, Room, Sink
+from tailrace.core.contracts import BoundedSink, Registry
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
@@ -30,8 +30,8 @@ _log = log.get("guard")
 class Guarding:
     """`open` once the control store is, `close` once nothing more is taken in.
 
-    `guard` stands before `behind`, which has as much room as `room` says. It guards nothing before
-    it is open, and lets nothing past.
+    `guard` stands before `behind`, and whoever closes the one closes the other. It guards nothing
+    before it is open, and lets nothing past.
     """
 
     def __init__(
@@ -40,8 +40,7 @@ class Guarding:
         control: Control,
         clock: Clock,
         metrics: Metrics,
-        behind: Sink,
-        room: Room,
+        behind: BoundedSink,
     ) -> None:
         """Raises ConfigError."""
         kinds = all_kinds(config.guard.detectors)
@@ -51,7 +50,7 @@ class Guarding:
         thresholds = Thresholds(config.guard.thresholds, kinds)
         self.findings = Book(control, clock, metrics, thresholds.of, titles, KINDS)
         load = partial(Cleaner, config.guard, clock)
-        self.guard = Guard(behind, room, load, self._keys, self.findings, clock, metrics)
+        self.guard = Guard(behind, load, self._keys, self.findings, clock, metrics)
         self._scrubber = Scrubber(self.guard.cleaner)
         self._running: list[asyncio.Task[None]] = []
 

@@ -84,11 +84,9 @@ class Runtime:
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._control = control_store(config.server)
-        self._guarding = Guarding(
-            config, self._control, self._clock, self._metrics, self._queue, self._queue
-        )
-        guard = self._guarding.guard
-        self._front = Front(config, data, self._control, self._clock, self._metrics, guard, guard)
+        self._guarding = Guarding(config, self._control, self._clock, self._metrics, self._queue)
+        self._sink = self._guarding.guard
+        self._front = Front(config, data, self._control, self._clock, self._metrics, self._sink)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         self._archive = Archive(self._engine, archive(config, data))
         self._horizon = Horizon(data / "store" / "horizon")
@@ -153,7 +151,7 @@ class Runtime:
             await asyncio.to_thread(self._horizon.open, self._archive.upto)
         except BaseException:
             # The engine's threads would keep the process from ending.
-            await self._queue.close(0.0)
+            await self._sink.close(0.0)
             await self._engine.close()
             raise
 
@@ -249,7 +247,7 @@ class Runtime:
             _log.warning("not all was stored in time; it is kept in the queue")
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
         self._audit.close()
-        await self._queue.close(5.0)
+        await self._sink.close(5.0)
         await self._queries.close()
         await self._engine.close()
         results += await self._front.close()

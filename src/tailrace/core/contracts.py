@@ -134,8 +134,9 @@ class Pressure(Protocol):
     def pressure(self) -> float: ...
 
 
-class Room(Pressure, Protocol):
-    """`ready`: whether something is likely to be taken now. Must not block."""
+class BoundedSink(Sink, Pressure, Protocol):
+    """A Sink that says how full it is. `ready`: whether it is likely to take something now. Must
+    not block."""
 
     def ready(self) -> bool: ...
 

@@ -11,7 +11,7 @@ import msgspec
 
 from tailrace.core import limits
 from tailrace.core.clock import Clock
-from tailrace.core.contracts import Findings, Receipt, Room, Sink
+from tailrace.core.contracts import BoundedSink, Findings, Receipt
 from tailrace.core.errors import Busy, ConfigError, InputError, Poison, StoreError
 from tailrace.core.finding import Finding, Place
 from tailrace.core.frame import Codec, Frame, Header, Signal
@@ -40,7 +40,7 @@ class Guarded(msgspec.Struct, frozen=True):
 
 
 class Guard:
-    """A Sink in front of a Sink, and a Room. Raises Busy while it cannot run, whatever the reason:
+    """A BoundedSink in front of one. Raises Busy while it cannot run, whatever the reason:
     then nothing passes. A frame that it cannot clean is Poison.
 
     Returning promises what the sink behind it promises for what is left of the frames. Rows that a
@@ -50,8 +50,7 @@ class Guard:
 
     def __init__(
         self,
-        behind: Sink,
-        room: Room,
+        behind: BoundedSink,
         load: Callable[[], Cleaner],
         keyring: Keyring,
         findings: Findings,
@@ -61,7 +60,6 @@ class Guard:
         """`load` compiles the detectors. Raises ConfigError from it; what else goes wrong there is
         tried again."""
         self._behind = behind
-        self._room = room
         self._load = load
         self._keyring = keyring
         self._findings = findings
@@ -76,11 +74,11 @@ class Guard:
 
     def pressure(self) -> float:
         """See Pressure."""
-        return self._room.pressure()
+        return self._behind.pressure()
 
     def ready(self) -> bool:
-        """See Room. False as long as the last frame could not be guarded."""
-        return not self._failed and self._loaded() is not None and self._room.ready()
+        """See BoundedSink. False as long as the last frame could not be guarded."""
+        return not self._failed and self._loaded() is not None and self._behind.ready()
 
     @property
     def loaded(self) -> bool:
