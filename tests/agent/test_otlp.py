@@ -373,7 +373,7 @@ def test_connections_are_bounded_and_slow_ones_end(
 ) -> None:
     monkeypatch.setattr(httpserver, "REQUEST_S", 0.3)
     server, _ = serve()
-    server._server._limit = 2  # type: ignore[union-attr]
+    monkeypatch.setattr(limits, "LISTENER_CONNECTIONS", 2)
     slow = [socket.create_connection(server.address, timeout=20) for _ in range(2)]
     for one in slow:
         one.sendall(HEAD[:20])

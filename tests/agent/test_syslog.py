@@ -216,7 +216,7 @@ def test_connections_are_bounded_and_a_quiet_one_makes_room(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, drain = serve()
-    server._streams._limit = 2
+    monkeypatch.setattr(limits, "LISTENER_CONNECTIONS", 2)
     with connect(server) as first, connect(server) as second:
         first.sendall(b"<14>a\n")
         second.sendall(b"<14>b\n")

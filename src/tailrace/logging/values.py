@@ -41,8 +41,9 @@ def cut(text: str, chars: int = limits.APP_VALUE_CHARS) -> str:
     return text if len(text) <= chars else text[: chars - 1] + _MARK
 
 
-def cut_middle(text: str, chars: int = limits.APP_VALUE_CHARS) -> str:
+def cut_middle(text: str) -> str:
     """`text`, or its first quarter, a mark and its end: what a traceback says last says most."""
+    chars = limits.APP_VALUE_CHARS
     if len(text) <= chars:
         return text
     head = chars // 4

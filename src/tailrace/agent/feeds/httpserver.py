@@ -128,11 +128,9 @@ class HttpServer:
         self,
         listener: socket.socket,
         answer: Callable[[Request], Answer],
-        connections: int = limits.LISTENER_CONNECTIONS,
     ) -> None:
         self._listener = listener
         self._answer = answer
-        self._limit = connections
         self._open: dict[socket.socket, tuple[threading.Thread, float]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -166,7 +164,7 @@ class HttpServer:
 
     def _begin(self, connection: socket.socket) -> None:
         with self._lock:
-            full = len(self._open) >= self._limit
+            full = len(self._open) >= limits.LISTENER_CONNECTIONS
             if not full:
                 thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
                 self._open[connection] = (thread, time.monotonic() + REQUEST_S)
@@ -174,7 +172,7 @@ class HttpServer:
             connection.settimeout(_REST_S)
             _send(connection, Answer(503, b"too many connections\n", headers={"Retry-After": "1"}))
             connection.close()
-            _log.warning("connection refused", extra={"connections": self._limit})
+            _log.warning("connection refused", extra={"connections": limits.LISTENER_CONNECTIONS})
         else:
             connection.settimeout(REQUEST_S)
             thread.start()

@@ -13,7 +13,7 @@ from tailrace.agent.feeds.intake import Batch, Intake
 from tailrace.agent.feeds.schedule import Schedule
 from tailrace.agent.settings import AgentSettings
 from tailrace.core import limits, log
-from tailrace.core.clock import Clock, SystemClock
+from tailrace.core.clock import SystemClock
 from tailrace.core.frame import Codec, Signal
 from tailrace.wire import samples
 from tailrace.wire.samples import Sample
@@ -45,7 +45,6 @@ class Scheduled:
         interval_s: float,
         fetch: Callable[[], Fetched],
         settings: AgentSettings,
-        clock: Clock | None = None,
     ) -> None:
         self.intake = intake
         self._name = name
@@ -55,7 +54,7 @@ class Scheduled:
         # The machine's identity belongs to the name: a fleet shares the names of its inputs.
         machine = "|".join(f"{key}={value}" for key, value in sorted(settings.resource.items()))
         place = f"{name}|{machine}"
-        self._schedule = Schedule(place, interval_s, self.run, clock or SystemClock())
+        self._schedule = Schedule(place, interval_s, self.run, SystemClock())
 
     def start(self) -> None:
         self._schedule.start()

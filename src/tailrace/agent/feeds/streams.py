@@ -31,11 +31,9 @@ class Streams:
         self,
         listener: socket.socket,
         selector: selectors.BaseSelector,
-        limit: int = limits.LISTENER_CONNECTIONS,
     ) -> None:
         self._listener = listener
         self._selector = selector
-        self._limit = limit
         self._open: dict[socket.socket, _Connection] = {}
         self.cut = 0
         self.torn = 0
@@ -67,8 +65,9 @@ class Streams:
             new, _ = self._listener.accept()
         except OSError:
             return
-        if len(self._open) >= self._limit and not self._spare(time.monotonic() - SPARE_S):
-            _log.warning("syslog connection refused", extra={"connections": self._limit})
+        most = limits.LISTENER_CONNECTIONS
+        if len(self._open) >= most and not self._spare(time.monotonic() - SPARE_S):
+            _log.warning("syslog connection refused", extra={"connections": most})
             new.close()
             return
         new.setblocking(False)

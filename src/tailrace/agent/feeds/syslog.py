@@ -51,14 +51,12 @@ class Syslog:
         source: SyslogInput,
         name: str,
         wake: Callable[[], None],
-        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`name` is the key of the input in the configuration."""
         self.intake = Intake(source, name, wake)
         self.addresses: dict[str, tuple[str, int]] = {}
         self._input = source
         self._name = name
-        self._wall_ns = wall_ns
         self._gather = Gather(self.intake, Codec.RECORDS, checked=True)
         self._held = contextlib.ExitStack()
         self._udp: socket.socket | None = None
@@ -138,7 +136,7 @@ class Syslog:
 
     def _add(self, messages: list[bytes]) -> None:
         if messages:
-            found = syslog.decode(messages, self._wall_ns(), self._input.service)
+            found = syslog.decode(messages, time.time_ns(), self._input.service)
             self._gather.add(found.data, found.rows, found.repaired)
         if self._streams and (self._streams.cut or self._streams.torn):
             counts = {"line_length": self._streams.cut, "torn": self._streams.torn}

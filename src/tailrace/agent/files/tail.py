@@ -38,14 +38,13 @@ class Tail:
         settings: AgentSettings,
         state: State,
         metrics: Metrics,
-        open_files: int = limits.TAIL_FILES,
     ) -> None:
         self._settings = settings
         self._state = state
         self._metrics = metrics
         inputs = [source for source in settings.inputs if isinstance(source, Files)]
         self._discovery = Discovery(inputs, [*settings.never, settings.directory])
-        self.table = FileTable(state, open_files)
+        self.table = FileTable(state, limits.TAIL_FILES)
         self.files = self.table.files
         self._rotation = Rotation(state, self.table, self._discovery, settings.linger_s)
         self._known = frozenset(state.patterns)
