@@ -37,7 +37,7 @@ bench: setup
 
 soak: setup
 	@scripts/system-packages.sh
-	$(PY) -m pytest -m soak $(if $(ARGS),$(ARGS),--junitxml=assurance/runs/soak.xml)
+	@scripts/soak.sh $(ARGS)
 
 # What the last runs of test, soak and bench said, into docs/assurance.md and docs/benchmarks.md.
 assurance: setup

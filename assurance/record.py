@@ -41,9 +41,9 @@ def save(record: dict[str, Any]) -> None:
 def add_tests(record: dict[str, Any], path: Path) -> int:
     """How many named tests a JUnit file of pytest had something to say of.
 
-    `soak.xml` is of the soak, which runs other cases of some of them.
+    `soak-*.xml` are of the soak, which runs other cases of some of them.
     """
-    run = "soak" if path.stem == "soak" else "test"
+    run = "soak" if path.stem.startswith("soak-") else "test"
     root = ElementTree.parse(path)
     when = next(root.iter("testsuite")).get("timestamp", "")[:10]
     cases: dict[str, list[ElementTree.Element]] = {}

@@ -61,7 +61,7 @@ async def opened() -> AsyncIterator[tuple[SegmentLog, Kept]]:
 async def guard() -> AsyncIterator[tuple[Sink, Kept]]:
     async with opened() as (behind, kept):
         parts = (Cleaner, FakeKeyring(), FakeFindings(), ManualClock(), Metrics())
-        yield Guard(behind, behind, *parts), kept
+        yield Guard(behind, *parts), kept
 
 
 @asynccontextmanager
