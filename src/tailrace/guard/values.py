@@ -61,32 +61,27 @@ def after_separator(text: bytes, at: int, stop: int) -> int | None:
 def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Value | None:
     """The value that begins at `at`; None when there is none before `stop`, the row's end.
     `memo` is the row's."""
-    row_stop = stop
+    row = _row(text, at, stop, memo)
     stop = min(stop, at + _VALUE_BYTES)
     if opening := _OPENING.match(text, at, stop):
         if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
             return None  # the end of a text that ends with the name
-        return _quoted(text, stop, opening)
+        return _quoted(text, stop, opening, row)
     if word := _WORD.match(text, at, stop):
         return Value(at, word.end(), "word")
     if number := _NUMBER.match(text, at, stop):
         return Value(at, number.end(), "number")
     stop = min(stop, at + _PLAIN_BYTES)
     if _OBJECT.match(text, at, stop):
-        return Value(at, _closings(text, at, row_stop, memo).of(at, stop), "nested")
-    plain = _PLAIN.match(text, at, stop)
-    if plain is None:
-        return None
-    end = plain.end()
-    while end > at and _is_outside(text, at, end):
-        end -= 1
+        return Value(at, row.closings.of(at, stop), "nested")
+    end = at + len(_within(text[at : min(row.plain_end(at), stop)]))
     return Value(at, end, "plain") if end > at else None
 
 
-def _is_outside(text: bytes, at: int, end: int) -> bool:
-    """Whether the last character is of the sentence or the bracket around the value."""
-    last = text[end - 1 : end]
-    return last in (b".", b",", b";") or (last in _PAIRS and _PAIRS[last] not in text[at:end])
+def _within(value: bytes) -> bytes:
+    """Without what is behind it of the sentence or the brackets around it."""
+    alone = (closing for closing, opening in _PAIRS.items() if opening not in value)
+    return value.rstrip(b"".join((b".,;", *alone)))
 
 
 def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = b'"') -> int:
@@ -102,19 +97,13 @@ def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = 
     return stop
 
 
-def _quoted(text: bytes, stop: int, opening: re.Match[bytes]) -> Value:
+def _quoted(text: bytes, stop: int, opening: re.Match[bytes], row: _Row) -> Value:
     start, quote, slashes = opening.end(), opening["quote"], len(opening["slashes"])
     end = string_end(text, start, stop, slashes, quote)
-    if quote != b'"' and _in_string(text, opening.start()):
+    if quote != b'"' and row.is_in_string(opening.start()):
         # JSON around it ends sooner, for an apostrophe may stand alone.
-        end = min(end, string_end(text, start, stop, 0))
+        end = min(end, row.string_end(start))
     return Value(start, end, "quoted")
-
-
-def _in_string(text: bytes, at: int) -> bool:
-    """Whether an odd number of plain quotes stands before, in the row."""
-    row = text[text.rfind(b"\n", 0, at) + 1 : at]
-    return (row.count(b'"') - row.count(b'\\"')) % 2 == 1
 
 
 class _Reading:
@@ -187,10 +176,51 @@ class _Closings:
         return reading
 
 
-def _closings(text: bytes, at: int, stop: int, memo: dict[object, object]) -> _Closings:
-    found = memo.get("closings")
-    if not isinstance(found, _Closings):
-        found = memo["closings"] = _Closings(text, stop, stop - at)
+class _Row:
+    """A row of which values are read: what was read for one is not read again for the next."""
+
+    def __init__(self, text: bytes, at: int, stop: int) -> None:
+        self._text = text
+        self._stop = stop
+        self.closings = _Closings(text, stop, stop - at)
+        self._plain = (0, 0)  # a stretch of which all is part of a plain value
+        self._string = (0, 0)  # a stretch without plain quotes
+        self._counted = text.rfind(b"\n", 0, at) + 1
+        self._quotes = 0  # plain ones before `_counted`
+
+    def plain_end(self, at: int) -> int:
+        """Where a plain value ends that begins behind a separator, if before `at + _PLAIN_BYTES`;
+        else any place from there on."""
+        low, high = self._plain
+        # What reached as far as was read, or nearly, may go on.
+        whole = high + 2 < low + _VALUE_BYTES or at + _PLAIN_BYTES <= high
+        if not (whole and low <= at < high):
+            match = _PLAIN.match(self._text, at, min(self._stop, at + _VALUE_BYTES))
+            self._plain = at, high = at, match.end() if match else at
+        return high
+
+    def string_end(self, at: int) -> int:
+        """Where a string ends that has plain quotes and goes on at `at`, behind no backslash."""
+        low, high = self._string
+        if not low <= at <= high:
+            high = string_end(self._text, at, self._stop, 0)
+            self._string = at, high
+        return high
+
+    def is_in_string(self, at: int) -> bool:
+        """Whether an odd number of plain quotes stands before."""
+        text, low = self._text, self._counted
+        first, last = min(low, at), max(low, at)
+        between = text.count(b'"', first, last) - text.count(b'\\"', first, last)
+        self._quotes += between if at >= low else -between
+        self._counted = at
+        return self._quotes % 2 == 1
+
+
+def _row(text: bytes, at: int, stop: int, memo: dict[object, object]) -> _Row:
+    found = memo.get(_Row)
+    if not isinstance(found, _Row):
+        found = memo[_Row] = _Row(text, at, stop)
     return found
 
 
