@@ -112,6 +112,9 @@ GROUP_COMMIT_S = 0.005
 # One insert: large enough for few parts, small enough for memory and for freshness.
 INSERT_BYTES = 32 * MIB
 INSERT_WAIT_S = 0.5
+# Senders whose newest frame the writer knows: one small entry each, and one query for a forgotten
+# one.
+SOURCES_REMEMBERED = 10_000
 # The archive is written in larger steps: a file per step, tenant and hour.
 ARCHIVE_BYTES = 192 * MIB
 ARCHIVE_WAIT_S = 60.0

@@ -13,11 +13,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
+from tailrace.core import limits
 from tailrace.core.contracts import Delivery, Recorded
 from tailrace.core.frame import Frame, Header
 
 Key = tuple[str, str, int, int]
-SOURCES_REMEMBERED = 10_000  # one small entry each; a forgotten source costs one query
 
 
 class FrameTable(Protocol):
@@ -65,7 +65,7 @@ class Known:
         source = (header.tenant, header.source, header.epoch)
         if source not in self._newest:
             self._newest[source] = await self._table.newest(header)
-            if len(self._newest) > SOURCES_REMEMBERED:
+            if len(self._newest) > limits.SOURCES_REMEMBERED:
                 self._newest.popitem(last=False)
         self._newest.move_to_end(source)
         return self._newest[source]
@@ -75,7 +75,9 @@ class Known:
         for delivery in deliveries:
             header = delivery.frame.header
             source = (header.tenant, header.source, header.epoch)
-            self._newest[source] = max(header.seq, self._newest.get(source, -1))
+            # Of a source that was forgotten meanwhile the table knows more than this batch.
+            if source in self._newest:
+                self._newest[source] = max(header.seq, self._newest[source])
 
 
 async def missing(table: FrameTable, deliveries: Sequence[Delivery]) -> list[Delivery]:
