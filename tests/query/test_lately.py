@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.clock import ManualClock
-from tailrace.query import lately
 from tailrace.query.lately import LIFETIME_S, Lately
 
 
@@ -24,8 +24,8 @@ def test_a_list_is_known_as_long_as_it_lives() -> None:
 def test_beyond_what_may_be_held_all_is_forgotten_but_the_last(
     entries: int, names: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lately, "MAX_ENTRIES", entries)
-    monkeypatch.setattr(lately, "NAMES_HELD", names)
+    monkeypatch.setattr(limits, "QUERY_LISTS_HELD", entries)
+    monkeypatch.setattr(limits, "QUERY_NAMES_HELD", names)
     known: Lately[str] = Lately(ManualClock())
     known.keep("a", ["x", "y"])
     known.keep("b", ["x", "y"])

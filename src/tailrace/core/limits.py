@@ -169,6 +169,10 @@ QUERY_SQL_BYTES = 8 * MIB
 STEP_CACHE_BYTES = 64 * MIB
 # What a query uses that may be older than it is: which labels there are, for 10 s.
 STEP_CACHE_LAG_S = 10.0
+# Lists of names that are remembered for some seconds, since pages ask whenever they are opened, and
+# the names of all of them together: some ten megabytes.
+QUERY_LISTS_HELD = 1_000
+QUERY_NAMES_HELD = 100_000
 # A query that takes longer is logged with its plan, and so many of them are remembered; of each so
 # much text, and so much of the plan.
 SLOW_SECONDS = 5.0

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
+from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.query.times import HOUR_NS
 
 LIFETIME_S = 10.0
-MAX_ENTRIES = 1_000
-# Of all entries together: some ten megabytes.
-NAMES_HELD = 100_000
 _T = TypeVar("_T")
 
 
 class Lately(Generic[_T]):
-    """What was found within the last LIFETIME_S, in at most MAX_ENTRIES lists of NAMES_HELD names
-    together; beyond that all is forgotten."""
+    """What was found within the last LIFETIME_S, in at most QUERY_LISTS_HELD lists of
+    QUERY_NAMES_HELD names together; beyond that all is forgotten."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -31,7 +29,8 @@ class Lately(Generic[_T]):
     def keep(self, key: Hashable, found: Sequence[_T]) -> Sequence[_T]:
         """Remember a list, and give it."""
         held = sum(len(names) for _, names in self._known.values())
-        if len(self._known) >= MAX_ENTRIES or held + len(found) > NAMES_HELD:
+        beyond = held + len(found) > limits.QUERY_NAMES_HELD
+        if beyond or len(self._known) >= limits.QUERY_LISTS_HELD:
             self._known.clear()
         self._known[key] = (self._clock.monotonic_s(), found)
         return found
