@@ -23,6 +23,7 @@ from tailrace.agent.feeds.redis import Redis, RedisError
 from tailrace.agent.feeds.slowlog import Entry, SlowLog, record
 from tailrace.agent.inputs import RedisInput
 from tailrace.agent.settings import AgentSettings
+from tailrace.core import limits
 from tailrace.core.units import Seconds
 from tailrace.wire import records
 
@@ -247,7 +248,7 @@ def answered(reply: bytes) -> str:
         (b"*1\r\n*1\r\n:1\r\n", "answer is no slow log"),
         (b"*-1\r\n", "answer is no slow log"),
         (b"*1\r\n*4\r\n:1\r\n:99999999999999\r\n:1\r\n*0\r\n", "answer is no slow log"),
-        (b"*99999999\r\n", "not what was asked for"),
+        (b"*%d\r\n" % (limits.SLOW_LOG_WORDS + 1), "not what was asked for"),
         (b"*1\r\n" * 100, "not what was asked for"),
         (b"$999999999999\r\n", "too large"),
         (b"$" + b"9" * 100 + b"\r\n", "does not speak RESP"),

@@ -68,6 +68,9 @@ EXPANSION_RATIO = 1_000
 MEMBERS_PER_BODY = 4_096
 # Decoded Loki and OTLP rows repeat their labels; a few bytes in must not become gigabytes.
 DECODED_BYTES = 64 * MIB
+# Messages without content in one body of protobuf, two bytes that become 64: honest batches have
+# one empty resource or scope for many records.
+EMPTY_MESSAGES_PER_BODY = 100_000
 # Actions of one Elasticsearch bulk request: each is answered with an item of its own.
 BULK_ACTIONS = 200_000
 # A document is held as objects, ten times its size, until it is a record. Ids as in Elasticsearch.
@@ -304,6 +307,8 @@ ANSWER_ITEMS = 20_000
 # Of a server's slow log, which keeps 128 entries unless told otherwise, with 32 words of 128 bytes.
 SLOW_LOG_ENTRIES = 128
 SLOW_LOG_BYTES = 4 * MIB
+# Parts of one list in its answer: each becomes an object before the whole is known to be one.
+SLOW_LOG_WORDS = 4_096
 # An OTLP request that an agent relays, before compression: held whole while it is cut, by an agent
 # that has 40 MB in all. JSON takes many times its size while it is read.
 RELAY_BODY_BYTES = 6 * MIB

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from tailrace.core import limits
 from tailrace.core.errors import TooLarge
 
-# Honest batches have one empty resource or scope for many records.
-_EMPTY_MESSAGES = 100_000
 _EMPTY = (b"\x0a\x00", b"\x12\x00")
 
 
 def check_density(data: bytes) -> None:
     """Raises TooLarge ("density") when `data` is mostly empty messages."""
-    if sum(data.count(pattern) for pattern in _EMPTY) > _EMPTY_MESSAGES:
-        raise TooLarge(
-            f"body holds more than {_EMPTY_MESSAGES} empty messages; send only records", "density"
-        )
+    most = limits.EMPTY_MESSAGES_PER_BODY
+    if sum(data.count(pattern) for pattern in _EMPTY) > most:
+        raise TooLarge(f"body holds more than {most} empty messages; send only records", "density")

@@ -16,7 +16,6 @@ Reply = bytes | int | None | list["Reply"]
 _READ_BYTES = 64 * limits.KIB
 _LINE_BYTES = 1 * limits.KIB
 _DEPTH = 4
-_WORDS = 4_096
 
 
 class RedisError(Exception):
@@ -73,7 +72,7 @@ class Redis:
             return number
         if kind == b"$":
             return None if number < 0 else self._exactly(number)
-        if kind != b"*" or depth == _DEPTH or number > _WORDS:
+        if kind != b"*" or depth == _DEPTH or number > limits.SLOW_LOG_WORDS:
             raise RedisError("answer is not what was asked for")
         return None if number < 0 else [self._reply(depth + 1) for _ in range(number)]
 
