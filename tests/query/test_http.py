@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.query.bounds.allowance import Allowance, Policy
@@ -112,10 +113,11 @@ def test_labels_values_and_series(engine: Any, tenant: str) -> None:
         ("query_range", {"query": "1+1", "step": "0"}, "step"),
         ("query", {"query": ALL}, "instant"),
         ("series", {}, "match[]"),
+        ("series", {"match[]": [ALL] * (limits.QUERY_FORM_FIELDS + 1)}, "1 to 64 match[]"),
     ],
 )
 def test_errors_are_plain_text(
-    engine: Any, path: str, params: dict[str, str], message: str
+    engine: Any, path: str, params: dict[str, Any], message: str
 ) -> None:
     answer = ask(engine, "none", path, params=params)
     assert answer.status_code == 400

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
@@ -252,12 +253,13 @@ def test_series_labels_values_and_metadata(engine: Any, tenant: str) -> None:
         ("format_query", {"query": "sum("}, "1:5"),
         ("query_exemplars", {"query": "up", "start": "noon"}, "start"),
         ("series", {}, "match[]"),
+        ("series", {"match[]": ["up"] * (limits.QUERY_FORM_FIELDS + 1)}, "1 to 64 match[]"),
         ("series", {"match[]": "rate(up[5m])"}, "expected a selector"),
         ("labels", {"limit": "many"}, "limit"),
     ],
 )  # fmt: skip
 def test_a_bad_request_is_bad_data(
-    engine: Any, path: str, params: dict[str, str], says: str
+    engine: Any, path: str, params: dict[str, Any], says: str
 ) -> None:
     metrics = Metrics()
     answer = ask(engine, "none", path, metrics=metrics, params=params)

@@ -266,6 +266,8 @@ SQL_MEMORY_BYTES = 256 * MIB
 SQL_ANSWERS = 2
 # The text of a query, in any language: a person writes no more, and it is held with its plan.
 QUERY_TEXT_BYTES = 64 * KIB
+# Fields of a form, and matchers that it names: each of them is a query of its own.
+QUERY_FORM_FIELDS = 64
 # A person waits no longer, and dashboards ask again.
 QUERY_SECONDS = 30
 # Stages over rows keep verdicts on values and names of keys that repeat: some megabytes at most.

@@ -12,7 +12,6 @@ from tailrace.core.access import principal_of
 from tailrace.core.errors import QueryError
 from tailrace.query.times import HOUR_NS, parse_span, parse_time
 
-FORM_FIELDS = 64
 # What no count of anything reaches.
 _MOST = 999_999_999
 Identify = Callable[[HTTPConnection], str]
@@ -100,6 +99,6 @@ async def form_of(request: Request) -> QueryParams | None:
     if not length.isdigit() or int(length) > 4 * limits.QUERY_TEXT_BYTES:
         raise QueryError(f"a form needs a Content-Length up to {4 * limits.QUERY_TEXT_BYTES} bytes")
     body = await request.body()
-    if body.count(b"&") >= FORM_FIELDS:
-        raise QueryError(f"the form has more than {FORM_FIELDS} fields")
+    if body.count(b"&") >= limits.QUERY_FORM_FIELDS:
+        raise QueryError(f"the form has more than {limits.QUERY_FORM_FIELDS} fields")
     return QueryParams(body)

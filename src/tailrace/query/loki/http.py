@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from tailrace.core import limits
 from tailrace.core.errors import QueryError
-from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant
+from tailrace.query.asked import Asked, Identify, credential_tenant
 from tailrace.query.endpoint import Answer, Handler, plain, routes_of
 from tailrace.query.logql.ast import LogQuery, Metric, VectorAggregation
 from tailrace.query.logql.lexer import placed
@@ -124,8 +125,8 @@ class _Api:
     async def series(self, asked: Asked) -> object:
         start, end = asked.range(6 * HOUR_NS)
         matches = asked.all("match[]") + asked.all("match")
-        if not matches or len(matches) > FORM_FIELDS:
-            raise QueryError(f"series needs 1 to {FORM_FIELDS} match[] parameters")
+        if not matches or len(matches) > limits.QUERY_FORM_FIELDS:
+            raise QueryError(f"series needs 1 to {limits.QUERY_FORM_FIELDS} match[] parameters")
         found: dict[str, object] = {}
         for text in matches:
             query = parse_log(text)

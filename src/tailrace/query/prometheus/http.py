@@ -11,9 +11,10 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError
 from tailrace.query import results
-from tailrace.query.asked import FORM_FIELDS, Asked, Identify, credential_tenant, whole
+from tailrace.query.asked import Asked, Identify, credential_tenant, whole
 from tailrace.query.bounds import question
 from tailrace.query.endpoint import Handler, refused, routes_of
 from tailrace.query.envelope import BUILD_INFO
@@ -182,8 +183,8 @@ def _lookback(asked: Asked) -> int:
 
 def _selectors(asked: Asked, needed: bool) -> list[Selector]:
     texts = asked.all("match[]")
-    if len(texts) > FORM_FIELDS or (needed and not texts):
-        raise QueryError(f"series needs 1 to {FORM_FIELDS} match[] parameters")
+    if len(texts) > limits.QUERY_FORM_FIELDS or (needed and not texts):
+        raise QueryError(f"series needs 1 to {limits.QUERY_FORM_FIELDS} match[] parameters")
     return [parse_selector(text) for text in texts]
 
 
