@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.ship import connection
 from tailrace.ship.connection import Answer, Closed, Connection, NoAnswer
 
@@ -166,4 +167,14 @@ def test_a_short_body_leaves_the_connection_usable() -> None:
         assert found.request("GET", "/ready") == Answer(200, None, b"abc")
         assert found.usable
         assert found.request("GET", "/ready") == Answer(200, None, b"abc")
+        found.close()
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_body_up_to_its_bound_is_read_and_a_longer_one_ends_the_connection(beyond: int) -> None:
+    body = bytes(limits.GATEWAY_ANSWER_BYTES + beyond)
+    with listening(say(OK + b"Content-Length: %d\r\n\r\n" % len(body), body)) as url:
+        found = Connection(urlsplit(url), None)
+        answer = found.request("GET", "/ready")
+        assert (answer.body, found.usable) == ((b"", False) if beyond else (body, True))
         found.close()

@@ -7,12 +7,12 @@ import http.client
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from tailrace.core import limits
 from tailrace.core.backoff import LARGEST_RETRY_AFTER_S, backoff_s, slow_s
 from tailrace.core.errors import ConfigError
 
 PATH = "/ingest/records"
 TIMEOUT_S = 10.0
-_ANSWER_BYTES = 64 * 1024
 _NEVER = (400, 413, 415, 422)
 _SETTING = (301, 302, 303, 307, 308, 401, 403, 404, 405)
 _TOO_LARGE = 413
@@ -95,7 +95,7 @@ class Post:
         headers = {**self._headers, "Idempotency-Key": key}
         self._connection.request("POST", self._url.path.rstrip("/") + PATH, body, headers)
         answer = self._connection.getresponse()
-        answer.read(_ANSWER_BYTES)
+        answer.read(limits.GATEWAY_ANSWER_BYTES)
         if not answer.isclosed():
             self.close()
         return answer
