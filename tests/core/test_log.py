@@ -90,6 +90,14 @@ def test_the_file_is_private_and_bounded(tmp_path: Path) -> None:
     assert kept[0].read_text().splitlines()[-1].endswith('"n":"1999"}}')
 
 
+def test_of_one_message_only_so_many_are_said_in_a_window() -> None:
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    for n in range(limits.LOG_REPEATS + 5):
+        log.get("writer").warning("insert %d failed", n)
+    assert len(lines(stream)) == limits.LOG_REPEATS
+
+
 def test_a_repeated_message_is_counted_and_the_count_is_said_at_the_end_of_its_window() -> None:
     clock = ManualClock()
     stream = io.StringIO()
