@@ -52,7 +52,9 @@ class FakeKeyring:
         return self.keys
 
     async def history(self, tenant: str, kind: str) -> list[Secret]:
-        return [Secret(1, self.keys[kind], 0)]
+        if self.failure:
+            raise self.failure
+        return [Secret(1, self.keys[kind], 0)] if kind in self.keys else []
 
 
 class FakeFindings:
