@@ -19,12 +19,14 @@ from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Receipt
 from tailrace.core.errors import InputError, StoreError
-from tailrace.core.fleet import PATH, Announcement
+from tailrace.core.fleet import PATH
 from tailrace.core.frame import Frame
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.door import Door
 from tailrace.gateway.fleet import decode
 from tailrace.gateway.routes import routes
+
+from .neighbours import MemoryRegistry
 
 GOOD: dict[str, Any] = {
     "source": "agent-1", "version": "1", "host": "h", "pid": 1, "started_ns": 1, "interval_s": 15,
@@ -41,20 +43,6 @@ class NoSink:
         raise AssertionError
 
     async def close(self, deadline_s: float) -> None: ...
-
-
-class MemoryRegistry:
-    """Remembers, or fails as told."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[str, Announcement]] = []
-        self.failure: Exception | None = None
-
-    async def announce(self, tenant: str, said: Announcement) -> int:
-        if self.failure:
-            raise self.failure
-        self.heard.append((tenant, said))
-        return len(said.losses)
 
 
 Use = Callable[[httpx.AsyncClient, MemoryRegistry], Awaitable[None]]

@@ -20,7 +20,6 @@ from starlette.websockets import WebSocket
 from tailrace.core.access import (
     ANYONE,
     Authorities,
-    Principal,
     Scope,
     StaticToken,
     principal_of,
@@ -32,25 +31,7 @@ from tailrace.gateway.answers import text_form
 from tailrace.gateway.auth import Authenticate, Entrance
 from tailrace.gateway.credentials import secrets_of
 
-SHOP = "tr_00000000000a_" + "s" * 43
-READER = "tr_00000000000b_" + "r" * 43
-PRINCIPALS = {
-    SHOP: Principal("shop", frozenset({Scope.INGEST}), "shop"),
-    READER: Principal("shop", frozenset({Scope.QUERY}), "reader"),
-}
-
-
-class Book:
-    """An authority that can be changed, and can fail."""
-
-    def __init__(self) -> None:
-        self.known = dict(PRINCIPALS)
-        self.failure: Busy | None = None
-
-    def principal(self, secret: str) -> Principal | None:
-        if self.failure:
-            raise self.failure
-        return self.known.get(secret)
+from .neighbours import PRINCIPALS, READER, SHOP, Book
 
 
 def encoded(text: str) -> str:
