@@ -25,12 +25,27 @@ def claimed(config: Config) -> Iterator[socket.socket]:
     ConfigError."""
     descriptor = claim_directory(Path(config.server.data_dir).resolve())
     try:
+        _writable(config.archive.directory, "archive.directory")
+        _writable(config.agent.directory, "agent.directory")
         host, port = configuration.address(config)
         with claim_port(host, port) as listener:
             config.server.listen = configuration.listening(host, listener.getsockname()[1])
             yield listener
     finally:
         os.close(descriptor)
+
+
+def _writable(directory: str, key: str) -> None:
+    """Raises ConfigError where neither `directory` nor what is above it can be written."""
+    if not directory:
+        return
+    found = Path(directory).absolute()
+    while not found.exists():
+        found = found.parent
+    if not found.is_dir() or not os.access(found, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{key}: {directory} cannot be written; make it writable, or set another directory"
+        )
 
 
 def claim_directory(directory: Path) -> int:
