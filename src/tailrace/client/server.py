@@ -107,7 +107,10 @@ class _Refused(msgspec.Struct):
 
 
 def said(body: bytes) -> str:
-    """The words of an error: Loki's are text, those of the other APIs stand in JSON."""
+    """The words of an error: Loki's are text, those of the other APIs stand in JSON; a page is not
+    ours."""
+    if body.lstrip().startswith(b"<"):
+        return "what answers is no tailrace server"
     try:
         refused = msgspec.json.decode(body, type=_Refused)
     except msgspec.MsgspecError:

@@ -15,6 +15,6 @@ def context(ca: str | None, cert: str | None) -> ssl.SSLContext | None:
         if cert:
             # A key with a passphrase would ask for it on the terminal.
             made.load_cert_chain(cert, password=lambda: b"")
-    except ssl.SSLError as error:
-        raise OSError(f"{ca or ''} {cert or ''}: {error.strerror}".strip()) from None
+    except OSError as error:
+        raise OSError(f"{' '.join(filter(None, (ca, cert)))}: {error.strerror}") from None
     return made

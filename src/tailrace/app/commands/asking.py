@@ -24,9 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def server(arguments: argparse.Namespace) -> Server:
     """As the arguments say. Raises ConfigError for a file that cannot be used."""
-    path = arguments.token_file
+    token = _token(arguments.token_file) if arguments.token_file else ""
     try:
-        token = path.read_text().strip() if path else ""
         return Server(arguments.url, token, context(arguments.tls_ca, arguments.tls_cert))
     except OSError as error:
         raise ConfigError(str(error)) from None
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"--token-file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--token-file {path} is no text") from None

@@ -1,0 +1,48 @@
+"""What a command that asks says of a refusal, and of a token that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tailrace.cli import main
+from tailrace.client.server import said
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"expected a number", "expected a number"),
+        (b'{"error":"a valid token is required","reason":"token"}', "a valid token is required"),
+        (b"<!DOCTYPE HTML>\n<html></html>", "what answers is no tailrace server"),
+    ],
+)
+def test_a_refusal_is_said_in_one_line(body: bytes, words: str) -> None:
+    assert said(body) == words
+
+
+@pytest.mark.parametrize("command", ["agents", "queries", "findings"])
+def test_a_token_file_that_is_missing_is_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "none"
+    assert main([command, "--token-file", str(path)]) == 2
+    assert capsys.readouterr().err == f"tailrace: --token-file {path}: No such file or directory\n"
+
+
+def test_a_token_file_that_is_no_text_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff\xfe")
+    assert main(["agents", "--token-file", str(path)]) == 2
+    assert capsys.readouterr().err == f"tailrace: --token-file {path} is no text\n"
+
+
+def test_a_certificate_authority_that_is_missing_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "none.pem"
+    assert main(["agents", "--tls-ca", str(path)]) == 2
+    assert capsys.readouterr().err == f"tailrace: {path}: No such file or directory\n"
