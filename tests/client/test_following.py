@@ -66,7 +66,8 @@ class Scripted:
         self.asked.append({name: values[0] for name, values in query.items()})
         script = self._scripts.pop(0)
         if isinstance(script, int):
-            return socket.respond(http.HTTPStatus(script), "no, because\n")
+            words = "" if script == 403 else "no, because\n"
+            return socket.respond(http.HTTPStatus(script), words)
         self._next = script
         return None
 
@@ -169,6 +170,11 @@ def test_a_refusal_ends_it_with_its_reason() -> None:
         next(following.follow(Server(url), "{"))
     with serving(sends(code=1008)) as (url, _), pytest.raises(QueryError, match="token"):
         next(following.follow(Server(url), "{"))
+
+
+def test_a_refusal_without_words_asks_for_a_token() -> None:
+    with serving(403) as (url, _), pytest.raises(QueryError, match="--token-file"):
+        next(following.follow(url, "{"))
 
 
 def tail(url: str, *words: str) -> int:

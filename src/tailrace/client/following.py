@@ -24,6 +24,8 @@ WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 BACK_NS = 10_000_000_000
 # What a server answers that may take a follower later.
 LATER = frozenset({429, 502, 503, 504})
+# A websocket is refused without a word.
+_REFUSED = {403: "a valid token with the scope `query` is required: --token-file (403)"}
 Key = tuple[Any, ...]
 
 
@@ -148,8 +150,8 @@ def _connected(
         status = error.response.status_code
         said = bytes(error.response.body or b"").decode("utf-8", "replace").strip()
         if status in LATER:
-            raise StoreError(said or str(status)) from None
-        raise QueryError(said or str(status)) from None
+            raise StoreError(said or f"status {status}") from None
+        raise QueryError(said or _REFUSED.get(status, f"status {status}")) from None
     except ConnectionClosed as error:
         closed = error.rcvd
         if closed and closed.code == 1008:
