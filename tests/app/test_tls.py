@@ -140,3 +140,8 @@ def test_a_new_certificate_is_shown_once_it_is_whole(
     (home / "server.pem").unlink()
     tls.refresh()
     assert met(tls, client(home)) == new
+
+
+def test_what_holds_no_key_is_named_with_what_it_takes(home: Path) -> None:
+    with pytest.raises(ConfigError, match=r"/empty: .*a certificate and its key as PEM"):
+        ServerTls(str(home / "empty"))

@@ -69,7 +69,11 @@ class ServerTls:
             # A key with a passphrase would ask for it on the terminal.
             context.load_cert_chain(self.cert, self.key or None, password=lambda: b"")
         except OSError as error:
-            raise ConfigError(f"server.tls_cert, server.tls_key: {_why(error)}") from None
+            files = f"{self.cert} {self.key}".strip()
+            raise ConfigError(
+                f"server.tls_cert, server.tls_key: {files}: "
+                f"{_why(error)}; they take a certificate and its key as PEM, without a passphrase"
+            ) from None
 
     def _state(self) -> list[FileState]:
         return [file_state(path) for path in (self.cert, self.key) if path]
