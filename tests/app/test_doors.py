@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tailrace.app.doors import DoorSettings, check, usual
+from tailrace.app.opening import Doors
 from tailrace.core.errors import ConfigError
 
 OPEN = "0.0.0.0:5514"
@@ -67,3 +69,13 @@ def test_a_door_that_asks_who_is_there_may_be_reached(
     settings: dict[str, Any], has: dict[str, bool]
 ) -> None:
     checked(DoorSettings(listen=OPEN, **settings), **has)
+
+
+def test_a_door_that_cannot_be_opened_is_named() -> None:
+    unused: Any = None
+    settings = DoorSettings("forward", "127.0.0.1:0", shared_key_file="/nowhere/key")
+    doors = Doors([settings], unused, unused, None, unused)
+    with pytest.raises(
+        ConfigError, match=r"^server\.doors: forward: shared_key_file: /nowhere/key"
+    ):
+        asyncio.run(doors.open())

@@ -83,7 +83,7 @@ class Doors:
                 self.names.append(f"{settings.type} {settings.listen}")
             except (ConfigError, OSError) as error:
                 if not self._optional:
-                    raise
+                    raise ConfigError(f"server.doors: {settings.type}: {error}") from None
                 _log.warning(
                     "a usual door stays closed: its address is taken",
                     extra={"type": settings.type, "listen": settings.listen, "why": str(error)},
@@ -108,7 +108,7 @@ class Doors:
     ) -> _Listener:
         application = Starlette(routes=routes(self._door, protocols=(settings.type,)))
         entered = Authenticate(application, entrance)
-        listener = claim_port(host, port, f"server.doors: {settings.type}")
+        listener = claim_port(host, port, "listen")
         return _Web(await serve(entered, listener, self._connections, self._context(settings)))
 
     def _socket(

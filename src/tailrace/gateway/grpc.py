@@ -71,7 +71,7 @@ class GrpcDoor:
             else:
                 port = server.add_insecure_port(address)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: {error}") from error
+            raise OSError(f"{address} cannot be used; set another address") from error
         await server.start()
         self._server = server
         return port
