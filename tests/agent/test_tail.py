@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import random
 from pathlib import Path
@@ -156,3 +157,16 @@ def test_random_histories_lose_and_repeat_nothing(
     bench.step()
     bench.step()
     assert sorted(bench.lines) == sorted(line for line in written.split(b"\n") if line)
+
+
+def test_paths_that_match_no_file_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [str(tmp_path / "logs" / "*.log"), str(tmp_path / "lgos" / "*.log")]
+    bench = Bench(tmp_path, inputs=[Files(paths=[path]) for path in paths])
+    bench.write(b"one\n")
+    with caplog.at_level(logging.INFO):
+        bench.step()
+        bench.step()
+    told = [record.__dict__["paths"] for record in caplog.records if "no file" in record.message]
+    assert told == [paths[1]]

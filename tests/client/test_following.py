@@ -174,7 +174,7 @@ def test_a_refusal_ends_it_with_its_reason() -> None:
 
 def test_a_refusal_without_words_asks_for_a_token() -> None:
     with serving(403) as (url, _), pytest.raises(QueryError, match="--token-file"):
-        next(following.follow(url, "{"))
+        next(following.follow(Server(url), "{"))
 
 
 def tail(url: str, *words: str) -> int:

@@ -59,7 +59,9 @@ class Tail:
         """
         present: dict[str, list[str]] = {}
         unknown: list[tuple[str, str, Files]] = []
+        named: set[int] = set()
         for path, source in self._discovery.paths():
+            named.add(id(source))
             key = key_at(path)
             if key is None:
                 continue
@@ -67,6 +69,7 @@ class Tail:
             if key not in self.files and self._skipped.get(key, 0.0) <= now_s:
                 unknown.append((key, path, source))
         if self._first:
+            self._tell_empty(named)
             for mark in self._state.files.values():
                 if not mark.offset:
                     self._rotation.expect(mark)
@@ -81,6 +84,12 @@ class Tail:
         for file in list(self.files.values()):
             self._follow(file, present.get(file.key, []), now_s)
         return self._rotation.seek_missed(now_s) or durable
+
+    def _tell_empty(self, named: set[int]) -> None:
+        """A path with a slip in it looks like a log that is still to come."""
+        for source in self._discovery.inputs:
+            if id(source) not in named:
+                _log.info("no file matches yet", extra={"paths": " ".join(source.paths)})
 
     @property
     def folders(self) -> set[str]:
