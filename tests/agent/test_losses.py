@@ -59,6 +59,21 @@ def test_ever_more_losses_take_no_more_room(
     assert (tmp_path / "losses").stat().st_size < 500
 
 
+def test_beyond_the_bound_the_oldest_losses_are_forgotten_with_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(limits, "LOSS_RECORDS", 20)
+    losses = Losses(tmp_path, Metrics())
+    for epoch in range(50):  # none is joined with another
+        losses.add([loss(1, epoch=epoch)])
+    epochs: list[int] = []
+    while told := losses.pending():
+        epochs += [one.epoch for one in told]
+        losses.confirmed(told[-1].number)
+    assert epochs == list(range(30, 50))
+    assert caplog.text.count("the oldest is forgotten") == 30
+
+
 def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = Losses(tmp_path, Metrics())
     losses.add([loss(1)])

@@ -80,6 +80,20 @@ def test_work_that_fails_leaves_nothing_behind(place: Place) -> None:
     place.use(fail)
 
 
+def test_what_is_asked_of_a_closed_store_is_refused_and_closing_again_is_quiet(
+    place: Place,
+) -> None:
+    async def close(control: Control) -> None:
+        await control.close()
+        await control.close()
+        with pytest.raises(StoreError, match="closed"):
+            await control.read(lambda c: c.execute(select(CHANGES)).all())
+        with pytest.raises(StoreError, match="closed"):
+            await control.scrub()
+
+    place.use(close)
+
+
 def test_a_command_never_sets_the_servers_file_aside(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"no database, but long enough to be looked at" * 99)
     with pytest.raises(StoreError, match="not a database"):

@@ -13,8 +13,9 @@ pseudonyms have new keys.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,10 +39,11 @@ class Control:
         self._owner = owner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="control")
         self._engine: Engine | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Raises StoreError when the store cannot be used, OSError for its directory."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        await self._in_thread(self._open)
 
     async def run(self, work: Callable[[Connection], _T], durable: bool = False) -> _T:
         """`work` in one transaction. `durable`: synced when this returns. Raises StoreError."""
@@ -53,16 +55,23 @@ class Control:
 
     async def scrub(self) -> bool:
         """What was overwritten is gone from the files too; see Database. Raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._scrub)
+        return await self._in_thread(self._scrub)
 
     async def close(self) -> None:
-        """Wait for what runs, then let the store go."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        """Wait for what runs, then let the store go. What is asked afterwards is a StoreError."""
+        if not self._closed:
+            closing = self._in_thread(self._close)
+            self._closed = True
+            await closing
+            self._thread.shutdown(wait=False)
 
     async def _ask(self, work: Callable[[Connection], _T], **options: bool) -> _T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._run, work, options)
+        return await self._in_thread(partial(self._run, work, options))
+
+    def _in_thread(self, work: Callable[[], _T]) -> Awaitable[_T]:
+        if self._closed:
+            raise StoreError("the control store is closed")
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _open(self) -> None:
         try:
