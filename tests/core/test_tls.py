@@ -20,5 +20,5 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         context(str(bad), None)
     with pytest.raises(OSError, match=r"bad\.pem"):
         context(None, str(bad))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OSError, match=r"missing\.pem: No such file"):
         context(str(tmp_path / "missing.pem"), None)

@@ -39,25 +39,25 @@ class InputError(TailraceError):
         self.reason = reason
 
 
-class TooLarge(InputError):  # noqa: N818 - reads as the condition it reports
+class TooLarge(InputError):
     """A size or count limit was passed; the message names the limit."""
 
     status = 413
 
 
-class Unsupported(InputError):  # noqa: N818
+class Unsupported(InputError):
     """An encoding or media type we do not speak."""
 
     status = 415
 
 
-class Unauthenticated(InputError):  # noqa: N818
+class Unauthenticated(InputError):
     """No credential, or one that lets nobody in; the message never says which part was wrong."""
 
     status = 401
 
 
-class Forbidden(InputError):  # noqa: N818
+class Forbidden(InputError):
     """The credential is known, but has not the scope."""
 
     status = 403
@@ -71,7 +71,7 @@ class QueryError(TailraceError):
         self.position = position
 
 
-class Busy(TailraceError):  # noqa: N818
+class Busy(TailraceError):
     """Nothing was accepted; try again after `retry_after_s` seconds.
 
     `overload` separates 503 (the system cannot) from 429 (this sender may not, yet). `reason` is
@@ -91,11 +91,11 @@ class Busy(TailraceError):  # noqa: N818
         self.overload = overload
 
 
-class Poison(TailraceError):  # noqa: N818
+class Poison(TailraceError):
     """This frame can never be processed; it belongs in the dead letters."""
 
 
-class Corrupt(TailraceError):  # noqa: N818
+class Corrupt(TailraceError):
     """Stored bytes fail their checksum."""
 
 

@@ -50,7 +50,7 @@ class Pattern(NamedTuple):
     nested: bool
 
 
-class _Refused(Exception):  # noqa: N818 - reads as what it says
+class _Refused(Exception):
     pass
 
 

@@ -22,7 +22,7 @@ _TOO_LARGE = 413
 codecs.lookup("idna")
 
 
-class Refused(Exception):  # noqa: N818 - reads as the condition it reports
+class Refused(Exception):
     """The gateway will never take this body; `too_large` says that a smaller one may do."""
 
     def __init__(self, status: int) -> None:
@@ -30,7 +30,7 @@ class Refused(Exception):  # noqa: N818 - reads as the condition it reports
         self.too_large = status == _TOO_LARGE
 
 
-class Later(Exception):  # noqa: N818
+class Later(Exception):
     """Nothing is known to be stored; try again after `wait_s`."""
 
     def __init__(self, wait_s: float) -> None:

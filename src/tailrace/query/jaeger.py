@@ -39,11 +39,11 @@ class _Any(StringConvertor):
 register_url_convertor("any", _Any())
 
 
-class UnknownTrace(QueryError):  # noqa: N818 - reads as the condition it reports
+class UnknownTrace(QueryError):
     """No span has this trace id."""
 
 
-class NotServed(TailraceError):  # noqa: N818 - reads as the condition it reports
+class NotServed(TailraceError):
     """A part of Jaeger's API."""
 
 

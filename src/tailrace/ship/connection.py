@@ -43,7 +43,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b""
 
 
-class NoAnswer(Exception):  # noqa: N818 - reads as the condition it reports
+class NoAnswer(Exception):
     """What came is no answer in HTTP/1.1."""
 
 

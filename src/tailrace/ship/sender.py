@@ -20,11 +20,11 @@ _NEVER = (400, 413, 415, 422)
 _SETTING = (401, 403, 404, 405)
 
 
-class Refused(Exception):  # noqa: N818 - reads as the condition it reports
+class Refused(Exception):
     """The gateway will never take this body."""
 
 
-class Later(Exception):  # noqa: N818
+class Later(Exception):
     """Nothing is known to be taken; try again after `wait_s`."""
 
     def __init__(self, wait_s: float) -> None:

@@ -135,7 +135,7 @@ def _repaired(line: bytes, entries: Entries) -> str:
     return text
 
 
-class _Unusual(Exception):  # noqa: N818 - reads as the condition it reports
+class _Unusual(Exception):
     """The bytes have another form than the one that is read here, or none."""
 
 

@@ -32,7 +32,7 @@ _STALE = 0x7FF0000000000002.to_bytes(8, "little")
 _encoder = msgspec.json.Encoder()
 
 
-class Unusual(Exception):  # noqa: N818
+class Unusual(Exception):
     """The last seven bytes of a tail are not as `tail` writes them."""
 
 

@@ -22,7 +22,7 @@ _SHORT = limits.LABEL_VALUE_BYTES // 4
 _encoder = msgspec.json.Encoder()
 
 
-class Refused(Exception):  # noqa: N818 - reads as the condition it reports
+class Refused(Exception):
     """This series cannot be stored; others can. `reason` is a key of REASONS."""
 
     def __init__(self, reason: str) -> None:

@@ -59,7 +59,7 @@ _METRIC = "metric_name"
 _MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
-class Refused(InputError):  # noqa: N818 - reads as the condition it reports
+class Refused(InputError):
     """With the code that Splunk's clients know, and the 0-based number of the event."""
 
     def __init__(self, code: int, event: int | None = None, why: str = "") -> None:

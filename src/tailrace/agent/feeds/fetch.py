@@ -20,7 +20,7 @@ from tailrace.core.errors import ConfigError
 _READ_BYTES = 64 * limits.KIB
 
 
-class Unanswered(Exception):  # noqa: N818 - reads as the condition it reports
+class Unanswered(Exception):
     """There is no answer that can be used. The message holds nothing of it, and no secrets."""
 
 

@@ -147,7 +147,7 @@ def _fields(path: str) -> dict[str, int]:
 
 
 def _disks(time_ns: int) -> Iterator[Sample]:
-    whole = set(os.listdir("/sys/block"))  # noqa: PTH208 - names
+    whole = set(os.listdir("/sys/block"))
     for device, counts in (psutil.disk_io_counters(perdisk=True) or {}).items():
         if device.startswith(PSEUDO_DISKS) or device.replace("/", "!") not in whole:
             continue  # what a partition does, its disk does

@@ -76,7 +76,7 @@ class Processes:
             yield from self._details(process, used[process.pid], elapsed_s, time_ns)
 
     def _pass(self) -> Iterator[Process]:
-        for name in os.listdir(self._proc):  # noqa: PTH208 - a third of the price
+        for name in os.listdir(self._proc):  # a third of the price
             if name.isdigit():
                 process = self._read(name)
                 if process is not None:
@@ -112,7 +112,7 @@ class Processes:
             "process.executable.name": _executable(path) or process.name,
         }
         with contextlib.suppress(OSError):
-            attributes["process.owner"] = self._owner(os.stat(path).st_uid)  # noqa: PTH116
+            attributes["process.owner"] = self._owner(os.stat(path).st_uid)
 
         def sample(name: str, value: float, unit: str, **more: str) -> Sample:
             kind: Literal["gauge", "counter"] = "counter" if name == "process.cpu.time" else "gauge"
@@ -168,7 +168,7 @@ def readable(name: str) -> str:
 def _executable(path: str) -> str:
     """The name of its file; "" for a kernel thread, and for another user's."""
     try:
-        name = os.readlink(f"{path}/exe")  # noqa: PTH115 - nothing of it is a path of ours
+        name = os.readlink(f"{path}/exe")  # nothing of it is a path of ours
     except OSError:
         return ""
     return readable(name.removesuffix(" (deleted)").rpartition("/")[2])
@@ -177,7 +177,7 @@ def _executable(path: str) -> str:
 def _descriptors(path: str) -> int | None:
     """How many files it has open, None where that is not ours to see."""
     try:
-        size = os.stat(path).st_size  # noqa: PTH116 - the count itself, from Linux 6.2 on
-        return size or len(os.listdir(path))  # noqa: PTH208
+        size = os.stat(path).st_size  # the count itself, from Linux 6.2 on
+        return size or len(os.listdir(path))
     except OSError:
         return None

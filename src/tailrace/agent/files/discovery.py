@@ -36,7 +36,7 @@ class Discovery:
         self._roots.clear()
         for source in self.inputs:
             for pattern in source.paths:
-                for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - patterns
+                for path in sorted(glob.glob(pattern, recursive=True)):
                     if not path.endswith(_NEVER_TEXT) and not excluded(path, source):
                         yield path, source
 
@@ -55,7 +55,7 @@ class Discovery:
         if not path.isprintable():
             return "has a name that no label can hold"
         # Self rather than fd: where it really is, after all links.
-        real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - of thousands at a start
+        real = os.readlink(f"/proc/self/fd/{descriptor}")
         if any(_is_within(real, never) for never in self._never):
             return "belongs to tailrace"
         if not any(_is_within(real, root) for root in self._roots_of(source)):
@@ -134,7 +134,7 @@ def rotated(folder: str, names: Container[str]) -> Iterator[tuple[str, str]]:
 
 def related(first: str, second: str) -> bool:
     """Whether rotation may have made the name of `second` of that of `first`."""
-    return _is_generation(os.path.basename(second), os.path.basename(first))  # noqa: PTH119
+    return _is_generation(os.path.basename(second), os.path.basename(first))
 
 
 def _is_generation(name: str, original: str) -> bool:
@@ -153,7 +153,7 @@ def key_of(status: os.stat_result) -> str:
 def key_at(path: str) -> str | None:
     """The key of the regular file at `path`, None when there is none."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - called for every file each second
+        status = os.stat(path)
     except OSError:
         return None
     return key_of(status) if stat.S_ISREG(status.st_mode) else None

@@ -191,7 +191,7 @@ class Rotation:
         since = self._state.since
         if mark.changed_ns and mark.changed_ns < since.get(mark.path, sys.maxsize):
             since[mark.path] = mark.changed_ns
-        self._folders.pop(os.path.dirname(mark.path), None)  # noqa: PTH120
+        self._folders.pop(os.path.dirname(mark.path), None)
 
     def seek_missed(self, now_s: float, folders: Collection[str] = ()) -> bool:
         """Find files that came and went under a known name between two looks, and tail them.
@@ -210,7 +210,7 @@ class Rotation:
             missed, undecided = self._seek_in(folder, since, known, now_s)
             found |= missed
             waiting.update((name, since[name]) for name in undecided)
-        rest = {n: ns for n, ns in self._state.since.items() if os.path.dirname(n) not in changed}  # noqa: PTH120
+        rest = {n: ns for n, ns in self._state.since.items() if os.path.dirname(n) not in changed}
         before, self._state.since = self._state.since, {**rest, **waiting}
         return found or before != self._state.since
 
@@ -219,7 +219,7 @@ class Rotation:
     ) -> tuple[bool, set[str]]:
         """Whether any was missed, and the logs of which that is to be asked again soon."""
         found, undecided = False, set[str]()
-        names = {n for n in self._state.since if n in since and os.path.dirname(n) == folder}  # noqa: PTH120
+        names = {n for n in self._state.since if n in since and os.path.dirname(n) == folder}
         for path, name in rotated(folder, since):
             source = self._discovery.input_of(name)
             if source is None or excluded(path, source):
@@ -251,7 +251,7 @@ class Rotation:
         """Tail the file at `path` if it was missed: from `since` on, which is a beginning."""
         content = None
         try:
-            status = os.stat(path)  # noqa: PTH116 - there may be hundreds
+            status = os.stat(path)
             key = key_of(status)
             if status.st_mtime_ns < since.changed_ns:
                 return "known"
@@ -355,7 +355,7 @@ class Rotation:
         """A file was opened again of which nothing was read: if others came and went in its folder
         it may be another one, with the same name and inode. What is in a file that is tailed too
         was read there, and may be written twice. Raises OSError."""
-        if changed_ns(os.path.dirname(file.place)) == file.closed_ns or file.content is None:  # noqa: PTH120
+        if changed_ns(os.path.dirname(file.place)) == file.closed_ns or file.content is None:
             return
         mark = self.furthest(file.content, file.content.status(), file.place, file.mark)
         if mark.offset and not self._is_read_on(mark):

@@ -27,7 +27,7 @@ class FileTable:
         self._open: dict[str, TailedFile] = {}  # the longest idle first
         self.files: dict[str, TailedFile] = {}
         marks = (*state.files.values(), *state.finished)
-        self.folders = {os.path.dirname(mark.path) for mark in marks}  # noqa: PTH120 - called often
+        self.folders = {os.path.dirname(mark.path) for mark in marks}
 
     def add(self, file: TailedFile, content: Content) -> None:
         """Tail `file` from its mark on; it may be closed until it is its turn."""
@@ -35,7 +35,7 @@ class FileTable:
         if before and before.offset and before != file.mark:
             self.remember(before)  # another file had the inode
         self._state.files[file.key] = file.mark
-        self.folders.add(os.path.dirname(file.mark.path))  # noqa: PTH120
+        self.folders.add(os.path.dirname(file.mark.path))
         self.files[file.key] = file
         file.content = content
         self._open[file.key] = file
@@ -51,7 +51,7 @@ class FileTable:
         """Let go of its descriptor."""
         self._open.pop(file.key, None)
         if file.content is not None and not file.mark.offset:
-            file.closed_ns = changed_ns(os.path.dirname(file.place))  # noqa: PTH120
+            file.closed_ns = changed_ns(os.path.dirname(file.place))
         file.close()
 
     def reopen(self, file: TailedFile) -> bool:
@@ -97,7 +97,7 @@ class FileTable:
         try:
             if file.content is not None:
                 return file.content.status()
-            status = os.stat(file.place)  # noqa: PTH116 - called often
+            status = os.stat(file.place)
         except OSError:
             return None
         return status if key_of(status) == file.key else None
@@ -139,7 +139,7 @@ class FileTable:
 def changed_ns(folder: str) -> int:
     """When a name in the folder came or went last; 0 when there is no such folder."""
     try:
-        return os.stat(folder).st_mtime_ns  # noqa: PTH116 - each second
+        return os.stat(folder).st_mtime_ns
     except OSError:
         return 0
 

@@ -94,7 +94,7 @@ class Tail:
     @property
     def folders(self) -> set[str]:
         """Where something may happen to the files that are there or will be."""
-        tailed = {os.path.dirname(file.place) for file in self.files.values()}  # noqa: PTH120
+        tailed = {os.path.dirname(file.place) for file in self.files.values()}
         return tailed | self._discovery.folders
 
     def _admit_all(self, unknown: list[tuple[str, str, Files]], now_s: float) -> bool:
@@ -222,7 +222,7 @@ class Tail:
     def missed_beside(self, file: TailedFile, now_s: float) -> bool:
         """To be asked when the first of a file was read: nobody can tell whether it held something
         else when it was found. True when the state must be durable before that is kept."""
-        folder = os.path.dirname(file.mark.path)  # noqa: PTH120
+        folder = os.path.dirname(file.mark.path)
         return self._rotation.seek_missed(now_s, [folder])
 
     def _follow(self, file: TailedFile, places: list[str], now_s: float) -> None:

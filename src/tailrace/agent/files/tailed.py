@@ -26,11 +26,11 @@ CUT_MARK = " …[cut]".encode()
 _TRAIL = 8
 
 
-class NotText(Exception):  # noqa: N818 - reads as the condition it reports
+class NotText(Exception):
     """The file begins with a block that holds a NUL."""
 
 
-class Truncated(Exception):  # noqa: N818
+class Truncated(Exception):
     """The file no longer holds what was read of it."""
 
 
@@ -77,7 +77,7 @@ class TailedFile:
         self.closed_ns = 0
         self._events = events
         self._codec = Codec.RECORDS if source.codec == "records" else Codec.LINES
-        name = os.path.splitext(os.path.basename(mark.path))[0]  # noqa: PTH119, PTH122 - thousands
+        name = os.path.splitext(os.path.basename(mark.path))[0]
         self._resource = {"service.name": name, "log.file.path": mark.path}
 
     def commit(self, after: Mark) -> None:

@@ -96,9 +96,7 @@ class Activity:
 def _pending(file: TailedFile) -> int:
     """Bytes behind what was read; an unfinished line that was seen is not behind."""
     try:
-        status = (
-            file.content.status() if file.content else os.stat(file.place)  # noqa: PTH116
-        )
+        status = file.content.status() if file.content else os.stat(file.place)
     except OSError:
         return 0
     if (status.st_size, status.st_mtime_ns) == file.seen:

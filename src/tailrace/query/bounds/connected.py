@@ -11,7 +11,7 @@ from starlette.types import Receive
 _T = TypeVar("_T")
 
 
-class Gone(Exception):  # noqa: N818 - reads as the condition it reports
+class Gone(Exception):
     """The client went away; nobody waits for an answer."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 
-class NotExpressible(Exception):  # noqa: N818 - reads as the condition it reports
+class NotExpressible(Exception):
     """SQL cannot say this; the pipeline must."""
 
 

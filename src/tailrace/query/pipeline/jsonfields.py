@@ -28,7 +28,7 @@ _DECODER = msgspec.json.Decoder(float_hook=Digits)
 _UNESCAPED = str.maketrans({chr(code): "\ufffd" for code in range(0xD800, 0xE000)})
 
 
-class NotJson(Exception):  # noqa: N818 - reads as what it says
+class NotJson(Exception):
     """The line is no JSON object; the text says why."""
 
 

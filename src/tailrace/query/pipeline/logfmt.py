@@ -27,7 +27,7 @@ _SIMPLE = {
 }  # fmt: skip
 
 
-class Malformed(Exception):  # noqa: N818 - reads as what it says
+class Malformed(Exception):
     """A pair of the line is no pair; the text says where."""
 
 

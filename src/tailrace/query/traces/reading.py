@@ -103,7 +103,7 @@ async def by_search(service: QueryService, wanted: Search, tenant: str) -> list[
     return traces
 
 
-class _TooLarge(QueryError):  # noqa: N818 - reads as the condition it reports
+class _TooLarge(QueryError):
     def __init__(self) -> None:
         super().__init__(f"the trace is larger than {limits.TRACE_BYTES} bytes (TRACE_BYTES)")
 

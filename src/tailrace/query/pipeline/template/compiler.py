@@ -45,11 +45,11 @@ FUNCTIONS: dict[str, Known] = {**TEXTS, **NUMBERS, **COMPARING, **TIMES}
 SPECIAL = ("__line__", "__timestamp__", "and", "now", "or")
 
 
-class _Break(Exception):  # noqa: N818 - a way out, no error
+class _Break(Exception):
     pass
 
 
-class _Continue(Exception):  # noqa: N818
+class _Continue(Exception):
     pass
 
 

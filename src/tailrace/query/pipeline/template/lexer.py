@@ -28,7 +28,7 @@ _ESCAPE = re.compile(
 _SIMPLE = dict(zip("abfnrtv\\\"'", "\a\b\f\n\r\t\v\\\"'", strict=True))
 
 
-class BadTemplate(Exception):  # noqa: N818 - reads as what it says
+class BadTemplate(Exception):
     """The template is wrong; `at` is the character of its text."""
 
     def __init__(self, message: str, at: int) -> None:
