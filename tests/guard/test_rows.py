@@ -183,6 +183,12 @@ def test_a_row_of_json_is_one_still(row: bytes) -> None:
     assert b"4111" not in result
 
 
+@pytest.mark.parametrize("size", range(4_090, 4_098))
+def test_a_row_of_json_is_one_still_where_its_secret_is_longer_than_is_read(size: int) -> None:
+    row = json.dumps({"body": "password=" + "a" * size + "\\x" * 8})
+    assert json.loads(cleaned(row.encode(), codec=Codec.RECORDS))["body"].startswith("password=[")
+
+
 @pytest.mark.parametrize("field", ["dob", "taxpayer_id", "cvv", "social_security_number"])
 def test_numbers_that_became_fractions_are_found(field: str) -> None:
     number = {"dob": "19800203", "taxpayer_id": "912701234", "cvv": "123"}.get(field, "219099998")

@@ -162,4 +162,19 @@ def test_a_bracket_closes_where_it_does_read_alone_whichever_were_read_before(
             if text[at : at + 1] not in (b"[", b"{"):
                 continue
             found = value_at(text, at, len(text), memo)
-            assert found == (at, closed(text, at, min(len(text), at + most)), "nested")
+            cut = at + len(text[at : at + most].rstrip(b"\\"))
+            bound = cut if at + most < len(text) else len(text)
+            assert found == (at, closed(text, at, bound), "nested")
+
+
+@pytest.mark.parametrize("opening", ["", "'", '\\"', '["'])
+@pytest.mark.parametrize("most", range(9, 15))
+def test_a_value_that_is_cut_off_ends_before_an_escape(opening: str, most: int) -> None:
+    text = (opening + "abcdefg" + "\\\\x" * 8).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(values, "_PLAIN_BYTES", most)
+        patch.setattr(values, "_VALUE_BYTES", most)
+        found = value_at(text, 0, len(text), {})
+    assert found
+    left = text[found.stop :].decode()
+    assert json.loads(f'"{left}"').startswith(("\\", "x"))

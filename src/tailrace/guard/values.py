@@ -62,20 +62,26 @@ def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Val
     """The value that begins at `at`; None when there is none before `stop`, the row's end.
     `memo` is the row's."""
     row = _row(text, at, stop, memo)
-    stop = min(stop, at + _VALUE_BYTES)
-    if opening := _OPENING.match(text, at, stop):
+    most = min(stop, at + _VALUE_BYTES)
+    if opening := _OPENING.match(text, at, most):
         if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
             return None  # the end of a text that ends with the name
         return _quoted(text, stop, opening, row)
-    if word := _WORD.match(text, at, stop):
+    if word := _WORD.match(text, at, most):
         return Value(at, word.end(), "word")
-    if number := _NUMBER.match(text, at, stop):
+    if number := _NUMBER.match(text, at, most):
         return Value(at, number.end(), "number")
-    stop = min(stop, at + _PLAIN_BYTES)
+    if at + _PLAIN_BYTES < stop:
+        stop = _before_escape(text, at, at + _PLAIN_BYTES)
     if _OBJECT.match(text, at, stop):
         return Value(at, row.closings.of(at, stop), "nested")
     end = at + len(_within(text[at : min(row.plain_end(at), stop)]))
     return Value(at, end, "plain") if end > at else None
+
+
+def _before_escape(text: bytes, at: int, end: int) -> int:
+    """Where a value ends that is cut off at `end`: half of an escape is no JSON."""
+    return at + len(text[at:end].rstrip(b"\\"))
 
 
 def _within(value: bytes) -> bytes:
@@ -99,10 +105,13 @@ def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = 
 
 def _quoted(text: bytes, stop: int, opening: re.Match[bytes], row: _Row) -> Value:
     start, quote, slashes = opening.end(), opening["quote"], len(opening["slashes"])
-    end = string_end(text, start, stop, slashes, quote)
+    most = min(stop, opening.start() + _VALUE_BYTES)
+    end = string_end(text, start, most, slashes, quote)
     if quote != b'"' and row.is_in_string(opening.start()):
         # JSON around it ends sooner, for an apostrophe may stand alone.
         end = min(end, row.string_end(start))
+    if end == most < stop:
+        end = _before_escape(text, start, end)
     return Value(start, end, "quoted")
 
 
