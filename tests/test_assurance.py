@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,21 @@ def test_the_tables_of_the_benchmarks_are_made_from_the_records() -> None:
     assert page.benchmarks(text, record.load()) == text, "run `make assurance`"
 
 
+def test_the_figures_of_the_readme_are_made_from_the_records() -> None:
+    text = page.README.read_text()
+    assert page.readme(text, record.load()) == text, "run `make assurance`"
+
+
+def test_every_figure_of_the_readme_was_measured() -> None:
+    bench = record.load()["bench"]
+    measured = {(part, one["name"]) for part in bench for one in bench[part]["figures"]}
+    assert not bench or {(part, name) for _, part, name in page.HEADLINES} <= measured
+
+
 def test_all_figures_are_of_one_machine_and_one_day() -> None:
-    assert len(page.machines(record.load())) <= 1
+    said = record.load()
+    assert len(page.machines(said)) <= 1
+    assert page.span(said) < timedelta(days=1)
 
 
 JUNIT = """<testsuites><testsuite timestamp="2026-01-02T03:04:05">

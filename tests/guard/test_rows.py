@@ -189,6 +189,60 @@ def test_a_row_of_json_is_one_still_where_its_secret_is_longer_than_is_read(size
     assert json.loads(cleaned(row.encode(), codec=Codec.RECORDS))["body"].startswith("password=[")
 
 
+NUMBERED = list(range(2_000))
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ("tokens=[abc, def", "tokens=[redacted:secret]"),
+        ('{"user":1,"token":', '{"user":1,"token":'),
+        ("password=[C:\\", "password=[redacted:secret]"),
+        ('{"token":["a",', '{"token":[redacted:secret]'),
+        (f"tokens={NUMBERED} end", "tokens=[redacted:secret] end"),
+        (json.dumps({"tokens": NUMBERED, "x": 1}), '{"tokens": "[redacted:secret]", "x": 1}'),
+    ],
+    ids=["open", "cut off", "path", "cut off in a list", "long list", "long list of JSON"],
+)
+def test_a_value_in_a_text_of_a_record_ends_with_the_text(body: str, left: str) -> None:
+    row = json.dumps({"body": body, "tokens": ["a", "b"], "after": "]"})
+    found = json.loads(cleaned(row.encode(), codec=Codec.RECORDS))
+    assert found == {"body": left, "tokens": "[redacted:secret]", "after": "]"}
+
+
+def test_a_list_of_secrets_goes_whole_whatever_its_length() -> None:
+    row = json.dumps({"tokens": [f"token {n}" for n in NUMBERED], "after": "kept"})
+    found = json.loads(cleaned(row.encode(), codec=Codec.RECORDS))
+    assert found == {"tokens": "[redacted:secret]", "after": "kept"}
+
+
+WORDS = (
+    "tokens=", "password: ", "api_key=", '"token":', "ssn=", "pwd='", "authorization: Bearer ",
+    "[", "]", "{", "}", "(", ")", '"', "'", "`", "\\", '\\"', ",", ";", ":", "=>", "%3D", "&", "<",
+    ">", " ", "\n", "a", "abc ", "x1", "secret", "null", "-5", "219-09-9998", "4111111111111111 ",
+)  # fmt: skip
+_words = st.lists(st.sampled_from(WORDS), max_size=20).map("".join)
+_name = st.sampled_from(("tokens", "password", "ssn", "x"))
+_anything = st.recursive(
+    st.one_of(_words, st.integers(-9, 10**16)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(_name, inner, max_size=3),
+        inner.map(json.dumps),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=400)
+@given(_words, _name, _anything, st.booleans())
+def test_whatever_a_record_says_it_is_one_still(
+    body: str, name: str, value: Any, ascii_only: bool
+) -> None:
+    row = json.dumps({"body": body, name: value, "after": "kept"}, ensure_ascii=ascii_only)
+    assert json.loads(cleaned(row.encode(), codec=Codec.RECORDS))["after"] == "kept"
+
+
 @pytest.mark.parametrize("field", ["dob", "taxpayer_id", "cvv", "social_security_number"])
 def test_numbers_that_became_fractions_are_found(field: str) -> None:
     number = {"dob": "19800203", "taxpayer_id": "912701234", "cvv": "123"}.get(field, "219099998")

@@ -133,10 +133,10 @@ _PIECES = st.lists(
 _TOKEN = re.compile(rb"[{}\[\]]|(?<!\\)\\*\"")
 
 
-def closed(text: bytes, at: int, stop: int) -> int:
-    """Where the bracket at `at` closes, read from it alone."""
+def closed(text: bytes, at: int) -> int:
+    """Where the bracket at `at` closes, read from it alone; 0 when it does not."""
     depth, done = 0, at
-    while match := _TOKEN.search(text, done, stop):
+    while match := _TOKEN.search(text, done):
         done = match.end()
         if match[0] in b"{[":
             depth += 1
@@ -146,25 +146,34 @@ def closed(text: bytes, at: int, stop: int) -> int:
                 return done
         else:
             slashes = len(match[0]) - 1
-            done = min(string_end(text, done, stop, slashes) + slashes + 1, stop)
-    return stop
+            done = min(string_end(text, done, len(text), slashes) + slashes + 1, len(text))
+    return 0
 
 
 @settings(max_examples=500)
 @given(_PIECES, st.sampled_from([8, 30, 4_096]))
 def test_a_bracket_closes_where_it_does_read_alone_whichever_were_read_before(
-    text: bytes, most: int
+    pieces: bytes, most: int
 ) -> None:
+    text = b"no record: " + pieces
     memo: dict[object, object] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(values, "_PLAIN_BYTES", most)
+        patch.setattr(values, "_READINGS", len(text))
         for at in range(len(text)):
             if text[at : at + 1] not in (b"[", b"{"):
                 continue
-            found = value_at(text, at, len(text), memo)
             cut = at + len(text[at : at + most].rstrip(b"\\"))
             bound = cut if at + most < len(text) else len(text)
-            assert found == (at, closed(text, at, bound), "nested")
+            found = value_at(text, at, len(text), memo)
+            assert found == (at, closed(text, at) or bound, "nested")
+
+
+@pytest.mark.parametrize("rest", ["]", ",1,2", '", "x": [1]'])
+def test_of_a_record_a_bracket_in_a_text_closes_within_it(rest: str) -> None:
+    row = b'{"body": "tokens=[1, 2", "y": "' + rest.encode() + b'"}'
+    at = row.index(b"[")
+    assert value_at(row, at, len(row), {}) == (at, row.index(b'", "y"'), "nested")
 
 
 @pytest.mark.parametrize("opening", ["", "'", '\\"', '["'])

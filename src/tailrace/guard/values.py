@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 # A value that does not end within this is cut off or no value: it is taken to the row's end.
 _VALUE_BYTES = 64 * 1024
-# Of a value without quotes, and of an object or array: it is looked at for each name before it.
+# Of a value without quotes, and of an object or array that does not close.
 _PLAIN_BYTES = 4 * 1024
 _SPACE = rb"(?:[ \t\x1e]|\\+[nrt])*"
 _SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=>]|%3[Aa]|%3[Dd])" + _SPACE)
@@ -23,12 +23,12 @@ _WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])"
 _PLAIN = re.compile(
     rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/)+"
 )
-# As many as strings within strings have levels of quotes, and some.
+# As many as strings within strings have levels of quotes, and some: readings that are remembered,
+# and how often a row is read in all.
 _READINGS = 8
-# Brackets and strings that are read of a row, and one more for each of its bytes.
-_STEPS = 4_096
 # A quote with the backslashes before it, each run of which is looked at once.
 _QUOTED = {quote: re.compile(rb"(?<!\\)\\*+" + quote) for quote in (b'"', b"'", b"`")}
+_ESCAPED = re.compile(rb'(?<!\\)\\+"')
 _PAIRS = {b")": b"(", b"]": b"[", b"}": b"{"}
 _OBJECT = re.compile(rb"[{\[]")
 _STRUCTURE = re.compile(rb"[{}\[\]]|(?<!\\)\\*\"")
@@ -62,6 +62,7 @@ def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Val
     """The value that begins at `at`; None when there is none before `stop`, the row's end.
     `memo` is the row's."""
     row = _row(text, at, stop, memo)
+    stop = min(stop, row.bound(at))
     most = min(stop, at + _VALUE_BYTES)
     if opening := _OPENING.match(text, at, most):
         if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
@@ -71,12 +72,16 @@ def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Val
         return Value(at, word.end(), "word")
     if number := _NUMBER.match(text, at, most):
         return Value(at, number.end(), "number")
-    if at + _PLAIN_BYTES < stop:
-        stop = _before_escape(text, at, at + _PLAIN_BYTES)
-    if _OBJECT.match(text, at, stop):
-        return Value(at, row.closings.of(at, stop), "nested")
-    end = at + len(_within(text[at : min(row.plain_end(at), stop)]))
+    if _OBJECT.match(text, at, most):
+        return Value(at, row.closing(at, stop) or _cut(text, at, stop), "nested")
+    end = at + len(_within(text[at : min(row.plain_end(at), _cut(text, at, stop))]))
     return Value(at, end, "plain") if end > at else None
+
+
+def _cut(text: bytes, at: int, stop: int) -> int:
+    """Where a value that begins at `at` ends at the latest, if nothing before `stop` ends it."""
+    most = at + _PLAIN_BYTES
+    return stop if most >= stop else _before_escape(text, at, most)
 
 
 def _before_escape(text: bytes, at: int, end: int) -> int:
@@ -129,21 +134,21 @@ class _Reading:
         """Whether the bracket at `at` is one of these: not where it was read within a string."""
         return at in self._ends
 
-    def knows(self, at: int, stop: int) -> bool:
-        """Whether it was read far enough to say whether that bracket closes before `stop`."""
-        return self._done >= stop or self._ends.get(at, 0) > 0
+    def knows(self, at: int) -> bool:
+        """Whether it was read far enough to say where that bracket closes, or that it does not."""
+        return self._done >= self._stop or self._ends.get(at, 0) > 0
 
-    def end(self, at: int, stop: int) -> int:
-        """Behind the bracket that closes the one at `at`; `stop` when none that was read does."""
-        return min(self._ends.get(at, 0) or stop, stop)
+    def end(self, at: int) -> int:
+        """Behind the bracket that closes the one at `at`; 0 when none that was read does."""
+        return self._ends.get(at, 0)
 
-    def step(self) -> None:
-        """Read the next bracket or string."""
-        match = _STRUCTURE.search(self._text, self._done, self._stop)
+    def step(self) -> int:
+        """Read the next bracket or string; how many bytes that were."""
+        before = self._done
+        match = _STRUCTURE.search(self._text, before, self._stop)
+        self._done = match.end() if match else self._stop
         if match is None:
-            self._done = self._stop
-            return
-        self._done = match.end()
+            return self._done - before
         token = match[0]
         if token in (b"{", b"["):
             self._open.append(match.start())
@@ -153,34 +158,33 @@ class _Reading:
                 self._ends[self._open.pop()] = self._done
         else:
             slashes = len(token) - 1
-            # No value that began before goes on behind a string as long as a value may be.
-            most = min(self._done + _PLAIN_BYTES, self._stop)
-            end = string_end(self._text, self._done, most, slashes)
-            self._done = self._stop if end == most else end + slashes + 1
+            end = string_end(self._text, self._done, self._stop, slashes)
+            self._done = min(end + slashes + 1, self._stop)
+        return self._done - before
 
 
 class _Closings:
     """Where the brackets of a row close. What is a string depends on where reading begins, so there
     are some readings of it, and each bracket is looked for in those before it is read anew. A row
-    of names and brackets that no reading has in common is read a few times; then a value goes as
-    far as it may."""
+    of names and brackets that no reading has in common is read a few times; then nothing is said to
+    close."""
 
-    def __init__(self, text: bytes, stop: int, row_bytes: int) -> None:
+    def __init__(self, text: bytes, row_bytes: int) -> None:
         self._text = text
-        self._stop = stop
-        self._left = _STEPS + row_bytes
+        self._left = _READINGS * row_bytes
         self._readings: list[_Reading] = []
 
     def of(self, at: int, stop: int) -> int:
-        """Behind the bracket that closes the one at `at`; `stop` when that is not before it."""
-        reading = next((one for one in self._readings if one.has(at)), None) or self._begun(at)
-        while self._left and not reading.knows(at, stop):
-            self._left -= 1
-            reading.step()
-        return reading.end(at, stop)
+        """Behind the bracket that closes the one at `at`; 0 when that is not before `stop`, which
+        is the same for all that lie in one string."""
+        reading = next((one for one in self._readings if one.has(at)), None)
+        reading = reading or self._begun(at, stop)
+        while self._left > 0 and not reading.knows(at):
+            self._left -= reading.step()
+        return reading.end(at)
 
-    def _begun(self, at: int) -> _Reading:
-        reading = _Reading(self._text, at, self._stop)
+    def _begun(self, at: int, stop: int) -> _Reading:
+        reading = _Reading(self._text, at, stop)
         self._readings = [reading, *self._readings[: _READINGS - 1]]
         return reading
 
@@ -191,11 +195,17 @@ class _Row:
     def __init__(self, text: bytes, at: int, stop: int) -> None:
         self._text = text
         self._stop = stop
-        self.closings = _Closings(text, stop, stop - at)
+        self.closing = _Closings(text, stop - at).of
         self._plain = (0, 0)  # a stretch of which all is part of a plain value
         self._string = (0, 0)  # a stretch without plain quotes
         self._counted = text.rfind(b"\n", 0, at) + 1
+        self._is_record = text.startswith(b"{", self._counted)
         self._quotes = 0  # plain ones before `_counted`
+
+    def bound(self, at: int) -> int:
+        """What no value at `at` goes beyond: of a record's text its end, else that of the row."""
+        inside = self._is_record and self.is_in_string(at)
+        return min(self.string_end(at), self._stop) if inside else self._stop
 
     def plain_end(self, at: int) -> int:
         """Where a plain value ends that begins behind a separator, if before `at + _PLAIN_BYTES`;
@@ -218,12 +228,19 @@ class _Row:
 
     def is_in_string(self, at: int) -> bool:
         """Whether an odd number of plain quotes stands before."""
-        text, low = self._text, self._counted
-        first, last = min(low, at), max(low, at)
-        between = text.count(b'"', first, last) - text.count(b'\\"', first, last)
+        low = self._counted
+        between = _plain_quotes(self._text, min(low, at), max(low, at))
         self._quotes += between if at >= low else -between
         self._counted = at
         return self._quotes % 2 == 1
+
+
+def _plain_quotes(text: bytes, low: int, high: int) -> int:
+    """Those with an even number of backslashes before them."""
+    found = text.count(b'"', low, high) - text.count(b'\\"', low, high)
+    if text.find(b'\\\\"', low, high) >= 0:
+        found += sum(len(one[0]) % 2 for one in _ESCAPED.finditer(text, low, high))
+    return found
 
 
 def _row(text: bytes, at: int, stop: int, memo: dict[object, object]) -> _Row:
