@@ -29,6 +29,7 @@ def main() -> int:
     record.save(said)
     page.write(page.PAGE, page.assurance(said))
     page.write(page.BENCHMARKS, page.benchmarks(page.BENCHMARKS.read_text(), said))
+    page.write(page.README, page.readme(page.README.read_text(), said))
     missing = unshown(said)
     print("\n".join(missing) or "everything that was promised was shown")
     return int(bool(missing))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,31 @@ from assurance.register import ROOT, limits, promises
 PAGE = ROOT / "docs" / "assurance.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- made by `make assurance` -->", "<!-- end -->"
+README = ROOT / "README.md"
+# What the README tells, with the part of the benchmarks and the name of its figure.
+HEADLINES = (
+    ("ingest over HTTP, zstd, durable acks, archive and guard on", "ingest",
+     "until the last ack (client on the same cores)"),
+    ("CPU of the server against the bare engine", "ingest", "CPU against the cheaper bare form"),
+    ("memory at full speed", "ingest", "memory, peak resident"),
+    ("hot store on disk", "ingest", "hot store on disk, after a minute"),
+    ("ack at 5,000 rows/s, p99", "latency", "ack, p99"),
+    ("acked to visible at 5,000 rows/s, p99", "latency", "acked to visible, p99"),
+    ("ack to a line of the live tail, 200 followers, p99", "tail",
+     "ack to line, 200 followers, p99"),
+    ("one rare word in 2 million rows, p95", "queries", "needle, p95"),
+    ("count by level and minute, 2 million rows, p95", "queries", "count by level a minute, p95"),
+    ("first rows stored after a restart with 5 GB waiting", "backlog", "first rows stored"),
+    ("OTLP logs, to the ack", "doors", "OTLP/HTTP protobuf logs: rows a CPU second"),
+    ("Loki push, to the ack", "doors", "Loki snappy protobuf: rows a CPU second"),
+    ("Elasticsearch `_bulk`, to the ack", "doors", "Elasticsearch _bulk: rows a CPU second"),
+    ("remote write, to the ack", "doors", "Prometheus remote write: rows a CPU second"),
+    ("syslog over UDP at 100,000/s: lost", "doors", "Syslog over UDP: lost at 100,000/s"),
+    ("agent, one file, for each CPU second", "agent", "agent, per CPU second"),
+    ("agent, one file: memory", "agent", "agent, peak resident"),
+    ("agent, 5% sampling, for each CPU second", "agent", "sampling 5%, per CPU second"),
+    ("agent, 100 files at 10 lines/s", "agent", "100 files, 10 lines/s each: share of a core"),
+)  # fmt: skip
 HEAD = """\
 # Assurance
 
@@ -58,21 +84,45 @@ def parts(text: str) -> list[str]:
     return re.findall(rf"{BEGIN}\n<!-- part ([\w-]+) -->", text)
 
 
-def machines(record: dict[str, Any]) -> set[tuple[str, str]]:
-    """Machines and days that the figures are of."""
-    return {(one["machine"], one["when"][:10]) for one in record["bench"].values()}
+def readme(text: str, record: dict[str, Any]) -> str:
+    """`text` with the table of HEADLINES made anew."""
+    lines = []
+    for said, part, name in HEADLINES:
+        found = next((one for one in _read(record["bench"].get(part)) if one.name == name), None)
+        if found is not None:
+            lines.append(_row(said, found.goal, shown(found.value, found.unit), _met(found)))
+    made = _table(_of(record["bench"].get("ingest")), ("what", "goal", "measured", "met"), lines)
+    kept = re.escape(f"{BEGIN}\n") + ".*?" + re.escape(END)
+    return re.sub(kept, lambda _: f"{BEGIN}\n\n{made}\n{END}", text, flags=re.DOTALL)
+
+
+def machines(record: dict[str, Any]) -> set[str]:
+    """Machines that the figures are of."""
+    return {one["machine"] for one in record["bench"].values()}
+
+
+def span(record: dict[str, Any]) -> timedelta:
+    """From the first to the last of the runs that the figures are of."""
+    times = [datetime.fromisoformat(one["when"]) for one in record["bench"].values()]
+    return max(times, default=datetime.min) - min(times, default=datetime.min)
 
 
 def _figures(part: dict[str, Any]) -> str:
     lines = (_row(one.name, one.goal, shown(one.value, one.unit), _met(one)) for one in _read(part))
-    said = (
+    return _table(_of(part), ("figure", "goal", "measured", "met"), lines)
+
+
+def _of(part: dict[str, Any] | None) -> str:
+    """The machine and the day."""
+    if part is None:
+        return "Not measured."
+    return (
         f"{part['machine']}, {part['cores']} cores, Python {part['python']}, {part['when'][:10]}."
     )
-    return _table(said, ("figure", "goal", "measured", "met"), lines)
 
 
-def _read(part: dict[str, Any]) -> list[Figure]:
-    return [Figure(**one) for one in part["figures"]]
+def _read(part: dict[str, Any] | None) -> list[Figure]:
+    return [Figure(**one) for one in part["figures"]] if part else []
 
 
 def _goals(record: dict[str, Any]) -> Iterator[str]:
