@@ -4,7 +4,8 @@ Three quiet tenants send REQUESTS_PER_S requests of 50 rows each in all, due at 
 alone, then beside a noisy one on NOISY_CONNECTIONS connections. The server is the real one, in a
 process of its own; its tenants are told by a header, for there are no tokens here. As a control the
 noisy one sends in the name of a quiet one too: then nothing is to be shared fairly. Last, it has a
-limit, does not heed what it is told, and each of its connections tries again after 50 ms.
+limit, does not heed what it is told, and each of its connections tries again after 50 ms. Before
+each the server comes to rest: what one left to be stored is no noise of the next.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from bench import process
 from bench.figures import Figure, at_most, percentile, plain
 from tailrace.app.claims import claim_port
 from tailrace.app.config import Config, load
@@ -31,6 +33,7 @@ QUIET = ("quiet-a", "quiet-b", "quiet-c")
 # So many that none is still busy when its next request is due.
 QUIET_CONNECTIONS = 30
 NOISY_CONNECTIONS = 32
+REST_S = 300.0
 # How much later an acknowledgement of theirs may come than when they are alone.
 TIMES = 2.0
 HEADER = b"x-bench-tenant"
@@ -153,15 +156,17 @@ def measure(scratch: Path, seconds: float) -> list[Figure]:
         try:
             if not started.wait(60):
                 raise RuntimeError("the server did not start")
-            return _measure(port, seconds)
+            assert server.pid
+            return _measure(server.pid, port, seconds)
         finally:
             server.terminate()
             server.join(60)
             server.kill()
 
 
-def _measure(port: int, seconds: float) -> list[Figure]:
+def _measure(pid: int, port: int, seconds: float) -> list[Figure]:
     _quiet(port, 2)
+    process.wait_quiet(pid, REST_S)
     alone = _quiet(port, seconds)
     alone_p99 = percentile(alone, 0.99)
     figures = [
@@ -170,6 +175,7 @@ def _measure(port: int, seconds: float) -> list[Figure]:
     ]
     for words, rows, zstd in BODIES:
         for tenant, who in NOISE:
+            process.wait_quiet(pid, REST_S)
             taken, rate = _beside(port, seconds, tenant, rows, zstd)
             name, p99 = f"beside {words} of {who}", percentile(taken, 0.99)
             against = f"{name}: p99 against alone"
