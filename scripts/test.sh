@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The whole suite but the soak, in three lanes side by side: what computes, what waits for commands
-# and clocks, and what starts whole servers. Further arguments go to each. The engine owns one
-# directory for each process, so the store's tests run in their own.
+# and clocks (and the guard's, so that no lane is much longer), and what starts whole servers. Further
+# arguments go to each. The engine owns one directory for each process, so the store's tests run in
+# their own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # Hundreds of commands are started: each would compile the package again.
 unset PYTHONDONTWRITEBYTECODE
-waiting=(tests/agent tests/app tests/gateway tests/governance tests/logging_handler tests/ship)
+waiting=(tests/agent tests/app tests/gateway tests/governance tests/guard tests/logging_handler tests/ship)
 serving=(tests/endtoend tests/ui)
 others=("${waiting[@]}" "${serving[@]}" tests/store)
 # The first argument names the lane. What whole lanes said is for `make assurance`.
