@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Findings
 from tailrace.core.finding import Finding, Place
@@ -21,6 +19,7 @@ from tailrace.governance.findings.book import Book
 from tailrace.governance.findings.known import Wanted
 
 from ..guard.fakes import FakeFindings
+from .laws import Use, over
 
 CARDS = Place("shop", "payments", "2.4", "", "pan", "card", "billing.py:88", "pseudonymise")
 MAILS = Place("shop", "signup", "1.0", "", "email", "body", "", "pseudonymise")
@@ -63,9 +62,7 @@ async def fake(_: Path) -> AsyncIterator[tuple[Findings, Told]]:
 ALL: dict[str, Callable[[Path], Opened]] = {"governance": book, "the guard's fake": fake}
 
 
-@pytest.fixture(params=ALL)
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    return ALL[request.param](tmp_path)
+run = over(ALL)
 
 
 def finding(place: Place, hits: int) -> Finding:
@@ -73,43 +70,35 @@ def finding(place: Place, hits: int) -> Finding:
     return Finding(place, hits, now_ns, now_ns)
 
 
-def hold(opened: Opened, use: Callable[[Findings, Told], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with opened as (findings, told):
-            await use(findings, told)
-
-    asyncio.run(main())
-
-
-def test_hits_of_a_place_add_up_and_those_of_others_stay_apart(opened: Opened) -> None:
+def test_hits_of_a_place_add_up_and_those_of_others_stay_apart(run: Callable[[Use], None]) -> None:
     async def use(findings: Findings, told: Told) -> None:
         findings.note([finding(CARDS, 2), finding(MAILS, 1)])
         assert await told() == {"pan": 2, "email": 1}
         findings.note([finding(CARDS, 3), finding(CARDS, 4)])
         assert await told() == {"pan": 9, "email": 1}
 
-    hold(opened, use)
+    run(use)
 
 
-def test_nothing_found_is_nothing_told(opened: Opened) -> None:
+def test_nothing_found_is_nothing_told(run: Callable[[Use], None]) -> None:
     async def use(findings: Findings, told: Told) -> None:
         findings.note([])
         assert await told() == {}
 
-    hold(opened, use)
+    run(use)
 
 
-def test_what_is_given_may_be_changed_afterwards(opened: Opened) -> None:
+def test_what_is_given_may_be_changed_afterwards(run: Callable[[Use], None]) -> None:
     async def use(findings: Findings, told: Told) -> None:
         given = [finding(CARDS, 2)]
         findings.note(given)
         given.clear()
         assert await told() == {"pan": 2}
 
-    hold(opened, use)
+    run(use)
 
 
-def test_threads_that_note_at_once_lose_nothing(opened: Opened) -> None:
+def test_threads_that_note_at_once_lose_nothing(run: Callable[[Use], None]) -> None:
     async def use(findings: Findings, told: Told) -> None:
         def note() -> None:
             for _ in range(500):
@@ -122,4 +111,4 @@ def test_threads_that_note_at_once_lose_nothing(opened: Opened) -> None:
             await asyncio.to_thread(thread.join)
         assert await told() == {"pan": 2_000}
 
-    hold(opened, use)
+    run(use)

@@ -3,7 +3,6 @@ tested with; add one to `KEYRINGS`."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tailrace.governance.schema import KEYS
 from tailrace.guard.kinds import KINDS
 
 from ..guard.fakes import FakeKeyring
+from .laws import over
 
 Fail = Callable[[], Awaitable[None]]
 Place = AbstractAsyncContextManager[tuple[Keyring, Fail]]
@@ -61,16 +61,7 @@ async def fake(_: Path) -> AsyncIterator[tuple[Keyring, Fail]]:
 KEYRINGS: dict[str, Callable[[Path], Place]] = {"governance": governance, "the guard's fake": fake}
 
 
-@pytest.fixture(params=KEYRINGS)
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Use], None]:
-    def use(work: Use) -> None:
-        async def main() -> None:
-            async with KEYRINGS[request.param](tmp_path) as (keyring, fail):
-                await work(keyring, fail)
-
-        asyncio.run(main())
-
-    return use
+run = over(KEYRINGS)
 
 
 def test_every_kind_of_the_guard_has_a_secret_of_its_own(run: Callable[[Use], None]) -> None:

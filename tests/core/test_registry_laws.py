@@ -3,7 +3,6 @@ tested with; add one to `REGISTRIES`."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from tailrace.ship.upstream import Upstream
 
 from ..agent.fakes import FakeGateway
 from ..gateway.neighbours import MemoryRegistry
+from .laws import over
 
 Fail = Callable[[], Awaitable[None]]
 Place = AbstractAsyncContextManager[tuple[Registry, Fail]]
@@ -94,16 +94,7 @@ REGISTRIES: dict[str, Callable[[Path], Place]] = {
 }
 
 
-@pytest.fixture(params=REGISTRIES)
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Use], None]:
-    def use(work: Use) -> None:
-        async def main() -> None:
-            async with REGISTRIES[request.param](tmp_path) as (registry, fail):
-                await work(registry, fail)
-
-        asyncio.run(main())
-
-    return use
+run = over(REGISTRIES)
 
 
 def test_all_losses_that_were_kept_are_counted(run: Callable[[Use], None]) -> None:

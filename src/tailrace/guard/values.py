@@ -205,7 +205,7 @@ class _Row:
     def bound(self, at: int) -> int:
         """What no value at `at` goes beyond: of a record's text its end, else that of the row."""
         inside = self._is_record and self.is_in_string(at)
-        return min(self.string_end(at), self._stop) if inside else self._stop
+        return self.string_end(at) if inside else self._stop
 
     def plain_end(self, at: int) -> int:
         """Where a plain value ends that begins behind a separator, if before `at + _PLAIN_BYTES`;
