@@ -17,11 +17,14 @@ from tailrace.query.bounds.estimate import Estimates
 from tailrace.query.bounds.question import asked
 from tailrace.query.bounds.refusals import explained, too_large, too_long
 from tailrace.query.bounds.running import Running
+from tailrace.query.bounds.shared import Shared, same
 from tailrace.query.bounds.slow import SlowQueries
 from tailrace.query.bounds.turns import Turns
 from tailrace.query.engine import Engine
 from tailrace.query.plan import Statement
 
+# The rows of a statement, and what it read.
+_Answer = tuple[list[tuple[Any, ...]], Used]
 # The engine stops a statement by itself; only what it fails to stop is abandoned.
 GRACE_S = 1.0
 # What a statement gets whose query has used up its time: enough to fail in the engine's words.
@@ -56,6 +59,7 @@ class Runner:
         self._turns = Turns(policy, metrics)
         self._estimates = Estimates(engine, clock)
         self._slow = slow
+        self._shared: Shared[_Answer] = Shared(clock)
 
     @asynccontextmanager
     async def slot(self, kind: str) -> AsyncIterator[None]:
@@ -88,10 +92,23 @@ class Runner:
         self._slow.ended(query, seconds, error)
 
     async def run(self, statement: Statement) -> list[tuple[Any, ...]]:
-        """All rows of one statement. Raises QueryError, Busy, TimeoutError, StoreError."""
+        """All rows of one statement, which is shared with who asks the same meanwhile.
+
+        Raises QueryError, Busy, TimeoutError, StoreError.
+        """
         query = await self._begin(statement)
-        with self._statement(query, statement) as terms:
-            return await self._engine.rows(statement.sql, statement.parameters, terms)
+        used = Used()
+
+        async def begin() -> _Answer:
+            with self._statement(query, statement, used=used) as terms:
+                return await self._engine.rows(statement.sql, statement.parameters, terms), used
+
+        key = same(statement, query.question.tenant, query.allowed.bounds)
+        until_s = query.began_s + query.allowed.timeout_s
+        rows, read = await self._shared.run(key, until_s, begin)
+        if read is not used:  # another's, and as much for this answer
+            query.question.used.add(read.rows, read.bytes)
+        return rows
 
     async def blocks(self, statement: Statement) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """As `run`, the columns of one block after another; leave a loop over it only inside
@@ -129,9 +146,10 @@ class Runner:
         query: Running,
         statement: Statement,
         otherwise: Callable[[StoreError], Exception] = _as_it_is,
+        used: Used | None = None,
     ) -> Iterator[Terms]:
         """How the engine is to run `statement`; counts it, and says which limit it passed."""
-        used = Used()
+        used = used or Used()
         began_s = self._clock.monotonic_s()
         left_s = max(_LEAST_S, query.allowed.timeout_s - (began_s - query.began_s))
         try:
