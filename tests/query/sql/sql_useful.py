@@ -121,7 +121,7 @@ USEFUL: list[tuple[str, list[list[Any]]]] = [
      "WHERE TraceId IN (SELECT TraceId FROM w)", [[6]]),
     ("SELECT count() FROM logs WHERE EXISTS (SELECT 1 FROM spans)", [[6]]),
     ("SELECT x FROM (SELECT 'a' AS x UNION ALL SELECT 'b') ORDER BY x", [["a"], ["b"]]),
-    ("(SELECT 1 AS n) UNION ALL (SELECT 2)", [[1], [2]]),
+    ("(SELECT 1 AS n) UNION ALL (SELECT 1)", [[1], [1]]),
     ("SELECT 1 AS n UNION DISTINCT SELECT 1", [[1]]),
     ("SELECT ServiceName AS s FROM logs INTERSECT DISTINCT SELECT 'web'", [["web"]]),
     ("SELECT DISTINCT ServiceName AS s FROM logs EXCEPT SELECT 'web'", [["cart"]]),
