@@ -140,11 +140,20 @@ def test_it_waits_longer_each_time_until_it_is_let_in_again() -> None:
 def test_what_is_remembered_is_bounded_and_what_is_forgotten_is_not_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(following, "TAIL_LINES_SEEN", 3)
+    monkeypatch.setattr(limits, "TAIL_LINES_SEEN", 3)
     lines = [(n, str(n)) for n in range(6)]
     with serving(sends(message(*lines)), sends(message(*lines[3:], (9, "new")))) as (url, server):
         assert bodies(follow(url, 2)[0]) == [*"012345", "new"]
         assert int(server.asked[1]["start"]) == NOW + 3
+
+
+def test_a_message_beyond_what_a_client_takes_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fits = message((1, "a"))
+    monkeypatch.setattr(limits, "CLIENT_MESSAGE_BYTES", len(fits))
+    with serving(sends(fits, message((2, "bb")))) as (url, _):
+        assert bodies(follow(url, 1)[0]) == ["a"]
 
 
 def test_dropped_lines_are_told_before_those_that_follow_them() -> None:

@@ -13,11 +13,10 @@ import msgspec
 
 from tailrace.client.api import lines
 from tailrace.client.server import Server
+from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.core.limits import MIB, TAIL_LINES_SEEN
 from tailrace.core.line import Line
 
-MESSAGE_BYTES = 64 * MIB
 WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 # After a connection is lost, lines are asked for from so long before the newest that was seen: some
 # come later than others of their time.
@@ -62,7 +61,7 @@ class Seen:
         self._order.append(key)
         self._counts[key] += 1
         self._newest_ns = max(self._newest_ns, line.time_ns)
-        if len(self._order) > TAIL_LINES_SEEN:
+        if len(self._order) > limits.TAIL_LINES_SEEN:
             self._forget()
 
     def _forget(self) -> None:
@@ -98,7 +97,7 @@ def follow(
         try:
             for found in _connected(server, text, seen.start_ns, limit):
                 # A connection counts once it is open: the first thing it gives is nothing.
-                limit, failures = TAIL_LINES_SEEN, 0
+                limit, failures = limits.TAIL_LINES_SEEN, 0
                 if isinstance(found, Dropped):
                     yield found
                 elif found is not None:
@@ -141,7 +140,10 @@ def _connected(
     try:
         context = server.tls if address.startswith("wss:") else None
         with connect(
-            address, ssl=context, additional_headers=server.headers, max_size=MESSAGE_BYTES
+            address,
+            ssl=context,
+            additional_headers=server.headers,
+            max_size=limits.CLIENT_MESSAGE_BYTES,
         ) as socket:
             yield None
             for received in socket:

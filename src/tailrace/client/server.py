@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.core.limits import MIB, QUERY_SECONDS
 
 T = TypeVar("T")
 
-ANSWER_BYTES = 512 * MIB
 # A query may wait for its turn, and a server may be configured to give it longer than by default.
-TIMEOUT_S = 2 * QUERY_SECONDS + 15
+TIMEOUT_S = 2 * limits.QUERY_SECONDS + 15
 _REFUSAL_BYTES = 4096
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -69,11 +68,14 @@ class Server(msgspec.Struct, frozen=True):
             return self.read(answer)
 
     def read(self, answer: Any) -> bytes:
-        """All of a response, ANSWER_BYTES at most."""
+        """All of a response. Raises StoreError beyond CLIENT_ANSWER_BYTES."""
+        most = limits.CLIENT_ANSWER_BYTES
         try:
-            body: bytes = answer.read(ANSWER_BYTES)
+            body: bytes = answer.read(most + 1)
         except (OSError, http.client.HTTPException) as error:
             raise self._unasked(error) from None
+        if len(body) > most:
+            raise StoreError(f"{self.url} answers with more than {most} bytes; ask for less")
         return body
 
     def _open(self, path: str, sent: bytes | None, media: str, timeout_s: float) -> Any:

@@ -251,6 +251,10 @@ TAIL_DELAY_S = 5
 TAIL_RECEIVED_BYTES = 64 * KIB
 # Lines of a live tail that its client remembers, to know them again after it connected anew.
 TAIL_LINES_SEEN = 5_000
+# What a client of the query APIs takes of a server, whole: a page of the longest lines, escaped.
+CLIENT_ANSWER_BYTES = 512 * MIB
+# And one message of a live tail: a server's own bound, and then a row of the longest line.
+CLIENT_MESSAGE_BYTES = 64 * MIB
 # A statement of SQL: words and nesting that its parser may meet, which is Python and recursive.
 SQL_TOKENS = 5_000
 SQL_DEPTH = 40
