@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from feeding import Drain
 
-from tailrace.agent.feeds import streams
 from tailrace.agent.feeds.syslog import Syslog
 from tailrace.agent.inputs import SyslogInput
 from tailrace.core import limits
@@ -223,7 +222,7 @@ def test_connections_are_bounded_and_a_quiet_one_makes_room(
         assert drain.count(2)
         with connect(server) as refused:
             assert refused.recv(1) == b""
-        monkeypatch.setattr(streams, "SPARE_S", -1.0)
+        monkeypatch.setattr(limits, "LISTENER_SPARE_S", -1.0)
         with connect(server) as third:
             third.sendall(b"<14>c\n")
             assert drain.count(3)
@@ -233,7 +232,7 @@ def test_connections_are_bounded_and_a_quiet_one_makes_room(
 def test_connections_that_say_nothing_for_long_are_closed(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "IDLE_S", 0.05)
+    monkeypatch.setattr(limits, "LISTENER_IDLE_S", 0.05)
     monkeypatch.setattr("tailrace.agent.feeds.syslog._EXPIRE_S", 0.1)
     server, drain = serve()
     with connect(server) as client:

@@ -103,7 +103,7 @@ def test_a_message_that_is_sent_again_has_the_same_number_and_another_has_not() 
 def test_while_the_sink_is_busy_for_long_a_sender_that_asked_is_closed_without_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(forward, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(limits, "FORWARD_PATIENCE_S", 0.1)
 
     async def use(heard: Heard) -> None:
         heard.sink.failure = Busy("full", 0.05)
@@ -196,7 +196,7 @@ def test_a_message_that_never_ends_is_bounded_in_bytes_and_in_time(
         assert heard.rejected("expanded") == 1
 
     run(endless)
-    monkeypatch.setattr(forward, "READ_DEADLINE_S", 0.1)
+    monkeypatch.setattr(limits, "BODY_S", 0.1)
 
     async def slow(heard: Heard) -> None:
         async with connected(heard) as client:
@@ -218,7 +218,7 @@ def test_connections_are_bounded_and_idle_ones_are_closed(monkeypatch: pytest.Mo
             assert heard.rejected("connections") == 1
 
     run(bounded, connections=1)
-    monkeypatch.setattr(forward, "IDLE_S", 0.05)
+    monkeypatch.setattr(limits, "LISTENER_IDLE_S", 0.05)
 
     async def idle(heard: Heard) -> None:
         async with connected(heard) as client:
@@ -275,7 +275,7 @@ def test_with_keys_only_who_knows_them_may_send() -> None:
 
 
 def test_a_handshake_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forward, "HANDSHAKE_S", 0.05)
+    monkeypatch.setattr(limits, "HANDSHAKE_S", 0.05)
 
     async def use(heard: Heard) -> None:
         async with connected(heard) as client:

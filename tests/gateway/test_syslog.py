@@ -230,7 +230,7 @@ def test_connections_are_bounded_and_a_quiet_one_makes_room(
             async with connected(heard) as (refused, _):
                 assert await closed(refused)
             assert heard.rejected("connections") == 1
-            monkeypatch.setattr(syslogtcp, "SPARE_S", -1.0)
+            monkeypatch.setattr(limits, "LISTENER_SPARE_S", -1.0)
             async with connected(heard) as (_, third):
                 third.write(b"<14>c\n")
                 await heard.count(3)
@@ -243,7 +243,7 @@ def test_connections_are_bounded_and_a_quiet_one_makes_room(
 def test_a_connection_that_says_nothing_for_long_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(syslogtcp, "IDLE_S", 0.05)
+    monkeypatch.setattr(limits, "LISTENER_IDLE_S", 0.05)
     monkeypatch.setattr(syslogtcp, "_EXPIRE_S", 0.05)
 
     async def use(heard: Heard) -> None:

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tailrace.core import limits
-from tailrace.gateway.connections import IDLE_S, Connections
+from tailrace.gateway.connections import Connections
 from tailrace.gateway.httpserver import protocol
 from tailrace.gateway.websocket import WebSocketProtocol
 
@@ -78,7 +78,7 @@ async def serve(
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=IDLE_S,
+            timeout_keep_alive=limits.KEEP_ALIVE_S,
             ssl_context_factory=(lambda config, default: tls) if tls else None,
         )
     )

@@ -37,6 +37,12 @@ CONNECTIONS_PER_PEER = 4_096
 # A request's line and headers: browsers and proxies send at most 16 KiB.
 HEAD_BYTES = 64 * KIB
 HEAD_S = 10.0
+# A body, from its first byte to its last: 16 MiB need 4.5 Mbit/s.
+BODY_S = 30.0
+# A connection on which no request ever came, like one that is kept alive between requests.
+KEEP_ALIVE_S = 75
+# An answer of which its client reads nothing.
+UNREAD_S = 60.0
 # One message over gRPC, before compression: twice what servers take unless told otherwise.
 GRPC_MESSAGE_BYTES = 8 * MIB
 # Messages that are being read at the same time, at their largest; others wait unread.
@@ -326,6 +332,16 @@ RELAY_JSON_BYTES = MIB
 LISTENER_CONNECTIONS = 64
 # Of one listener of the gateway, which has memory for more; each may hold an unfinished message.
 SOCKET_CONNECTIONS = 1_000
+# A handshake of TLS or of Fluent Forward: some round trips and a signature.
+HANDSHAKE_S = 10.0
+# Of syslog and Fluent Forward, whose senders keep a connection open for good, and lose a message
+# when it is closed on them.
+LISTENER_IDLE_S = 3600.0
+# One that was quiet for this long makes room for another when all places are taken.
+LISTENER_SPARE_S = 60.0
+# How long a sender that waits for an acknowledgement is kept while the sink is busy: by then it
+# sends again on another connection.
+FORWARD_PATIENCE_S = 60.0
 # Unfinished messages of all connections of one listener; beyond it the longest is ended.
 UNFINISHED_BYTES = 32 * MIB
 # Messages of senders that nobody answers, held for the sink; then nothing more is read.

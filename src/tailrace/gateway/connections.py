@@ -9,13 +9,12 @@ from typing import Literal, Protocol
 from tailrace.core import limits
 from tailrace.core.metrics import Metrics
 
-# A response that its client does not read is given up after this long.
-WRITE_S = 60.0
-# A connection on which no request ever came, like one that is kept alive between requests.
-IDLE_S = 75
-
 Wait = Literal["", "idle", "head", "unread", "write"]
-_PATIENCE_S: dict[Wait, float] = {"idle": IDLE_S, "unread": IDLE_S, "write": WRITE_S}
+_PATIENCE_S: dict[Wait, float] = {
+    "idle": limits.KEEP_ALIVE_S,
+    "unread": limits.KEEP_ALIVE_S,
+    "write": limits.UNREAD_S,
+}
 
 
 class Waiting(Protocol):

@@ -28,7 +28,6 @@ from tailrace.wire import snappy
 from tailrace.wire.content import Content
 from tailrace.wire.encoding import expand
 
-READ_DEADLINE_S = 30.0
 # No name that a header can have.
 _BLOCK = "block of snappy"
 
@@ -60,7 +59,7 @@ class Door:
         body_compressed_bytes: int = limits.BODY_COMPRESSED_BYTES,
         body_bytes: int = limits.BODY_BYTES,
         bodies_in_flight_bytes: int = limits.BODIES_IN_FLIGHT_BYTES,
-        read_deadline_s: float = READ_DEADLINE_S,
+        read_deadline_s: float = limits.BODY_S,
         admission: Admission | None = None,
     ) -> None:
         self.clock = clock

@@ -15,7 +15,7 @@ from tailrace.core.fleet import TENANT_HEADER, Announcement, Confirmed
 from tailrace.core.log import get
 from tailrace.gateway.answers import json_answer
 from tailrace.gateway.body import BodyReader
-from tailrace.gateway.door import READ_DEADLINE_S, Door
+from tailrace.gateway.door import Door
 from tailrace.wire import encoding
 
 _log = get("gateway")
@@ -30,7 +30,7 @@ class Announcements:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._bodies = BodyReader(
-            ByteBudget(_BUDGET_BYTES), limits.ANNOUNCEMENT_BYTES, READ_DEADLINE_S
+            ByteBudget(_BUDGET_BYTES), limits.ANNOUNCEMENT_BYTES, limits.BODY_S
         )
 
     async def post(self, door: Door, request: Request) -> Response:

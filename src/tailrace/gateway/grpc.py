@@ -19,7 +19,7 @@ from tailrace.core.access import Principal, Scope, allow
 from tailrace.core.budget import ByteBudget
 from tailrace.core.errors import Busy, InputError
 from tailrace.core.log import get
-from tailrace.gateway.door import READ_DEADLINE_S, Door
+from tailrace.gateway.door import Door
 from tailrace.gateway.otlp import Reading
 from tailrace.wire.otlp import answers
 from tailrace.wire.otlp.signals import KINDS
@@ -43,7 +43,7 @@ class GrpcDoor:
     """One listener for OTLP over gRPC, in the event loop that starts it."""
 
     def __init__(
-        self, door: Door, authorise: Authorise, read_deadline_s: float = READ_DEADLINE_S
+        self, door: Door, authorise: Authorise, read_deadline_s: float = limits.BODY_S
     ) -> None:
         self._door = door
         self._authorise = authorise

@@ -12,10 +12,6 @@ from tailrace.wire.syslogframing import Messages
 
 _log = log.get("agent")
 _READ_BYTES = 64 * limits.KIB
-# Senders keep a connection open for good, and lose a message when it is closed on them.
-IDLE_S = 3600.0
-# One that was quiet for this long makes room for another when all places are taken.
-SPARE_S = 60.0
 
 
 class _Connection:
@@ -66,7 +62,7 @@ class Streams:
         except OSError:
             return
         most = limits.LISTENER_CONNECTIONS
-        if len(self._open) >= most and not self._spare(time.monotonic() - SPARE_S):
+        if len(self._open) >= most and not self._spare(time.monotonic() - limits.LISTENER_SPARE_S):
             _log.warning("syslog connection refused", extra={"connections": most})
             new.close()
             return
@@ -83,8 +79,8 @@ class Streams:
         return True
 
     def expire(self) -> list[bytes]:
-        """Close what was quiet for IDLE_S; gives what was left of its last message."""
-        before_s = time.monotonic() - IDLE_S
+        """Close what was quiet for LISTENER_IDLE_S; gives what was left of its last message."""
+        before_s = time.monotonic() - limits.LISTENER_IDLE_S
         late = [found for found, one in self._open.items() if one.heard_s < before_s]
         return [message for one in late for message in self._close(one)]
 

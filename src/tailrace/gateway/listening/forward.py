@@ -25,18 +25,16 @@ from tailrace.core.errors import Busy, InputError
 from tailrace.core.frame import Frame
 from tailrace.core.log import get
 from tailrace.gateway import numbering
-from tailrace.gateway.door import READ_DEADLINE_S, Door
+from tailrace.gateway.door import Door
 from tailrace.gateway.listening.networks import EVERYONE, Networks, peer_of
 from tailrace.gateway.listening.sockets import bound
-from tailrace.gateway.listening.syslogtcp import BACKLOG, HANDSHAKE_S, IDLE_S
+from tailrace.gateway.listening.syslogtcp import BACKLOG
 from tailrace.wire import forward
 from tailrace.wire.forwardhello import PING_BYTES, Handshake
 from tailrace.wire.msgpack import Objects
 from tailrace.wire.rows import Rows
 
 MESSAGE_BYTES = limits.BODY_COMPRESSED_BYTES
-# How long a sender that waits for an acknowledgement is kept while the sink is busy.
-PATIENCE_S = 60.0
 _LONGEST_WAIT_S = 5.0
 _READ_BYTES = 64 * limits.KIB
 _QUIET_S = 0.05
@@ -77,7 +75,7 @@ class Forward:
         self._keys = keys
         self._networks = networks
         self._limit = connections
-        self._budget = ByteBudget(limits.FORWARD_HELD_BYTES, READ_DEADLINE_S)
+        self._budget = ByteBudget(limits.FORWARD_HELD_BYTES, limits.BODY_S)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-forward")
         self._open: dict[asyncio.Task[None], _Sender] = {}
         self._server: asyncio.Server | None = None
@@ -93,7 +91,7 @@ class Forward:
             backlog=BACKLOG,
             limit=_READ_BYTES,
             ssl=self._tls,
-            ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
+            ssl_handshake_timeout=limits.HANDSHAKE_S if self._tls else None,
         )
 
     async def close(self, deadline_s: float) -> None:
@@ -147,15 +145,15 @@ class Forward:
 
     async def _serve(self, sender: _Sender) -> None:
         if self._keys:
-            await _within(HANDSHAKE_S, _shake(sender, self._keys), "handshake")
+            await _within(limits.HANDSHAKE_S, _shake(sender, self._keys), "handshake")
         objects = Objects(MESSAGE_BYTES)
         while True:
-            data = await _within(IDLE_S, sender.reader.read(_READ_BYTES), "idle")
+            data = await _within(limits.LISTENER_IDLE_S, sender.reader.read(_READ_BYTES), "idle")
             found = self._feed(objects, data)
             if objects.held_bytes > _READ_BYTES:
                 # So large a message has a share of all memory, and a time to arrive in.
                 async with self._budget.hold(MESSAGE_BYTES):
-                    found += await _within(READ_DEADLINE_S, self._rest(sender, objects), "slow")
+                    found += await _within(limits.BODY_S, self._rest(sender, objects), "slow")
                     await self._take(sender, found)
             else:
                 await self._take(sender, found)
@@ -189,7 +187,7 @@ class Forward:
         sender.unasked = 0
         for chunk in chunks:
             sender.writer.write(msgspec.msgpack.encode({"ack": chunk}))
-        await _within(READ_DEADLINE_S, sender.writer.drain(), "slow")
+        await _within(limits.BODY_S, sender.writer.drain(), "slow")
         sender.is_busy = False
 
     def _frames(self, messages: Sequence[bytes], peer: str) -> tuple[list[Frame], list[str], int]:
@@ -218,9 +216,9 @@ class Forward:
         return frames, chunks, sum(content.rows for content in unasked)
 
     async def _submit(self, frames: Sequence[Frame], patient: bool) -> None:
-        """Until the sink takes them; at most PATIENCE_S where the sender would send again."""
+        """Until the sink takes them; at most FORWARD_PATIENCE_S where they would be sent again."""
         loop = asyncio.get_running_loop()
-        end_s = loop.time() + PATIENCE_S
+        end_s = loop.time() + limits.FORWARD_PATIENCE_S
         while True:
             try:
                 await self._door.submit(frames)

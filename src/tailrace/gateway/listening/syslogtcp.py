@@ -22,11 +22,6 @@ from tailrace.gateway.listening.syslogudp import decode
 from tailrace.wire.syslogframing import Messages
 
 BACKLOG = 512
-HANDSHAKE_S = 10.0
-# Senders keep a connection open for good, and lose a message when it is closed on them.
-IDLE_S = 3600.0
-# One that was quiet for this long makes room for another when all places are taken.
-SPARE_S = 60.0
 _EXPIRE_S = 10.0
 _QUIET_S = 0.05
 
@@ -72,7 +67,7 @@ class SyslogStreams:
             sock=listener,
             backlog=BACKLOG,
             ssl=self._tls,
-            ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
+            ssl_handshake_timeout=limits.HANDSHAKE_S if self._tls else None,
         )
         self._expiring = asyncio.create_task(self._expire())
 
@@ -137,18 +132,18 @@ class SyslogStreams:
     def _spare(self) -> bool:
         """Close the connection that was quiet for longest, if that is long enough."""
         quiet = min(self._open, key=lambda one: one.heard_s)
-        before_s = asyncio.get_running_loop().time() - SPARE_S
+        before_s = asyncio.get_running_loop().time() - limits.LISTENER_SPARE_S
         if quiet.heard_s > before_s or quiet.messages.held_bytes:
             return False
         quiet.end()
         return True
 
     async def _expire(self) -> None:
-        """Close what was quiet for IDLE_S, but not while it is not read."""
+        """Close what was quiet for LISTENER_IDLE_S, but not while it is not read."""
         while True:
             await asyncio.sleep(_EXPIRE_S)
             if not self.batches.full:
-                before_s = asyncio.get_running_loop().time() - IDLE_S
+                before_s = asyncio.get_running_loop().time() - limits.LISTENER_IDLE_S
                 for one in [one for one in self._open if one.heard_s < before_s]:
                     one.end()
 
