@@ -38,6 +38,22 @@ def test_marks_of_files_that_are_gone_are_bounded(monkeypatch: pytest.MonkeyPatc
     assert [mark.path for mark in state.finished] == ["/3.log", "/4.log", "/5.log"]
 
 
+def test_files_that_are_looked_for_when_it_starts_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOST_FILES", 2)
+    bench = Bench(tmp_path)
+    files = [tmp_path / "logs" / f"{name}.log" for name in "abcd"]
+    for file in files:
+        bench.write(b"read\n", file)
+    bench.step()
+    for file in files:
+        bench.write(b"rest of %s\n" % file.stem.encode(), file)
+        file.rename(file.with_suffix(".1"))
+    bench.restart()
+    assert sorted(bench.step()) == [b"rest of c", b"rest of d"]
+
+
 def test_folders_that_wake_it_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WATCHED_FOLDERS", 2)
     folders = [tmp_path / name for name in "abc"]

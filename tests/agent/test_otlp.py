@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -354,6 +355,44 @@ def test_hostile_bytes_are_refused(kept: tuple[Otlp, Drain], data: bytes, status
     assert post(server, request_of(1).SerializeToString())[0] == 200
 
 
+@pytest.mark.parametrize(("beyond", "status"), [(0, b"200"), (1, b"400")])
+def test_a_line_between_chunks_is_no_longer_than_it_may_be(
+    kept: tuple[Otlp, Drain], beyond: int, status: bytes
+) -> None:
+    body = request_of(1).SerializeToString()
+    line = b"%x;" % len(body)
+    line += b"x" * (limits.RELAY_CHUNK_LINE_BYTES - 2 - len(line) + beyond)
+    chunks = line + b"\r\n" + body + b"\r\n0\r\n\r\n"
+    answer = raw(kept[0], HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+    assert answer.split(b" ")[1] == status
+
+
+class Endless:
+    """A sender that does not end."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def shutdown(self, how: int) -> None: ...
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    def recv(self, size: int) -> bytes:
+        self.taken += size
+        return bytes(size)
+
+
+def test_of_a_refused_body_so_much_is_read_and_for_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    sender = Endless()
+    httpserver._discard(sender)  # type: ignore[arg-type]
+    assert limits.RELAY_REST_BYTES <= sender.taken < limits.RELAY_REST_BYTES + limits.MIB
+    monkeypatch.setattr(limits, "RELAY_REST_S", 0.01)
+    monkeypatch.setattr(limits, "RELAY_REST_BYTES", 1000 * limits.GIB)
+    began_s = time.monotonic()
+    httpserver._discard(Endless())  # type: ignore[arg-type]
+    assert time.monotonic() - began_s < 5
+
+
 def test_a_head_that_never_ends_gets_no_answer(kept: tuple[Otlp, Drain]) -> None:
     server, _ = kept
     assert raw(server, b"") == raw(server, HEAD) == b""
@@ -371,7 +410,7 @@ def test_a_sender_that_asks_first_is_told_to_continue(kept: tuple[Otlp, Drain]) 
 def test_connections_are_bounded_and_slow_ones_end(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(httpserver, "REQUEST_S", 0.3)
+    monkeypatch.setattr(limits, "RELAY_REQUEST_S", 0.3)
     server, _ = serve()
     monkeypatch.setattr(limits, "LISTENER_CONNECTIONS", 2)
     slow = [socket.create_connection(server.address, timeout=20) for _ in range(2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import httpx
@@ -123,6 +123,32 @@ def test_a_bomb_is_refused_while_it_expands() -> None:
         assert answer.status_code == 415
         assert (await client.get(PATH)).status_code == 405
         assert not registry.heard
+
+    run(use)
+
+
+def test_beyond_what_is_read_at_the_same_time_an_announcement_waits_unread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ANNOUNCEMENTS_BYTES", 2 * limits.ANNOUNCEMENT_BYTES)
+
+    async def use(client: httpx.AsyncClient, registry: MemoryRegistry) -> None:
+        begun, go = asyncio.Semaphore(0), asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            begun.release()
+            await go.wait()
+            yield changed()
+
+        async with asyncio.TaskGroup() as group:
+            posts = [group.create_task(client.post(PATH, content=slow())) for _ in range(3)]
+            await begun.acquire()
+            await begun.acquire()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await begun.acquire()
+            go.set()
+        assert [post.result().status_code for post in posts] == [200] * 3
 
     run(use)
 

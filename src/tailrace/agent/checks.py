@@ -17,6 +17,7 @@ from tailrace.agent.inputs import (
     RedisInput,
     RestInput,
 )
+from tailrace.core import limits
 from tailrace.core.address import host_port
 from tailrace.core.errors import ConfigError, QueryError
 from tailrace.core.units import Seconds
@@ -25,8 +26,6 @@ from tailrace.wire.samples import NAME_CHARACTERS
 
 SHORTEST_S = 1.0
 LARGEST_S = 86_400.0
-LARGEST_PROCESSES = 100
-TARGETS = 100
 _header = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -59,8 +58,10 @@ def _files(entry: Files, key: str) -> None:
 def _prometheus(entry: PrometheusInput, key: str) -> None:
     if not entry.targets:
         raise ConfigError(f"{key}.targets: name at least one URL")
-    if len(entry.targets) > TARGETS:
-        raise ConfigError(f"{key}.targets: at most {TARGETS}; more are another agent's")
+    if len(entry.targets) > limits.SCRAPE_TARGETS:
+        raise ConfigError(
+            f"{key}.targets: at most {limits.SCRAPE_TARGETS}; more are another agent's"
+        )
     for number, url in enumerate(entry.targets):
         _url(url, f"{key}.targets[{number}]")
         if url in entry.targets[:number]:
@@ -83,8 +84,8 @@ def _rest(entry: RestInput, key: str) -> None:
 
 def _host(entry: HostInput, key: str) -> None:
     _duration(entry.interval, f"{key}.interval")
-    if not 0 <= entry.processes <= LARGEST_PROCESSES:
-        raise ConfigError(f"{key}.processes: must be 0 to {LARGEST_PROCESSES}")
+    if not 0 <= entry.processes <= limits.HOST_PROCESSES:
+        raise ConfigError(f"{key}.processes: must be 0 to {limits.HOST_PROCESSES}")
 
 
 def _redis(entry: RedisInput, key: str) -> None:

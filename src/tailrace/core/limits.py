@@ -316,6 +316,10 @@ INTAKE_BYTES = 4 * MIB
 # One scrape is held whole until it is known to be good: expanded, and as samples.
 SCRAPE_BYTES = 16 * MIB
 SCRAPE_SAMPLES = 100_000
+# Addresses that one input asks, each a thread's work in every interval: more are another agent's.
+SCRAPE_TARGETS = 100
+# Processes of a host that are named one by one, those that use most: each is some series.
+HOST_PROCESSES = 100
 # An answer of JSON takes ten times its size as objects.
 ANSWER_BYTES = 4 * MIB
 ANSWER_ITEMS = 20_000
@@ -328,6 +332,14 @@ SLOW_LOG_WORDS = 4_096
 # that has 40 MB in all. JSON takes many times its size while it is read.
 RELAY_BODY_BYTES = 6 * MIB
 RELAY_JSON_BYTES = MIB
+# Its line and headers, one line of the framing of its chunks, and how long it may take from the
+# answer before it to its own.
+RELAY_HEAD_BYTES = 16 * KIB
+RELAY_CHUNK_LINE_BYTES = 256
+RELAY_REQUEST_S = 90.0
+# What is read of a body that was refused, or its sender would see a broken connection.
+RELAY_REST_BYTES = 64 * MIB
+RELAY_REST_S = 2.0
 # Connections of one listener; each may hold a line.
 LISTENER_CONNECTIONS = 64
 # Of one listener of the gateway, which has memory for more; each may hold an unfinished message.
@@ -358,6 +370,8 @@ WATCHED_FOLDERS = 1_000
 PACKED_WINDOW_BYTES = 8 * MIB
 # Marks of files that were read whole and are gone: they may come again, compressed.
 FINISHED_FILES = 2_000
+# Marks of files that are not found when the agent starts: each may be looked for in all others.
+LOST_FILES = 1_000
 # One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left
 # out and counted.
 JOURNAL_ENTRY_BYTES = 2 * MIB
@@ -365,6 +379,9 @@ JOURNAL_ENTRY_BYTES = 2 * MIB
 MACHINE_ATTRIBUTES = 40
 # An announcement is held whole, for every agent, in the control file and in an answer.
 ANNOUNCEMENT_BYTES = 64 * KIB
+# Those that are read at the same time, apart from the bodies of logs, so that neither waits for
+# the other.
+ANNOUNCEMENTS_BYTES = 64 * ANNOUNCEMENT_BYTES
 ANNOUNCED_INPUTS = 64
 ANNOUNCED_LOSSES = 64
 ANNOUNCE_LARGEST_S = 3600.0

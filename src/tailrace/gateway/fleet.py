@@ -20,8 +20,6 @@ from tailrace.wire import encoding
 
 _log = get("gateway")
 _decoder = msgspec.json.Decoder(Announcement)
-# Apart from the bodies of logs, so that neither waits for the other.
-_BUDGET_BYTES = 64 * limits.ANNOUNCEMENT_BYTES
 
 
 class Announcements:
@@ -30,7 +28,7 @@ class Announcements:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._bodies = BodyReader(
-            ByteBudget(_BUDGET_BYTES), limits.ANNOUNCEMENT_BYTES, limits.BODY_S
+            ByteBudget(limits.ANNOUNCEMENTS_BYTES), limits.ANNOUNCEMENT_BYTES, limits.BODY_S
         )
 
     async def post(self, door: Door, request: Request) -> Response:

@@ -20,14 +20,7 @@ from tailrace.core import limits, log
 from tailrace.core.errors import InputError, TooLarge
 
 _log = log.get("agent")
-HEAD_BYTES = 16 * limits.KIB
-# How long a kept connection may be quiet, and then how long a request and its answer may take.
-REQUEST_S = 90.0
-_CHUNK_LINE_BYTES = 256
 _READ_BYTES = 64 * limits.KIB
-# An answer that refuses a body waits for its rest, or the sender would see a broken connection.
-_REST_BYTES = 64 * limits.MIB
-_REST_S = 2.0
 _LOOK_S = 1.0
 _STOP_S = 3.0
 
@@ -96,8 +89,8 @@ class Request:
             if self._line():
                 raise InputError("a chunk is longer than it says", "body")
         while self._line():  # trailers
-            total += _CHUNK_LINE_BYTES
-            if total > limit_bytes + HEAD_BYTES:
+            total += limits.RELAY_CHUNK_LINE_BYTES
+            if total > limit_bytes + limits.RELAY_HEAD_BYTES:
                 raise _too_large(limit_bytes)
         return b"".join(parts)
 
@@ -111,7 +104,7 @@ class Request:
             raise InputError("a chunk has no length", "body") from None
 
     def _line(self) -> bytes:
-        line = self._stream.readline(_CHUNK_LINE_BYTES)
+        line = self._stream.readline(limits.RELAY_CHUNK_LINE_BYTES)
         if not line.endswith(b"\n"):
             raise InputError("the body ended early", "body")
         return line.rstrip(b"\r\n")
@@ -167,14 +160,14 @@ class HttpServer:
             full = len(self._open) >= limits.LISTENER_CONNECTIONS
             if not full:
                 thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-                self._open[connection] = (thread, time.monotonic() + REQUEST_S)
+                self._open[connection] = (thread, time.monotonic() + limits.RELAY_REQUEST_S)
         if full:
-            connection.settimeout(_REST_S)
+            connection.settimeout(limits.RELAY_REST_S)
             _send(connection, Answer(503, b"too many connections\n", headers={"Retry-After": "1"}))
             connection.close()
             _log.warning("connection refused", extra={"connections": limits.LISTENER_CONNECTIONS})
         else:
-            connection.settimeout(REQUEST_S)
+            connection.settimeout(limits.RELAY_REQUEST_S)
             thread.start()
 
     def _end_late(self) -> None:
@@ -201,7 +194,7 @@ class HttpServer:
     def _extend(self, connection: socket.socket) -> None:
         with self._lock:
             thread, _ = self._open[connection]
-            self._open[connection] = (thread, time.monotonic() + REQUEST_S)
+            self._open[connection] = (thread, time.monotonic() + limits.RELAY_REQUEST_S)
 
     def _exchange(self, connection: socket.socket, stream: BufferedReader) -> bool:
         """One request and its answer; False when the connection is to be closed."""
@@ -233,12 +226,12 @@ class HttpServer:
 def _read_head(stream: BufferedReader) -> Request | None:
     """A request without its body; None when the connection ended instead."""
     lines: list[bytes] = []
-    left = HEAD_BYTES
+    left = limits.RELAY_HEAD_BYTES
     while True:
         line = stream.readline(left)
         left -= len(line)
         if left <= 0:
-            raise TooLarge(f"a request's head is at most {HEAD_BYTES} bytes", "header")
+            raise TooLarge(f"a request's head is at most {limits.RELAY_HEAD_BYTES} bytes", "header")
         if not line.endswith(b"\n"):
             return None
         line = line.rstrip(b"\r\n")
@@ -277,10 +270,10 @@ def _send(connection: socket.socket, answer: Answer, keep: bool = False) -> None
 
 def _discard(connection: socket.socket) -> None:
     """Read what the sender still sends, so that it gets to read the answer."""
-    end_s = time.monotonic() + _REST_S
+    end_s = time.monotonic() + limits.RELAY_REST_S
     connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(_REST_S)
-    left = _REST_BYTES
+    connection.settimeout(limits.RELAY_REST_S)
+    left = limits.RELAY_REST_BYTES
     while left > 0 and time.monotonic() < end_s:
         size = len(connection.recv(_READ_BYTES))
         if not size:

@@ -27,7 +27,6 @@ _log = log.get("agent")
 _SKIP_S = 60.0
 # A file nobody replaced may still be written to through its old name for this many lingers.
 _ABSENT_LINGERS = 12
-_LOST_MARKS = 1_000
 
 
 class Tail:
@@ -184,10 +183,10 @@ class Tail:
     def _find_lost(self, now_s: float) -> None:
         """Files that were rotated out of every pattern while nobody looked."""
         lost = [key for key in self._state.files if key not in self.files]
-        for key in lost[:-_LOST_MARKS]:
+        for key in lost[: -limits.LOST_FILES]:
             del self._state.files[key]
         gone: list[tuple[Mark, Files]] = []
-        for key in lost[-_LOST_MARKS:]:
+        for key in lost[-limits.LOST_FILES :]:
             mark = self._state.files[key]
             if not mark.offset:
                 self.table.replaced(key)  # any file could be it
