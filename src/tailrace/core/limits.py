@@ -65,6 +65,10 @@ ATTRIBUTES_PER_RECORD = 512
 # the names above it, so without a bound a few bytes of braces become megabytes.
 NESTED_DEPTH = 20
 RESOURCE_ATTRIBUTES = 64
+# Sets of keys of foreign records whose fields are known, which save looking for them in each
+# record; and the characters of one: of a larger one they are looked for each time.
+RECORD_SHAPES = 1_024
+RECORD_SHAPE_CHARS = 8 * KIB
 LABEL_VALUE_BYTES = 4 * KIB
 # Labels of one series of a metric; more is data in labels.
 LABELS_PER_SERIES = 64

@@ -5,12 +5,11 @@ The names are those of core/names.py, so a record comes out alike from every doo
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from tailrace.core import names
+from tailrace.core import limits, names
 from tailrace.wire.flat import PLAIN, add, flat, single, text
 from tailrace.wire.rows import Record, encode_resource
 from tailrace.wire.times import time_ns
@@ -73,7 +72,8 @@ class Named(msgspec.Struct, gc=False):
 def named(record: dict[str, Any]) -> Named:
     """The fields of a record by their common names; nested ones by the rule of wire/flat.py."""
     attributes = flat(record.items())
-    time, body, severity, service, host, trace_id, span_id = _places(tuple(attributes))
+    keys = tuple(attributes)
+    time, body, severity, service, host, trace_id, span_id = _shapes.get(keys) or _places(keys)
     message = "" if body else text(record)
     moment = time_ns(attributes[time]) if time else 0
     if moment:
@@ -91,10 +91,18 @@ def named(record: dict[str, Any]) -> Named:
     )
 
 
-@lru_cache(maxsize=1024)
+# What `_places` gave for the keys of records, which come alike. Keys are whatever somebody sends.
+_shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
 def _places(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """The name of each field among these keys, "" where there is none; records come alike."""
-    return tuple(next((name for name in listed if name in keys), "") for listed in _FIELDS)
+    """The name of each field among these keys, "" where there is none."""
+    found = tuple(next((name for name in listed if name in keys), "") for listed in _FIELDS)
+    if sum(map(len, keys)) <= limits.RECORD_SHAPE_CHARS:
+        if len(_shapes) >= limits.RECORD_SHAPES:
+            _shapes.clear()
+        _shapes[keys] = found
+    return found
 
 
 class Reader:
