@@ -178,9 +178,10 @@ ARCHIVE_QUERY_FILES = 10_000
 ARCHIVE_QUERY_BYTES = 8 * GIB
 # A statement's text, which names those files, as often as it names the table.
 QUERY_SQL_BYTES = 8 * MIB
-# Who asks the same as a statement that began this lately waits for its rows: long enough for the
-# panels of a page, short enough that nobody sees it.
-QUERY_SHARED_S = 0.5
+# Names of labels that are kept with the keys of attributes they are made of, and the characters of
+# such a key: of a longer one the name is made each time.
+LABELS_KEPT = 4_096
+LABEL_KEPT_CHARS = 255
 # Finished steps of the queries of dashboards: some hundred panels of ten series.
 STEP_CACHE_BYTES = 64 * MIB
 # What a query uses that may be older than it is: which labels there are, for 10 s.

@@ -9,10 +9,10 @@ anything else           the resource attributes whose sanitised key is the label
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from tailrace.core import limits
 from tailrace.query.binder import Binder
 
 Labels = tuple[tuple[str, str], ...]
@@ -34,11 +34,21 @@ LEVEL_SQL = (
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_]")
 
 
-@functools.lru_cache(maxsize=4096)
-def sanitise(key: str) -> str:
-    """An attribute key as a label name: `k8s.pod-name` is `k8s_pod_name`."""
-    name = _UNSAFE.sub("_", key)
-    return f"_{name}" if not name or name[0].isdigit() else name
+class Names(dict[str, str]):
+    """Attribute keys as label names: `k8s.pod-name` is `k8s_pod_name`. Keys are whatever somebody
+    sent, so that some of them are kept."""
+
+    def __missing__(self, key: str) -> str:
+        name = _UNSAFE.sub("_", key)
+        name = f"_{name}" if not name or name[0].isdigit() else name
+        if len(key) <= limits.LABEL_KEPT_CHARS:
+            if len(self) >= limits.LABELS_KEPT:
+                self.clear()
+            self[key] = name
+        return name
+
+
+sanitise: Callable[[str], str] = Names().__getitem__
 
 
 def level(severity_number: int) -> str:
