@@ -67,6 +67,36 @@ def test_folders_that_wake_it_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
         wake.close()
 
 
+def test_folders_that_come_and_go_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FINISHED_FILES", 2)
+    monkeypatch.setattr(limits, "WATCHED_FOLDERS", 2)
+    bench = Bench(tmp_path, inputs=[Files(paths=[str(tmp_path / "logs" / "*" / "*.log")])])
+    for number in range(30):
+        folder = tmp_path / "logs" / f"pod-{number}"
+        folder.mkdir()
+        bench.write(b"one of %d\n" % number, folder / "0.log")
+        assert bench.step() == [b"one of %d" % number]
+        (folder / "0.log").unlink()
+        folder.rmdir()
+        bench.step(100.0)
+        bench.step(100.0)
+    tail = bench.reader._tail
+    assert len(tail.table.folders) <= 10
+    assert len(tail._rotation._folders) <= 10
+
+
+def test_logs_of_which_a_file_may_have_been_missed_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MISSED_LOGS", 3)
+    rotation = Bench(tmp_path).reader._tail._rotation
+    for number in range(1, 6):
+        rotation.expect(Mark(f"/{number}.log", 5, changed_ns=number))
+    assert rotation._state.since == {"/3.log": 3, "/4.log": 4, "/5.log": 5}
+
+
 def _inotify() -> str:
     """The descriptor of the newest inotify instance of this process."""
     found = [one.name for one in Path("/proc/self/fd").iterdir() if "inotify" in _leads_to(one)]

@@ -377,6 +377,8 @@ PACKED_WINDOW_BYTES = 8 * MIB
 FINISHED_FILES = 2_000
 # Marks of files that are not found when the agent starts: each may be looked for in all others.
 LOST_FILES = 1_000
+# Logs of which a rotated file may have been missed: the names in their folders are compared.
+MISSED_LOGS = 2_000
 # One entry of the journal as JSON, where a byte that is no text takes four: a longer one is left
 # out and counted.
 JOURNAL_ENTRY_BYTES = 2 * MIB

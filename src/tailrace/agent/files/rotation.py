@@ -191,6 +191,8 @@ class Rotation:
         since = self._state.since
         if mark.changed_ns and mark.changed_ns < since.get(mark.path, sys.maxsize):
             since[mark.path] = mark.changed_ns
+            if len(since) > limits.MISSED_LOGS:
+                del since[next(iter(since))]
         self._folders.pop(os.path.dirname(mark.path), None)
 
     def seek_missed(self, now_s: float, folders: Collection[str] = ()) -> bool:
@@ -201,6 +203,8 @@ class Rotation:
         to look, if not in all.
         """
         changed = [f for f in folders or self._table.folders if self._has_changed(f)]
+        if len(self._folders) > len(self._table.folders):
+            self._folders = {f: ns for f, ns in self._folders.items() if f in self._table.folders}
         if not changed:
             return False
         known = self.known()

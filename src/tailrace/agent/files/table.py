@@ -11,12 +11,13 @@ from tailrace.agent.files import fingerprint
 from tailrace.agent.files.contents import Content, open_content
 from tailrace.agent.files.discovery import key_of
 from tailrace.agent.files.tailed import TailedFile
+from tailrace.core import limits
 
 
 class FileTable:
     """Keeps `state.files` in step with what is tailed. One thread.
 
-    `folders`: where files were first seen.
+    `folders`: where files were first seen that are tailed, or remembered.
     """
 
     def __init__(self, state: State, open_files: int) -> None:
@@ -26,8 +27,14 @@ class FileTable:
         self.open_files = max(1, min(open_files, allowed // 2))
         self._open: dict[str, TailedFile] = {}  # the longest idle first
         self.files: dict[str, TailedFile] = {}
-        marks = (*state.files.values(), *state.finished)
-        self.folders = {os.path.dirname(mark.path) for mark in marks}
+        self._seek_folders()
+
+    def _seek_folders(self) -> None:
+        """Of what is known; those of files that nobody knows any more are left out."""
+        marks = (*self._state.files.values(), *self._state.finished)
+        paths = (*(mark.path for mark in marks), *self._state.since)
+        self.folders = {os.path.dirname(path) for path in paths}
+        self._most_folders = 2 * len(self.folders) + limits.WATCHED_FOLDERS
 
     def add(self, file: TailedFile, content: Content) -> None:
         """Tail `file` from its mark on; it may be closed until it is its turn."""
@@ -36,6 +43,8 @@ class FileTable:
             self.remember(before)  # another file had the inode
         self._state.files[file.key] = file.mark
         self.folders.add(os.path.dirname(file.mark.path))
+        if len(self.folders) > self._most_folders:
+            self._seek_folders()
         self.files[file.key] = file
         file.content = content
         self._open[file.key] = file
