@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from tailrace.cli import main
 from tailrace.client.server import said
+from tailrace.core import limits
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,14 @@ def test_a_certificate_authority_that_is_missing_is_named(
     path = tmp_path / "none.pem"
     assert main(["agents", "--tls-ca", str(path)]) == 2
     assert capsys.readouterr().err == f"tailrace: {path}: No such file or directory\n"
+
+
+def test_an_audit_is_not_waited_for_without_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began_s = time.monotonic()
+        assert main(["guard", "audit", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}"]) == 1
+        assert time.monotonic() - began_s < 20
+    assert "timed out" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.errors import ConfigError, StoreError, TailraceError
 from tailrace.governance import mastercommand, masterkey
 from tailrace.governance.masterkey import MasterKey, MasterSource
@@ -96,6 +97,13 @@ def test_anything_else_is_no_key(text: str) -> None:
     said = refused(lambda: masterkey.parse(text.encode(), FILE))
     assert said.startswith("guard.master_key_file: holds no master key: it takes 32 random bytes")
     assert not masterkey.is_key(text)
+
+
+def test_a_key_has_its_room_and_no_more() -> None:
+    room = limits.MASTER_KEY_BYTES - len(BASE64)
+    assert masterkey.parse(b" " * room + BASE64.encode(), FILE).secret == RAW
+    # Where the room ends, the key does.
+    refused(lambda: masterkey.parse(b" " * (room + 2) + BASE64.encode(), FILE))
 
 
 def test_raw_bytes_are_no_key() -> None:
@@ -240,20 +248,24 @@ def test_a_command_that_was_killed_is_told() -> None:
     "code",
     ["import time; time.sleep(600)", "import time\nwhile True: print(end='', flush=True)"],
 )
-def test_a_command_that_hangs_is_ended(code: str) -> None:
+def test_a_command_that_hangs_is_ended(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MASTER_COMMAND_S", 0.5)
     began_s = time.monotonic()
     with pytest.raises(StoreError, match=r"guard\.master_key_command: .* took longer than 0\.5 s"):
-        mastercommand.output(printing(code), COMMAND, 0.5)
+        mastercommand.output(printing(code), COMMAND)
     assert time.monotonic() - began_s < 10
 
 
-def test_what_a_command_has_started_ends_with_it(tmp_path: Path) -> None:
+def test_what_a_command_has_started_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It holds the pipes, so nobody could know that the command has said all."""
+    monkeypatch.setattr(limits, "MASTER_COMMAND_S", 3.0)
     path = tmp_path / "pid"
     child = f"import os, time; open('{path}', 'w').write(str(os.getpid())); time.sleep(600)"
     code = f"import subprocess, sys; subprocess.Popen({printing(child)!r})"
     with pytest.raises(StoreError, match="took longer"):
-        mastercommand.output(printing(code), COMMAND, 3.0)
+        mastercommand.output(printing(code), COMMAND)
     status = Path(f"/proc/{path.read_text()}/status")
     deadline_s = time.monotonic() + 10
     while status.exists() and "State:\tZ" not in status.read_text():

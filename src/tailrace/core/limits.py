@@ -135,6 +135,8 @@ ARCHIVE_WAIT_S = 60.0
 # as JSON while they are looked at.
 AUDIT_ROWS = 200_000
 AUDIT_FILES = 64
+# How long `tailrace guard audit` waits for one: parts of many files are read.
+AUDIT_S = 300.0
 # One source file of a review: its tree takes a hundred times that in memory.
 REVIEW_BYTES = 4 * MIB
 # A value whose pseudonyms are asked for, and the request around it.
@@ -356,8 +358,7 @@ HANDSHAKE_S = 10.0
 LISTENER_IDLE_S = 3600.0
 # One that was quiet for this long makes room for another when all places are taken.
 LISTENER_SPARE_S = 60.0
-# How long a sender that waits for an acknowledgement is kept while the sink is busy: by then it
-# sends again on another connection.
+# How long a sender that waits for an acknowledgement is kept while the sink is busy.
 FORWARD_PATIENCE_S = 60.0
 # Unfinished messages of all connections of one listener; beyond it the longest is ended.
 UNFINISHED_BYTES = 32 * MIB
@@ -386,8 +387,7 @@ JOURNAL_ENTRY_BYTES = 2 * MIB
 MACHINE_ATTRIBUTES = 40
 # An announcement is held whole, for every agent, in the control file and in an answer.
 ANNOUNCEMENT_BYTES = 64 * KIB
-# Those that are read at the same time, apart from the bodies of logs, so that neither waits for
-# the other.
+# Read at the same time, apart from the bodies of logs, so that neither waits for the other.
 ANNOUNCEMENTS_BYTES = 64 * ANNOUNCEMENT_BYTES
 ANNOUNCED_INPUTS = 64
 ANNOUNCED_LOSSES = 64
@@ -404,6 +404,9 @@ TOKEN_MEMORY_S = 365 * 86_400.0
 # How long the known ones stand while the control store cannot be read: long enough for a person to
 # come, short enough that a revoked token does not live on unnoticed.
 TOKENS_KEPT_S = 900.0
+# A master key as text, with what stands around it, and how long a command may take to print it.
+MASTER_KEY_BYTES = 1_024
+MASTER_COMMAND_S = 30.0
 # Places where the guard found something, of one tenant: somebody has to read them all. What is
 # beyond is counted by service and detector, for so many services, and beyond them by detector.
 FINDING_PLACES = 10_000
@@ -468,24 +471,21 @@ assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert BODIES_RESERVED_BYTES <= BODIES_IN_FLIGHT_BYTES - 2 * BODY_COMPRESSED_BYTES
 assert 0 < OVERLOAD_RELIEF < OVERLOAD_BULK < OVERLOAD_METRICS < OVERLOAD_ALL <= 1
 assert CONNECTIONS_PER_PEER <= CONNECTIONS
-assert GRPC_MESSAGE_BYTES <= GRPC_READING_BYTES
-assert GRPC_MESSAGE_BYTES <= BODY_BYTES
+assert min(GRPC_READING_BYTES, BODY_BYTES) >= GRPC_MESSAGE_BYTES
 assert RELAY_JSON_BYTES <= RELAY_BODY_BYTES <= BODY_BYTES
 assert PATTERN_BYTES <= LINE_BYTES
 assert QUERIES_PER_TENANT < QUERIES_IN_FLIGHT
 assert QUERY_RESULT_BYTES < QUERY_MEMORY_BYTES < ENGINE_MEMORY_BYTES - INDEX_CACHE_BYTES
 assert SLOW_TEXT_CHARS + SLOW_PLAN_CHARS <= LOG_TEXT_CHARS
 assert LINE_BYTES <= TEMPLATE_CHARS < TEMPLATE_WORK_CHARS
-assert LINE_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
+assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES < SEGMENT_BYTES < QUEUE_BYTES
 assert 4 * LOG_TEXT_CHARS < LINE_BYTES < LOG_FILE_BYTES
-assert LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES
+assert APP_RESOURCE_BYTES < LINE_BYTES < APP_BATCH_BYTES < APP_QUEUE_BYTES
 assert APP_ATTRIBUTES < ATTRIBUTES_PER_RECORD
-assert APP_RESOURCE_BYTES < LINE_BYTES
 assert MACHINE_ATTRIBUTES < RESOURCE_ATTRIBUTES
 assert ANNOUNCED_LOSSES < LOSS_RECORDS
 assert BODY_COMPRESSED_BYTES <= FORWARD_HELD_BYTES
 assert LINE_BYTES < UNFINISHED_BYTES <= MESSAGES_WAITING_BYTES
-assert LINE_BYTES < SPAN_BYTES < FRAME_BYTES
 assert FRAME_BYTES <= INSERT_BYTES <= ARCHIVE_BYTES
 assert TAIL_FOLLOWERS_OF_TENANT <= TAIL_FOLLOWERS <= CONNECTIONS
 assert TAIL_ROWS <= TAIL_BATCH_ROWS <= TAIL_FOLLOWER_ROWS

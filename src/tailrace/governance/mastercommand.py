@@ -16,19 +16,19 @@ import time
 from collections.abc import Sequence
 from typing import IO
 
+from tailrace.core import limits
 from tailrace.core.errors import ConfigError, StoreError
 from tailrace.core.visible import visible
-from tailrace.governance import masterkey
 
-COMMAND_S = 30.0
 _COMPLAINT_BYTES = 4096
 _COMPLAINT_CHARACTERS = 160
 # Tokens and keys are longer than words.
 _LONG = re.compile(r"\S{20,}")
 
 
-def output(words: Sequence[str], setting: str, within_s: float = COMMAND_S) -> bytes:
-    """At most masterkey.TEXT_BYTES. Raises ConfigError, StoreError that name the setting."""
+def output(words: Sequence[str], setting: str) -> bytes:
+    """At most MASTER_KEY_BYTES. Raises ConfigError, StoreError that name the setting."""
+    within_s = limits.MASTER_COMMAND_S
     deadline_s = time.monotonic() + within_s
     try:
         process = subprocess.Popen(  # noqa: S603 - no shell; the words are the configuration's
@@ -44,7 +44,7 @@ def output(words: Sequence[str], setting: str, within_s: float = COMMAND_S) -> b
     with process:
         try:
             said, complained = _read(process, deadline_s)
-            if len(said) > masterkey.TEXT_BYTES:
+            if len(said) > limits.MASTER_KEY_BYTES:
                 raise ConfigError(f"{setting}: the command prints more than a key")
             status = process.wait(max(0.0, deadline_s - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
@@ -64,11 +64,11 @@ def _read(process: subprocess.Popen[bytes], deadline_s: float) -> tuple[bytes, b
     assert process.stdout is not None
     assert process.stderr is not None
     found: dict[IO[bytes], bytes] = {process.stdout: b"", process.stderr: b""}
-    bounds = {process.stdout: masterkey.TEXT_BYTES + 1, process.stderr: _COMPLAINT_BYTES}
+    bounds = {process.stdout: limits.MASTER_KEY_BYTES + 1, process.stderr: _COMPLAINT_BYTES}
     with selectors.DefaultSelector() as selector:
         for pipe in found:
             selector.register(pipe, selectors.EVENT_READ, pipe)
-        while selector.get_map() and len(found[process.stdout]) <= masterkey.TEXT_BYTES:
+        while selector.get_map() and len(found[process.stdout]) <= limits.MASTER_KEY_BYTES:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError

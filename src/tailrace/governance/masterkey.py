@@ -13,11 +13,10 @@ import re
 import secrets
 from typing import Protocol
 
+from tailrace.core import limits
 from tailrace.core.errors import ConfigError
 
 BYTES = 32
-# More is no key, with whatever stands around it.
-TEXT_BYTES = 1024
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -38,8 +37,9 @@ class MasterKey:
 
 
 class MasterSource(Protocol):
-    """Where the master key is. `setting` names it in errors. Both may block, `load` for COMMAND_S;
-    they raise ConfigError for what a person has to put right, StoreError for what may pass."""
+    """Where the master key is. `setting` names it in errors. Both may block, `load` for
+    MASTER_COMMAND_S; they raise ConfigError for what a person has to put right, StoreError for what
+    may pass."""
 
     setting: str
 
@@ -72,7 +72,7 @@ def is_key(text: str) -> bool:
 
 
 def _decoded(text: bytes) -> bytes | None:
-    word = text[: TEXT_BYTES + 1].decode("ascii", "replace").strip()
+    word = text[: limits.MASTER_KEY_BYTES + 1].decode("ascii", "replace").strip()
     if _HEXADECIMAL.fullmatch(word):
         return bytes.fromhex(word)
     try:

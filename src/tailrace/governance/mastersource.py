@@ -13,7 +13,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tailrace.core import log
+from tailrace.core import limits, log
 from tailrace.core.disk import sync_directory
 from tailrace.core.errors import ConfigError
 from tailrace.core.visible import visible
@@ -129,7 +129,7 @@ def _read(path: Path, setting: str) -> bytes:
                 f"{setting}: {visible(str(path))} may be read or written by others than its owner "
                 f"(mode {stat.S_IMODE(found.st_mode):04o}): chmod 600 it"
             )
-        return file.read(masterkey.TEXT_BYTES + 1)
+        return file.read(limits.MASTER_KEY_BYTES + 1)
 
 
 def _make(path: Path) -> None:

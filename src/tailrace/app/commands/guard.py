@@ -18,7 +18,6 @@ from tailrace.core import limits
 from tailrace.core.errors import ConfigError
 from tailrace.core.visible import visible
 
-TIMEOUT_S = 300.0
 # What a rule leaves as it is, is meant to be there.
 _MEANT = ("alert_only", "approved")
 _KEY = secrets.token_bytes(32)
@@ -132,7 +131,7 @@ def run_audit(args: argparse.Namespace) -> int:
     """0 nothing is there, 1 something is or the server cannot be asked."""
     asked = {"since": args.since, "rows": args.rows}
     server = asking.server(args)
-    report = server.parse(server.get("/api/v1/guard/audit", asked, TIMEOUT_S), _Report)
+    report = server.parse(server.get("/api/v1/guard/audit", asked, limits.AUDIT_S), _Report)
     if args.format == "json":
         # tailrace: allow[TR006] the report is what was asked for, and its size is bounded
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
