@@ -158,7 +158,7 @@ def test_a_bracket_closes_where_it_does_read_alone_whichever_were_read_before(
     text = b"no record: " + pieces
     memo: dict[object, object] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(values, "_PLAIN_BYTES", most)
+        patch.setattr(values, "GUARDED_PLAIN_BYTES", most)
         patch.setattr(values, "_READINGS", len(text))
         for at in range(len(text)):
             if text[at : at + 1] not in (b"[", b"{"):
@@ -181,8 +181,8 @@ def test_of_a_record_a_bracket_in_a_text_closes_within_it(rest: str) -> None:
 def test_a_value_that_is_cut_off_ends_before_an_escape(opening: str, most: int) -> None:
     text = (opening + "abcdefg" + "\\\\x" * 8).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(values, "_PLAIN_BYTES", most)
-        patch.setattr(values, "_VALUE_BYTES", most)
+        patch.setattr(values, "GUARDED_PLAIN_BYTES", most)
+        patch.setattr(values, "GUARDED_VALUE_BYTES", most)
         found = value_at(text, 0, len(text), {})
     assert found
     left = text[found.stop :].decode()

@@ -54,6 +54,14 @@ def test_grams_are_kept_unpacked(tmp_path: Path) -> None:
     scenario(tmp_path, body)
 
 
+def test_the_end_of_the_disk_is_left_free(tmp_path: Path) -> None:
+    async def body(engine: Engine) -> None:
+        kept = await engine.rows("SELECT keep_free_space FROM system.disks")
+        assert kept == [(limits.ENGINE_RESERVE_BYTES,)]
+
+    scenario(tmp_path, body)
+
+
 def test_reopening_keeps_the_rows(tmp_path: Path) -> None:
     async def insert(engine: Engine) -> None:
         await LogTable(engine, "logs", "hot", tmp_path).insert([frame(b'{"body":"kept"}\n')])

@@ -13,6 +13,7 @@ from tailrace.core import limits
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec
 from tailrace.wire import postgresql, records
+from tailrace.wire.slowlog import Records
 
 from .servers import in_pieces
 from .servers import postgresql as server
@@ -132,6 +133,16 @@ def test_lines_of_no_message_are_records_as_they_stand() -> None:
     assert rows(text.replace(b"\n", b"\r\n")[:-2]) == rows(text)
     with pytest.raises(InputError):
         postgresql.decode(b"\n\t\n")
+
+
+def test_an_entry_has_so_many_attributes_and_such_short_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SLOW_ATTRIBUTES", 2)
+    monkeypatch.setattr(limits, "SLOW_NAME_CHARS", 3)
+    found = Records({})
+    found.add(0, "", "x", {"abc": 1, "defg": 2, "h": 3})
+    assert json.loads(found.content().data)["attributes"] == {"abc": 1, "def": 2}
 
 
 def test_what_is_too_long_is_cut_and_counted() -> None:

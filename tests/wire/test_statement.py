@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.core import limits
 from tailrace.wire.statement import Dialect, normalised
 
 DIALECTS: tuple[Dialect, ...] = ("postgresql", "mysql")
@@ -80,6 +81,12 @@ def test_other_literals_are_the_same_statement(
 
     one, two = (shape.format(*map(literal, each)) for each in (first, second))
     assert normalised(one, dialect) == normalised(two, dialect)
+
+
+def test_of_a_long_statement_the_beginning_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STATEMENT_CHARS", 16)
+    assert normalised("select a from bb", "mysql").text == "select a from bb"
+    assert normalised("select a from bbb", "mysql").text == "select a from bb"
 
 
 @given(st.sampled_from(DIALECTS), st.text())

@@ -65,8 +65,7 @@ ATTRIBUTES_PER_RECORD = 512
 # the names above it, so without a bound a few bytes of braces become megabytes.
 NESTED_DEPTH = 20
 RESOURCE_ATTRIBUTES = 64
-# Sets of keys of foreign records whose fields are known, which save looking for them in each
-# record; and the characters of one: of a larger one they are looked for each time.
+# Sets of keys of foreign records that are known again, and the characters of one.
 RECORD_SHAPES = 1_024
 RECORD_SHAPE_CHARS = 8 * KIB
 LABEL_VALUE_BYTES = 4 * KIB
@@ -120,6 +119,8 @@ QUEUE_BYTES = 8 * GIB
 DEAD_LETTER_BYTES = 256 * MIB
 # Below this much free space the queue answers Busy: the store and the archive need room to drain.
 DISK_RESERVE_BYTES = 512 * MIB
+# Left free by the engine: an insert or a merge that meets the end leaves a part that is damaged.
+ENGINE_RESERVE_BYTES = 128 * MIB
 # Group commit: how long an ack may wait for company.
 GROUP_COMMIT_S = 0.005
 # One insert: large enough for few parts, small enough for memory and for freshness.
@@ -180,8 +181,7 @@ ARCHIVE_QUERY_FILES = 10_000
 ARCHIVE_QUERY_BYTES = 8 * GIB
 # A statement's text, which names those files, as often as it names the table.
 QUERY_SQL_BYTES = 8 * MIB
-# Names of labels that are kept with the keys of attributes they are made of, and the characters of
-# such a key: of a longer one the name is made each time.
+# Keys of attributes that are kept with their names as labels, and the characters of one.
 LABELS_KEPT = 4_096
 LABEL_KEPT_CHARS = 255
 # Finished steps of the queries of dashboards: some hundred panels of ten series.
@@ -335,12 +335,16 @@ SLOW_LOG_ENTRIES = 128
 SLOW_LOG_BYTES = 4 * MIB
 # Parts of one list in its answer: each becomes an object before the whole is known to be one.
 SLOW_LOG_WORDS = 4_096
+# Attributes of one entry of a database's own log, and the name of one.
+SLOW_ATTRIBUTES = 100
+SLOW_NAME_CHARS = 100
+# Of a statement of SQL that is looked for: a longer one differs in its data, hardly in its text.
+STATEMENT_CHARS = 64 * KIB
 # An OTLP request that an agent relays, before compression: held whole while it is cut, by an agent
 # that has 40 MB in all. JSON takes many times its size while it is read.
 RELAY_BODY_BYTES = 6 * MIB
 RELAY_JSON_BYTES = MIB
-# Its line and headers, one line of the framing of its chunks, and how long it may take from the
-# answer before it to its own.
+# Its line and headers, a line between its chunks, and the time from one answer to the next.
 RELAY_HEAD_BYTES = 16 * KIB
 RELAY_CHUNK_LINE_BYTES = 256
 RELAY_REQUEST_S = 90.0
@@ -353,8 +357,7 @@ LISTENER_CONNECTIONS = 64
 SOCKET_CONNECTIONS = 1_000
 # A handshake of TLS or of Fluent Forward: some round trips and a signature.
 HANDSHAKE_S = 10.0
-# Of syslog and Fluent Forward, whose senders keep a connection open for good, and lose a message
-# when it is closed on them.
+# How long a sender of syslog or Fluent Forward may be quiet: it loses a message when it is closed.
 LISTENER_IDLE_S = 3600.0
 # One that was quiet for this long makes room for another when all places are taken.
 LISTENER_SPARE_S = 60.0
@@ -407,6 +410,9 @@ TOKENS_KEPT_S = 900.0
 # A master key as text, with what stands around it, and how long a command may take to print it.
 MASTER_KEY_BYTES = 1_024
 MASTER_COMMAND_S = 30.0
+# Of a value with quotes, and of any other: one that does not end within that is cut off or none.
+GUARDED_VALUE_BYTES = 64 * KIB
+GUARDED_PLAIN_BYTES = 4 * KIB
 # Places where the guard found something, of one tenant: somebody has to read them all. What is
 # beyond is counted by service and detector, for so many services, and beyond them by detector.
 FINDING_PLACES = 10_000
@@ -469,6 +475,7 @@ APP_RESOURCE_BYTES = 16 * KIB
 assert SQL_MEMORY_BYTES < ENGINE_MEMORY_BYTES
 assert BODY_COMPRESSED_BYTES <= BODY_BYTES <= BODIES_IN_FLIGHT_BYTES
 assert BODIES_RESERVED_BYTES <= BODIES_IN_FLIGHT_BYTES - 2 * BODY_COMPRESSED_BYTES
+assert ENGINE_RESERVE_BYTES < DISK_RESERVE_BYTES
 assert 0 < OVERLOAD_RELIEF < OVERLOAD_BULK < OVERLOAD_METRICS < OVERLOAD_ALL <= 1
 assert CONNECTIONS_PER_PEER <= CONNECTIONS
 assert min(GRPC_READING_BYTES, BODY_BYTES) >= GRPC_MESSAGE_BYTES

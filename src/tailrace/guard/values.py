@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# A value that does not end within this is cut off or no value: it is taken to the row's end.
-_VALUE_BYTES = 64 * 1024
-# Of a value without quotes, and of an object or array that does not close.
-_PLAIN_BYTES = 4 * 1024
+from tailrace.core.limits import GUARDED_PLAIN_BYTES, GUARDED_VALUE_BYTES
+
 _SPACE = rb"(?:[ \t\x1e]|\\+[nrt])*"
 _SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=>]|%3[Aa]|%3[Dd])" + _SPACE)
 _OPENING = re.compile(rb"(?:[bBuUrRfF]{1,2}(?=[\"']))?(?P<slashes>\\*)(?P<quote>[\"'`])")
@@ -63,7 +61,7 @@ def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Val
     `memo` is the row's."""
     row = _row(text, at, stop, memo)
     stop = min(stop, row.bound(at))
-    most = min(stop, at + _VALUE_BYTES)
+    most = min(stop, at + GUARDED_VALUE_BYTES)
     if opening := _OPENING.match(text, at, most):
         if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
             return None  # the end of a text that ends with the name
@@ -80,7 +78,7 @@ def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Val
 
 def _cut(text: bytes, at: int, stop: int) -> int:
     """Where a value that begins at `at` ends at the latest, if nothing before `stop` ends it."""
-    most = at + _PLAIN_BYTES
+    most = at + GUARDED_PLAIN_BYTES
     return stop if most >= stop else _before_escape(text, at, most)
 
 
@@ -110,7 +108,7 @@ def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = 
 
 def _quoted(text: bytes, stop: int, opening: re.Match[bytes], row: _Row) -> Value:
     start, quote, slashes = opening.end(), opening["quote"], len(opening["slashes"])
-    most = min(stop, opening.start() + _VALUE_BYTES)
+    most = min(stop, opening.start() + GUARDED_VALUE_BYTES)
     end = string_end(text, start, most, slashes, quote)
     if quote != b'"' and row.is_in_string(opening.start()):
         # JSON around it ends sooner, for an apostrophe may stand alone.
@@ -208,13 +206,13 @@ class _Row:
         return self.string_end(at) if inside else self._stop
 
     def plain_end(self, at: int) -> int:
-        """Where a plain value ends that begins behind a separator, if before `at + _PLAIN_BYTES`;
+        """Where a plain value ends that begins behind a separator, if before GUARDED_PLAIN_BYTES;
         else any place from there on."""
         low, high = self._plain
         # What reached as far as was read, or nearly, may go on.
-        whole = high + 2 < low + _VALUE_BYTES or at + _PLAIN_BYTES <= high
+        whole = high + 2 < low + GUARDED_VALUE_BYTES or at + GUARDED_PLAIN_BYTES <= high
         if not (whole and low <= at < high):
-            match = _PLAIN.match(self._text, at, min(self._stop, at + _VALUE_BYTES))
+            match = _PLAIN.match(self._text, at, min(self._stop, at + GUARDED_VALUE_BYTES))
             self._plain = at, high = at, match.end() if match else at
         return high
 

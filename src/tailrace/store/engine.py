@@ -46,9 +46,6 @@ DECODING_S = 10.0
 BLOCKS_WAITING = 2
 # A statement that was handed to a thread may not have reached the engine yet when it is to end.
 STOP_AGAIN_S = 0.1
-# An insert or a merge that meets the end of the disk leaves a part that cannot be read: the
-# engine swallows the error and keeps the part. So it stops before, and then fails cleanly.
-KEEP_FREE_BYTES = 128 * limits.MIB
 # Smaller parts are merged soon, and then packed once instead of at every step.
 PACKED_PART_BYTES = 12_000_000
 _CONFIG = """<clickhouse>
@@ -75,7 +72,8 @@ def configuration(memory_bytes: int) -> str:
     return _CONFIG.format(
         memory=memory_bytes,
         index_cache=min(limits.INDEX_CACHE_BYTES, memory_bytes // 8),
-        keep_free=KEEP_FREE_BYTES,
+        # It would swallow the error of a full disk and keep the part: so it stops before, cleanly.
+        keep_free=limits.ENGINE_RESERVE_BYTES,
         packed=PACKED_PART_BYTES,
     )
 

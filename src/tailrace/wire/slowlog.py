@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tailrace.core import limits
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Codec
 from tailrace.wire.content import Content
@@ -15,9 +16,6 @@ from tailrace.wire.fitting import fitted, short
 from tailrace.wire.multiline import JOIN, Joiner
 from tailrace.wire.statement import Dialect, normalised
 from tailrace.wire.text import repair_text
-
-_NAME_CHARACTERS = 100
-_ATTRIBUTES = 100
 
 
 def events(data: bytes, joiner: Joiner) -> tuple[list[list[str]], dict[str, int]]:
@@ -58,10 +56,10 @@ class Records:
         if 0 < time_ns < 2**63:
             record["time"] = time_ns
         record["attributes"] = {
-            name[:_NAME_CHARACTERS]: (
+            name[: limits.SLOW_NAME_CHARS]: (
                 short(value, self._repaired) if isinstance(value, str) else value
             )
-            for name, value in list(attributes.items())[:_ATTRIBUTES]
+            for name, value in list(attributes.items())[: limits.SLOW_ATTRIBUTES]
             if value is not None and value != ""
         }
         self._rows.append(fitted(record, body, self._repaired))

@@ -14,8 +14,6 @@ import xxhash
 from tailrace.core import limits
 
 Dialect = Literal["postgresql", "mysql"]
-# A longer statement differs in its data, hardly in its text.
-_TEXT_CHARACTERS = 64 * limits.KIB
 _SUMMARY_CHARACTERS = 255  # as OpenTelemetry's conventions bound it
 
 _COMMON = r"""
@@ -80,7 +78,7 @@ class Statement(NamedTuple):
 
 def normalised(statement: str, dialect: Dialect) -> Statement:
     """What remains of a statement when its literals are taken out. Never raises."""
-    tokens = _cleaned(statement[:_TEXT_CHARACTERS], _DIALECTS[dialect])
+    tokens = _cleaned(statement[: limits.STATEMENT_CHARS], _DIALECTS[dialect])
     text = _lists.sub("?", _spaced(tokens))
     text = _rows.sub(r"values \1", text)
     operation = next((token.upper() for token in tokens if token[0].isalpha()), "")
