@@ -145,6 +145,7 @@ def test_a_server_that_starts_again_counts_anew_and_nothing_is_missed(server: Se
 @needed
 def test_entries_that_went_before_they_were_read_are_counted(server: Server) -> None:
     slow = SlowLog(RedisInput(address=server.address), Mark("redis"))
+    server.ask("CONFIG", "SET", "slowlog-max-len", "1000")
     server.slow(("PING",))
     rows(slow)
     server.slow(*[("PING",)] * 200)

@@ -55,6 +55,7 @@ def test_a_line_is_a_canonical_record_whatever_it_holds() -> None:
     row = lines(stream)[0]
     assert (row["service"], row["severity"], row["body"]) == ("tailrace", "ERROR", "failed")
     assert row["attributes"]["count"] == "3"
+    assert max(map(len, row["attributes"].values())) == limits.LOG_TEXT_CHARS
     assert abs(row["time"] - time.time_ns()) < 60e9
 
 

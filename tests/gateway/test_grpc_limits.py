@@ -51,6 +51,9 @@ def test_a_call_beyond_the_streams_of_a_connection_waits_for_one_to_end(served: 
         next_one = channel.unary_unary(LOGS).future(request("next"), timeout=20)
         with pytest.raises(grpc.FutureTimeoutError):
             next_one.result(timeout=0.3)
+        # It has not begun: those that have may wait for other reasons.
+        begun = served.metrics.get("tailrace_ingest_requests_total", "otlp_grpc")
+        assert begun == limits.GRPC_STREAMS
         held.let_go()
         assert next_one.result() == b""
 

@@ -20,7 +20,7 @@ from tailrace.core.errors import StoreError
 from tailrace.core.finding import Finding
 from tailrace.governance.control import Control
 from tailrace.governance.database import NAME
-from tailrace.governance.findings import table
+from tailrace.governance.findings import sweep, table
 from tailrace.governance.findings.book import Book
 from tailrace.governance.findings.place import OTHERS, cleaned, id_of
 from tailrace.governance.findings.tally import SPAN_NS, Tallies
@@ -323,6 +323,38 @@ def test_tenants_do_not_see_one_another(desk: Desk) -> None:
         assert ours[0].id != theirs[0].id
         assert await book.one("shop", theirs[0].id) is None
         assert await listed(book, "nobody") == []
+
+    desk.run(use)
+
+
+def test_so_many_places_are_written_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FINDING_PLACES_WRITTEN", 3)
+    sizes: list[int] = []
+    write = table.write
+
+    def counting(connection: Any, batch: table.Batch, threshold: Any) -> table.Written:
+        sizes.append(len(batch.tallies))
+        return write(connection, batch, threshold)
+
+    monkeypatch.setattr(table, "write", counting)
+
+    async def use(book: Book) -> None:
+        book.note([desk.found(1, field=f"f{number}") for number in range(7)])
+        await book.write()
+        assert sizes == [3, 3, 1]
+
+    desk.run(use)
+
+
+def test_so_many_old_rows_are_deleted_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FINDING_ROWS_DELETED", 2)
+
+    async def use(book: Book) -> None:
+        book.note([desk.found(1, field=f"f{number}") for number in range(5)])
+        await book.write()
+        later_ns = desk.clock.wall_ns() + int((HOUR_S + 1) * 1e9)
+        assert await book._control.run(lambda connection: sweep.expire(connection, later_ns))
+        assert await counted(book, FINDING_SPANS) == 3
 
     desk.run(use)
 

@@ -13,6 +13,7 @@ import pytest
 from tailrace.core import limits
 from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.logging import Handler, Sender
+from tailrace.logging.backlog import Backlog
 
 from .gateways import Gateway, free_port
 
@@ -227,6 +228,14 @@ def test_a_sender_that_was_never_used_has_no_thread() -> None:
     before = threading.active_count()
     assert Sender().close()
     assert threading.active_count() == before
+
+
+def test_what_is_taken_at_once_is_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "APP_BATCH_BYTES", 100)
+    backlog = Backlog(1_000, limits.MIB)
+    for _ in range(7):
+        assert backlog.put(b"x" * 30)
+    assert [len(backlog.take()) for _ in range(4)] == [3, 3, 1, 0]
 
 
 def test_a_request_holds_no_more_than_a_batch_may(attach: Attach) -> None:

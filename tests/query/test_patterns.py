@@ -209,9 +209,12 @@ def test_what_is_beyond_the_bounds_is_other(
     found = counted(engine, tenant)
     assert [one.total for one in found.found] == [60]
     assert found.other == {BASE + n * 600 * SECOND: 10 for n in range(3)}
-    monkeypatch.setattr(f"{place}.PATTERN_SHAPES", 2)
+    monkeypatch.setattr(f"{place}.PATTERNS", 300)
+    assert [one.total for one in counted(engine, tenant).found] == [60, 30]
+    monkeypatch.setattr(f"{place}.PATTERN_SHAPES", 1)
     found = counted(engine, tenant)
-    assert sum(found.other.values()) + found.found[0].total == 90
+    assert [one.total for one in found.found] == [60]
+    assert sum(found.other.values()) == 30
     with pytest.raises(Exception, match="PATTERN_STEPS"):
         Steps(BASE, NOW, SECOND)
 

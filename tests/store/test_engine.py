@@ -50,6 +50,9 @@ def test_grams_are_kept_unpacked(tmp_path: Path) -> None:
         assert await engine.rows("SELECT Body FROM logs WHERE Body LIKE '%needle%'")
         kept = "SELECT value FROM system.metrics WHERE metric = 'IndexUncompressedCacheBytes'"
         assert (await engine.rows(kept))[0][0] > 0
+        name = "index_uncompressed_cache_size"
+        said = f"SELECT value FROM system.server_settings WHERE name = '{name}'"
+        assert await engine.rows(said) == [(str(limits.INDEX_CACHE_BYTES),)]
 
     scenario(tmp_path, body)
 

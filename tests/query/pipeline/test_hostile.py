@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.query.pipeline.case import run
 
-from tailrace.core.limits import TEMPLATE_CHARS
+from tailrace.core.limits import PIPELINE_JSON_DEPTH, TEMPLATE_CHARS
 from tailrace.query.logql.ast import (
     Comparison,
     Decolorize,
@@ -67,6 +67,18 @@ STAGES: list[tuple[Stage, ...]] = [
 def test_a_hostile_line_ends_quickly(name: str) -> None:
     for stages in STAGES:
         run(stages, LINES[name])
+
+
+def test_objects_are_followed_to_a_depth() -> None:
+    def nested(depth: int) -> str:
+        return '{"a":' * depth + "1" + "}" * depth
+
+    def found(depth: int) -> bool:
+        row = run((JsonParser(),), nested(depth))
+        return row is not None and "_".join("a" * depth) in row.labels.parsed()
+
+    assert found(PIPELINE_JSON_DEPTH)
+    assert not found(PIPELINE_JSON_DEPTH + 2)
 
 
 TEMPLATES = [
