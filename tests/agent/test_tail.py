@@ -104,8 +104,11 @@ def test_start_at_the_end_leaves_out_only_what_was_there_first(tmp_path: Path) -
     assert sorted(bench.step()) == [b"half a line", b"later"]
 
 
-def test_more_files_than_descriptors_are_read_in_turns(bench: Bench) -> None:
-    bench.reader._tail.table.open_files = 3
+def test_more_files_than_descriptors_are_read_in_turns(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TAIL_FILES", 3)
+    bench.restart()
     for number in range(10):
         bench.write(b"line %d\n" % number, bench.log.with_name(f"{number}.log"))
     for _ in range(10):

@@ -379,7 +379,7 @@ def test_every_statement_names_the_tenant(engine: Any, tenant: str) -> None:
 def test_names_and_links_beyond_their_bounds_are_left_out(
     engine: Any, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tailrace.query.traces.names._MOST", " LIMIT 2")
+    monkeypatch.setattr(limits, "TRACE_NAMES", 2)
     assert len(data(engine, tenant, "/api/services/web/operations")) == 2
     name = engine.tenant()
     calls = [

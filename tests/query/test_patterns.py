@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tailrace.app.commands import patterns as command
+from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.query.binder import Binder
 from tailrace.query.bounds.allowance import Allowance, Policy
@@ -77,6 +78,13 @@ def test_a_long_line_is_cut_and_says_so(engine: Any) -> None:
     shapes = shaped(engine, [f"{n} " + f"word {10 ** (n % 7)} " * 300 for n in range(9)])
     assert len(set(shapes)) == 1
     assert len(shapes[0]) < 1_010 and shapes[0].endswith(" <_>")
+
+
+def test_of_a_line_so_much_is_read(engine: Any) -> None:
+    word = "1" * (limits.PATTERN_READ_BYTES - len("from ") - len(" to here"))
+    fits, goes_on = shaped(engine, [f"from {word} to here", f"from {word}{word} to here"])
+    assert fits == "from <_> to here"
+    assert "here" not in goes_on
 
 
 def test_the_line_matches_its_template_as_a_pattern(engine: Any) -> None:

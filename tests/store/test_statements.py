@@ -264,6 +264,14 @@ def test_a_reader_changes_nothing_whatever_the_statement_sets(place: Place, sql:
     place.run(body)
 
 
+def test_a_statement_that_is_too_long_is_refused(place: Place) -> None:
+    async def body(engine: Engine) -> None:
+        with pytest.raises(StoreError):
+            await engine.rows(f"SELECT length('{'x' * limits.QUERY_SQL_BYTES}')")
+
+    place.run(body)
+
+
 def test_a_statement_may_name_all_files_that_a_query_may_read(place: Place) -> None:
     async def body(engine: Engine) -> None:
         names = ",".join(f"{number:075d}" for number in range(limits.ARCHIVE_QUERY_FILES))

@@ -120,3 +120,11 @@ def test_counts_and_claims_are_limited() -> None:
     for lengths in (b"\xff\xff\xff\xff\0\0\0\1", b"\0\0\0\1\xff\xff\xff\xff"):
         with pytest.raises(TooLarge):
             frames.decode(frames.MAGIC + lengths + b"x" * 20)
+
+
+def test_a_resource_leaves_room_for_so_many_rows() -> None:
+    resource = {"k": "v" * (32 * limits.KIB - 1)}
+    assert frames.rows_beside(resource, Signal.LOGS) == limits.REPEATED_BYTES // (32 * limits.KIB)
+    for signal in (Signal.SPANS, Signal.METRICS):
+        most = limits.REPEATED_LABEL_BYTES // (32 * limits.KIB)
+        assert frames.rows_beside(resource, signal) == most

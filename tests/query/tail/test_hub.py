@@ -375,6 +375,20 @@ def test_followers_and_queries_are_bounded(place: Place, monkeypatch: pytest.Mon
     run(place, body)
 
 
+def test_followers_of_all_tenants_are_bounded_together(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TAIL_FOLLOWERS", 2)
+
+    async def body() -> None:
+        place.join()
+        place.join(tenant="u")
+        with pytest.raises(Busy, match=r"\(TAIL_FOLLOWERS\)"):
+            place.join(tenant="v")
+
+    run(place, body)
+
+
 @pytest.mark.parametrize("query", ['{a="b"} |~ "("', '{a="b", c=~"("}'])
 def test_a_query_that_cannot_be_followed_is_an_error_and_leaves_nothing(
     place: Place, query: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from tailrace.core import limits
 from tailrace.core.clock import Clock
-from tailrace.core.limits import TRACE_NAMES
 from tailrace.query.binder import Binder
 from tailrace.query.lately import Lately, hours
 from tailrace.query.plan import Statement, of_tenant
@@ -20,7 +20,9 @@ def services(tenant: str, span_ns: Span, table: str) -> Statement:
     """Rows `(service,)` of spans of `table` that began within."""
     bind = Binder()
     where = of_tenant(tenant, span_ns, bind)
-    return Statement(f"SELECT DISTINCT ServiceName FROM {table} WHERE {where}{_MOST}", bind.values)
+    return Statement(
+        f"SELECT DISTINCT ServiceName FROM {table} WHERE {where}{_most()}", bind.values
+    )
 
 
 def operations(tenant: str, service: str, kind: str, span_ns: Span, table: str) -> Statement:
@@ -30,11 +32,12 @@ def operations(tenant: str, service: str, kind: str, span_ns: Span, table: str) 
     if kind:
         where += f" AND SpanKind = {bind.text(kind.lower().capitalize())}"
     return Statement(
-        f"SELECT DISTINCT SpanName, SpanKind FROM {table} WHERE {where}{_MOST}", bind.values
+        f"SELECT DISTINCT SpanName, SpanKind FROM {table} WHERE {where}{_most()}", bind.values
     )
 
 
-_MOST = f" LIMIT {TRACE_NAMES}"
+def _most() -> str:
+    return f" LIMIT {limits.TRACE_NAMES}"
 
 
 class Remembered:
