@@ -17,7 +17,7 @@ import pytest
 from sql_asking import BASE_S, RANGE, Asker
 
 from tailrace.core import limits
-from tailrace.core.errors import StoreError
+from tailrace.core.errors import Busy, StoreError
 from tailrace.query.bounds.allowance import Allowance
 from tailrace.query.sql import service as sql_service
 
@@ -299,6 +299,21 @@ def test_more_answers_than_there_is_room_for_are_refused(
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "2"
     assert "try again" in answer.json()["error"]
+
+
+def test_there_is_room_for_so_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "QUERY_WAIT_S", 0.01)
+    monkeypatch.setattr(limits, "SQL_ANSWERS", 2)
+
+    async def run() -> None:
+        service = sql_service.Sql(None)  # type: ignore[arg-type]
+        async with service.room(), service.room():
+            with pytest.raises(Busy, match="more than 2 answers"):
+                await service.room().__aenter__()
+        async with service.room():
+            pass
+
+    asyncio.run(run())
 
 
 def test_a_result_that_is_too_large_ends_visibly(

@@ -225,6 +225,7 @@ def test_more_than_is_decoded_in_a_second_is_passed_over_and_counted(
 ) -> None:
     frames = [place.frame(n, [str(n)] * 10) for n in range(10)]
     size = frames[0].header.bytes
+    assert place.hub._allowance._per_s == limits.TAIL_BYTES_PER_S
     monkeypatch.setattr(place.hub._allowance, "_per_s", 4.0 * size / BURST_S)
 
     async def body() -> None:
