@@ -21,7 +21,7 @@ from tailrace.gateway.listening.sockets import bound
 from tailrace.gateway.listening.syslogudp import decode
 from tailrace.wire.syslogframing import Messages
 
-BACKLOG = 512
+BACKLOG = 512  # tuning: those that the kernel holds until they are taken
 _EXPIRE_S = 10.0
 _QUIET_S = 0.05
 
