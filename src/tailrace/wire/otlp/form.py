@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tailrace.core import limits
@@ -49,10 +49,6 @@ class Form(Protocol):
 
     def value(self, raw: Any) -> Any:
         """An AnyValue as Python's own; bytes as base64."""
-        ...
-
-    def pairs(self, raw: Any) -> Iterable[tuple[str, Any]]:
-        """Attributes as they were sent, not flattened."""
         ...
 
     def attributes(self, raw: Any) -> dict[str, Any]:

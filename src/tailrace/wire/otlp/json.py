@@ -7,7 +7,7 @@ Structs carry the field names of the protobuf messages. Texts that stand for num
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -116,12 +116,9 @@ class JsonForm:
         )  # fmt: skip
         return next((found for found in scalars if found is not None), None)
 
-    def pairs(self, raw: tuple[Pair, ...]) -> Iterable[tuple[str, Any]]:
-        return ((pair.key, self.value(pair.value)) for pair in raw)
-
     def attributes(self, raw: tuple[Pair, ...]) -> dict[str, Any]:
         check_attributes(len(raw))
-        found = flat(self.pairs(raw))
+        found = flat((pair.key, self.value(pair.value)) for pair in raw)
         check_attributes(len(found))
         return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -120,9 +120,6 @@ class ProtobufForm:
             if two and (raw[1] & 0x7F | raw[2] << 7) + 3 == size:
                 return self.text(raw[3:])
         return self._plain(_AnyValue.FromString(raw))
-
-    def pairs(self, raw: Any) -> Iterable[tuple[str, Any]]:
-        return map(self._get, raw[:])
 
     def attributes(self, raw: Any) -> dict[str, Any]:
         items = raw[:]  # costs less than half of an iteration
