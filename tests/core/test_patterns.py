@@ -102,23 +102,6 @@ def test_examples(
     assert found(scanner, rows) == set(range(len(hits)))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_each_kind_has_its_own_rows_and_a_match_at_a_newline_is_of_the_row_before(
-    engine: type[Hyperscan] | type[Searches],
-) -> None:
-    scanner = engine(
-        [
-            Expression(1, rb"ERR(?:$|\W)", caseless=True, needles=[b"err"]),
-            Expression(2, rb"(?:^|\W)b", needles=[]),
-            Expression(2, rb"c$"),
-        ]
-    )
-    rows = [b"err", b"b", b"xerr errs", b"", b"ERR b", b"bc"]
-    assert found(scanner, rows, 1) == {0, 2, 4}
-    assert found(scanner, rows, 2) == {1, 4, 5}
-    assert scanner.scan(b"") == []
-
-
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
