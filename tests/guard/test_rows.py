@@ -210,6 +210,39 @@ def test_a_value_in_a_text_of_a_record_ends_with_the_text(body: str, left: str) 
     assert found == {"body": left, "tokens": "[redacted:secret]", "after": "]"}
 
 
+LONG = 20_000 * "a! é "
+GONE = "[redacted:secret]"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f'password="{LONG}" end', f'password="{GONE}" end'),
+        (f"password='{LONG}' end", f"password='{GONE}' end"),
+        (f'password="{LONG}', f'password="{GONE}'),
+        (f"password='{LONG}", f"password='{GONE}"),
+        (f'{{\\"password\\":\\"{LONG}\\"}} end', f'{{\\"password\\":\\"{GONE}\\"}} end'),
+        (f'password=\\\\"{LONG}\\\\" end', f'password=\\\\"{GONE}'),
+        (f"password={LONG.replace(' ', '')} end", f"password={GONE} end"),
+        (f"tokens=[{LONG}] end", f"tokens={GONE} end"),
+        (f"tokens=[{LONG}", f"tokens={GONE}"),
+        (f"tokens=[['{LONG}'", f"tokens={GONE}"),
+    ],
+    ids=["quoted", "apostrophes", "open", "open apostrophe", "escaped", "no level", "plain", "list",
+         "open list", "open string"],
+)  # fmt: skip
+def test_nothing_of_a_long_secret_is_left_in_a_line_or_record(text: str, left: str) -> None:
+    assert cleaned(text.encode()).decode() == left
+    row = json.dumps({"body": text, "after": "kept"})
+    assert json.loads(cleaned(row.encode(), codec=Codec.RECORDS)) == {"body": left, "after": "kept"}
+
+
+def test_a_long_secret_of_a_record_goes_and_the_rest_stays() -> None:
+    row = json.dumps({"password": LONG, "after": "kept"})
+    found = json.loads(cleaned(row.encode(), codec=Codec.RECORDS))
+    assert found == {"password": GONE, "after": "kept"}
+
+
 def test_a_list_of_secrets_goes_whole_whatever_its_length() -> None:
     row = json.dumps({"tokens": [f"token {n}" for n in NUMBERED], "after": "kept"})
     found = json.loads(cleaned(row.encode(), codec=Codec.RECORDS))

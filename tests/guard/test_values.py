@@ -166,23 +166,25 @@ def test_a_bracket_closes_where_it_does_read_alone_whichever_were_read_before(
             cut = at + len(text[at : at + most].rstrip(b"\\"))
             bound = cut if at + most < len(text) else len(text)
             found = value_at(text, at, len(text), memo)
-            assert found == (at, closed(text, at) or bound, "nested")
+            end = closed(text, at)
+            assert found == (at, end or bound, "nested", end or len(text))
 
 
 @pytest.mark.parametrize("rest", ["]", ",1,2", '", "x": [1]'])
 def test_of_a_record_a_bracket_in_a_text_closes_within_it(rest: str) -> None:
     row = b'{"body": "tokens=[1, 2", "y": "' + rest.encode() + b'"}'
     at = row.index(b"[")
-    assert value_at(row, at, len(row), {}) == (at, row.index(b'", "y"'), "nested")
+    end = row.index(b'", "y"')
+    assert value_at(row, at, len(row), {}) == (at, end, "nested", end)
 
 
-@pytest.mark.parametrize("opening", ["", "'", '\\"', '["'])
-@pytest.mark.parametrize("most", range(9, 15))
+@pytest.mark.parametrize("opening", ["", '\\\\"', '["'])
+@pytest.mark.parametrize("most", range(10, 16))
 def test_a_value_that_is_cut_off_ends_before_an_escape(opening: str, most: int) -> None:
     text = (opening + "abcdefg" + "\\\\x" * 8).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(values, "GUARDED_PLAIN_BYTES", most)
-        patch.setattr(values, "GUARDED_VALUE_BYTES", most)
+        patch.setattr(values, "GUARDED_VALUE_BYTES", most - len(opening))
         found = value_at(text, 0, len(text), {})
     assert found
     left = text[found.stop :].decode()

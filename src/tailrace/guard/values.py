@@ -12,14 +12,19 @@ from typing import NamedTuple
 
 from tailrace.core.limits import GUARDED_PLAIN_BYTES, GUARDED_VALUE_BYTES
 
+# Backslashes before the quotes of strings within strings. One of each is open at a time, so that
+# they are read to their ends.
+_LEVELS = frozenset((0, 1, 3, 7, 15))
 _SPACE = rb"(?:[ \t\x1e]|\\+[nrt])*"
 _SEPARATOR = re.compile(rb"(?P<close>\\*[\"'])?" + _SPACE + rb"(?:=>|[:=>]|%3[Aa]|%3[Dd])" + _SPACE)
 _OPENING = re.compile(rb"(?:[bBuUrRfF]{1,2}(?=[\"']))?(?P<slashes>\\*)(?P<quote>[\"'`])")
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+\-]?\d+)?(?=" + _SPACE + rb"(?:[,}\]]|$))")
 _WORD = re.compile(rb"(?:true|false|null|None|True|False|undefined|nil)(?![\w])")
-# An unquoted value may hold a comma or semicolon, unless what follows looks like the next name.
+# An unquoted value may hold a comma or semicolon, unless what follows looks like the next name, and
+# letters beyond ASCII however they are written.
 _PLAIN = re.compile(
-    rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/)+"
+    rb"(?:[^\s\x1e,;&\"'<>\\`]|[,;](?![\s\"'\\{]|$|[A-Za-z_][\w.\-]*[=:])|\\\\(?=[^\s\"'])|\\/|"
+    rb"\\u(?!00[0-7])[0-9a-fA-F]{4})++"
 )
 # As many as strings within strings have levels of quotes, and some: readings that are remembered,
 # and how often a row is read in all.
@@ -43,11 +48,15 @@ def _is_named(text: bytes, at: int) -> bool:
 
 class Value(NamedTuple):
     """`text[start:stop]`, without its quotes. `shape`: quoted, plain, number, word (true, null), or
-    nested, an object or array whole."""
+    nested, an object or array whole.
+
+    `last`: up to where nothing of it is left. That is `stop`, but for a value that is longer than
+    is read of one, and then where it ends, or where its text ends if it does not close."""
 
     start: int
     stop: int
     shape: str
+    last: int
 
 
 def after_separator(text: bytes, at: int, stop: int) -> int | None:
@@ -61,19 +70,24 @@ def value_at(text: bytes, at: int, stop: int, memo: dict[object, object]) -> Val
     `memo` is the row's."""
     row = _row(text, at, stop, memo)
     stop = min(stop, row.bound(at))
-    most = min(stop, at + GUARDED_VALUE_BYTES)
-    if opening := _OPENING.match(text, at, most):
+    if opening := _OPENING.match(text, at, stop):
         if text[opening.end() : opening.end() + 1] in _AFTER_STRING and not _is_named(text, at):
             return None  # the end of a text that ends with the name
         return _quoted(text, stop, opening, row)
-    if word := _WORD.match(text, at, most):
-        return Value(at, word.end(), "word")
-    if number := _NUMBER.match(text, at, most):
-        return Value(at, number.end(), "number")
-    if _OBJECT.match(text, at, most):
-        return Value(at, row.closing(at, stop) or _cut(text, at, stop), "nested")
-    end = at + len(_within(text[at : min(row.plain_end(at), _cut(text, at, stop))]))
-    return Value(at, end, "plain") if end > at else None
+    if word := _WORD.match(text, at, stop):
+        return Value(at, word.end(), "word", word.end())
+    if number := _NUMBER.match(text, at, stop):
+        return Value(at, number.end(), "number", number.end())
+    if _OBJECT.match(text, at, stop):
+        closing = row.closing(at, stop)
+        return Value(at, closing or _cut(text, at, stop), "nested", closing or stop)
+    return _unquoted(text, at, min(stop, row.plain_end(at)))
+
+
+def _unquoted(text: bytes, at: int, stop: int) -> Value | None:
+    most = _cut(text, at, stop)
+    end = at + len(_within(text[at:most]))
+    return Value(at, end, "plain", end if most == stop else stop) if end > at else None
 
 
 def _cut(text: bytes, at: int, stop: int) -> int:
@@ -108,14 +122,14 @@ def string_end(text: bytes, start: int, stop: int, slashes: int, quote: bytes = 
 
 def _quoted(text: bytes, stop: int, opening: re.Match[bytes], row: _Row) -> Value:
     start, quote, slashes = opening.end(), opening["quote"], len(opening["slashes"])
-    most = min(stop, opening.start() + GUARDED_VALUE_BYTES)
+    most = stop if slashes in _LEVELS else min(stop, start + GUARDED_VALUE_BYTES)
     end = string_end(text, start, most, slashes, quote)
     if quote != b'"' and row.is_in_string(opening.start()):
         # JSON around it ends sooner, for an apostrophe may stand alone.
         end = min(end, row.string_end(start))
     if end == most < stop:
-        end = _before_escape(text, start, end)
-    return Value(start, end, "quoted")
+        return Value(start, _before_escape(text, start, end), "quoted", stop)
+    return Value(start, end, "quoted", end)
 
 
 class _Reading:
@@ -206,13 +220,10 @@ class _Row:
         return self.string_end(at) if inside else self._stop
 
     def plain_end(self, at: int) -> int:
-        """Where a plain value ends that begins behind a separator, if before GUARDED_PLAIN_BYTES;
-        else any place from there on."""
+        """Where a plain value ends that begins behind a separator."""
         low, high = self._plain
-        # What reached as far as was read, or nearly, may go on.
-        whole = high + 2 < low + GUARDED_VALUE_BYTES or at + GUARDED_PLAIN_BYTES <= high
-        if not (whole and low <= at < high):
-            match = _PLAIN.match(self._text, at, min(self._stop, at + GUARDED_VALUE_BYTES))
+        if not low <= at < high:
+            match = _PLAIN.match(self._text, at, self._stop)
             self._plain = at, high = at, match.end() if match else at
         return high
 

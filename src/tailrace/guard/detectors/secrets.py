@@ -111,6 +111,9 @@ class Named:
     def look(self, window: Window) -> Iterator[Found]:
         """See Detector."""
         text, start, stop, end, memo = window
+        done = memo.get(self)
+        if isinstance(done, int) and end <= done:
+            return  # within a value that is taken out
         seen = text[max(start, end - 80) : end]
         head = _before_separator(seen)
         name = head[len(head.rstrip(NAME_BYTES)) :]
@@ -132,17 +135,16 @@ class Named:
         between = text[end - len(seen) + len(head) : at]
         if _NEWLINE.search(between) or (between[-1:] == b" " and _NEXT.match(text, at)):
             return  # nothing, and the next line or name
-        begin, until = value.start, value.stop
+        begin = value.start
         if scheme := _SCHEME.match(text, begin, stop):
             begin = scheme.end()
             if scheme[0][:6].lower() != b"digest" and not _CREDENTIAL.match(text, begin, stop):
                 return
-            if value.shape == "plain":
-                rest = value_at(text, begin, stop, memo)
-                until = rest.stop if rest else begin
-        secret = text[begin:until]
-        if secret and not _is_nothing(secret, name, value.shape):
-            yield Found(begin, until, secret)
+            if value.shape == "plain" and (rest := value_at(text, begin, stop, memo)):
+                value = rest
+        if begin < value.stop and not _is_nothing(text[begin : value.stop], name, value.shape):
+            memo[self] = value.last
+            yield Found(begin, value.last, text[begin : value.last])
 
 
 def _is_whole(value: bytes, name: bytes) -> bool:
