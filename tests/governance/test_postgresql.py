@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from places import Place, nothing
 from servers import Postgresql as Server
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from tailrace.core import limits
 from tailrace.core.access import Scope
@@ -28,7 +28,7 @@ from tailrace.governance import location, postgresql, tokentable
 from tailrace.governance.control import Control
 from tailrace.governance.fleet import STATES, Fleet
 from tailrace.governance.postgresql import Postgresql
-from tailrace.governance.schema import CHANGES, MIGRATIONS, TOKENS
+from tailrace.governance.schema import MIGRATIONS, TOKENS
 from tailrace.governance.tokens import Tokens
 
 PASSWORD = "sesame-0815"
@@ -161,31 +161,6 @@ def test_who_finds_the_server_silent_holds_nobody_else_up() -> None:
             await control.close()
 
         asyncio.run(main())
-
-
-def test_whoever_reads_waits_for_nobody_who_writes(schema: str) -> None:
-    async def main() -> None:
-        server, command = Control(Postgresql(schema)), Control(Postgresql(schema), owner=False)
-        await server.open()
-        await command.open()
-        loop = asyncio.get_running_loop()
-        written, read = asyncio.Event(), asyncio.Event()
-
-        def slow(c: Any) -> None:
-            c.execute(insert(CHANGES).values(subject="tokens", number=7))
-            loop.call_soon_threadsafe(written.set)
-            asyncio.run_coroutine_threadsafe(read.wait(), loop).result(10)
-
-        writing = asyncio.create_task(command.run(slow))
-        await written.wait()
-        assert await server.read(tokentable.changes) == 0
-        read.set()
-        await writing
-        assert await server.read(tokentable.changes) == 7
-        await server.close()
-        await command.close()
-
-    asyncio.run(main())
 
 
 def test_settings_of_the_database_change_nothing(postgresql: Server, database: str) -> None:
