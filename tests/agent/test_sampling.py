@@ -76,7 +76,9 @@ _WORDS = [
     'traceid="' + "0" * 32 + '"', "trace=" + "0" * 18 + "f3" + "0" * 12, "drop me", "keep it",
     "\x1e", "\\", '"', "/health",
 ]  # fmt: skip
-_line = st.lists(st.sampled_from(_WORDS), max_size=6).map(lambda words: " ".join(words).encode())
+line_rows = st.lists(st.sampled_from(_WORDS), max_size=6).map(
+    lambda words: " ".join(words).encode()
+)
 
 
 def _record(words: list[str]) -> bytes:
@@ -92,7 +94,7 @@ def _record(words: list[str]) -> bytes:
     return json.dumps(record).encode()
 
 
-_json = st.lists(st.sampled_from(_WORDS), max_size=6).map(_record)
+json_rows = st.lists(st.sampled_from(_WORDS), max_size=6).map(_record)
 _codecs = [(Codec.LINES, CANONICAL), (Codec.RECORDS, CANONICAL), (Codec.RECORDS, FOREIGN)]
 _settings: dict[str, Any] = {
     "drop": ["drop me", "^/health"],
@@ -106,7 +108,7 @@ _settings: dict[str, Any] = {
 def test_the_laws_of_a_split(
     codec: Codec, hints: Hints, data: st.DataObject, sample: float, salt: int
 ) -> None:
-    rows = data.draw(st.lists(_line if codec is Codec.LINES else _json, max_size=30))
+    rows = data.draw(st.lists(line_rows if codec is Codec.LINES else json_rows, max_size=30))
     answers = []
     for hyperscan in HAS:
         with engine(hyperscan):
