@@ -1,5 +1,5 @@
-"""The laws of a Sink. Every implementation is held to them, and those that other tests are done
-with; add one to `SINKS`."""
+"""The laws of a Sink, and of a BoundedSink with its Pressure. Every implementation is held to them,
+and those that other tests are done with; add one to `SINKS`, and to `BOUNDED`."""
 
 from __future__ import annotations
 
@@ -96,6 +96,9 @@ SINKS: dict[str, Callable[[], Place]] = {
 }
 
 
+BOUNDED = ("queue", "guard", "upstream", "the guard's fake")
+
+
 @pytest.fixture(params=SINKS)
 def sink(request: pytest.FixtureRequest) -> Callable[[], Place]:
     found: Callable[[], Place] = SINKS[request.param]
@@ -151,5 +154,20 @@ def test_what_is_closed_takes_nothing_and_says_so(name: str) -> None:
             await found.close(1.0)
             with pytest.raises((Busy, Poison)):
                 await found.accept([frame(1)])
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_what_is_ready_takes_something_and_its_pressure_is_between_empty_and_full(
+    name: str,
+) -> None:
+    async def main() -> None:
+        async with SINKS[name]() as (found, _):
+            assert isinstance(found, Guard | SegmentLog | Upstream | FakeSink)
+            assert found.ready()
+            for seq in range(3):
+                assert 0.0 <= found.pressure() < 1.0
+                await found.accept([frame(seq)])
 
     asyncio.run(main())
