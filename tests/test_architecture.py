@@ -1,8 +1,11 @@
-"""docs/architecture.md is true to the code: rooms, who imports whom, and every place it names."""
+"""docs/architecture.md is true to the code: rooms, who imports whom, and every place it names; and
+every Protocol that has several implementations has a suite of laws."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -111,3 +114,39 @@ def test_every_function_it_names_is_there(path: str, name: str) -> None:
         if not owner and getattr(node, "name", "") == method:
             return
     pytest.fail(f"{path} has no {name}")
+
+
+def promised(kind: type) -> dict[str, list[str]]:
+    """Its public methods and the names of what they take: what is alike here is no chance."""
+    return {
+        name: list(inspect.signature(method).parameters)
+        for name, method in inspect.getmembers(kind, inspect.isfunction)
+        if name == "__call__" or not name.startswith("_")
+    }
+
+
+def classes() -> list[type]:
+    """Of the whole package, but for what is private to a module."""
+    found = [(name, vars(importlib.import_module(name))) for name in MODULES]
+    return [
+        kind
+        for name, held in found
+        for kind in held.values()
+        if inspect.isclass(kind) and kind.__module__ == name and not kind.__name__.startswith("_")
+    ]
+
+
+def test_a_protocol_with_several_implementations_has_a_suite_of_laws() -> None:
+    """A file of tests that begins with "The laws of" and names it. That it is run over all of them
+    is for its readers to see."""
+    files = (ast.get_docstring(ast.parse(one.read_text())) for one in ROOT.glob("tests/**/*.py"))
+    laws = " ".join(said for said in files if said and said.startswith("The laws of"))
+    protocols = [kind for kind in classes() if getattr(kind, "_is_protocol", False)]
+    others = [promised(kind).items() for kind in classes() if kind not in protocols]
+    several = {
+        kind.__name__
+        for kind in protocols
+        if (wanted := promised(kind).items()) and sum(wanted <= one for one in others) > 1
+    }
+    assert len(several) > 15
+    assert several - set(re.findall(r"\w+", laws)) == set()

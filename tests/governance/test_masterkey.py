@@ -1,4 +1,5 @@
-"""Where the master key comes from: files, variables and commands, and what is wrong with them."""
+"""The laws of a MasterSource, over `SOURCES`; and what is wrong with files, variables and commands
+that hold a master key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every detector finds what it says it finds, and leaves alone what it says it leaves alone."""
+"""The laws of a Detector, over all of the catalogue: it finds what it says it finds, and leaves
+alone what it says it leaves alone."""
 
 from __future__ import annotations
 

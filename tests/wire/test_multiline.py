@@ -1,4 +1,5 @@
-"""Traces become one event each, wherever the bytes are cut, and nothing else does."""
+"""The laws of a Joiner: traces become one event each, wherever the bytes are cut, and nothing else
+does."""
 
 from __future__ import annotations
 
