@@ -413,8 +413,8 @@ TOKENS_KEPT_S = 900.0
 # A master key as text, with what stands around it, and how long a command may take to print it.
 MASTER_KEY_BYTES = 1_024
 MASTER_COMMAND_S = 30.0
-# What is read of a secret whose quote is behind more backslashes than JSON writes, and of one without
-# quotes or that does not close: of a longer one all goes, up to the end of its text.
+# What is read of a secret whose quote is behind more backslashes than JSON writes, and of one
+# without quotes or that does not close: of a longer one all goes, up to the end of its text.
 GUARDED_VALUE_BYTES = 64 * KIB
 GUARDED_PLAIN_BYTES = 4 * KIB
 # Places where the guard found something, of one tenant: somebody has to read them all. What is
