@@ -61,6 +61,26 @@ def test_a_full_disk_is_answered_with_503_until_space_returns(
     disk.relieve()
     server.until(lambda: server.get("/ready").status == 200, "ready again")
     finish(server, loads)
+    own_log = (server.data / "logs" / "tailrace.log").read_text()
+    # The store's merges may give some space back and take it again.
+    assert 1 <= own_log.count('"the disk is full: nothing is taken until more is free"') <= 3
+    assert '"the disk has room again"' in own_log
+
+
+def test_a_start_on_a_full_disk_says_which_and_how_much_is_needed(tmp_path: Path) -> None:
+    disk = SmallDisk(tmp_path / "disk", 20 * MIB)
+    server = Server(disk.path)
+    try:
+        server.launch()
+        assert server.process is not None
+        assert server.process.wait(60.0) == 1
+        said = server.log().splitlines()[-1]
+        assert f"tailrace: server.data_dir: the disk of {server.data} is full: " in said
+        assert "128 MiB are needed to start" in said
+        assert "queue.disk_reserve, 512 MiB, to take anything" in said
+    finally:
+        server.kill()
+        disk.unmount()
 
 
 def test_a_store_without_space_tries_again_until_it_returns(start: Start, disk: SmallDisk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 
 from tailrace.core.errors import Busy
 from tailrace.core.frame import Frame
@@ -32,6 +33,26 @@ def test_a_tenant_waits_for_one_batch_of_another_however_many_wait() -> None:
         await queue.close(1.0)
 
     asyncio.run(main())
+
+
+def test_a_full_disk_is_said_once_and_once_that_it_has_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        disk = FaultyFileSystem(free=2000)
+        queue = log(disk, disk_reserve_bytes=1000)
+        await queue.open()
+        for free in (2000, 1000, 0, 1000, 2000, 3000):
+            disk.free = free
+            assert queue.ready() is (queue.pressure() < 1) is (free > 1000)
+        await queue.close(1.0)
+
+    with caplog.at_level("INFO"):
+        asyncio.run(main())
+    full, room = caplog.records
+    assert full.getMessage() == "the disk is full: nothing is taken until more is free"
+    assert full.__dict__["free_bytes"] == full.__dict__["queue.disk_reserve"] == 1000
+    assert room.getMessage() == "the disk has room again"
 
 
 def test_pressure_is_what_is_used_of_the_room_that_bounds_and_disk_leave() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -26,6 +27,8 @@ from tailrace.core import log
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
+from tailrace.core.errors import StoreError
+from tailrace.core.limits import MIB
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
@@ -48,7 +51,7 @@ from tailrace.queue.files import OsFileSystem
 from tailrace.queue.follower import LogFeed
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
-from tailrace.store.engine import Engine
+from tailrace.store.engine import KEEP_FREE_BYTES, Engine
 from tailrace.store.expiry import TURN_S, Archived, Expiry
 from tailrace.store.framerows import FrameRows
 from tailrace.store.horizon import Horizon
@@ -140,6 +143,21 @@ class Runtime:
         await self._drain(writer, archiver)
 
     async def _open(self) -> None:
+        """Raises ConfigError, StoreError, OSError."""
+        try:
+            await self._open_rooms()
+        except (StoreError, OSError) as error:
+            free = shutil.disk_usage(self._data).free
+            if free >= KEEP_FREE_BYTES:
+                raise
+            raise StoreError(
+                f"server.data_dir: the disk of {self._data} is full: {free // MIB} MiB are free, "
+                f"{KEEP_FREE_BYTES // MIB} MiB are needed to start, and more than "
+                f"queue.disk_reserve, {self._config.queue.disk_reserve // MIB} MiB, to take "
+                f"anything; free some, or set another directory ({error})"
+            ) from None
+
+    async def _open_rooms(self) -> None:
         await self._front.open()
         await self._guarding.open()
         await asyncio.to_thread(self._scratch.open)

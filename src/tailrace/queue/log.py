@@ -112,6 +112,7 @@ class SegmentLog:
         self._followers: list[LogFollower] = []
         self._reported: set[Broken] = set()
         self._failed_s = float("-inf")
+        self._short = False
         self._releasing = asyncio.Lock()
         self._accepting = False
         self.closed = False
@@ -213,20 +214,37 @@ class SegmentLog:
         if not self._accepting or self._clock.monotonic_s() < self._failed_s + BUSY_DISK_S:
             return False
         try:
-            free = self.files.free_bytes(self.directory)
+            return self._room() > 0 and self.size_bytes < self._queue_bytes
         except OSError:
             return False
-        return free > self._reserve_bytes and self.size_bytes < self._queue_bytes
 
     def pressure(self) -> float:
         """See `Pressure`: how much of the room is used that the bounds and the disk leave."""
         try:
-            room = self.files.free_bytes(self.directory) - self._reserve_bytes
+            room = self._room()
         except OSError:
             return 1.0
         size = self.size_bytes
         most = min(self._queue_bytes, size + room)
         return min(1.0, size / most) if most > 0 else 1.0
+
+    def _room(self) -> int:
+        """Bytes of the disk above its reserve. Says when none are left, and when there are again.
+        Raises OSError."""
+        free = self.files.free_bytes(self.directory)
+        short = free <= self._reserve_bytes
+        if short is not self._short:
+            self._short = short
+            extra = {
+                "directory": self.directory,
+                "free_bytes": free,
+                "queue.disk_reserve": self._reserve_bytes,
+            }
+            if short:
+                _log.error("the disk is full: nothing is taken until more is free", extra=extra)
+            else:
+                _log.info("the disk has room again", extra=extra)
+        return free - self._reserve_bytes
 
     # What consumers ask: see consumer.Log.
 
@@ -414,7 +432,7 @@ class SegmentLog:
         assert self._appender is not None
         size = sum(encoded_bytes(*entry) for entry in entries)
         if self.files.free_bytes(self.directory) - size < self._reserve_bytes:
-            message = f"less than {self._reserve_bytes} bytes would be free on the disk"
+            message = f"the disk is full but for {self._reserve_bytes} bytes that stay free"
             raise self._busy("disk", message, BUSY_DISK_S)
         return self._appender.append(entries)
 
