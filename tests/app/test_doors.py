@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -71,11 +70,9 @@ def test_a_door_that_asks_who_is_there_may_be_reached(
     checked(DoorSettings(listen=OPEN, **settings), **has)
 
 
-def test_a_door_that_cannot_be_opened_is_named() -> None:
+def test_a_shared_key_that_cannot_be_read_is_named_before_a_door_is_opened() -> None:
     unused: Any = None
     settings = DoorSettings("forward", "127.0.0.1:0", shared_key_file="/nowhere/key")
-    doors = Doors([settings], unused, unused, None, unused)
-    with pytest.raises(
-        ConfigError, match=r"^server\.doors: forward: shared_key_file: /nowhere/key"
-    ):
-        asyncio.run(doors.open())
+    named = r"^server\.doors\[0\]\.shared_key_file: /nowhere/key: No such file"
+    with pytest.raises(ConfigError, match=named):
+        Doors([settings], unused, unused, None, unused)

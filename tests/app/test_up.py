@@ -126,6 +126,24 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         assert f"server.listen: 127.0.0.1:{port}" in refused(tmp_path / "data", port)
 
 
+def test_a_port_of_an_input_in_use_ends_a_server_that_has_started_all_else(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        inputs = f"[{{type = 'syslog', tcp = '127.0.0.1:{port}'}}]"
+        settings = {"TAILRACE_AGENT__INPUTS": inputs, "TAILRACE_SERVER__DOORS": "[]"}
+        done = subprocess.run(
+            [COMMAND, "up"],
+            env=environment(tmp_path / "data") | settings,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 2, done.stderr
+    said = f"tailrace: agent.inputs[0].tcp: 127.0.0.1:{port} cannot be used: Address already in use"
+    assert done.stderr.splitlines()[-1].startswith(said)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "server.data_dir" in refused(tmp_path / "file" / "data")

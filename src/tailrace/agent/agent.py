@@ -46,15 +46,15 @@ LAST_WORDS_S = 2.0
 class Agent:
     """`start`, later `stop`; or `run` until another thread stops it.
 
-    Raises ConfigError when the directory belongs to a running agent, a gateway is no URL or a
-    credential cannot be used, and OSError when the directory cannot be used. Threads are daemons: a
-    stuck disk does not hold the process. `losses`: what was given up, to be told to the server.
+    Raises ConfigError when the directory belongs to a running agent or cannot be written, a gateway
+    is no URL or a credential cannot be used, and OSError when what is in it cannot be read. Threads
+    are daemons: a stuck disk does not hold the process. `losses`: what was given up, to be told to
+    the server.
     """
 
     def __init__(self, settings: AgentSettings, clock: Clock, metrics: Metrics) -> None:
         directory = Path(settings.directory)
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        gateways, token, tls = _delivery(settings)
+        gateways, token, tls = delivery(settings)
         self._lock = _lock(directory)
         checkpoints = Checkpoints(directory)
         self.losses = Losses(directory, metrics)
@@ -213,7 +213,7 @@ class Agent:
             os.close(self._lock)
 
 
-def _delivery(settings: AgentSettings) -> tuple[list[Target], Token, Tls]:
+def delivery(settings: AgentSettings) -> tuple[list[Target], Token, Tls]:
     """Where frames go, and with what. Raises ConfigError."""
     gateways = targets(settings.gateways)
     token = Token(settings.token, settings.token_file)
@@ -260,11 +260,17 @@ def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock, machine: str =
 
 
 def _lock(directory: Path) -> int:
-    """Own the directory until the descriptor is closed."""
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Make the directory, and own it until the descriptor is closed. Raises ConfigError."""
+    descriptor = -1
     try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(descriptor)
         raise ConfigError(f"agent.directory: {directory} is used by another agent") from None
+    except OSError as error:
+        raise ConfigError(
+            f"agent.directory: {directory} cannot be written: {error.strerror}"
+        ) from None
     return descriptor

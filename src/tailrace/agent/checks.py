@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,11 +12,13 @@ from tailrace.agent.feeds.secret import secret
 from tailrace.agent.files.events import events_of
 from tailrace.agent.inputs import (
     AnyInput,
+    CommandInput,
     Files,
     HostInput,
     PrometheusInput,
     RedisInput,
     RestInput,
+    StdinInput,
 )
 from tailrace.core import limits
 from tailrace.core.address import host_port
@@ -31,6 +34,8 @@ _header = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 def check(inputs: Sequence[AnyInput], key: str = "agent.inputs") -> None:
     """Raises ConfigError that names the setting, such as "agent.inputs[2].url"."""
+    if sum(isinstance(entry, StdinInput) for entry in inputs) > 1:
+        raise ConfigError(f"{key}: only one input may be of type stdin")
     servers: dict[str, int] = {}
     for number, entry in enumerate(inputs):
         found = _CHECKS.get(type(entry))
@@ -42,11 +47,17 @@ def check(inputs: Sequence[AnyInput], key: str = "agent.inputs") -> None:
                 raise ConfigError(f"{key}[{number}]: {key}[{earlier}] reads the same slow log")
 
 
-def check_files(entry: AnyInput, key: str) -> None:
-    """At start: the files that a setting names hold what they should. Raises ConfigError."""
-    for name in ("token_file", "password_file"):
-        if path := getattr(entry, name, ""):
-            secret(path, f"{key}.{name}")
+def check_files(inputs: Sequence[AnyInput], key: str = "agent.inputs") -> None:
+    """At start: the files that settings name hold what they should, and commands can be found.
+    Raises ConfigError."""
+    for number, entry in enumerate(inputs):
+        for name in ("token_file", "password_file"):
+            if path := getattr(entry, name, ""):
+                secret(path, f"{key}[{number}].{name}")
+        if isinstance(entry, CommandInput) and shutil.which(entry.command[0]) is None:
+            raise ConfigError(
+                f"{key}[{number}].command: {entry.command[0]!r} is no command that can be run"
+            )
 
 
 def _files(entry: Files, key: str) -> None:
@@ -80,6 +91,11 @@ def _rest(entry: RestInput, key: str) -> None:
         if not 0 < len(name) <= NAME_CHARACTERS:
             raise ConfigError(f"{key}.metrics: a name has 1 to {NAME_CHARACTERS} characters")
         _path(path, f"{key}.metrics.{name}")
+
+
+def _command(entry: CommandInput, key: str) -> None:
+    if not entry.command:
+        raise ConfigError(f"{key}.command: name a command")
 
 
 def _host(entry: HostInput, key: str) -> None:
@@ -146,6 +162,7 @@ def _path(text: str, key: str) -> None:
 
 _CHECKS: Mapping[type, Callable[[Any, str], None]] = {
     Files: _files,
+    CommandInput: _command,
     PrometheusInput: _prometheus,
     RestInput: _rest,
     HostInput: _host,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tailrace.agent.agent import Agent
+from tailrace.agent.agent import Agent, delivery
+from tailrace.agent.checks import check_files
 from tailrace.agent.fleet.identity import identity
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config as configuration
@@ -66,6 +67,13 @@ def agent_settings(config: Config, data: Path, own: Own | None = None) -> AgentS
         configuration=configuration.fingerprint(config),
         announce_interval_s=float(agent.announce),  # msgspec encodes no subclass
     )
+
+
+def check_agent(config: Config) -> None:
+    """What an agent reads before it begins: its token, certificates and the files of its inputs.
+    Raises ConfigError."""
+    delivery(agent_settings(config, Path(config.server.data_dir)))
+    check_files(config.agent.inputs)
 
 
 def _resource(agent: AgentConfig) -> dict[str, str]:

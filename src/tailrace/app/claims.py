@@ -25,14 +25,20 @@ def claimed(config: Config) -> Iterator[socket.socket]:
     ConfigError."""
     descriptor = claim_directory(Path(config.server.data_dir).resolve())
     try:
-        _writable(config.archive.directory, "archive.directory")
-        _writable(config.agent.directory, "agent.directory")
+        check_directories(config)
         host, port = configuration.address(config)
         with claim_port(host, port) as listener:
             config.server.listen = configuration.listening(host, listener.getsockname()[1])
             yield listener
     finally:
         os.close(descriptor)
+
+
+def check_directories(config: Config) -> None:
+    """Raises ConfigError that names the one that cannot be written. Makes none of them."""
+    _writable(config.server.data_dir, "server.data_dir")
+    _writable(config.archive.directory, "archive.directory")
+    _writable(config.agent.directory, "agent.directory")
 
 
 def _writable(directory: str, key: str) -> None:

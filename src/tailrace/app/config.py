@@ -20,7 +20,7 @@ from tailrace.agent.delivery import pacing
 from tailrace.agent.delivery.pacing import Pace
 from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
-from tailrace.agent.inputs import AnyInput, CommandInput, Files, JournalInput, LogInput
+from tailrace.agent.inputs import AnyInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.app import doors, keys
 from tailrace.app.doors import DoorSettings
@@ -286,8 +286,6 @@ def _check_delivery(agent: AgentConfig) -> None:
 
 def _check_inputs(inputs: Sequence[AnyInput]) -> None:
     for number, entry in enumerate(inputs):
-        if isinstance(entry, CommandInput) and not entry.command:
-            raise ConfigError(f"agent.inputs[{number}].command: name a command")
         check_listening(entry, f"agent.inputs[{number}]")
         if isinstance(entry, LogInput):
             sampler_of(entry, f"agent.inputs[{number}].")
@@ -334,10 +332,15 @@ def listening(host: str, port: int) -> str:
 
 
 def token(settings: Server | AgentConfig, section: str) -> str:
-    """The token itself, read from its file where one is named."""
-    if not settings.token_file:
-        return settings.token
-    return secret(settings.token_file, f"{section}.token_file")
+    """The token itself, read from its file where one is named. Raises ConfigError."""
+    key, found = f"{section}.token", settings.token
+    if settings.token_file:
+        key = f"{section}.token_file"
+        found = secret(settings.token_file, key)
+        key = f"{key}: {settings.token_file}"
+    if not (found.isascii() and found.isprintable()):
+        raise ConfigError(f"{key}: a token is printable ASCII without a line break")
+    return found
 
 
 def secret(path: str, key: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import grpc
 from starlette.applications import Starlette
@@ -37,6 +37,16 @@ class _Listener(Protocol):
     async def close(self, deadline_s: float) -> None: ...
 
 
+class _Wanted(NamedTuple):
+    """A door that is to be opened. `entrance`: None where nobody is asked for a token."""
+
+    settings: DoorSettings
+    host: str
+    port: int
+    entrance: Entrance | None
+    keys: Keys | None
+
+
 class _Web:
     """An HTTP server as the other listeners are."""
 
@@ -63,23 +73,22 @@ class Doors:
         connections: Connections,
         optional: bool = False,
     ) -> None:
-        """`optional`: one whose address is taken is left closed, and a warning says so."""
+        """`optional`: one whose address is taken is left closed, and a warning says so. Raises
+        ConfigError for a shared key that cannot be read."""
         self._door = door
         self._tls = tls
         self._connections = connections
         self._optional = optional
         self._open: list[_Listener] = []
         self.names: list[str] = []
-        self._settings = [
-            (one, _place(one, number), _entrance(one, number, access))
-            for number, one in enumerate(settings)
-        ]
+        self._wanted = [_wanted(one, number, access) for number, one in enumerate(settings)]
 
     async def open(self) -> None:
-        """Raises ConfigError for an address or a key that cannot be used."""
-        for settings, (host, port), entrance in self._settings:
+        """Raises ConfigError for an address or a certificate that cannot be used."""
+        for wanted in self._wanted:
+            settings = wanted.settings
             try:
-                self._open.append(await self._listener(settings, host, port, entrance))
+                self._open.append(await self._listener(wanted))
                 self.names.append(f"{settings.type} {settings.listen}")
             except (ConfigError, OSError) as error:
                 if not self._optional:
@@ -89,39 +98,34 @@ class Doors:
                     extra={"type": settings.type, "listen": settings.listen, "why": str(error)},
                 )
 
-    async def _listener(
-        self, settings: DoorSettings, host: str, port: int, entrance: Entrance | None
-    ) -> _Listener:
+    async def _listener(self, wanted: _Wanted) -> _Listener:
+        settings, entrance = wanted.settings, wanted.entrance
         if entrance is None:
-            listener = self._socket(settings, host, port)
+            listener = self._socket(wanted)
             await listener.start()
             return listener
         if settings.type in WEB:
-            return await self._web(settings, host, port, entrance)
+            return await self._web(wanted, entrance)
         door = GrpcDoor(self._door, entrance.authorise)
         credentials = _credentials(self._tls) if settings.tls and self._tls else None
         await door.start(settings.listen, credentials)
         return door
 
-    async def _web(
-        self, settings: DoorSettings, host: str, port: int, entrance: Entrance
-    ) -> _Listener:
+    async def _web(self, wanted: _Wanted, entrance: Entrance) -> _Listener:
+        settings = wanted.settings
         application = Starlette(routes=routes(self._door, protocols=(settings.type,)))
         entered = Authenticate(application, entrance)
-        listener = claim_port(host, port, "listen")
+        listener = claim_port(wanted.host, wanted.port, "listen")
         return _Web(await serve(entered, listener, self._connections, self._context(settings)))
 
-    def _socket(
-        self, settings: DoorSettings, host: str, port: int
-    ) -> SyslogDatagrams | SyslogStreams | Forward:
+    def _socket(self, wanted: _Wanted) -> SyslogDatagrams | SyslogStreams | Forward:
+        settings, host, port, _, keys = wanted
         networks = Networks(settings.networks)
         if settings.type == "syslog-udp":
             return SyslogDatagrams(self._door, settings.tenant, host, port, networks)
         tls = self._context(settings)
         if settings.type == "syslog-tcp":
             return SyslogStreams(self._door, settings.tenant, host, port, tls, networks)
-        path = settings.shared_key_file
-        keys = Keys(secret(path, "shared_key_file")) if path else None
         return Forward(self._door, settings.tenant, host, port, tls, keys, networks)
 
     def _context(self, settings: DoorSettings) -> ssl.SSLContext | None:
@@ -137,16 +141,15 @@ class Doors:
         await asyncio.gather(*(one.close(deadline_s) for one in self._open))
 
 
-def _place(settings: DoorSettings, number: int) -> tuple[str, int]:
-    return host_port(settings.listen, f"server.doors[{number}].listen", LISTEN)
-
-
-def _entrance(settings: DoorSettings, number: int, access: Access) -> Entrance | None:
-    """None where nobody is asked for a token."""
-    if not settings.asks_for_tokens:
-        return None
-    host, _ = _place(settings, number)
-    return access.entrance(f"server.doors[{number}].listen {settings.listen}", host)
+def _wanted(settings: DoorSettings, number: int, access: Access) -> _Wanted:
+    key = f"server.doors[{number}]"
+    host, port = host_port(settings.listen, f"{key}.listen", LISTEN)
+    entrance, keys = None, None
+    if settings.asks_for_tokens:
+        entrance = access.entrance(f"{key}.listen {settings.listen}", host)
+    if settings.shared_key_file:
+        keys = Keys(secret(settings.shared_key_file, f"{key}.shared_key_file"))
+    return _Wanted(settings, host, port, entrance, keys)
 
 
 def _credentials(tls: ServerTls) -> grpc.ServerCredentials:

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from tailrace import __version__
 from tailrace.agent.agent import Agent
-from tailrace.app.agent import Own, agent_settings, archive
+from tailrace.app.agent import Own, agent_settings, archive, check_agent
 from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
@@ -75,7 +75,9 @@ class Runtime:
     def __init__(
         self, config: Config, listener: socket.socket, started: Callable[[], None] = lambda: None
     ) -> None:
-        """`listener` is bound to `server.listen`; `started` is called when all is running."""
+        """`listener` is bound to `server.listen`; `started` is called when all is running. Raises
+        ConfigError."""
+        check_agent(config)
         self._config = config
         self._listener = listener
         self._started = started
@@ -131,16 +133,23 @@ class Runtime:
         await self._open()
         writer, archiver = self._start_lanes()
         expiry = asyncio.create_task(self._expiry().run())
-        self._start_agent(await self._front.serve(self._application(), self._listener))
-        settle()
-        _log.info("started", extra={"listen": self._config.server.listen, "version": __version__})
-        self._started()
+        try:
+            self._start_agent(await self._front.serve(self._application(), self._listener))
+            settle()
+            listen = self._config.server.listen
+            _log.info("started", extra={"listen": listen, "version": __version__})
+            self._started()
+            await self._ended()
+        finally:
+            expiry.cancel()
+            await self._drain(writer, archiver)
+
+    async def _ended(self) -> None:
+        """Wait until it is to stop, or a part of it has ended."""
         stopped = asyncio.create_task(self._stop.wait())
         ends = {stopped, *self._front.ends, *self._guarding.ends, *self._tasks}
         await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
-        expiry.cancel()
-        await self._drain(writer, archiver)
 
     async def _open(self) -> None:
         """Raises ConfigError, StoreError, OSError."""

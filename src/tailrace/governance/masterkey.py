@@ -49,6 +49,10 @@ class MasterSource(Protocol):
         """For a store that holds no keys yet: made now, where that may be done."""
         return self.load()
 
+    def check(self) -> None:
+        """What can be told of it without making it or asking anybody else for it."""
+        self.load()
+
 
 def generated() -> str:
     """A new one, as text."""

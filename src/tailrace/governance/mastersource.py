@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,6 +66,11 @@ class OwnMasterFile(MasterFile):
             ) from None
         return self.load()
 
+    def check(self) -> None:
+        """See MasterSource."""
+        if self._path.exists():
+            self.load()
+
     def _why(self, error: OSError) -> str:
         if not isinstance(error, FileNotFoundError):
             return super()._why(error)
@@ -103,6 +109,13 @@ class MasterCommand(MasterSource):
     def load(self) -> MasterKey:
         """See MasterSource."""
         return masterkey.parse(mastercommand.output(self._words, self.setting), self.setting)
+
+    def check(self) -> None:
+        """See MasterSource."""
+        if shutil.which(self._words[0]) is None:
+            raise ConfigError(
+                f"{self.setting}: {visible(self._words[0])} is no command that can be run"
+            )
 
 
 def default_path(environment: Mapping[str, str], setting: str) -> Path:

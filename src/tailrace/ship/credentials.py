@@ -26,7 +26,7 @@ class Token:
         try:
             self._header = _header(_read(path) if path else token)
         except (OSError, ValueError) as error:
-            name = "token_file" if path else "token"
+            name = f"token_file: {path}" if path else "token"
             raise ConfigError(f"{section}.{name}: {_why(error)}") from None
 
     def header(self) -> str:
@@ -61,21 +61,33 @@ class Tls:
             self._seen = seen
             try:
                 self._context = self._load()
-            except OSError as error:
-                why = _why(error)
+            except ConfigError as error:
                 if self._context is None:
-                    raise ConfigError(f"{self._section}.tls_ca, tls_cert, tls_key: {why}") from None
-                _log.error("new certificates cannot be used; the last are kept: %s", why)
+                    raise
+                _log.error("new certificates cannot be used; the last are kept: %s", error)
         return self._context
 
     def _load(self) -> ssl.SSLContext:
+        """Raises ConfigError."""
         import ssl
 
-        context = ssl.create_default_context(cafile=self._ca or None)
+        try:
+            context = ssl.create_default_context(cafile=self._ca or None)
+        except OSError as error:
+            raise ConfigError(
+                f"{self._section}.tls_ca: {self._ca}: {_why(error)}; it takes certificates as PEM"
+            ) from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self._cert:
-            # A key with a passphrase would ask for it on the terminal.
-            context.load_cert_chain(self._cert, self._key or None, password=lambda: b"")
+        try:
+            if self._cert:
+                # A key with a passphrase would ask for it on the terminal.
+                context.load_cert_chain(self._cert, self._key or None, password=lambda: b"")
+        except OSError as error:
+            files = f"{self._cert} {self._key}".strip()
+            raise ConfigError(
+                f"{self._section}.tls_cert, tls_key: {files}: {_why(error)}; they take a "
+                "certificate and its key as PEM, without a passphrase"
+            ) from None
         return context
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tailrace.core.contracts import Changes, Position
 from tailrace.core.disk import sync_directory
-from tailrace.core.errors import StoreError
+from tailrace.core.errors import ConfigError, StoreError
 from tailrace.core.frame import Header, Signal
 from tailrace.store import schema, sql
 from tailrace.store.engine import Engine
@@ -126,13 +126,17 @@ class Archive:
 
     async def open(self, changes: Changes | None = None, horizon: Horizon | None = None) -> None:
         """Read the manifest and delete what a crash left half-written. `changes` hears of rows that
-        are archived; below the `horizon` queries read them here."""
+        are archived; below the `horizon` queries read them here. Raises ConfigError, OSError."""
         self._changes, self._horizon = changes, horizon
         await asyncio.to_thread(self._open)
         self._received_ns = max((step.received_ns for step in self.manifest.steps), default=0)
 
     def _open(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"{self._directory} cannot be written: {error.strerror}"
+            raise ConfigError(f"archive.directory: {why}") from None
         self._manifest = Manifest(self._directory / "manifest")
         known = self._manifest.paths()
         for path in self._directory.rglob("*.parquet"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -44,12 +43,8 @@ class Command:
         self.ended = self._pipes.ended
 
     def start(self) -> None:
-        """Run it. Raises ConfigError when there is no such command."""
+        """Run it. Raises ConfigError when it cannot be run."""
         words = self._input.command
-        if not words:
-            raise ConfigError(f"{self._name}.command: name a command")
-        if shutil.which(words[0]) is None:
-            raise ConfigError(f"{self._name}.command: {words[0]!r} is no command that can be run")
         readers: dict[int, int] = {}
         with contextlib.ExitStack() as writers:
             actions: list[tuple[int, ...] | tuple[object, ...]] = []

@@ -41,8 +41,8 @@ def feeders(settings: AgentSettings, state: State, wake: Callable[[], None]) -> 
     """A feeder for each input that is neither files nor a journal. Raises ConfigError."""
     found: list[Feeder] = []
     check(settings.inputs)
-    for number, source in enumerate(settings.inputs):
-        check_files(source, f"agent.inputs[{number}]")
+    check_files(settings.inputs)
+    for source in settings.inputs:
         if source.type in _MODULES:
             module = import_module(f"tailrace.agent.feeds.{_MODULES[source.type]}")
             found += module.feeders(source, settings, state, wake)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tailrace.agent.checkpoints import State
 from tailrace.agent.feeds.gather import BATCH_BYTES, Gather
 from tailrace.agent.feeds.intake import Intake
-from tailrace.agent.inputs import Input, StdinInput
+from tailrace.agent.inputs import StdinInput
 from tailrace.agent.settings import AgentSettings
 from tailrace.core import limits, log
 from tailrace.core.errors import ConfigError
@@ -226,8 +226,5 @@ class Stdin:
 def feeders(
     source: StdinInput, settings: AgentSettings, state: State, wake: Callable[[], None]
 ) -> Sequence[Stdin]:
-    """The feeder of this input. Raises ConfigError when another input reads it too."""
-    others: Sequence[Input] = [one for one in settings.inputs if isinstance(one, StdinInput)]
-    if len(others) > 1:
-        raise ConfigError("agent.inputs: only one input may be of type stdin")
+    """The feeder of this input."""
     return [Stdin(source, wake)]
