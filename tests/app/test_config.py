@@ -236,3 +236,71 @@ def test_rows_stay_hot_for_ever_or_at_least_a_day(
 def test_a_day_is_dropped_whole_or_not_at_all(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"store\.keep: at least"):
         load(tmp_path, f'[store]\nkeep = "{text}"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[server]\nlog_level = "TRACE"',
+            "server.log_level: 'TRACE' is none of DEBUG, ERROR, INFO, WARNING",
+        ),
+        ('[limits]\nover = "x"', "limits.over: 'x' is none of divert, refuse"),
+        (
+            '[[limits.tenants]]\nname = "a"\nover = "x"',
+            "limits.tenants[0].over: 'x' is none of divert, refuse",
+        ),
+        (
+            '[[agent.inputs]]\ntype = "file"',
+            "agent.inputs[0].type: 'file' is none of files, journal, syslog, otlp, stdin, command, "
+            "prometheus, rest, host, redis",
+        ),
+        (
+            '[[agent.inputs]]\ncodec = "json"',
+            "agent.inputs[0].codec: 'json' is none of lines, mysql, postgresql, records",
+        ),
+        ('[server]\nlisen = "x"', "server.lisen: no such setting; is it listen?"),
+        ('[sever]\nlisten = "x"', "sever: no such setting; is it server?"),
+        ('[[agent.inputs]]\npath = ["a"]', "agent.inputs[0].path: no such setting; is it paths?"),
+        ('[[agent.gateways]]\nuri = "a"', "agent.gateways[0].uri: no such setting; is it url?"),
+        (
+            "[limits.services.web]\nx = 1",
+            "limits.services[...].x: no such setting; there are bytes_per_second, rows_per_second",
+        ),
+        ("[server]\nlisten = 7480", "server.listen: expected `str`, got `int`"),
+        ('server = "x"', "server: expected `object`, got `str`"),
+        ("[[agent.inputs]]\ntype = 1", "agent.inputs[0].type: expected `str`, got `int`"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_is_right(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, text)
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SERVER__LOG_LEVEL", "TRACE", "TAILRACE_SERVER__LOG_LEVEL: 'TRACE' is none of DEBUG, "),
+        ("SERVER__LISEN", "x", "TAILRACE_SERVER__LISEN: no such setting; is it "),
+        ("LISTEN", "x", "TAILRACE_LISTEN: no such setting; "),
+    ],
+)
+def test_a_variable_of_the_environment_is_named_by_its_own_name(
+    tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, "", **{f"TAILRACE_{name}": value})
+    assert str(refused.value).startswith(said)
+
+
+def test_a_variable_below_what_is_no_table_is_an_error_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^server: expected `object`, got `str`$"):
+        load(tmp_path, 'server = "x"', TAILRACE_SERVER__LISTEN="127.0.0.1:1")
+
+
+def test_a_file_that_is_no_text_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "tailrace.toml"
+    path.write_bytes(b'[server]\nlisten = "\xff"\n')
+    with pytest.raises(ConfigError, match=r"tailrace\.toml, line 2: TOML is UTF-8"):
+        config.load(path, {})

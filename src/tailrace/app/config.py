@@ -26,6 +26,7 @@ from tailrace.app import doors, keys
 from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
 from tailrace.app.limits import LimitsConfig, quotas
+from tailrace.app.mistakes import mistake, nearest
 from tailrace.app.paths import check_paths
 from tailrace.app.queries import QueryConfig, policy
 from tailrace.core import limits, units
@@ -157,9 +158,10 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     """Read, override, check. Raises ConfigError naming the key."""
     raw = _read(path) if path else {}
+    overridden: dict[str, str] = {}
     for name, value in environment.items():
         if name.startswith(_PREFIX):
-            _override(raw, name, value)
+            overridden[_override(raw, name, value)] = name
     try:
         for entry in raw["agent"]["inputs"]:
             entry.setdefault("type", "files")
@@ -168,46 +170,53 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     try:
         config = msgspec.convert(raw, Config, dec_hook=units.decode)
     except msgspec.ValidationError as error:
-        raise ConfigError(_plain(str(error))) from None
+        key, wrong = mistake(error, Config, raw)
+        raise ConfigError(f"{overridden.get(key, key)}: {wrong}") from None
     _check(config)
     return config
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: TOML is UTF-8, which this is not") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 
-def _override(raw: dict[str, Any], name: str, value: str) -> None:
-    section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
-    fields = {field.name: field for field in msgspec.structs.fields(Config)}
-    known = fields.get(section)
-    kinds = {f.name: f.type for f in msgspec.structs.fields(known.type)} if known else {}
-    if key not in kinds:
-        raise ConfigError(
-            f"{name}: no such setting; names are {_PREFIX}SECTION__KEY, sections: "
-            f"{', '.join(fields)}"
-        )
+def _override(raw: dict[str, Any], name: str, value: str) -> str:
+    """Put the value in its place, and give the setting's name. Raises ConfigError."""
+    setting = name.removeprefix(_PREFIX).lower().replace("__", ".", 1)
+    kinds = _kinds()
+    if setting not in kinds:
+        meant = nearest(setting, kinds).replace(".", "__").upper()
+        sections = ", ".join(Config.__struct_fields__)
+        names = f"names are {_PREFIX}SECTION__KEY, sections: {sections}"
+        hint = f"is it {_PREFIX}{meant}?" if meant else names
+        raise ConfigError(f"{name}: no such setting; {hint}")
     parsed: Any = value
-    if kinds[key] is not str and value.startswith(("[", "{")):
+    if kinds[setting] is not str and value.startswith(("[", "{")):
         try:
             parsed = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{name}: not a valid TOML value: {error}") from None
-    if kinds[key] is int and value.isascii() and value.isdigit():
+    if kinds[setting] is int and value.isascii() and value.isdigit():
         parsed = int(value)
-    raw.setdefault(section, {})[key] = parsed
+    section, _, key = setting.partition(".")
+    table = raw.setdefault(section, {})
+    if isinstance(table, dict):  # else the conversion says what is wrong
+        table[key] = parsed
+    return setting
 
 
-def _plain(message: str) -> str:
-    """msgspec's words with the key first."""
-    text, _, place = message.partition(" - at `$")
-    key = place.rstrip("`").lstrip(".") or "the file"
-    return f"{key}: {text[:1].lower()}{text[1:]}"
+def _kinds() -> dict[str, Any]:
+    """The type of each setting by its name, such as "server.listen"."""
+    sections = msgspec.structs.fields(Config)
+    return {f"{s.name}.{f.name}": f.type for s in sections for f in msgspec.structs.fields(s.type)}
 
 
 def _check(config: Config) -> None:
