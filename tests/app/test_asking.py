@@ -60,3 +60,18 @@ def test_an_audit_is_not_waited_for_without_end(
         assert main(["guard", "audit", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}"]) == 1
         assert time.monotonic() - began_s < 20
     assert "timed out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["query", "x", "--start", "20", "--until", "10"], "--start 20 is not before --until 10"),
+        (["sql", "x", "--start", "20", "--end", "20"], "--start 20 is not before --end 20"),
+        (["query", "x", "--start", "2200-01-01T00:00:00Z"], "is not before --until now"),
+    ],
+)
+def test_a_range_that_ends_before_it_starts_is_wrong_usage(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert said in capsys.readouterr().err

@@ -252,6 +252,7 @@ def test_series_labels_values_and_metadata(engine: Any, tenant: str) -> None:
         ("query_range", {"query": "'a'", "start": "1", "end": "2", "step": "1"}, "not a string"),
         ("format_query", {"query": "sum("}, "1:5"),
         ("query_exemplars", {"query": "up", "start": "noon"}, "start"),
+        ("query_exemplars", {"query": "up", "start": "2", "end": "1"}, "before"),
         ("series", {}, "match[]"),
         ("series", {"match[]": ["up"] * (limits.QUERY_FORM_FIELDS + 1)}, "1 to 64 match[]"),
         ("series", {"match[]": "rate(up[5m])"}, "expected a selector"),

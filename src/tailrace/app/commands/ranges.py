@@ -16,9 +16,12 @@ def range_ns(arguments: argparse.Namespace, until: str = "--until") -> tuple[int
     try:
         end_ns = parse_time(arguments.until, until) if arguments.until else time.time_ns()
         start_ns = end_ns - parse_span(arguments.since, "--since")
-        return max(parse_time(start, "--start") if start else start_ns, 0), end_ns
+        start_ns = max(parse_time(start, "--start") if start else start_ns, 0)
     except QueryError as error:
         raise ConfigError(str(error)) from None
+    if start_ns >= end_ns:
+        raise ConfigError(f"--start {start} is not before {until} {arguments.until or 'now'}")
+    return start_ns, end_ns
 
 
 def span_ns(text: str, name: str) -> int:

@@ -102,8 +102,7 @@ class _Api:
             asked.need(name)
         start, end = (asked.time(name, 0) // MS * MS for name in ("start", "end"))
         step = parse_span(asked.get("step"), "step") // MS * MS
-        if end < start:
-            raise QueryError(f"end={asked.get('end')[:64]} is before the start")
+        _in_order(asked, start, end)
         if not step:
             raise QueryError(f"step={asked.get('step')[:64]} is less than a millisecond")
         on = grid(start, end, step)
@@ -113,7 +112,10 @@ class _Api:
 
     async def exemplars(self, asked: Asked) -> object:
         found = selectors(parse(asked.need("query")))
-        return await exemplars(self._samples, found, asked.tenant, _span(asked))
+        span = _span(asked)
+        if span:
+            _in_order(asked, *span)
+        return await exemplars(self._samples, found, asked.tenant, span)
 
     async def format_query(self, asked: Asked) -> object:
         return pretty(parse(asked.need("query")))
@@ -193,6 +195,11 @@ def _span(asked: Asked) -> Span:
     if not asked.get("start") and not asked.get("end"):
         return None
     return asked.time("start", 0), asked.time("end", LAST_NS)
+
+
+def _in_order(asked: Asked, start_ns: int, end_ns: int) -> None:
+    if end_ns < start_ns:
+        raise QueryError(f"end={asked.get('end')[:64]} is before the start")
 
 
 def _limit(asked: Asked) -> int:
