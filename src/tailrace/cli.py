@@ -39,10 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
         parsed = build_parser(commands).parse_args(words)
         return int(parsed.func(parsed) or 0)
     except (TailraceError, OSError) as error:
-        print(f"tailrace: {visible(str(error))}", file=sys.stderr)
+        print(f"tailrace: {visible(_said(error))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
         return 130
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 if __name__ == "__main__":

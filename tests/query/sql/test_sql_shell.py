@@ -106,7 +106,7 @@ def test_what_is_wrong_is_said(
     path = tmp_path / "x"
     assert run("SELECT frob(1)", "--url", server, "--output", str(path)) == 1
     assert not list(tmp_path.iterdir())
-    assert run("SELECT 1", "--url", server, "--output", str(tmp_path / "no" / "x")) == 1
+    assert run("SELECT 1", "--url", server, "--output", str(tmp_path / "no" / "x")) == 2
 
 
 def test_a_table_obeys_no_escape_sequence() -> None:

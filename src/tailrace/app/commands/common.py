@@ -14,6 +14,7 @@ import msgspec
 
 from tailrace.app import config as configuration
 from tailrace.app.config import Config
+from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds
 from tailrace.core.visible import visible
 
@@ -93,6 +94,25 @@ def write(pieces: Iterable[str]) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def save(path: Path, pieces: Iterable[bytes]) -> None:
+    """Into the file of `--output`, which has its name only when it is whole; a pipe, a device or
+    what a link leads to is written as it comes. Raises ConfigError, and what `pieces` raise."""
+    as_it_comes = path.is_symlink() or (path.exists() and not path.is_file())
+    part = path if as_it_comes else path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(pieces)
+        if part != path:
+            part.replace(path)
+    except BaseException as error:
+        if part != path:
+            with contextlib.suppress(OSError):
+                part.unlink()
+        if isinstance(error, OSError):
+            raise ConfigError(f"--output {path}: {error.strerror}") from None
+        raise
 
 
 def complain(message: str, status: int) -> int:

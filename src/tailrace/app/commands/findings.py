@@ -11,7 +11,7 @@ import msgspec
 
 from tailrace.app import sarif
 from tailrace.app.commands import asking
-from tailrace.app.commands.common import complain, table, write
+from tailrace.app.commands.common import complain, save, table, write
 from tailrace.client.server import Server
 from tailrace.core import limits
 from tailrace.core.finding import Item
@@ -57,10 +57,7 @@ def run(args: argparse.Namespace) -> int:
     answer = server.parse(body, _Answer)
     text = "".join(_text(answer)) if not (args.json or args.sarif) else _form(body, answer, args)
     if args.output:
-        try:
-            args.output.write_text(text)
-        except OSError as error:
-            return complain(str(error), 2)
+        save(args.output, [text.encode()])
     if answer.truncated:
         complain("there are more than are listed; --since, --service or --detector give fewer", 0)
     status = 0 if args.output else write([text])

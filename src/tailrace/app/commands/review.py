@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tailrace.app import sarif
-from tailrace.app.commands.common import complain
+from tailrace.app.commands.common import complain, save
 from tailrace.core.errors import ConfigError
 from tailrace.core.visible import visible
 from tailrace.guard.review.files import files
@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
             for remark in review(path, str(path))
             if remark.rule not in args.ignore and (not args.select or remark.rule in args.select)
         ]
-        _write(args.output, _FORMS[args.format](found))
     except OSError as error:
         return complain(f"{error.filename}: {error.strerror}", 2)
+    _write(args.output, _FORMS[args.format](found))
     return 1 if any(_counts(remark) for remark in found) else 0
 
 
@@ -59,7 +59,7 @@ def _counts(remark: Remark) -> bool:
 
 def _write(path: Path | None, text: str) -> None:
     if path:
-        path.write_text(text)
+        save(path, [text.encode()])
     else:
         sys.stdout.write(text)
 

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from tailrace.app.commands import asking, ranges
-from tailrace.app.commands.common import complain, write
+from tailrace.app.commands.common import complain, save, write
 from tailrace.client import api
-from tailrace.core.errors import StoreError, TailraceError
+from tailrace.core.errors import StoreError
 from tailrace.query import grid, terminal
 
 FORMATS = ("table", "json", "ndjson", "csv", "arrow", "parquet")
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     form = "json" if args.format == "table" else args.format
     pieces = api.sql(server, query, start, end, form)
     if args.output:
-        _save(pieces if args.format != "table" else _encoded(pieces), args.output)
+        save(args.output, pieces if args.format != "table" else _encoded(pieces))
         return 0
     if args.format in _BINARY:
         sys.stdout.buffer.writelines(pieces)
@@ -80,15 +80,3 @@ def _safe(pieces: Iterator[bytes]) -> Iterator[str]:
             yield (terminal.visible_json(text) if shown else text) + "\n"
     if rest:
         yield rest.decode("utf-8", "replace")
-
-
-def _save(pieces: Iterator[bytes], path: Path) -> None:
-    """Into a file that has its name only when it is whole."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.writelines(pieces)
-    except TailraceError:
-        part.unlink()
-        raise
-    part.replace(path)
