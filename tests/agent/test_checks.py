@@ -8,7 +8,14 @@ import pytest
 from tailrace.agent import checks
 from tailrace.agent.checkpoints import State
 from tailrace.agent.feeds.feeders import feeders
-from tailrace.agent.inputs import AnyInput, HostInput, PrometheusInput, RedisInput, RestInput
+from tailrace.agent.inputs import (
+    AnyInput,
+    CommandInput,
+    HostInput,
+    PrometheusInput,
+    RedisInput,
+    RestInput,
+)
 from tailrace.agent.settings import AgentSettings
 from tailrace.app import config
 from tailrace.core.errors import ConfigError
@@ -51,6 +58,7 @@ WRONG = [
     (RedisInput(address="localhost"), ".address: 'localhost' is not HOST:PORT"),
     (RedisInput(address="a:0"), ".address: "),
     (RedisInput(username="x"), ".password_file: "),
+    (CommandInput(), ".command: name a command"),
 ]
 
 
