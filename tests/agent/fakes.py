@@ -36,6 +36,7 @@ class FakeGateway:
         self.requests = 0
         self.tokens: set[str] = set()
         self.retry_after = ""
+        self.media_type = ""
         self.patience_s = 0.5
         self._closed = threading.Event()
         self.announcements: list[Announcement] = []
@@ -152,6 +153,8 @@ def _handler(gateway: FakeGateway) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             if gateway.retry_after:
                 self.send_header("Retry-After", gateway.retry_after)
+            if gateway.media_type:
+                self.send_header("Content-Type", gateway.media_type)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tailrace.core import limits
 from tailrace.logging import post
-from tailrace.logging.post import Post
+from tailrace.logging.post import Later, Post
 
 
 def test_of_an_endless_answer_no_more_is_read_than_a_gateway_may_say(
@@ -32,3 +32,23 @@ def test_of_an_endless_answer_no_more_is_read_than_a_gateway_may_say(
         Post(f"http://127.0.0.1:{server.getsockname()[1]}", "", print).send(b"batch", "key")
         thread.join(5)
     assert not thread.is_alive()
+
+
+def test_a_page_that_takes_anything_is_no_gateway() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(10_000)
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n"
+                peer.sendall(head + b"login")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(Later):
+            Post(url, "", said.append).send(b"batch", "key")
+        thread.join(5)
+    assert said[0].startswith(f"{url} answers 200: check the url")

@@ -105,6 +105,59 @@ def test_nothing_is_said_to_be_kept_while_no_gateway_takes_it(gateway: FakeGatew
     assert not gateway.taken
 
 
+@pytest.mark.parametrize(
+    ("status", "media_type"), [(200, "text/html; charset=utf-8"), (204, ""), (302, "")]
+)
+def test_what_takes_anything_and_is_no_gateway_has_kept_nothing(
+    gateway: FakeGateway, status: int, media_type: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.judge, gateway.media_type = lambda found: status, media_type
+
+    async def use(upstream: Upstream) -> None:
+        with pytest.raises(Busy):
+            await upstream.accept([frame(1)])
+
+    run(use, gateway.url, deadline_s=0.5)
+    assert "what answers is no gateway of tailrace: check the address" in caplog.messages
+
+
+def test_a_gateway_may_say_that_its_answer_is_json(gateway: FakeGateway) -> None:
+    gateway.media_type = "application/json; charset=utf-8"
+
+    async def use(upstream: Upstream) -> None:
+        await upstream.accept([frame(1)])
+
+    run(use, gateway.url)
+    assert len(gateway.taken) == 1
+
+
+def test_a_gateway_that_speaks_no_tls_is_said_to_be_one(
+    gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(upstream: Upstream) -> None:
+        with pytest.raises(Busy):
+            await upstream.accept([frame(1)])
+
+    run(use, gateway.url.replace("http:", "https:"), deadline_s=0.5)
+    found = next(one for one in caplog.records if one.msg == "gateway not reached")
+    assert found.__dict__["why"].startswith("it speaks no TLS")
+
+
+def test_a_closed_port_is_said_in_the_words_of_the_system(
+    gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.leave()
+
+    async def use(upstream: Upstream) -> None:
+        with pytest.raises(Busy):
+            await upstream.accept([frame(1)])
+
+    run(use, gateway.url, deadline_s=0.5)
+    found = next(one for one in caplog.records if one.msg == "gateway not reached")
+    assert found.__dict__["why"] == "Connection refused"
+    gateway.come_back()
+
+
 def test_what_is_refused_for_good_is_poison(gateway: FakeGateway) -> None:
     gateway.judge = lambda found: 400
 

@@ -14,7 +14,8 @@ from tailrace.core.errors import ConfigError
 PATH = "/ingest/records"
 TIMEOUT_S = 10.0
 _NEVER = (400, 413, 415, 422)
-_SETTING = (301, 302, 303, 307, 308, 401, 403, 404, 405)
+_SETTING = (401, 403, 404, 405)
+_JSON = "application/json"
 _TOO_LARGE = 413
 
 # Every connection looks this codec up, and the first look-up imports it: a fork at that moment
@@ -101,13 +102,15 @@ class Post:
         return answer
 
     def _judge(self, answer: http.client.HTTPResponse) -> None:
-        if 200 <= answer.status < 300:
+        kind = answer.getheader("Content-Type", _JSON).partition(";")[0].strip().lower()
+        if answer.status == 200 and kind == _JSON:
             self._failures = 0
             return
         if answer.status in _NEVER:
             self._complain(f"{self.address} refuses records with status {answer.status}")
             raise Refused(answer.status)
-        if answer.status in _SETTING:
+        # Below 400 it is no gateway: what takes anything, such as a login page, has kept nothing.
+        if answer.status in _SETTING or 200 <= answer.status < 400:
             self._complain(
                 f"{self.address} answers {answer.status}: check the url and the token of the "
                 "logging handler; records wait until it takes them"

@@ -31,16 +31,20 @@ _INFORMATIONAL = 8
 _RECEIVE_BYTES = 16 * limits.KIB
 _GATHER_BYTES = 64 * limits.KIB
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: .*)?")
+# What OpenSSL makes of an answer in plain text; which of them is a matter of its version.
+_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _PORTS = {"http": 80, "https": 443}
 
 
 class Answer(msgspec.Struct, frozen=True):
     """`retry_after_s`: what the gateway asked for; None when it named no number of seconds.
-    `body`: as much of it as came in time, "" when it is none of a known length."""
+    `body`: as much of it as came in time, "" when it is none of a known length. `media_type`: what
+    it says that it is, "" when it says nothing."""
 
     status: int
     retry_after_s: float | None = None
     body: bytes = b""
+    media_type: bytes = b""
 
 
 class NoAnswer(Exception):
@@ -116,7 +120,8 @@ class Connection:
         if body is None:
             self.close()
         wait_s = float(wait) if wait.isdigit() and len(wait) < 10 else None
-        return Answer(status, wait_s, body or b"")
+        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        return Answer(status, wait_s, body or b"", media_type)
 
     def _head(self, end_s: float) -> tuple[int, dict[bytes, bytes]]:
         seen = 0
@@ -159,6 +164,18 @@ class Connection:
         """Let go of the socket."""
         self.usable = False
         self._socket.close()
+
+
+def reason(error: Exception) -> str:
+    """Why there is no answer, without what was sent: only what the system or this module says."""
+    if isinstance(error, NoAnswer):
+        return str(error)
+    if getattr(error, "reason", "") in _PLAIN:
+        return "it speaks no TLS: its address begins with http, or with another port"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or type(error).__name__
 
 
 def _gathered(parts: Sequence[bytes]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tailrace.core import log
-from tailrace.ship.connection import CONNECT_S, Answer, Closed, Connection, NoAnswer
+from tailrace.ship.connection import CONNECT_S, Answer, Closed, Connection, NoAnswer, reason
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Gateways, Target
 from tailrace.wire import frames
@@ -16,6 +16,7 @@ FRAMES = {"Content-Type": frames.MEDIA_TYPE}
 # Asking whether a gateway is back holds up the one that serves.
 PROBE_CONNECT_S = 1.0
 PROBE_ANSWER_S = 1.0
+_TAKEN = (b"application/json", b"")
 _NEVER = (400, 413, 415, 422)
 _SETTING = (401, 403, 404, 405)
 
@@ -66,8 +67,8 @@ class Sender:
         try:
             answer = self._post(target, path, headers, body)
         except (OSError, NoAnswer) as error:
-            why = str(error) if isinstance(error, NoAnswer) else type(error).__name__
-            _log.warning("gateway not reached", extra={"gateway": target.name, "why": why})
+            extra = {"gateway": target.name, "why": reason(error)}
+            _log.warning("gateway not reached", extra=extra)
             self._gateways.failed(target)
             raise self._later() from None
         self._judge(target, answer)
@@ -97,14 +98,17 @@ class Sender:
 
     def _judge(self, target: Target, answer: Answer) -> None:
         status, wait_s = answer.status, answer.retry_after_s
-        if 200 <= status < 300:
+        if status == 200 and answer.media_type in _TAKEN:
             self._gateways.served(target)
             return
         if status in _NEVER:
             self._gateways.served(target)
             raise Refused(f"status {status}")
         extra = {"gateway": target.name, "status": status}
-        if status in _SETTING:
+        if 200 <= status < 400:  # whoever takes anything has kept nothing
+            _log.error("what answers is no gateway of tailrace: check the address", extra=extra)
+            self._gateways.failed(target, slow=True)
+        elif status in _SETTING:
             _log.error("gateway refuses this sender: check its token and the address", extra=extra)
             self._gateways.failed(target, slow=True)
         else:

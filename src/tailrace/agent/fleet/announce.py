@@ -17,7 +17,7 @@ import msgspec
 from tailrace.core import limits, log
 from tailrace.core.fleet import PATH, Announcement, Confirmed
 from tailrace.core.metrics import Metrics
-from tailrace.ship.connection import Connection
+from tailrace.ship.connection import Connection, reason
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Target
 
@@ -104,7 +104,7 @@ class Announcer:
             taken = status == 200
             why = f"status {status}"
         except Exception as error:  # its text may hold a header, and so the token
-            taken, why = False, type(error).__name__
+            taken, why = False, reason(error)
         self._metrics.add("tailrace_agent_announcements_total", 1, "sent" if taken else "failed")
         if taken:
             with contextlib.suppress(msgspec.MsgspecError):
