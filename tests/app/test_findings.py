@@ -178,7 +178,7 @@ def test_the_server_is_asked_for_what_the_arguments_say(url: str, tmp_path: Path
 def test_what_is_wrong_is_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, status, words in (
         (["--url", url, "--service", "bad"], 1, "service: no"),
-        (["--url", "http://127.0.0.1:9"], 1, "cannot ask"),
+        (["--url", "http://127.0.0.1:9"], 1, "cannot ask http://127.0.0.1:9: Connection refused;"),
         (["--url", "file:///etc/passwd"], 1, "no http"),
         (["--token-file", "/nowhere"], 2, "nowhere"),
         (["--url", url, "--output", "/nowhere/x"], 2, "nowhere"),

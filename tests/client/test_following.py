@@ -66,7 +66,7 @@ class Scripted:
         self.asked.append({name: values[0] for name, values in query.items()})
         script = self._scripts.pop(0)
         if isinstance(script, int):
-            words = "" if script == 403 else "no, because\n"
+            words = {403: "", 404: "<html>login</html>"}.get(script, "no, because\n")
             return socket.respond(http.HTTPStatus(script), words)
         self._next = script
         return None
@@ -184,6 +184,14 @@ def test_a_refusal_ends_it_with_its_reason() -> None:
 def test_a_refusal_without_words_asks_for_a_token() -> None:
     with serving(403) as (url, _), pytest.raises(QueryError, match="--token-file"):
         next(following.follow(Server(url), "{"))
+
+
+def test_what_is_no_tailrace_server_is_said_to_be_none() -> None:
+    with (
+        serving(404) as (url, _),
+        pytest.raises(QueryError, match=r"^what answers is no tailrace server$"),
+    ):
+        follow(url, 1)
 
 
 def tail(url: str, *words: str) -> int:

@@ -114,6 +114,14 @@ def test_a_connection_that_ends_at_once_is_told_apart() -> None:
         ask(url)
 
 
+def test_a_plain_connection_that_ends_at_once_is_told_where_tls_may_be() -> None:
+    with (
+        listening(lambda peer: None) as url,
+        pytest.raises(Closed, match="address begins with https"),
+    ):
+        ask(url)
+
+
 @pytest.mark.parametrize(
     "talk",
     [

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tailrace.client.api import lines
-from tailrace.client.server import Server
+from tailrace.client.server import Server, said
 from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.line import Line
@@ -150,10 +150,10 @@ def _connected(
                 yield from _message(received)
     except InvalidStatus as error:
         status = error.response.status_code
-        said = bytes(error.response.body or b"").decode("utf-8", "replace").strip()
+        words = said(bytes(error.response.body or b""))
         if status in LATER:
-            raise StoreError(said or f"status {status}") from None
-        raise QueryError(said or _REFUSED.get(status, f"status {status}")) from None
+            raise StoreError(words or f"status {status}") from None
+        raise QueryError(words or _REFUSED.get(status, f"status {status}")) from None
     except ConnectionClosed as error:
         closed = error.rcvd
         if closed and closed.code == 1008:

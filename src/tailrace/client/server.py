@@ -96,7 +96,8 @@ class Server(msgspec.Struct, frozen=True):
 
     def _unasked(self, error: Exception) -> StoreError:
         reason = getattr(error, "reason", error)
-        return StoreError(f"cannot ask {self.url}: {reason}; is `tailrace up` running?")
+        why = getattr(reason, "strerror", None) or reason
+        return StoreError(f"cannot ask {self.url}: {why}; is `tailrace up` running?")
 
 
 class _Message(msgspec.Struct):

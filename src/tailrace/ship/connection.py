@@ -76,6 +76,9 @@ class Connection:
         except BaseException:
             found.close()
             raise
+        self._closed = "it ends at once"
+        if not tls:
+            self._closed += ", as a server with TLS does: then its address begins with https"
         self._received = b""
         self.usable = True
 
@@ -157,7 +160,7 @@ class Connection:
         self._socket.settimeout(_left(end_s))
         data = self._socket.recv(_RECEIVE_BYTES)
         if not data:
-            raise NoAnswer("it ends early") if self._received else Closed("it ends at once")
+            raise NoAnswer("it ends early") if self._received else Closed(self._closed)
         self._received += data
 
     def close(self) -> None:
