@@ -279,6 +279,24 @@ def test_what_is_wrong_is_said_with_what_is_right(tmp_path: Path, text: str, sai
 
 
 @pytest.mark.parametrize(
+    ("section", "key", "least", "less"),
+    [
+        ("queue", "max_size", "1MiB", "0B"),
+        ("store", "memory", "64MiB", "63MiB"),
+        ("agent", "spool", "64KiB", "0B"),
+        ("agent", "poll_interval", "10ms", "0s"),
+        ("agent", "flush_interval", "10ms", "9ms"),
+    ],
+)
+def test_what_is_too_small_to_work_names_the_least(
+    tmp_path: Path, section: str, key: str, least: str, less: str
+) -> None:
+    assert load(tmp_path, f'[{section}]\n{key} = "{least}"')
+    with pytest.raises(ConfigError, match=f'^{section}.{key}: at least "{least}"$'):
+        load(tmp_path, f'[{section}]\n{key} = "{less}"')
+
+
+@pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("SERVER__LOG_LEVEL", "TRACE", "TAILRACE_SERVER__LOG_LEVEL: 'TRACE' is none of DEBUG, "),

@@ -42,6 +42,16 @@ LISTEN = "127.0.0.1:7480"  # an example
 _HIDDEN = "(hidden)"
 # Partitions are days: of less than one nothing could be dropped whole.
 _LEAST_KEEP_S = 86_400.0
+# With less nothing is ever taken or stored, or a thread does nothing but look.
+_LEAST: Mapping[str, Size | Seconds] = {
+    "queue.max_size": Size("1MiB"),
+    "store.memory": Size(
+        "64MiB"
+    ),  # the engine does not open with 16 MiB, and inserts nothing at 32
+    "agent.spool": Size("64KiB"),
+    "agent.poll_interval": Seconds("10ms"),
+    "agent.flush_interval": Seconds("10ms"),
+}
 
 
 class Server(msgspec.Struct, forbid_unknown_fields=True):
@@ -221,6 +231,10 @@ def _kinds() -> dict[str, Any]:
 
 def _check(config: Config) -> None:
     address(config)
+    for name, least in _LEAST.items():
+        section, _, key = name.partition(".")
+        if getattr(getattr(config, section), key) < least:
+            raise ConfigError(f'{name}: at least "{least.text}"')
     for section in ("agent", "gateway"):
         settings = getattr(config, section)
         if settings.tls_key and not settings.tls_cert:
