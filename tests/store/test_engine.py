@@ -148,6 +148,20 @@ def test_a_query_that_fails_raises_store_error(tmp_path: Path) -> None:
     scenario(tmp_path, body)
 
 
+def test_a_directory_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tables").touch()
+    engine = Engine(tmp_path)
+
+    async def main() -> None:
+        try:
+            await engine.open()
+        finally:
+            await engine.close()
+
+    with pytest.raises(StoreError, match=f"^the store in {tmp_path} cannot be opened: Code: 36"):
+        asyncio.run(main())
+
+
 def test_a_query_cannot_change_anything(tmp_path: Path) -> None:
     async def body(engine: Engine) -> None:
         with pytest.raises(StoreError, match="readonly"):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tailrace.core import limits, log
 from tailrace.core.bounds import USUAL, Terms
@@ -107,7 +108,7 @@ class Engine:
         self._threads = ThreadPoolExecutor(READERS + OTHERS, "engine")
 
     async def open(self) -> None:
-        """Open the directory and bring its tables to the newest version."""
+        """Open the directory and bring its tables to the newest version. Raises StoreError."""
         await self._run(self._connect)
         for client in self._readers:
             self._free.put_nowait(client)
@@ -118,10 +119,16 @@ class Engine:
         config = self._directory / "engine.xml"
         config.write_text(configuration(self._memory_bytes))
         path = f"{self._directory / 'tables'}?config-file={config}"
-        clients = [
-            clickhouse_connect.get_client(interface="chdb", path=path)
-            for _ in range(READERS + OTHERS)
-        ]
+        try:
+            clients = [
+                clickhouse_connect.get_client(interface="chdb", path=path)
+                for _ in range(READERS + OTHERS)
+            ]
+        except ClickHouseError as error:
+            found = store_error(error)
+            why = str(found).rpartition("Failed to create connection: ")[2]
+            message = f"the store in {self._directory} cannot be opened: {why}"
+            raise StoreError(message, found.code) from None
         self._writer, self._exporter, self._stopper, self._decoder, *self._readers = clients
         for client in [self._decoder, *self._readers]:
             statement.make_read_only(client)
