@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.app.claims import claimed
+from tailrace.app.claims import claim_port, claimed
 from tailrace.app.config import Config
 from tailrace.core.errors import ConfigError
 
@@ -23,3 +23,13 @@ def test_a_directory_that_cannot_be_made_is_named(section: str, tmp_path: Path) 
         claimed(config),
     ):
         pass
+
+
+def test_an_address_of_another_machine_is_said_to_be_none_of_this_one() -> None:
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1:80 .*; set an address of this machine"):
+        claim_port("192.0.2.1", 80)
+    with claim_port("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        said = rf"127\.0\.0\.1:{port} .* in use; set another port, for example TAILRACE_SERVER__"
+        with pytest.raises(ConfigError, match=said):
+            claim_port("127.0.0.1", port)

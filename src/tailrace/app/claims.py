@@ -6,6 +6,7 @@ Both are claimed before anything is started, so that a second one ends with a se
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -92,9 +93,16 @@ def claim_port(host: str, port: int, key: str = "server.listen") -> socket.socke
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        example = f", for example TAILRACE_SERVER__LISTEN=127.0.0.1:{port % 65535 + 1}"
         raise ConfigError(
-            f"{key}: {host}:{port} cannot be used: {error.strerror}; set another port"
-            f"{example if key == 'server.listen' else ''}"
+            f"{key}: {host}:{port} cannot be used: {error.strerror}; {_instead(error, port, key)}"
         ) from None
     return listener
+
+
+def _instead(error: OSError, port: int, key: str) -> str:
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "set an address of this machine, or 0.0.0.0 for all of them"
+    if error.errno == errno.EACCES:
+        return "set a port from 1024 on, or give this process CAP_NET_BIND_SERVICE"
+    example = f", for example TAILRACE_SERVER__LISTEN=127.0.0.1:{port % 65535 + 1}"
+    return f"set another port{example if key == 'server.listen' else ''}"
