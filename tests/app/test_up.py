@@ -68,10 +68,14 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     started.close()
 
 
-def refused(data: Path, port: int = 0) -> str:
+def refused(data: Path, port: int = 0, **settings: str) -> str:
     """What a start says that must end with status 2 and one line."""
     done = subprocess.run(
-        [COMMAND, "up"], env=environment(data, port), capture_output=True, text=True, timeout=60
+        [COMMAND, "up"],
+        env=environment(data, port) | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("tailrace: ")
@@ -124,6 +128,22 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"server.listen: 127.0.0.1:{port}" in refused(tmp_path / "data", port)
+
+
+def test_a_port_of_a_grpc_door_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    master = tmp_path / "master"
+    master.write_text("0" * 64)
+    master.chmod(0o600)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = refused(
+            tmp_path / "data",
+            TAILRACE_SERVER__DOORS=f"[{{type = 'otlp-grpc', listen = '{address}'}}]",
+            TAILRACE_SERVER__LOG_LEVEL="ERROR",
+            TAILRACE_GUARD__MASTER_KEY_FILE=str(master),
+        )
+    named = f"tailrace: server.doors: otlp-grpc: listen: {address} cannot be used: Address already"
+    assert said.startswith(named)
 
 
 def test_a_port_of_an_input_in_use_ends_a_server_that_has_started_all_else(tmp_path: Path) -> None:

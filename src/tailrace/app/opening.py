@@ -107,6 +107,8 @@ class Doors:
         if settings.type in WEB:
             return await self._web(wanted, entrance)
         door = GrpcDoor(self._door, entrance.authorise)
+        # gRPC says why an address cannot be used to standard error alone.
+        claim_port(wanted.host, wanted.port, "listen").close()
         credentials = _credentials(self._tls) if settings.tls and self._tls else None
         await door.start(settings.listen, credentials)
         return door
