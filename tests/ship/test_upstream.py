@@ -121,6 +121,23 @@ def test_what_takes_anything_and_is_no_gateway_has_kept_nothing(
     assert "what answers is no gateway of tailrace: check the address" in caplog.messages
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_not_let_in_keeps_senders_waiting_and_is_said_once(
+    gateway: FakeGateway, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.judge = lambda found: status
+
+    async def use(upstream: Upstream) -> None:
+        for seq in range(1, 4):
+            with pytest.raises(Busy):
+                await upstream.accept([frame(seq)])
+
+    run(use, gateway.url, deadline_s=0.5, count=1)
+    said = "gateway refuses this sender: check its token and the address"
+    assert caplog.messages.count(said) == 1
+    assert gateway.requests == 1
+
+
 def test_a_gateway_may_say_that_its_answer_is_json(gateway: FakeGateway) -> None:
     gateway.media_type = "application/json; charset=utf-8"
 
