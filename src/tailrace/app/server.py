@@ -23,12 +23,11 @@ from tailrace.app.front import Front
 from tailrace.app.guarding import Guarding
 from tailrace.app.queries import policy as query_policy
 from tailrace.app.serving import SWITCH_S, settle
-from tailrace.core import log
+from tailrace.core import limits, log
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.errors import StoreError
-from tailrace.core.limits import MIB
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
@@ -51,7 +50,7 @@ from tailrace.queue.files import OsFileSystem
 from tailrace.queue.follower import LogFeed
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
-from tailrace.store.engine import KEEP_FREE_BYTES, Engine
+from tailrace.store.engine import Engine
 from tailrace.store.expiry import TURN_S, Archived, Expiry
 from tailrace.store.framerows import FrameRows
 from tailrace.store.horizon import Horizon
@@ -156,14 +155,16 @@ class Runtime:
         try:
             await self._open_rooms()
         except (StoreError, OSError) as error:
-            free = shutil.disk_usage(self._data).free
-            if free >= KEEP_FREE_BYTES:
+            free, needed = shutil.disk_usage(self._data).free, limits.ENGINE_RESERVE_BYTES
+            if free >= needed:
                 raise
+            free_mib, needed_mib, reserve_mib = (
+                size // limits.MIB for size in (free, needed, self._config.queue.disk_reserve)
+            )
             raise StoreError(
-                f"server.data_dir: the disk of {self._data} is full: {free // MIB} MiB are free, "
-                f"{KEEP_FREE_BYTES // MIB} MiB are needed to start, and more than "
-                f"queue.disk_reserve, {self._config.queue.disk_reserve // MIB} MiB, to take "
-                f"anything; free some, or set another directory ({error})"
+                f"server.data_dir: the disk of {self._data} is full: {free_mib} MiB are free, "
+                f"{needed_mib} MiB are needed to start, and more than queue.disk_reserve, "
+                f"{reserve_mib} MiB, to take anything; free some, or set another directory ({error})"
             ) from None
 
     async def _open_rooms(self) -> None:
