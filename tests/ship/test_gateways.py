@@ -32,7 +32,7 @@ def picked(chosen: Gateways) -> Target:
 def wait(chosen: Gateways, seconds: float) -> None:
     clock = chosen._clock
     assert isinstance(clock, ManualClock)
-    clock.advance(seconds)
+    clock.advance(seconds + 1e-6)  # sums of seconds are rounded
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,8 @@ class Runtime:
             raise StoreError(
                 f"server.data_dir: the disk of {self._data} is full: {free_mib} MiB are free, "
                 f"{needed_mib} MiB are needed to start, and more than queue.disk_reserve, "
-                f"{reserve_mib} MiB, to take anything; free some, or set another directory ({error})"
+                f"{reserve_mib} MiB, to take anything; free some, or set another directory "
+                f"({error})"
             ) from None
 
     async def _open_rooms(self) -> None:
