@@ -57,7 +57,6 @@ MADE: list[tuple[Callable[..., Any], dict[str, float]]] = [
             "queue_bytes": limits.QUEUE_BYTES,
             "dead_letter_bytes": limits.DEAD_LETTER_BYTES,
             "disk_reserve_bytes": limits.DISK_RESERVE_BYTES,
-            "group_commit_s": limits.GROUP_COMMIT_S,
         },
     ),
     (Archiver, {"step_wait_s": limits.ARCHIVE_WAIT_S}),

@@ -33,7 +33,6 @@ def log(
         "queue_bytes": 100_000,
         "dead_letter_bytes": 10_000,
         "disk_reserve_bytes": 0,
-        "group_commit_s": 0.0,
     } | options
     return SegmentLog(directory, files or FaultyFileSystem(), ManualClock(), **settings)
 

@@ -172,14 +172,14 @@ def test_a_frame_whose_header_is_too_large_is_poison_and_those_that_fit_pass(mak
     run(make(), body)
 
 
-def test_accepts_that_come_while_one_waits_for_company_share_its_sync(
+def test_accepts_that_come_at_once_share_a_sync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = OsFileSystem()
     synced: list[int] = []
     sync = files.fdatasync
     monkeypatch.setattr(files, "fdatasync", lambda handle: (synced.append(handle), sync(handle)))
-    queue = log(files, tmp_path / "q", group_commit_s=0.05, segment_bytes=100_000)
+    queue = log(files, tmp_path / "q", segment_bytes=100_000)
 
     async def body(queue: SegmentLog) -> None:
         await queue.accept([frame(0)])

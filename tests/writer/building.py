@@ -139,7 +139,6 @@ class World:
             "queue_bytes": 1 << 20,
             "dead_letter_bytes": 1 << 20,
             "disk_reserve_bytes": 0,
-            "group_commit_s": 0.0,
         } | self.options
         names = frozenset({"writer", "archiver", "spy"})
         self.queue = SegmentLog(Path("/q"), self.files, clock, self.metrics, names, **settings)

@@ -121,8 +121,6 @@ DEAD_LETTER_BYTES = 256 * MIB
 DISK_RESERVE_BYTES = 512 * MIB
 # Left free by the engine: an insert or a merge that meets the end leaves a part that is damaged.
 ENGINE_RESERVE_BYTES = 128 * MIB
-# Group commit: how long an ack may wait for company.
-GROUP_COMMIT_S = 0.005
 # One insert: large enough for few parts, small enough for memory and for freshness.
 INSERT_BYTES = 32 * MIB
 INSERT_WAIT_S = 0.5

@@ -6,10 +6,10 @@
       consumers/<name>.0 .1    positions, see positions.py
       dead/...                 dead letters, see dead.py
 
-`accept` gathers the frames of concurrent callers for a few milliseconds and writes them with one
-write and one sync in a worker thread; where more wait than one write takes, tenants take turns. A
-segment is deleted when every declared consumer has
-committed past it; the newest one always stays, for its number must not be given out again.
+Frames are written by one worker thread, with one write and one sync for all that came while it
+wrote the last ones; where more wait than one write takes, tenants take turns. A segment is deleted
+when every declared consumer has committed past it; the newest one always stays, for its number must
+not be given out again.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ class SegmentLog:
     """Implements `Queue`. Open it first. All methods belong to one event loop.
 
     `consumers` names the readers that segments are held for; others cannot read.
-    `queue_bytes` and `dead_letter_bytes` bound what is stored, `disk_reserve_bytes` is left free,
-    `group_commit_s` is how long an acknowledgement may wait for company.
+    `queue_bytes` and `dead_letter_bytes` bound what is stored, `disk_reserve_bytes` is left free.
     """
 
     def __init__(
@@ -84,7 +83,6 @@ class SegmentLog:
         queue_bytes: int = limits.QUEUE_BYTES,
         dead_letter_bytes: int = limits.DEAD_LETTER_BYTES,
         disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES,
-        group_commit_s: float = limits.GROUP_COMMIT_S,
     ) -> None:
         self.directory = directory
         self.files = files
@@ -94,7 +92,6 @@ class SegmentLog:
         self._segment_bytes = min(segment_bytes, queue_bytes // 4)
         self._queue_bytes = queue_bytes
         self._reserve_bytes = disk_reserve_bytes
-        self._group_commit_s = group_commit_s
         home = directory / "consumers"
         self._stores = {name: PositionFile(files, home, name) for name in sorted(consumers)}
         self._committed: dict[str, Position] = {}
@@ -297,9 +294,7 @@ class SegmentLog:
             raise self._busy("full", f"the queue holds {self._queue_bytes} bytes", BUSY_FULL_S)
 
     async def _commit_groups(self) -> None:
-        if self._pending_bytes < GROUP_BYTES and self._accepting:
-            await asyncio.sleep(self._group_commit_s)
-        # What came while one group was written has had the time to gather.
+        # What comes while one group is written has the time to gather: no other wait is needed.
         while self._pending:
             await self._commit_group(self._take())
 
