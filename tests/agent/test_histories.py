@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rotating import play
 
-FEW = range(150)
+FEW = range(75)
 MANY = range(1_000, 3_000)
 
 

@@ -49,6 +49,9 @@ BLOCKS_WAITING = 2
 STOP_AGAIN_S = 0.1
 # Smaller parts are merged soon, and then packed once instead of at every step.
 PACKED_PART_BYTES = 12_000_000
+# What a merge holds of each part at a time, a quarter of the engine's own: 50 MB less in all, see
+# docs/adr/0026-memory-with-a-backlog.md.
+MERGE_ROWS, MERGE_BYTES = 2_048, 2 * limits.MIB
 _CONFIG = """<clickhouse>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
   <mark_cache_size>33554432</mark_cache_size>
@@ -57,6 +60,10 @@ _CONFIG = """<clickhouse>
   <index_uncompressed_cache_size>{index_cache}</index_uncompressed_cache_size>
   <background_pool_size>2</background_pool_size>
   <background_schedule_pool_size>2</background_schedule_pool_size>
+  <merge_tree>
+    <merge_max_block_size>{merge_rows}</merge_max_block_size>
+    <merge_max_block_size_bytes>{merge_bytes}</merge_max_block_size_bytes>
+  </merge_tree>
   <compression><case>
     <min_part_size>{packed}</min_part_size><min_part_size_ratio>0</min_part_size_ratio>
     <method>zstd</method><level>1</level>
@@ -76,6 +83,8 @@ def configuration(memory_bytes: int) -> str:
         # It would swallow the error of a full disk and keep the part: so it stops before, cleanly.
         keep_free=limits.ENGINE_RESERVE_BYTES,
         packed=PACKED_PART_BYTES,
+        merge_rows=MERGE_ROWS,
+        merge_bytes=MERGE_BYTES,
     )
 
 
