@@ -29,8 +29,9 @@ class Alert(msgspec.Struct, frozen=True):
 
     `rule` is of alerts/rule.py:rule_id; `labels` hold `alertname`. Times are of evaluations, UTC
     nanoseconds, 0 for never: `active_ns` since when the condition holds, `fired_ns` since when it
-    fires, `held_ns` when the condition held last, `ended_ns` when it was resolved. `event_ns`: the
-    newest event time that the evaluation which made it fire has seen, 0 where nobody knows.
+    fires, `left_ns` when the condition first did not hold any more while the alert fires,
+    `ended_ns` when it was resolved. `value` and `annotations` are those of the last evaluation;
+    after a restart they may be older.
     """
 
     tenant: str
@@ -41,9 +42,8 @@ class Alert(msgspec.Struct, frozen=True):
     value: float
     active_ns: int
     fired_ns: int = 0
-    held_ns: int = 0
+    left_ns: int = 0
     ended_ns: int = 0
-    event_ns: int = 0
 
     @property
     def key(self) -> tuple[str, str, Labels]:

@@ -85,6 +85,12 @@ Name = Literal[
     "tailrace_tail_queries",
     "tailrace_tail_rows_total",
     "tailrace_tail_dropped_total",
+    "tailrace_rule_evaluations_total",
+    "tailrace_rule_failures_total",
+    "tailrace_rule_missed_total",
+    "tailrace_rule_seconds_total",
+    "tailrace_rule_lag_seconds",
+    "tailrace_rule_clock_jumps_total",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]

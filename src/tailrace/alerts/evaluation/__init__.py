@@ -1,0 +1,1 @@
+"""From rules to alerts: when each is due, what it gives, and what that makes of its alerts."""

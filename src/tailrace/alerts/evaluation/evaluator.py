@@ -1,0 +1,300 @@
+"""Evaluates groups of rules at their slots, and keeps what comes of it before anybody is told.
+
+A group whose turn comes late is evaluated as of its slots nevertheless (see turn.py). A rule that
+fails stays as it is, says so, and is evaluated at the slots it missed when it works again. When the
+wall clock is set, every time that an alert remembers is moved with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from tailrace.alerts.evaluation import state
+from tailrace.alerts.evaluation.expression import Asker
+from tailrace.alerts.evaluation.slots import slot_at
+from tailrace.alerts.evaluation.state import Owner
+from tailrace.alerts.evaluation.turn import Describe, Standing, evaluated
+from tailrace.alerts.rule import Group, rule_id
+from tailrace.core import limits
+from tailrace.core.alerting import Alert, AlertStore, Evaluated, Phase
+from tailrace.core.clock import Clock
+from tailrace.core.errors import TailraceError
+from tailrace.core.log import get
+from tailrace.core.metrics import Metrics
+from tailrace.query.matrix.matrix import Matrix
+
+_log = get("alerts")
+# Sleeps are no longer, so that a clock that was set is noticed soon.
+_LOOK_S = 1.0
+# Clocks of machines are corrected by less; a jump is more.
+_JUMP_S = 2.0
+
+
+class Recorder(Protocol):
+    """Who keeps the series that a recording rule gives at the slots of `Evaluated`."""
+
+    async def record(
+        self, group: Group, owner: Owner, found: Matrix, last_slot_ns: int
+    ) -> None: ...
+
+
+@dataclass
+class _Running:
+    """A group and how its rules stand."""
+
+    group: Group
+    owners: Sequence[Owner]
+    standing: list[Standing]
+    last: list[Evaluated] = field(default_factory=list)
+    slot_ns: int = 0
+    busy: bool = False
+
+
+class Evaluator:
+    """`open`, then `run` until it is cancelled. `changed` is called with alerts that fire or are
+    resolved and are otherwise now, be it their value, once they are durable; it must not block."""
+
+    def __init__(
+        self,
+        store: AlertStore,
+        ask: Asker,
+        describe: Describe,
+        recorder: Recorder,
+        changed: Callable[[Sequence[Alert]], None],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._ask = ask
+        self._describe = describe
+        self._recorder = recorder
+        self._changed = changed
+        self._clock = clock
+        self._metrics = metrics
+        self._running: dict[tuple[str, str, str], _Running] = {}
+        self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ahead_ns = self._difference_ns()
+
+    async def open(self, groups: Iterable[Group]) -> None:
+        """Go on where the last evaluations were. Raises StoreError."""
+        kept: dict[tuple[str, str], list[Alert]] = {}
+        for alert in await self._store.alerts():
+            kept.setdefault((alert.tenant, alert.rule), []).append(alert)
+        last = {(one.tenant, one.rule): one for one in await self._store.evaluations()}
+        for group in groups:
+            one = self._running[group.key] = _running(group, kept, last)
+            ahead_ns = max((s.slot_ns for s in one.standing), default=0) - self._clock.wall_ns()
+            if ahead_ns > 0:
+                # The clock was set back while nothing ran.
+                _shift(one, -ahead_ns)
+        await self._forget(set(kept) | set(last))
+
+    async def _forget(self, known: set[tuple[str, str]]) -> None:
+        """Rules that are no more."""
+        there = {(o.tenant, o.rule_id) for one in self._running.values() for o in one.owners}
+        for tenant, rule in sorted(known - there):
+            await self._store.forget(tenant, rule)
+
+    async def load(self, groups: Iterable[Group]) -> None:
+        """Other rules from here on; those that stay go on as they were. Raises StoreError."""
+        before = {
+            (o.tenant, o.rule_id): (standing, last)
+            for one in self._running.values()
+            for o, standing, last in zip(one.owners, one.standing, one.last, strict=True)
+        }
+        kept = {key: list(standing.alerts.values()) for key, (standing, _) in before.items()}
+        last = {key: one for key, (_, one) in before.items() if one.slot_ns}
+        self._running = {group.key: _running(group, kept, last) for group in groups}
+        await self._forget(set(before))
+
+    def groups(
+        self,
+    ) -> list[tuple[Group, Sequence[Owner], Sequence[Standing], Sequence[Evaluated]]]:
+        """What is evaluated, and how it stands: for the APIs."""
+        return [
+            (one.group, one.owners, list(one.standing), list(one.last))
+            for one in self._running.values()
+        ]
+
+    async def run(self) -> None:
+        """Evaluate what is due, until it is cancelled."""
+        try:
+            while True:
+                self._look_at_the_clock()
+                for one in self._due():
+                    one.busy = True
+                    turn = asyncio.create_task(self._turn(one))
+                    self._tasks.add(turn)
+                    turn.add_done_callback(self._tasks.discard)
+                await asyncio.sleep(min(_LOOK_S, self._idle_s()))
+        finally:
+            for turn in self._tasks:
+                turn.cancel()
+
+    def _due(self) -> list[_Running]:
+        now_ns = self._clock.wall_ns()
+        return [
+            one
+            for one in self._running.values()
+            if not one.busy and slot_at(one.group, now_ns) > one.slot_ns
+        ]
+
+    def _idle_s(self) -> float:
+        """Until the next slot of any group."""
+        now_ns = self._clock.wall_ns()
+        waits = (
+            slot_at(one.group, now_ns) + one.group.interval_ns - now_ns
+            for one in self._running.values()
+        )
+        return max(0.0, min(waits, default=int(_LOOK_S * 1e9)) / 1e9)
+
+    async def _turn(self, one: _Running) -> None:
+        try:
+            async with self._turns:
+                await self._evaluate(one, slot_at(one.group, self._clock.wall_ns()))
+        except Exception:  # what nobody foresaw in one group must not stop the others
+            self._metrics.add("tailrace_rule_failures_total", label="group")
+            _log.exception("a group could not be evaluated", extra={"group": one.group.name})
+        finally:
+            one.busy = False
+
+    async def _evaluate(self, one: _Running, slot_ns: int) -> None:
+        """All rules of a group, in their order; then keep it, then tell it."""
+        began_s = self._clock.monotonic_s()
+        after: list[Standing] = []
+        last: list[Evaluated] = []
+        for owner, before in zip(one.owners, one.standing, strict=True):
+            standing, said = await self._rule(one.group, owner, before, slot_ns)
+            after.append(standing)
+            last.append(said)
+        one.slot_ns = slot_ns
+        pairs = list(zip(one.standing, after, strict=True))
+        changed = [alert for old, new in pairs for alert in _changed(old, new)]
+        gone = [alert for old, new in pairs for alert in _gone(old, new)]
+        try:
+            await self._store.evaluated(last, changed, gone)
+        except TailraceError as error:
+            # Nothing is told that is not kept: the same slots are evaluated again.
+            self._metrics.add("tailrace_rule_failures_total", len(last), "store")
+            _log.error(
+                "evaluations cannot be kept", extra={"group": one.group.name, "why": str(error)}
+            )
+            return
+        one.standing, one.last = after, last
+        self._metrics.add("tailrace_rule_evaluations_total", len(last))
+        self._metrics.set("tailrace_rule_lag_seconds", (self._clock.wall_ns() - slot_ns) / 1e9)
+        self._metrics.add("tailrace_rule_seconds_total", self._clock.monotonic_s() - began_s)
+        if news := [alert for old, new in pairs for alert in _news(old, new)]:
+            self._changed(news)
+
+    async def _rule(
+        self, group: Group, owner: Owner, before: Standing, slot_ns: int
+    ) -> tuple[Standing, Evaluated]:
+        began_s = self._clock.monotonic_s()
+        after, error = before, ""
+        try:
+            async with asyncio.timeout(group.interval_ns / 1e9):
+                after, found = await evaluated(
+                    owner, group, before, slot_ns, self._ask, self._describe
+                )
+                if owner.rule.record:
+                    await self._recorder.record(group, owner, found, slot_ns)
+        except (TailraceError, TimeoutError) as failed:
+            after, error = before, str(failed) or "it took longer than the interval of its group"
+            self._metrics.add("tailrace_rule_failures_total", label="expression")
+        took_s = self._clock.monotonic_s() - began_s
+        if after.missed > before.missed:
+            self._metrics.add("tailrace_rule_missed_total", after.missed - before.missed)
+        said = Evaluated(owner.tenant, owner.rule_id, after.slot_ns, took_s, error, after.missed)
+        return after, said
+
+    def told(self, alerts: Sequence[Alert]) -> None:
+        """Resolved alerts that everybody was told of, and that are no more in the store."""
+        for alert in alerts:
+            for one in self._running.values():
+                for place, owner in enumerate(one.owners):
+                    if (owner.tenant, owner.rule_id) == (alert.tenant, alert.rule):
+                        one.standing[place] = _without(one.standing[place], alert)
+
+    def _difference_ns(self) -> int:
+        return self._clock.wall_ns() - int(self._clock.monotonic_s() * 1e9)
+
+    def _look_at_the_clock(self) -> None:
+        """Move what is remembered when the wall clock was set."""
+        now_ns = self._difference_ns()
+        by_ns = now_ns - self._ahead_ns
+        if abs(by_ns) < _JUMP_S * 1e9:
+            self._ahead_ns = now_ns  # a clock that is slowly corrected
+            return
+        self._ahead_ns = now_ns
+        _log.warning(
+            "the clock was set; alerts go on as if it had not been", extra={"s": by_ns / 1e9}
+        )
+        self._metrics.add("tailrace_rule_clock_jumps_total")
+        for one in self._running.values():
+            _shift(one, by_ns)
+
+
+def _running(
+    group: Group,
+    kept: Mapping[tuple[str, str], list[Alert]],
+    last: Mapping[tuple[str, str], Evaluated],
+) -> _Running:
+    owners = [
+        Owner(group.tenant, rule_id(group, place), rule) for place, rule in enumerate(group.rules)
+    ]
+    standing, evaluations = [], []
+    for owner in owners:
+        key = (owner.tenant, owner.rule_id)
+        alerts = {alert.labels: alert for alert in kept.get(key, ())}
+        said = last.get(key, Evaluated(owner.tenant, owner.rule_id, 0))
+        # Slots of before are not those of a group whose interval is another one now.
+        slot_ns = slot_at(group, said.slot_ns) if said.slot_ns else 0
+        standing.append(Standing(alerts, slot_ns, said.missed))
+        evaluations.append(said)
+    return _Running(group, owners, standing, evaluations)
+
+
+def _shift(one: _Running, by_ns: int) -> None:
+    """By whole intervals, so that slots stay slots."""
+    by = by_ns // one.group.interval_ns * one.group.interval_ns
+    one.slot_ns += by if one.slot_ns else 0
+    one.standing = [_moved(standing, by) for standing in one.standing]
+
+
+def _moved(standing: Standing, by_ns: int) -> Standing:
+    alerts = {labels: state.moved(alert, by_ns) for labels, alert in standing.alerts.items()}
+    slot_ns = standing.slot_ns + by_ns if standing.slot_ns else 0
+    return replace(standing, alerts=alerts, slot_ns=slot_ns)
+
+
+def _without(standing: Standing, alert: Alert) -> Standing:
+    """Unless its condition held again meanwhile."""
+    if standing.alerts.get(alert.labels) != alert:
+        return standing
+    alerts = {k: one for k, one in standing.alerts.items() if k != alert.labels}
+    return replace(standing, alerts=alerts)
+
+
+def _changed(before: Standing, after: Standing) -> list[Alert]:
+    return [
+        alert
+        for labels, alert in after.alerts.items()
+        if state.differs(before.alerts.get(labels), alert)
+    ]
+
+
+def _news(before: Standing, after: Standing) -> list[Alert]:
+    return [
+        alert
+        for labels, alert in after.alerts.items()
+        if alert.phase is not Phase.PENDING and alert != before.alerts.get(labels)
+    ]
+
+
+def _gone(before: Standing, after: Standing) -> list[Alert]:
+    return [alert for labels, alert in before.alerts.items() if labels not in after.alerts]

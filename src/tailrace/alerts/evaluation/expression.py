@@ -1,0 +1,90 @@
+"""The expression of a rule at its slots, whatever its language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from tailrace.alerts.rule import Language, Rule
+from tailrace.core.errors import QueryError
+from tailrace.query.bounds.question import Question, asking
+from tailrace.query.logql.parser import parse_metric
+from tailrace.query.logs.logs import Logs
+from tailrace.query.matrix.matrix import Matrix, Scalar, as_matrix
+from tailrace.query.plan import Grid
+from tailrace.query.promql.kinds import SHOWN, kind
+from tailrace.query.promql.parser import parse
+from tailrace.query.promql.samples import Samples
+from tailrace.query.service import QueryService
+
+# Texts that are kept parsed; a process has some thousand rules.
+_PARSED = 4_096
+
+
+class Asker(Protocol):
+    """Who can tell the value of a rule's expression at each step of a grid.
+
+    Raises QueryError, Busy, StoreError and TimeoutError.
+    """
+
+    async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix: ...
+
+
+class Expressions:
+    """An Asker over the query room."""
+
+    def __init__(self, service: QueryService) -> None:
+        self._logs = Logs(service)
+        self._samples = Samples(service)
+
+    async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix:
+        """See Asker. A number is one series without labels."""
+        tree = parsed(rule.language, rule.expr)
+        with asking(Question(tenant, rule.expr)):
+            if rule.language == "promql":
+                found = await self._samples.value(tree, tenant, grid)
+            else:
+                found = await self._logs.metric(tree, tenant, grid)
+        if isinstance(found, Scalar) and rule.alert:
+            return _true(found)
+        return as_matrix(found).without_empty()
+
+
+def _true(number: Scalar) -> Matrix:
+    """A number that is to alert: one series wherever it is not 0."""
+    found = as_matrix(number)
+    return Matrix(found.labels, found.values, found.values != 0).without_empty()
+
+
+@lru_cache(maxsize=_PARSED)
+def parsed(language: Language, text: str) -> Any:
+    """The tree of an expression that gives numbers or a vector. Raises QueryError with its place
+    in the text."""
+    return _PARSERS[language](text)
+
+
+def _promql(text: str) -> Any:
+    tree = parse(text)
+    if kind(tree) not in ("scalar", "vector"):
+        raise QueryError(f"a rule needs numbers or a vector, not {SHOWN[kind(tree)]}", 0)
+    return tree
+
+
+def _sql(_text: str) -> Any:
+    raise QueryError("rules in SQL are not evaluated yet", 0)
+
+
+_PARSERS: dict[Language, Callable[[str], Any]] = {
+    "promql": _promql,
+    "logql": parse_metric,
+    "sql": _sql,
+}
+
+
+def at_step(found: Matrix, step: int) -> list[tuple[int, float]]:
+    """The number and the value of each series that has one at a step."""
+    rows = np.flatnonzero(found.present[:, step])
+    return [(int(row), float(found.values[row, step])) for row in rows]

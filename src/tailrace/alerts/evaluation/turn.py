@@ -1,0 +1,80 @@
+"""One turn of a rule: the slots that it has not been evaluated at, all of them in one question.
+
+In the usual turn that is one slot. After a restart, a failure or an overload there are more, and
+each of them is evaluated as of its own time, so that neither `for` begins again nor an alert is
+missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tailrace.alerts.evaluation import state
+from tailrace.alerts.evaluation.expression import Asker, at_step
+from tailrace.alerts.evaluation.state import Held, Owner
+from tailrace.alerts.rule import Group
+from tailrace.core import limits
+from tailrace.core.alerting import Alert, Labels
+from tailrace.core.errors import QueryError
+from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.plan import Grid
+
+# The labels and annotations of an alert, from the rule, the labels of a series and its value.
+Describe = Callable[[Owner, Labels, float], Held]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a rule stands after its last evaluation, at `slot_ns` (0: never)."""
+
+    alerts: dict[Labels, Alert]
+    slot_ns: int = 0
+    missed: int = 0
+
+
+def grid_of(group: Group, standing: Standing, slot_ns: int) -> tuple[Grid, int]:
+    """The slots that are due up to `slot_ns`, and how many before them are too old."""
+    if not standing.slot_ns:
+        return Grid(slot_ns, group.interval_ns, 1), 0
+    owed = (slot_ns - standing.slot_ns) // group.interval_ns
+    most = min(int(limits.RULE_CATCH_UP_S * 1e9) // group.interval_ns, limits.RULE_CATCH_UP_SLOTS)
+    steps = max(1, min(owed, max(most, 1)))
+    return Grid(slot_ns - (steps - 1) * group.interval_ns, group.interval_ns, steps), owed - steps
+
+
+async def evaluated(
+    owner: Owner, group: Group, standing: Standing, slot_ns: int, ask: Asker, describe: Describe
+) -> tuple[Standing, Matrix]:
+    """How the rule stands after all its slots up to `slot_ns`, and what its expression gave there.
+
+    Raises what `ask` raises, and QueryError where there are more series than a rule may have or
+    two of them become one alert; then it stands as before.
+    """
+    grid, missed = grid_of(group, standing, slot_ns)
+    offset_ns = owner.rule.offset_ns or group.offset_ns
+    found = await ask.value(
+        owner.rule, owner.tenant, replace(grid, start_ns=grid.start_ns - offset_ns)
+    )
+    _check(found, group)
+    after = replace(standing, slot_ns=slot_ns, missed=standing.missed + missed)
+    if not owner.rule.alert:
+        return after, found
+    alerts = standing.alerts
+    for step in range(grid.steps):
+        held = [describe(owner, found.labels[row], value) for row, value in at_step(found, step)]
+        _check_unique(held)
+        alerts = state.step(owner, alerts, grid.start_ns + step * grid.step_ns, held)
+    return replace(after, alerts=alerts), found
+
+
+def _check(found: Matrix, group: Group) -> None:
+    most = min(group.limit or limits.RULE_SERIES, limits.RULE_SERIES)
+    if len(found.labels) > most:
+        bound = "the limit of its group" if most == group.limit else "RULE_SERIES"
+        raise QueryError(f"the rule gives {len(found.labels)} series, more than {most} ({bound})")
+
+
+def _check_unique(held: list[Held]) -> None:
+    if len({one.labels for one in held}) < len(held):
+        raise QueryError("two series become one alert: their labels are alike with the rule's")
