@@ -1,0 +1,93 @@
+"""One turn of a rule."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.alerts.evaluation.answers import Answers, alerting, describe, group, when
+
+from tailrace.alerts.evaluation.state import Owner
+from tailrace.alerts.evaluation.turn import Standing, evaluated, grid_of
+from tailrace.alerts.rule import Group, Rule
+from tailrace.core import limits
+from tailrace.core.alerting import Phase
+from tailrace.core.errors import QueryError
+
+S = 1_000_000_000
+NOW = 1_800_000_000 * S
+NEVER = Standing({})
+
+
+def turn(one: Group, answers: Answers, standing: Standing = NEVER, slot_ns: int = NOW) -> Standing:
+    owner = Owner("shop", "r1", one.rules[0])
+    after, _ = asyncio.run(evaluated(owner, one, standing, slot_ns, answers, describe))
+    return after
+
+
+def test_the_first_turn_is_of_one_slot() -> None:
+    answers = Answers({"up == 0": when(lambda _: True)})
+    assert turn(group(alerting()), answers).slot_ns == NOW
+    [(_, grid)] = answers.asked
+    assert (grid.start_ns, grid.steps) == (NOW, 1)
+
+
+def test_slots_that_were_missed_are_evaluated_in_one_question() -> None:
+    answers = Answers({"up == 0": when(lambda _: True)})
+    after = turn(group(alerting(for_s=60)), answers, Standing({}, NOW - 90 * S))
+    [(_, grid)] = answers.asked
+    assert (grid.start_ns, grid.step_ns, grid.steps) == (NOW - 75 * S, 15 * S, 6)
+    [alert] = after.alerts.values()
+    assert (alert.active_ns, alert.fired_ns) == (NOW - 75 * S, NOW - 15 * S)
+
+
+def test_what_held_and_ended_in_missed_slots_is_not_missed() -> None:
+    answers = Answers({"up == 0": when(lambda second: second < NOW // S - 30)})
+    after = turn(group(alerting()), answers, Standing({}, NOW - 90 * S))
+    [alert] = after.alerts.values()
+    assert (alert.phase, alert.fired_ns, alert.ended_ns) == (
+        Phase.RESOLVED, NOW - 75 * S, NOW - 30 * S,
+    )  # fmt: skip
+
+
+def test_slots_that_are_too_old_are_counted_and_not_evaluated() -> None:
+    after = turn(
+        group(alerting()),
+        Answers({"up == 0": when(lambda _: False)}),
+        Standing({}, NOW - 7_200 * S),
+    )
+    assert after.missed == (7_200 - limits.RULE_CATCH_UP_S) // 15
+
+
+@pytest.mark.parametrize(("interval_s", "steps"), [(1, 720), (60, 60), (86_400, 1)])
+def test_no_more_slots_than_a_turn_may_have(interval_s: int, steps: int) -> None:
+    one = group(alerting(), interval_s=interval_s)
+    grid, missed = grid_of(one, Standing({}, NOW - 3_600_000 * interval_s * S), NOW)
+    assert (grid.steps, missed) == (steps, 3_600_000 - steps)
+    assert grid.last_ns == NOW
+
+
+def test_a_rule_looks_back_by_its_offset_or_that_of_its_group() -> None:
+    answers = Answers({"up == 0": when(lambda _: False)})
+    turn(group(alerting(), offset_ns=30 * S), answers)
+    own = Rule("up == 0", "promql", alert="Down", offset_ns=5 * S)
+    turn(group(own, offset_ns=30 * S), answers)
+    assert [grid.start_ns for _, grid in answers.asked] == [NOW - 30 * S, NOW - 5 * S]
+
+
+def many(count: int) -> Answers:
+    return Answers({"up == 0": lambda _: {(("n", f"{n}"),): 1.0 for n in range(count)}})
+
+
+def test_a_rule_gives_as_many_series_as_it_may() -> None:
+    assert len(turn(group(alerting()), many(limits.RULE_SERIES)).alerts) == limits.RULE_SERIES
+    with pytest.raises(QueryError, match=r"10001 series, more than 10000 \(RULE_SERIES\)"):
+        turn(group(alerting()), many(limits.RULE_SERIES + 1))
+    with pytest.raises(QueryError, match=r"4 series, more than 3 \(the limit of its group\)"):
+        turn(group(alerting(), limit=3), many(4))
+
+
+def test_two_series_that_become_one_alert_are_an_error() -> None:
+    rule = Rule("up == 0", "promql", alert="Down", labels=(("n", "same"),))
+    with pytest.raises(QueryError, match="two series become one alert"):
+        turn(group(rule), many(2))
