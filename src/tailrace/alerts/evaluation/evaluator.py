@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker
@@ -39,6 +39,15 @@ class Recorder(Protocol):
     async def record(
         self, group: Group, owner: Owner, found: Matrix, last_slot_ns: int
     ) -> None: ...
+
+
+class Stands(NamedTuple):
+    """A group; of each rule whose alerts they are, how they stand, and its last evaluation."""
+
+    group: Group
+    owners: Sequence[Owner]
+    standing: Sequence[Standing]
+    last: Sequence[Evaluated]
 
 
 @dataclass
@@ -111,12 +120,10 @@ class Evaluator:
         self._running = {group.key: _running(group, kept, last) for group in groups}
         await self._forget(set(before))
 
-    def groups(
-        self,
-    ) -> list[tuple[Group, Sequence[Owner], Sequence[Standing], Sequence[Evaluated]]]:
-        """What is evaluated, and how it stands: for the APIs."""
+    def stands(self) -> list[Stands]:
+        """How all groups stand."""
         return [
-            (one.group, one.owners, list(one.standing), list(one.last))
+            Stands(one.group, one.owners, list(one.standing), list(one.last))
             for one in self._running.values()
         ]
 

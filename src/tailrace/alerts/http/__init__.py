@@ -1,0 +1,1 @@
+"""What the alerts room answers over HTTP."""
