@@ -2,7 +2,7 @@
 
 `promises.toml` holds an array `promise` of tables: `area`, a heading of the page; `says`, one
 sentence; `shown_by`, tests as `tests/gateway/test_auth.py::test_no_header_is_more_than_wrong`, all
-of a test's cases together. `limits.toml` names for each constant of `core/limits.py` the tests that
+of a test's cases together. `limits.toml` names for each constant of `core/limits` the tests that
 show it. Figures are no part of this: what `make bench` holds against a goal is a promise by that.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-LIMITS = ROOT / "src" / "tailrace" / "core" / "limits.py"
+LIMITS = ROOT / "src" / "tailrace" / "core" / "limits"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Limit:
-    """A constant of `core/limits.py` as it is written there, with the comment above it."""
+    """A constant of `core/limits` as it is written there, with the comment above it."""
 
     name: str
     value: str
@@ -47,11 +47,12 @@ def promises() -> tuple[Promise, ...]:
 
 @cache
 def limits() -> tuple[Limit, ...]:
-    """Every constant of `core/limits.py`, in its order; shown by nothing where no row names it."""
+    """Every constant of `core/limits`, in its order; shown by nothing where no row names it."""
     rows = tomllib.loads((HERE / "limits.toml").read_text())
     found = [
         Limit(name, value, reason, tuple(rows.pop(name, ())))
-        for name, value, reason in _constants(LIMITS.read_text())
+        for file in (LIMITS / "data.py", LIMITS / "alerts.py")
+        for name, value, reason in _constants(file.read_text())
     ]
     if rows:
         raise ValueError(f"limits.toml names what is no limit: {', '.join(rows)}")

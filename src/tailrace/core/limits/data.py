@@ -1,10 +1,8 @@
-"""Every limit, with its reason. Nothing that a sender or a backlog can grow is unbounded."""
+"""Of data on its way, at rest and asked for, and of whoever sends it."""
 
 from __future__ import annotations
 
-KIB = 1024
-MIB = 1024 * KIB
-GIB = 1024 * MIB
+from tailrace.core.limits.units import GIB, KIB, MIB
 
 # One body is held whole while it is checked, so bodies bound the memory of a connection.
 BODY_COMPRESSED_BYTES = 16 * MIB
@@ -473,12 +471,3 @@ APP_PARTS = 256
 APP_DEPTH = 8
 # The resource is repeated in every record.
 APP_RESOURCE_BYTES = 16 * KIB
-
-# Rules that were not in time are evaluated at the slots of so long ago, and at no more of them.
-RULE_CATCH_UP_S = 3_600
-RULE_CATCH_UP_SLOTS = 720
-# Groups of rules that are evaluated at the same time; the others' turns come after them.
-RULE_GROUPS_AT_ONCE = 2
-# Series that one rule may give: each of them is an alert that somebody is told of.
-RULE_SERIES = 10_000
-
