@@ -157,12 +157,13 @@ class AlertStore(Protocol):
     async def tell(
         self, told: Sequence[Told], notices: Sequence[Notice], gone: Sequence[Alert]
     ) -> None:
-        """Put notices into the outbox. `gone`: resolved alerts that everybody was told of. Notices
-        without an id (0) are given the next one."""
+        """Put notices into the outbox. `gone`: resolved alerts that everybody was told of; one that
+        is not RESOLVED by now stays. Notices without an id (0) are given the next one."""
         ...
 
-    async def waiting(self, most: int) -> list[Notice]:
-        """The oldest notices that were not sent, due or not, by id."""
+    async def waiting(self, most: int, apart_from: Sequence[str] = ()) -> list[Notice]:
+        """The oldest notices that were not sent, due or not, by id, of other receivers than these:
+        so one that is down does not hide what waits for the others."""
         ...
 
     async def sent(self, notice: Notice) -> None:
