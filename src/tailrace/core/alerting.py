@@ -83,6 +83,8 @@ class Notice(msgspec.Struct, frozen=True):
 
     `id` grows with time. Of one `tenant`, `receiver` and `group` they are sent in their order.
     `due_ns`: not before then. `attempts` have failed, the last one with the words `error`.
+    `replaceable`: whatever is told of the group next says all that this says, so that need not be
+    sent any more. It never is where an alert is resolved in it: no later notice says that again.
     """
 
     id: int
@@ -94,6 +96,7 @@ class Notice(msgspec.Struct, frozen=True):
     due_ns: int
     attempts: int = 0
     error: str = ""
+    replaceable: bool = False
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -129,8 +132,24 @@ class RuleText(msgspec.Struct, frozen=True):
 
 class AlertStore(Protocol):
     """Who keeps all of it. Each call is one transaction and durable when it returns; all raise
-    StoreError, and then nothing of the call was kept.
+    StoreError, and then nothing of the call was kept. What is too large is refused, see
+    alertbounds.py: with TooLarge where it came by the API, else with StoreError.
+
+    Several processes may share one store. One of them leads: it evaluates and sends. As soon as
+    another one leads, `evaluated`, `forget`, `tell`, `sent` and `failed` are a StoreError for
+    whoever has called `lead` before, so its clock may be as wrong as it likes.
     """
+
+    async def lead(self, holder: str, until_ns: int, now_ns: int) -> bool:
+        """Lead, or go on leading, until then; False while somebody else does.
+
+        A `holder` that begins again under its name goes on at once; with `until_ns` = `now_ns` it
+        gives the lead up. No lease counts for longer than limits.ALERT_LEASE_S from `now_ns` of
+        whoever asks: one that a wrong clock made longer would keep all others out. So where two
+        clocks differ by more than a lease, one may take the lead while the other has it. Then a
+        notice may be sent twice, but what is kept stays whole.
+        """
+        ...
 
     async def alerts(self) -> list[Alert]:
         """Of all tenants."""
@@ -143,7 +162,11 @@ class AlertStore(Protocol):
     async def evaluated(
         self, last: Sequence[Evaluated], changed: Sequence[Alert], gone: Sequence[Alert]
     ) -> None:
-        """Some rules were evaluated: alerts that are otherwise now, and those that are no more."""
+        """Some rules were evaluated: alerts that are otherwise now, and those that are no more.
+
+        When no alert has changed it may not be durable yet: it survives the end of the process,
+        but a power failure may take it, and then some slots more count as missed.
+        """
         ...
 
     async def forget(self, tenant: str, rule: str) -> None:
@@ -157,8 +180,13 @@ class AlertStore(Protocol):
     async def tell(
         self, told: Sequence[Told], notices: Sequence[Notice], gone: Sequence[Alert]
     ) -> None:
-        """Put notices into the outbox. `gone`: resolved alerts that everybody was told of; one that
-        is not RESOLVED by now stays. Notices without an id (0) are given the next one."""
+        """Put notices into the outbox, which gives them their ids. `gone`: resolved alerts that
+        everybody was told of; one that is not RESOLVED by now stays.
+
+        A notice takes the place of those of its group that waited before, are `replaceable` and
+        were not tried. StoreError when there would still be too many for its receiver: then nothing
+        is lost, since alerts stay until they are told; tell how they are when some have left.
+        """
         ...
 
     async def waiting(self, most: int, apart_from: Sequence[str] = ()) -> list[Notice]:
@@ -167,11 +195,11 @@ class AlertStore(Protocol):
         ...
 
     async def sent(self, notice: Notice) -> None:
-        """It arrived, or is given up: it leaves the outbox."""
+        """It arrived, or is given up: it leaves the outbox, if it is still there."""
         ...
 
     async def failed(self, notice: Notice, due_ns: int, error: str) -> None:
-        """One more attempt was in vain."""
+        """One more attempt was in vain. Of `error` the first limits.ALERT_ERROR_CHARS are kept."""
         ...
 
     async def silences(self) -> list[Silence]:
@@ -179,7 +207,7 @@ class AlertStore(Protocol):
         ...
 
     async def silence(self, silence: Silence) -> None:
-        """Begin one, or change it."""
+        """Begin one, or change it. Raises TooLarge."""
         ...
 
     async def rules(self) -> list[RuleText]:
@@ -187,7 +215,7 @@ class AlertStore(Protocol):
         ...
 
     async def put_rules(self, text: RuleText) -> None:
-        """Begin a group, or replace it."""
+        """Begin a group, or replace it. Raises TooLarge."""
         ...
 
     async def delete_rules(self, tenant: str, folder: str, group: str = "") -> int:
@@ -195,7 +223,8 @@ class AlertStore(Protocol):
         ...
 
     async def sweep(self, before_ns: int) -> None:
-        """Silences that ended, and groups that were told something last, before then."""
+        """Let silences go that ended, and groups that were told something last, before then; and of
+        each tenant those told longest ago beyond limits.ALERT_GROUPS_PER_TENANT."""
         ...
 
 

@@ -9,3 +9,32 @@ RULE_CATCH_UP_SLOTS = 720
 RULE_GROUPS_AT_ONCE = 2
 # Series that one rule may give: each of them is an alert that somebody is told of.
 RULE_SERIES = 10_000
+# Alerts that are kept of one tenant: all are held in memory, mostly a kilobyte each.
+ALERTS_PER_TENANT = 50_000
+# What an alert's labels say in all, and its annotations: more is no message to a person.
+ALERT_LABELS_CHARS = 8 * KIB
+ALERT_ANNOTATIONS_CHARS = 16 * KIB
+# Names of receivers, of groups of rules and of their folders: three are one key of the control
+# store, which holds some 2,700 bytes.
+ALERT_NAME_CHARS = 200
+# Words of an evaluation or an attempt that failed; what follows them is cut.
+ALERT_ERROR_CHARS = 1_000
+# Longest time for which a process may lead the evaluation of alerts without saying so again: one
+# that died with a wrong clock keeps the others out for no longer.
+ALERT_LEASE_S = 300.0
+# One notice is held whole while it is sent; receivers take a megabyte or less.
+ALERT_NOTICE_BYTES = 4 * MIB
+# Notices that wait for one receiver of a tenant, and for one group of alerts: a day of one that
+# comes and goes. Beyond it alerts wait to be told until some have left.
+ALERT_NOTICES_PER_RECEIVER = 10_000
+ALERT_NOTICES_PER_GROUP = 300
+ALERT_NOTICES_BYTES = 64 * MIB
+# Groups of a tenant of which is known what they were told: a few hundred bytes each, in memory.
+ALERT_GROUPS_PER_TENANT = 100_000
+# Silences of a tenant, with those that ended lately: every alert is matched against them.
+SILENCES_PER_TENANT = 10_000
+SILENCE_MATCHERS = 64
+SILENCE_CHARS = 8 * KIB
+# Groups of rules that came by the API, and the text of one: a large one is some 20 kilobytes.
+RULE_TEXTS_PER_TENANT = 1_000
+RULE_TEXT_CHARS = 128 * KIB
