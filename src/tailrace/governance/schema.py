@@ -34,11 +34,61 @@ finding_hours, finding_spans
 finding_writers
          writer                     the key: a process that writes findings
          number, at_ns              its last batch that was written, so that none is written twice
+leases   subject                    what one process alone may do: "alerts"
+         holder, until_ns           as core.alerting.AlertStore.lead has it
+
+Of alerts, see core/alerting.py. A column in JSON may hold any text, which is written in ASCII:
+PostgreSQL takes no character 0, and neither of the two takes half a character of UTF-16.
+
+alerts   tenant, rule, id           the key; `id` is a hash of the labels
+         labels, annotations        JSON: lists of names and values
+         phase
+         value                      as Python writes it: SQLite has no number that is none
+         active_ns, fired_ns, held_ns, ended_ns, event_ns
+alert_evaluations
+         tenant, rule               the key
+         slot_ns, took_s, missed
+         error                      JSON
+alert_groups                        what was told of them
+         tenant, receiver, id       the key; `id` is a hash of the group
+         name                       JSON: the group
+         at_ns
+         firing, resolved           JSON: lists of fingerprints
+alert_notices                       the outbox
+         id                         counts up; none is used twice
+         tenant, receiver
+         group_id, name             as `id` and `name` of alert_groups
+         body, bytes                the latter are its length, so that it need not be read
+         made_ns, due_ns, attempts
+         error                      JSON
+         replaceable                0 or 1
+silences tenant, id                 the key
+         matchers                   JSON: lists of name, operator and value
+         starts_ns, ends_ns, updated_ns
+         author, comment            JSON
+rule_texts
+         tenant, folder, name       the key; `name` is the group
+         text                       JSON
+         updated_ns
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 
 METADATA = MetaData()
 PLACE_FIELDS = (
@@ -55,6 +105,10 @@ def _text(name: str, primary_key: bool = False) -> Column[str]:
 
 def _number(name: str, primary_key: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
+
+
+def _json(name: str) -> Column[Any]:
+    return Column(name, JSON, nullable=False)
 
 
 def _counts(name: str) -> Table:
@@ -147,6 +201,86 @@ FINDING_WRITERS = Table(
     _number("number"),
     _number("at_ns"),
 )
+LEASES = Table(
+    "leases",
+    METADATA,
+    _text("subject", primary_key=True),
+    _text("holder"),
+    _number("until_ns"),
+)
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("rule", primary_key=True),
+    _text("id", primary_key=True),
+    _json("labels"),
+    _json("annotations"),
+    _text("phase"),
+    _text("value"),
+    *map(_number, ("active_ns", "fired_ns", "held_ns", "ended_ns", "event_ns")),
+)
+ALERT_EVALUATIONS = Table(
+    "alert_evaluations",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("rule", primary_key=True),
+    _number("slot_ns"),
+    Column("took_s", Double, nullable=False),
+    _json("error"),
+    _number("missed"),
+)
+ALERT_GROUPS = Table(
+    "alert_groups",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("receiver", primary_key=True),
+    _text("id", primary_key=True),
+    _json("name"),
+    _number("at_ns"),
+    _json("firing"),
+    _json("resolved"),
+)
+ALERT_NOTICES = Table(
+    "alert_notices",
+    METADATA,
+    # Both databases count so that a number never comes again, not even that of the last one.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    _text("tenant"),
+    _text("receiver"),
+    _text("group_id"),
+    _json("name"),
+    Column("body", LargeBinary, nullable=False),
+    _number("bytes"),
+    _number("made_ns"),
+    _number("due_ns"),
+    _number("attempts"),
+    _json("error"),
+    _number("replaceable"),
+    Index("alert_notices_by_group", "tenant", "receiver", "group_id", "bytes"),
+    sqlite_autoincrement=True,
+)
+SILENCES = Table(
+    "silences",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("id", primary_key=True),
+    _json("matchers"),
+    _number("starts_ns"),
+    _number("ends_ns"),
+    _number("updated_ns"),
+    _json("author"),
+    _json("comment"),
+)
+RULE_TEXTS = Table(
+    "rule_texts",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("folder", primary_key=True),
+    _text("name", primary_key=True),
+    _json("text"),
+    _number("updated_ns"),
+)
 
 # What each step adds. A step never changes: one that alters a table states the old form itself.
 MIGRATIONS: tuple[tuple[Table, ...], ...] = (
@@ -154,4 +288,5 @@ MIGRATIONS: tuple[tuple[Table, ...], ...] = (
     (TOKENS, CHANGES),
     (KEYS,),
     (FINDINGS, FINDING_HOURS, FINDING_SPANS, FINDING_WRITERS),
+    (LEASES, ALERTS, ALERT_EVALUATIONS, ALERT_GROUPS, ALERT_NOTICES, SILENCES, RULE_TEXTS),
 )
