@@ -6,8 +6,8 @@ database.py and postgresql.py what the two do differently.
 
 A store with more migrations than are known here is refused. A file that is damaged is kept as
 `control.sqlite.damaged-NANOSECONDS` and the server begins a fresh one: agents come back by
-themselves, losses that were not confirmed are said again, tokens have to be made again, and
-pseudonyms have new keys.
+themselves, losses that were not confirmed are said again, tokens, silences and rules that came by
+the API have to be made again, alerts begin anew, and pseudonyms have new keys.
 """
 
 from __future__ import annotations
