@@ -58,4 +58,8 @@ def test_each_limit_leaves_room_for_the_others() -> None:
     assert limits.FRAME_BYTES <= limits.TAIL_BATCH_BYTES <= limits.TAIL_BYTES_PER_S
     assert limits.TAIL_MESSAGE_BYTES < limits.TAIL_FOLLOWER_BYTES < limits.TAIL_HELD_BYTES
     assert limits.ALERT_NOTICES_PER_GROUP < limits.ALERT_NOTICES_PER_RECEIVER
-    assert limits.ALERT_LABELS_CHARS + limits.ALERT_ANNOTATIONS_CHARS < limits.ALERT_NOTICE_BYTES < limits.ALERT_NOTICES_BYTES
+    assert (
+        limits.ALERT_LABELS_CHARS + limits.ALERT_ANNOTATIONS_CHARS
+        < limits.ALERT_NOTICE_BYTES
+        < limits.ALERT_NOTICES_BYTES
+    )

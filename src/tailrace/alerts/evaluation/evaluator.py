@@ -131,16 +131,25 @@ class Evaluator:
         """Evaluate what is due, until it is cancelled."""
         try:
             while True:
-                self._look_at_the_clock()
-                for one in self._due():
-                    one.busy = True
-                    turn = asyncio.create_task(self._turn(one))
-                    self._tasks.add(turn)
-                    turn.add_done_callback(self._tasks.discard)
+                self._begin()
                 await asyncio.sleep(min(_LOOK_S, self._idle_s()))
         finally:
             for turn in self._tasks:
                 turn.cancel()
+
+    async def look(self) -> None:
+        """Evaluate what is due now, and wait for it."""
+        self._begin()
+        await asyncio.gather(*self._tasks)
+
+    def _begin(self) -> None:
+        """A turn for each group that is due, without waiting for any."""
+        self._look_at_the_clock()
+        for one in self._due():
+            one.busy = True
+            turn = asyncio.create_task(self._turn(one))
+            self._tasks.add(turn)
+            turn.add_done_callback(self._tasks.discard)
 
     def _due(self) -> list[_Running]:
         now_ns = self._clock.wall_ns()

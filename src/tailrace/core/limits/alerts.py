@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tailrace.core.limits.units import KIB, MIB
+
 # Rules that were not in time are evaluated at the slots of so long ago, and at no more of them.
 RULE_CATCH_UP_S = 3_600
 RULE_CATCH_UP_SLOTS = 720
