@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tailrace.core.alerting import Labels, fingerprint
@@ -17,7 +17,8 @@ class Rule:
     `expr` is in `language`. `for_ns` and `keep_firing_ns` are of alerts. `labels` and `annotations`
     are templates, as written. `offset_ns`: rows count that were there so long before the slot.
     `min_confidence`: 0, or how sure (0 to 1) a value from sampled rows has to be of passing the
-    threshold. `line` is where it begins in its file.
+    threshold. `line` is where it begins in its file, and
+    no part of what it is.
     """
 
     expr: str
@@ -30,7 +31,7 @@ class Rule:
     annotations: Labels = ()
     offset_ns: int = 0
     min_confidence: float = 0.0
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
     @property
     def name(self) -> str:
