@@ -63,3 +63,5 @@ def test_each_limit_leaves_room_for_the_others() -> None:
         < limits.ALERT_NOTICE_BYTES
         < limits.ALERT_NOTICES_BYTES
     )
+    assert limits.RULES_PER_GROUP <= limits.RULES_PER_FILE <= limits.RULES_PER_TENANT
+    assert limits.RULE_LABELS <= limits.LABELS_PER_SERIES

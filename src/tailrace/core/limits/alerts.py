@@ -40,3 +40,29 @@ SILENCE_CHARS = 8 * KIB
 # Groups of rules that came by the API, and the text of one: a large one is some 20 kilobytes.
 RULE_TEXTS_PER_TENANT = 1_000
 RULE_TEXT_CHARS = 128 * KIB
+# A file of rules: all that the Kubernetes monitoring mixins have is a third of it.
+RULE_FILE_BYTES = MIB
+# Its parts, those that aliases repeat counted each time: a few anchors could make billions. Rules
+# of a megabyte have a quarter of this; each costs a few hundred bytes while it is read.
+RULE_FILE_NODES = 200_000
+# Parts within one another; the format itself needs nine.
+RULE_FILE_DEPTH = 24
+# Errors of one file that are told: a person mends no more at once.
+RULE_PROBLEMS = 100
+# Groups of one file, rules of one group, and rules of one file: evaluated one after the other, and
+# each is a query every few seconds.
+RULE_GROUPS = 500
+RULES_PER_GROUP = 1_000
+RULES_PER_FILE = 5_000
+# Files of one tenant, and rules in all of them: at 10 ms each more than a core for a minute.
+RULE_FILES = 1_000
+RULES_PER_TENANT = 10_000
+# Names of groups, rules, labels and annotations.
+RULE_NAME_CHARS = 500
+# Labels of one rule, and annotations: they are of every alert that it makes. LABELS_PER_SERIES
+# bounds what the query gives.
+RULE_LABELS = 64
+# A template of an annotation, which may be a runbook's first page; those of labels are shorter.
+RULE_TEMPLATE_CHARS = 16 * KIB
+# A group's interval: below it an evaluation takes longer than its slot.
+RULE_INTERVAL_LEAST_S = 1.0
