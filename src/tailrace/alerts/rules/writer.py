@@ -24,6 +24,17 @@ def write(groups: Sequence[Group], default: Language | None = None) -> str:
     return _text({"groups": [_group(group, default) for group in groups]})
 
 
+def write_file(groups: Sequence[Group], folder: str, default: Language | None = None) -> str:
+    """The same with the namespaces of what is not in `folder`, a document for each."""
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        found.setdefault(group.folder, []).append(group)
+    return "---\n".join(
+        ("" if name == folder else _text({"namespace": name})) + write(inside, default)
+        for name, inside in found.items()
+    )
+
+
 def write_group(group: Group, default: Language | None = None) -> str:
     """What `read_group` reads."""
     return _text(_group(group, default))
