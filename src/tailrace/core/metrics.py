@@ -91,6 +91,7 @@ Name = Literal[
     "tailrace_rule_seconds_total",
     "tailrace_rule_lag_seconds",
     "tailrace_rule_clock_jumps_total",
+    "tailrace_rule_files",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]
