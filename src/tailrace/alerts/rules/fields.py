@@ -130,9 +130,8 @@ class Fields:
         return found
 
     def _name(self, kind: str, key: Scalar) -> bool:
-        one = kind.removesuffix("s")
         if not key.value:
-            self._source.error(key.start, f"the name of a {one} is empty")
+            self._source.error(key.start, f"a name in {kind} is empty")
         elif len(key.value) > RULE_NAME_CHARS:
             self._source.error(key.start, f"the name is longer than {RULE_NAME_CHARS} characters")
         elif kind == "labels" and key.value == "__name__":

@@ -8,12 +8,14 @@ where a text came from says what such ones are.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
 from tailrace.alerts.rule import Language
 from tailrace.core.errors import QueryError
 from tailrace.query.logql import parser as logql
+from tailrace.query.logql.ast import LogQuery
 from tailrace.query.promql import kinds
 from tailrace.query.promql import parser as promql
 from tailrace.query.promql.ast import NAME, Expression, selectors
@@ -42,10 +44,7 @@ def language_of(expr: str, default: Language | None = None) -> Language:
     if default == "sql" or _SQL.match(expr):
         check(expr, "sql")
         return "sql"
-    errors = (wrong["promql"], wrong["logql"])
-    if default == "logql" or (default is None and errors[1].position > errors[0].position):
-        raise errors[1]
-    raise errors[0]
+    raise _nearer(wrong["promql"], wrong["logql"], default)
 
 
 def located(error: QueryError, expr: str) -> tuple[int, str]:
@@ -61,6 +60,22 @@ def located(error: QueryError, expr: str) -> tuple[int, str]:
     lines = expr.split("\n")
     before = sum(len(one) + 1 for one in lines[: line - 1])
     return min(before + column - 1, len(expr)), words
+
+
+def _nearer(promql: QueryError, logql: QueryError, default: Language | None) -> QueryError:
+    """Of two refusals the one in the language that the text is most likely meant in."""
+    if default:
+        return logql if default == "logql" else promql
+    return logql if _reach(logql) > _reach(promql) else promql
+
+
+def _reach(error: QueryError) -> float:
+    """How far a parser came."""
+    return math.inf if isinstance(error, _NotOfRules) else error.position
+
+
+class _NotOfRules(QueryError):
+    """It can be parsed, and gives nothing that a rule is of."""
 
 
 def _wrong(expr: str, language: Language) -> QueryError | None:
@@ -81,11 +96,12 @@ def _is_of_lines(tree: Expression) -> bool:
 def _promql(expr: str) -> None:
     found = kinds.kind(promql.parse(expr))
     if found not in ("scalar", "vector"):
-        raise QueryError(f"a rule needs a vector or a number, not {kinds.SHOWN[found]}", 0)
+        raise _NotOfRules(f"a rule needs a vector or a number, not {kinds.SHOWN[found]}", 0)
 
 
 def _logql(expr: str) -> None:
-    logql.parse_metric(expr)
+    if isinstance(logql.parse(expr), LogQuery):
+        raise _NotOfRules("a rule needs numbers, such as rate({...}[1m]), not lines", 0)
 
 
 def _sql(expr: str) -> None:

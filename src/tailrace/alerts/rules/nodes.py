@@ -22,6 +22,8 @@ _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({"!", *(_TAG + kind for kind in ("str", "map", "seq"))})
 # PyYAML without libyaml reads their escapes.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# A tag and an anchor before a scalar.
+_PROPERTIES = re.compile(r"(?:[!&]\S*\s+)+")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -79,6 +81,7 @@ def documents(source: Source) -> list[Node]:
 class _Composer:
     def __init__(self, source: Source) -> None:
         self._events: Iterator[Any] = yaml.parse(source.text, Loader=_LOADER)
+        self._text = source.text
         self._size = _Size()
         # None while the node is read: an alias within it would never end.
         self._anchors: dict[str, tuple[Node, _Size] | None] = {}
@@ -119,6 +122,8 @@ class _Composer:
             self._count(start, 0, len(event.value))
             if _SURROGATE.search(event.value):
                 raise Refused(start, "half of a surrogate pair is no character")
+            if found := _PROPERTIES.match(self._text, start, end):
+                start = found.end()
             return Scalar(start, end, event.value, event.style or "")
         children: list[Node] = []
         ending = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
