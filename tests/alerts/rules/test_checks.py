@@ -123,7 +123,6 @@ def test_a_wrong_group_has_one_problem_at_its_place(group: str, problem: str) ->
         ("groups: a", "1:9: groups has to be a list"),
         ("a", "1:1: the file has to be a mapping of groups, namespace"),
         ("[a]", "1:1: the file has to be a mapping of groups, namespace"),
-        ("namespace: a", "1:1: the namespace has no groups"),
         ("group: [{name: a}]", "1:1: unknown field 'group' of the file; is it 'groups'?"),
         ("groups: [a]", "1:10: a group has to be a mapping of name, interval"),
         ("groups: [{name: a, rules: [b]}]", "1:28: a rule has to be a mapping of record, alert"),

@@ -38,25 +38,19 @@ class Fields:
 
     def has(self, name: str) -> bool:
         """Whether it is there with a value."""
-        node = self.node(name)
-        return node is not None and not (isinstance(node, Scalar) and node.is_null)
+        return self._node(name) is not None
 
     def key(self, name: str) -> int:
         """Where its name stands, or else the mapping."""
         return self._values[name][0].start if name in self._values else self.start
 
-    def node(self, name: str) -> Node | None:
-        return self._values[name][1] if name in self._values else None
-
     def scalar(self, name: str) -> Scalar | None:
-        """None for one that is not there or null, and, after an error, for another kind."""
-        node = self.node(name)
-        if node is None or (isinstance(node, Scalar) and node.is_null):
-            return None
-        if not isinstance(node, Scalar):
-            self._source.error(node.start, f"{name} has to be a text")
-            return None
-        return node
+        """None for one that is not there, and, after an error, for another kind."""
+        node = self._node(name)
+        if node is None or isinstance(node, Scalar):
+            return node
+        self._source.error(node.start, f"{name} has to be a text")
+        return None
 
     def text(self, name: str, longest: int = RULE_NAME_CHARS) -> str:
         """ "" for one that is not there."""
@@ -102,8 +96,8 @@ class Fields:
 
     def items(self, name: str, most: int, bound: str) -> tuple[Node, ...]:
         """Of a list; none for one that is not there."""
-        node = self.node(name)
-        if node is None or (isinstance(node, Scalar) and node.is_null):
+        node = self._node(name)
+        if node is None:
             return ()
         if not isinstance(node, Items):
             self._source.error(node.start, f"{name} has to be a list")
@@ -114,8 +108,8 @@ class Fields:
 
     def named(self, name: str) -> dict[str, tuple[Scalar, Scalar]]:
         """Texts by name, such as labels, each with the places of both."""
-        node = self.node(name)
-        if node is None or (isinstance(node, Scalar) and node.is_null):
+        node = self._node(name)
+        if node is None:
             return {}
         if not isinstance(node, Mapping):
             self._source.error(node.start, f"{name} has to be a mapping of names to texts")
@@ -128,6 +122,11 @@ class Fields:
         if len(found) > RULE_LABELS:
             self._source.error(node.start, f"more than {RULE_LABELS} {name} (RULE_LABELS)")
         return found
+
+    def _node(self, name: str) -> Node | None:
+        """A null is as if it were not there, as in Prometheus."""
+        node = self._values[name][1] if name in self._values else None
+        return None if isinstance(node, Scalar) and node.is_null else node
 
     def _name(self, kind: str, key: Scalar) -> bool:
         if not key.value:

@@ -130,8 +130,6 @@ class _Reader:
             named = pairs(self._source, document)
             return [(k.value, v.items) for k, v in named if isinstance(v, Items)]
         fields = Fields(self._source, document, "the file", _FILE)
-        if fields.has("namespace") and fields.node("groups") is None:
-            self._source.error(document.start, "the namespace has no groups")
         folder = fields.text("namespace") or self._origin.folder
         return [(folder, fields.items("groups", RULE_GROUPS, "RULE_GROUPS"))]
 
