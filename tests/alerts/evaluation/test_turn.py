@@ -67,12 +67,10 @@ def test_no_more_slots_than_a_turn_may_have(interval_s: int, steps: int) -> None
     assert grid.last_ns == NOW
 
 
-def test_a_rule_looks_back_by_its_offset_or_that_of_its_group() -> None:
+def test_a_rule_looks_back_by_its_offset() -> None:
     answers = Answers({"up == 0": when(lambda _: False)})
-    turn(group(alerting(), offset_ns=30 * S), answers)
-    own = Rule("up == 0", "promql", alert="Down", offset_ns=5 * S)
-    turn(group(own, offset_ns=30 * S), answers)
-    assert [grid.start_ns for _, grid in answers.asked] == [NOW - 30 * S, NOW - 5 * S]
+    turn(group(Rule("up == 0", "promql", alert="Down", offset_ns=5 * S)), answers)
+    assert [grid.start_ns for _, grid in answers.asked] == [NOW - 5 * S]
 
 
 def many(count: int) -> Answers:

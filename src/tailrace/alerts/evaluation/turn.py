@@ -52,7 +52,7 @@ async def evaluated(
     two of them become one alert; then it stands as before.
     """
     grid, missed = grid_of(group, standing, slot_ns)
-    offset_ns = owner.rule.offset_ns or group.offset_ns
+    offset_ns = owner.rule.offset_ns
     found = await ask.value(
         owner.rule, owner.tenant, replace(grid, start_ns=grid.start_ns - offset_ns)
     )
