@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tailrace.core import limits
 from tailrace.query.pipeline import step
-from tailrace.query.pipeline.template.compiler import FUNCTIONS, SPECIAL
+from tailrace.query.pipeline.template.template import FUNCTIONS, SPECIAL
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "pipeline.md").read_text()
 

@@ -30,8 +30,7 @@ from tailrace.query.pipeline import units
 from tailrace.query.pipeline.labels import LabelSet
 from tailrace.query.pipeline.pattern import tester as pattern_tester
 from tailrace.query.pipeline.pipeline import Pipeline
-from tailrace.query.pipeline.template.compiler import FUNCTIONS, SPECIAL
-from tailrace.query.pipeline.template.template import Template
+from tailrace.query.pipeline.template.template import FUNCTIONS, SPECIAL, Template
 from tailrace.query.pipeline.template.values import TemplateError
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=60)

@@ -66,3 +66,19 @@ RULE_LABELS = 64
 RULE_TEMPLATE_CHARS = 16 * KIB
 # A group's interval: below it an evaluation takes longer than its slot.
 RULE_INTERVAL_LEAST_S = 1.0
+# Templates of an alert that call one another: each may nest as deep, all within Python's stack.
+TEMPLATE_CALLS = 8
+# The template of a label or an annotation, as written: a page of text and what chooses its words.
+ALERT_TEMPLATE_CHARS = 16 * KIB
+# What becomes of it. Receivers cut at some thousand characters, and a group holds hundreds.
+ALERT_TEXT_CHARS = 16 * KIB
+# Filling in one text, and all of one evaluation of a rule: 20 microseconds each are ordinary. The
+# event loop waits for one, not for all.
+ALERT_TEMPLATE_S = 0.1
+ALERT_TEMPLATES_S = 1.0
+# Queries in templates of one evaluation, different ones: one for each alert of a large rule.
+ALERT_TEMPLATE_QUERIES = 200
+# All of them, within the 15 seconds to the next evaluation.
+ALERT_TEMPLATE_QUERY_S = 5.0
+# What one of them finds; a text shows some.
+ALERT_TEMPLATE_SAMPLES = 1_000

@@ -8,7 +8,14 @@ from typing import Any
 
 from tailrace.query.pipeline.template.function import Function
 from tailrace.query.pipeline.template.printf import printf, sprint
-from tailrace.query.pipeline.template.values import TemplateError, Value, formatted, is_true, kind
+from tailrace.query.pipeline.template.values import (
+    TemplateError,
+    Value,
+    formatted,
+    is_true,
+    item,
+    kind,
+)
 
 _BASIC = ("bool", "int", "float64", "string")
 
@@ -54,7 +61,7 @@ def _index(value: Value, *keys: Value) -> Value:
         if isinstance(value, dict):
             if not isinstance(key, str):
                 raise TemplateError(f"cannot index a map with {kind(key)}")
-            value = value.get(key)
+            value = item(value, key)
         elif isinstance(value, list | str):
             if type(key) is not int:
                 raise TemplateError(f"cannot index {kind(value)} with {kind(key)}")

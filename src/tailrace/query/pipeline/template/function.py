@@ -34,13 +34,17 @@ class Function:
 
     def __call__(self, name: str, values: Sequence[Value]) -> Value:
         """Raises TemplateError."""
+        self.check(name, values)
+        return self.call(*values)
+
+    def check(self, name: str, values: Sequence[Value]) -> None:
+        """Whether arguments are of their kinds. Raises TemplateError."""
         kinds = self.kinds.ljust(len(values), self.rest or "a")
         for wanted, value in zip(kinds, values, strict=False):
             accepted = _ACCEPTED.get(wanted)
             if accepted and (not isinstance(value, accepted) or isinstance(value, bool)):
                 expected = _NAMES[wanted]
                 raise TemplateError(f"{name}: expected {expected}, found {kind(value)}")
-        return self.call(*values)
 
 
 def fits(chars: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -104,4 +105,20 @@ class Leave:
     word: str
 
 
-Node: TypeAlias = Text | Output | Branch | Leave
+@dataclass(frozen=True)
+class Invoke:
+    """`{{template "name" pipe}}`, without a pipe with nil."""
+
+    name: str
+    pipe: Pipe | None
+
+
+Node: TypeAlias = Text | Output | Branch | Leave | Invoke
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A template, and those that it defines, by name."""
+
+    nodes: tuple[Node, ...]
+    defined: Mapping[str, tuple[Node, ...]]

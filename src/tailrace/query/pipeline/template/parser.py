@@ -15,32 +15,37 @@ from tailrace.query.pipeline.template.nodes import (
     Field,
     Function,
     Inner,
+    Invoke,
     Leave,
     Node,
     Operand,
     Output,
     Pipe,
     Text,
+    Tree,
     Variable,
 )
 
 _CONSTANTS = {"true": True, "false": False, "nil": None}
-_UNSUPPORTED = ("define", "template", "block")
+_NAMING = ("define", "template", "block")
 
 
-def parse(text: str) -> tuple[Node, ...]:
-    """Raises BadTemplate."""
-    parser = _Blocks(text)
+def parse(text: str, whole: bool = False) -> Tree:
+    """`whole`: with what LogQL has no use for, templates within templates and methods of values.
+
+    Raises BadTemplate.
+    """
+    parser = _Blocks(text, whole)
     nodes, end = parser.nodes(0, False)
     if end is not None:
         raise BadTemplate(f"unexpected {{{{{end.tokens[0].text}}}}}", end.at)
-    return nodes
+    return Tree(nodes, parser.defined)
 
 
 def fields(text: str, position: int) -> frozenset[str] | None:
     """The labels that a template reads, None where it looks at all. Raises QueryError."""
     try:
-        nodes = parse(text)
+        nodes = parse(text).nodes
     except BadTemplate as bad:
         raise refused(bad, position) from None
     found: set[str] = set()
@@ -78,9 +83,11 @@ def _of_pipe(pipe: Pipe) -> Iterator[Operand]:
 class _Blocks:
     """Texts and actions, with the blocks that end at `{{end}}`."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, whole: bool) -> None:
         self._pieces = pieces(text)
         self._at = 0
+        self._whole = whole
+        self.defined: dict[str, tuple[Node, ...]] = {}
 
     def nodes(self, depth: int, in_range: bool) -> tuple[tuple[Node, ...], Action | None]:
         """Nodes up to `{{end}}` or `{{else}}`, which is returned, too; None at the text's end."""
@@ -97,7 +104,10 @@ class _Blocks:
             word = piece.tokens[0].text if piece.tokens[0].kind == "name" else ""
             if word in ("end", "else"):
                 return tuple(found), piece
-            found.append(self._node(word, piece, depth, in_range))
+            if word == "define" and self._whole:
+                self._define(word, piece, depth)
+            else:
+                found.append(self._node(word, piece, depth, in_range))
         return tuple(found), None
 
     def _node(self, word: str, action: Action, depth: int, in_range: bool) -> Node:
@@ -107,12 +117,38 @@ class _Blocks:
             if not in_range or action.tokens[1].kind != "end":
                 raise BadTemplate(f"unexpected {word}", action.at)
             return Leave(word)
-        if word in _UNSUPPORTED:
-            raise BadTemplate(f"{word} is not supported", action.at)
-        return Output(_Tokens(action, 0).whole_pipe())
+        if word in _NAMING:
+            if not self._whole:
+                raise BadTemplate(f"{word} is not supported", action.at)
+            return self._invoke(word, action, depth)
+        return Output(_Tokens(action, 0, self._whole).whole_pipe())
+
+    def _invoke(self, word: str, action: Action, depth: int) -> Invoke:
+        name = _name(word, action)
+        pipe = None
+        if action.tokens[2].kind != "end":
+            pipe = _Tokens(action, 2, True).whole_pipe()
+            if pipe.variables:
+                raise BadTemplate(f"a variable cannot be set in {word}", pipe.at)
+        if word == "block":
+            self._define(word, action, depth)
+        return Invoke(name, pipe)
+
+    def _define(self, word: str, action: Action, depth: int) -> None:
+        name = _name(word, action)
+        if word == "define" and (depth or action.tokens[2].kind != "end"):
+            raise BadTemplate("unexpected {{define}}", action.at)
+        body, end = self.nodes(depth + 1, False)
+        if end is None or [token.kind for token in end.tokens] != ["name", "end"]:
+            raise BadTemplate(f"{word} without {{{{end}}}}", action.at)
+        if end.tokens[0].text != "end":
+            raise BadTemplate("expected {{end}}", end.at)
+        if name in self.defined:
+            raise BadTemplate(f"the template {name!r} is defined twice", action.at)
+        self.defined[name] = body
 
     def _branch(self, word: str, action: Action, skip: int, depth: int, in_range: bool) -> Branch:
-        pipe = _Tokens(action, skip).whole_pipe(of_range=word == "range")
+        pipe = _Tokens(action, skip, self._whole).whole_pipe(of_range=word == "range")
         body, end = self.nodes(depth + 1, in_range or word == "range")
         otherwise: tuple[Node, ...] = ()
         if end is not None and end.tokens[0].text == "else":
@@ -131,12 +167,20 @@ class _Blocks:
         return Branch(word, pipe, body, otherwise)
 
 
+def _name(word: str, action: Action) -> str:
+    token = action.tokens[1]
+    if token.kind != "constant" or not isinstance(token.value, str):
+        raise BadTemplate(f"{word} needs a name in quotes", token.at)
+    return token.value
+
+
 class _Tokens:
     """The tokens of one action."""
 
-    def __init__(self, action: Action, skip: int) -> None:
+    def __init__(self, action: Action, skip: int, whole: bool) -> None:
         self._tokens = action.tokens
         self._at = skip
+        self._whole = whole
 
     @property
     def _now(self) -> Token:
@@ -189,11 +233,16 @@ class _Tokens:
             operands.append(self._operand(depth))
         if not operands:
             raise BadTemplate("a value is missing", at)
-        if len(operands) > 1 and not isinstance(operands[0], Function):
+        if len(operands) > 1 and not self._takes_arguments(operands[0]):
             raise BadTemplate("only a function takes arguments", at)
         if len(operands) == 1 and operands[0] == Constant(None):
             raise BadTemplate("nil is no command", at)
         return Command(tuple(operands), at)
+
+    def _takes_arguments(self, operand: Operand) -> bool:
+        if self._whole and isinstance(operand, Field | Variable | Inner):
+            return bool(operand.names)
+        return isinstance(operand, Function)
 
     def _operand(self, depth: int) -> Operand:
         token = self._next()

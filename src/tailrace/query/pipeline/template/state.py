@@ -8,17 +8,19 @@ from tailrace.query.pipeline.template.values import TemplateError, Value
 
 
 class State:
-    """`dot`: what `.` means here; the labels themselves at first."""
+    """`root`: what the template was given, `$`. `dot`: what `.` means here; the root at first.
 
-    __slots__ = ("chars", "dot", "labels", "line", "out", "rounds", "time_ns", "variables", "work")
+    `calls`: templates that are called within one another.
+    """
 
-    def __init__(self, line: str, labels: LabelSet, time_ns: int, variables: int) -> None:
-        self.line = line
-        self.labels = labels
-        self.time_ns = time_ns
-        self.dot: Value = labels
-        self.variables: list[Value] = [None] * variables
+    __slots__ = ("calls", "chars", "dot", "out", "root", "rounds", "variables", "work")
+
+    def __init__(self, root: Value, variables: list[Value]) -> None:
+        self.root = root
+        self.dot = root
+        self.variables = variables
         self.out: list[str] = []
+        self.calls = 0
         self.chars = TEMPLATE_CHARS
         self.work = TEMPLATE_WORK_CHARS
         self.rounds = TEMPLATE_ROUNDS
@@ -41,3 +43,14 @@ class State:
         self.rounds -= 1
         if self.rounds < 0:
             raise TemplateError(f"more than {TEMPLATE_ROUNDS} rounds of loops")
+
+
+class Row(State):
+    """Of a row of logs, whose labels are the root."""
+
+    __slots__ = ("line", "time_ns")
+
+    def __init__(self, line: str, labels: LabelSet, time_ns: int, variables: int) -> None:
+        super().__init__(labels, [None] * variables)
+        self.line = line
+        self.time_ns = time_ns

@@ -72,7 +72,8 @@ def _trunc(count: int, text: str) -> str:
     return text[:count]
 
 
-def _title(text: str) -> str:
+def title(text: str) -> str:
+    """Each word with a capital."""
     parts: list[str] = []
     in_word = False
     for char in text:
@@ -140,7 +141,8 @@ def _too_deep(value: Value) -> bool:
     return any(isinstance(one, dict | list) for one in level)
 
 
-def _regex(pattern: str) -> Any:
+def regex(pattern: str) -> Any:
+    """Compiled. Raises TemplateError."""
     if len(pattern) > _PATTERN_CHARS:
         raise TemplateError(f"a regex of more than {_PATTERN_CHARS} characters")
     try:
@@ -152,22 +154,24 @@ def _regex(pattern: str) -> Any:
 def _matches(pattern: str, text: str) -> Any:
     """Matches in turn; an empty one that touches the one before it does not count."""
     last = -1
-    for found in _regex(pattern).finditer(text):
+    for found in regex(pattern).finditer(text):
         if found.end() > found.start() or found.start() != last:
             last = found.end()
             yield found
 
 
 def _count(pattern: str, text: str) -> int:
-    return sum(1 for _ in _matches(pattern, _clean(text)))
+    return sum(1 for _ in _matches(pattern, clean(text)))
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """`text` as it can be written in UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _replace_all(pattern: str, text: str, replacement: str, expands: bool = True) -> str:
-    text = _clean(text)
+def replace_all(pattern: str, text: str, replacement: str, expands: bool = True) -> str:
+    """Go's ReplaceAllString; without `expands` `$1` is nothing special. Raises TemplateError."""
+    text = clean(text)
     parts: list[str] = []
     at = chars = 0
     for found in _matches(pattern, text):
@@ -234,12 +238,12 @@ TEXTS: dict[str, Function] = {
     "indent": Function("is", _indent),
     "lower": Function("s", str.lower),
     "nindent": Function("is", lambda spaces, text: "\n" + _indent(spaces, text)),
-    "regexReplaceAll": Function("sss", _replace_all),
-    "regexReplaceAllLiteral": Function("sss", lambda p, t, r: _replace_all(p, t, r, False)),
+    "regexReplaceAll": Function("sss", replace_all),
+    "regexReplaceAllLiteral": Function("sss", lambda p, t, r: replace_all(p, t, r, False)),
     "repeat": Function("is", _repeat),
     "replace": Function("sss", lambda old, new, text: _replace(text, old, new, -1)),
     "substr": Function("iis", _substr),
-    "title": Function("s", _title),
+    "title": Function("s", title),
     "toString": Function("a", shown),
     "trim": Function("s", lambda text: text.strip(_SPACES)),
     "trimAll": Function("ss", lambda chars, text: text.strip(chars) if chars else text),

@@ -1,11 +1,12 @@
 """The values of templates, and how Go shows and compares them.
 
-A value is None (nil), bool, int, float, str, `Time`, a list or a dict with text as keys.
+A value is None (nil), bool, int, float, str, `Time`, `Record`, a list or a dict with text as keys.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -45,6 +46,22 @@ class Time:
         return f"{day}{fraction} {sign}{minutes // 60:02d}{minutes % 60:02d} {self.zone}"
 
 
+class Texts(dict[str, str]):
+    """A dict whose values are all text: what is missing is "" and not nil."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What Go calls a struct: to ask it for a field that it has not is an error."""
+
+    fields: Mapping[str, Value]
+
+
+def item(value: dict[str, Value], key: str) -> Value:
+    """What a dict has for `key`."""
+    return value.get(key, "" if isinstance(value, Texts) else None)
+
+
 def kind(value: Value) -> str:
     """What Go calls its type."""
     match value:
@@ -62,6 +79,10 @@ def kind(value: Value) -> str:
             return "time.Time"
         case list():
             return "[]interface {}"
+        case Record():
+            return "struct"
+        case Texts():
+            return "map[string]string"
         case _:
             return "map[string]interface {}"
 
@@ -95,6 +116,8 @@ def formatted(value: Value) -> str:
             return value.text()
         case list():
             return f"[{' '.join(map(formatted, value))}]"
+        case Record():
+            return f"{{{' '.join(map(formatted, value.fields.values()))}}}"
         case _:
             pairs = sorted(value.items())
             return f"map[{' '.join(f'{key}:{formatted(item)}' for key, item in pairs)}]"
