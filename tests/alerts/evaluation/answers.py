@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tailrace.alerts.evaluation.state import Held, Owner
 from tailrace.alerts.rule import Group, Rule
@@ -11,6 +12,7 @@ from tailrace.query.matrix.matrix import Matrix, matrix_of
 from tailrace.query.plan import Grid
 
 S = 1_000_000_000
+NOW_S = 1_800_000_000
 # The series that an expression gives at a time, UTC seconds.
 Answer = Callable[[int], Mapping[Labels, float]]
 
@@ -34,13 +36,19 @@ class Answers:
         )
 
 
-def describe(owner: Owner, labels: Labels, value: float) -> Held:
+async def describe(
+    owner: Owner, _group: Group, _slot_ns: int, found: Sequence[tuple[Labels, float]]
+) -> list[Held]:
     """Without templates."""
+    return [_held(owner, labels, value) for labels, value in found]
+
+
+def _held(owner: Owner, labels: Labels, value: float) -> Held:
     named = {**dict(labels), **dict(owner.rule.labels), "alertname": owner.rule.name}
     return Held(tuple(sorted(named.items())), owner.rule.annotations, value)
 
 
-def group(*rules: Rule, name: str = "g", interval_s: int = 15, **more: int) -> Group:
+def group(*rules: Rule, name: str = "g", interval_s: int = 15, **more: Any) -> Group:
     return Group("shop", "rules.yml", name, rules, interval_s * S, **more)
 
 

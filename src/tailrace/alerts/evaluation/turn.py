@@ -7,8 +7,9 @@ missed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker, at_step
@@ -20,8 +21,14 @@ from tailrace.core.errors import QueryError
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.plan import Grid
 
-# The labels and annotations of an alert, from the rule, the labels of a series and its value.
-Describe = Callable[[Owner, Labels, float], Held]
+
+class Describe(Protocol):
+    """What is told of the series for which a rule's condition holds at a slot: in their order,
+    with the labels and annotations of the alert. It raises nothing of its own."""
+
+    async def __call__(
+        self, owner: Owner, group: Group, slot_ns: int, found: Sequence[tuple[Labels, float]]
+    ) -> list[Held]: ...
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,11 @@ async def evaluated(
         return after, found
     alerts = standing.alerts
     for step in range(grid.steps):
-        held = [describe(owner, found.labels[row], value) for row, value in at_step(found, step)]
+        at_ns = grid.start_ns + step * grid.step_ns
+        series = [(found.labels[row], value) for row, value in at_step(found, step)]
+        held = await describe(owner, group, at_ns, series)
         _check_unique(held)
-        alerts = state.step(owner, alerts, grid.start_ns + step * grid.step_ns, held)
+        alerts = state.step(owner, alerts, at_ns, held)
     return replace(after, alerts=alerts), found
 
 
