@@ -82,3 +82,8 @@ ALERT_TEMPLATE_QUERIES = 200
 ALERT_TEMPLATE_QUERY_S = 5.0
 # What one of them finds; a text shows some.
 ALERT_TEMPLATE_SAMPLES = 1_000
+# A notice for people: its title as long as a subject is read, its body as Slack takes it whole, and
+# one value in it.
+NOTICE_TITLE_CHARS = 200
+NOTICE_CHARS = 8_000
+NOTICE_VALUE_CHARS = 1_000
