@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tailrace.alerts.templating.functions import FUNCTIONS, METHODS, Sample
-from tailrace.core.limits import ALERT_TEMPLATE_CHARS, ALERT_TEXT_CHARS
+from tailrace.core.limits import ALERT_TEXT_CHARS, RULE_TEMPLATE_CHARS
 from tailrace.query.pipeline.template.compiler import Program, compiled
 from tailrace.query.pipeline.template.dialect import Dialect
 from tailrace.query.pipeline.template.function import Function
@@ -110,8 +110,8 @@ class Template:
         return found
 
     def _compile(self) -> None:
-        if len(self.text) > ALERT_TEMPLATE_CHARS:
-            self.error = f"a template of more than {ALERT_TEMPLATE_CHARS} characters"
+        if len(self.text) > RULE_TEMPLATE_CHARS:
+            self.error = f"a template of more than {RULE_TEMPLATE_CHARS} characters"
             return
         try:
             self._program = compiled(parse(self.text, whole=True), _DIALECT)

@@ -68,8 +68,6 @@ RULE_TEMPLATE_CHARS = 16 * KIB
 RULE_INTERVAL_LEAST_S = 1.0
 # Templates of an alert that call one another: each may nest as deep, all within Python's stack.
 TEMPLATE_CALLS = 8
-# The template of a label or an annotation, as written: a page of text and what chooses its words.
-ALERT_TEMPLATE_CHARS = 16 * KIB
 # What becomes of it. Receivers cut at some thousand characters, and a group holds hundreds.
 ALERT_TEXT_CHARS = 16 * KIB
 # Filling in one text, and all of one evaluation of a rule: 20 microseconds each are ordinary. The
