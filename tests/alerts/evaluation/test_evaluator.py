@@ -43,13 +43,14 @@ class Play:
         self.recorded = Recorded()
         self.metrics = Metrics()
         self.told: list[Alert] = []
+        self.delay_s = 0.0
         self.one = self.evaluator()
 
     def evaluator(self) -> Evaluator:
         """As a process that has just started."""
         return Evaluator(
             self.store, self.answers, describe, self.recorded, self._changed, self.clock,
-            self.metrics,
+            self.metrics, self.delay_s,
         )  # fmt: skip
 
     def _changed(self, alerts: Sequence[Alert]) -> None:
@@ -243,6 +244,21 @@ def test_an_evaluation_is_remembered_with_its_slot() -> None:
         await it.slots(1)
         [said] = it.store.kept.evaluations.values()
         assert said.slot_ns == slot_at(rules, it.clock.wall_ns())
+
+    run(play)
+
+
+def test_a_slot_is_evaluated_when_what_came_before_it_can_be_asked_for() -> None:
+    async def play(it: Play) -> None:
+        rules = group(alerting())
+        it.delay_s = limits.RULE_DELAY_S
+        it.clock.advance(15 - (it.clock.wall_ns() - slot_at(rules, it.clock.wall_ns())) / S)
+        await it.restart(rules)
+        await it.one.look()
+        it.clock.advance(limits.RULE_DELAY_S)
+        await it.one.look()
+        slot = slot_at(rules, it.clock.wall_ns())
+        assert [grid.start_ns for _, grid in it.answers.asked] == [slot - 15 * S, slot]
 
     run(play)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker
-from tailrace.alerts.evaluation.slots import slot_at
+from tailrace.alerts.evaluation.slots import after, slot_at
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Describe, Standing, evaluated
 from tailrace.alerts.rule import Group, rule_id
@@ -75,7 +75,9 @@ class Evaluator:
         changed: Callable[[Sequence[Alert]], None],
         clock: Clock,
         metrics: Metrics,
+        delay_s: float = limits.RULE_DELAY_S,
     ) -> None:
+        """A slot is evaluated `delay_s` after its time, when queries see what came before it."""
         self._store = store
         self._ask = ask
         self._describe = describe
@@ -83,6 +85,7 @@ class Evaluator:
         self._changed = changed
         self._clock = clock
         self._metrics = metrics
+        self._delay_ns = int(delay_s * 1e9)
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,26 +155,26 @@ class Evaluator:
             turn.add_done_callback(self._tasks.discard)
 
     def _due(self) -> list[_Running]:
-        now_ns = self._clock.wall_ns()
         return [
             one
             for one in self._running.values()
-            if not one.busy and slot_at(one.group, now_ns) > one.slot_ns
+            if not one.busy and self._slot(one.group) > one.slot_ns
         ]
+
+    def _slot(self, group: Group) -> int:
+        """The last one that can be evaluated."""
+        return slot_at(group, self._clock.wall_ns() - self._delay_ns)
 
     def _idle_s(self) -> float:
         """Until the next slot of any group."""
-        now_ns = self._clock.wall_ns()
-        waits = (
-            slot_at(one.group, now_ns) + one.group.interval_ns - now_ns
-            for one in self._running.values()
-        )
+        now_ns = self._clock.wall_ns() - self._delay_ns
+        waits = (after(one.group, self._slot(one.group)) - now_ns for one in self._running.values())
         return max(0.0, min(waits, default=int(_LOOK_S * 1e9)) / 1e9)
 
     async def _turn(self, one: _Running) -> None:
         try:
             async with self._turns:
-                await self._evaluate(one, slot_at(one.group, self._clock.wall_ns()))
+                await self._evaluate(one, self._slot(one.group))
         except Exception:  # what nobody foresaw in one group must not stop the others
             self._metrics.add("tailrace_rule_failures_total", label="group")
             _log.exception("a group could not be evaluated", extra={"group": one.group.name})
@@ -181,14 +184,14 @@ class Evaluator:
     async def _evaluate(self, one: _Running, slot_ns: int) -> None:
         """All rules of a group, in their order; then keep it, then tell it."""
         began_s = self._clock.monotonic_s()
-        after: list[Standing] = []
+        found: list[Standing] = []
         last: list[Evaluated] = []
         for owner, before in zip(one.owners, one.standing, strict=True):
             standing, said = await self._rule(one.group, owner, before, slot_ns)
-            after.append(standing)
+            found.append(standing)
             last.append(said)
         one.slot_ns = slot_ns
-        pairs = list(zip(one.standing, after, strict=True))
+        pairs = list(zip(one.standing, found, strict=True))
         changed = [alert for old, new in pairs for alert in _changed(old, new)]
         gone = [alert for old, new in pairs for alert in _gone(old, new)]
         try:
@@ -200,7 +203,7 @@ class Evaluator:
                 "evaluations cannot be kept", extra={"group": one.group.name, "why": str(error)}
             )
             return
-        one.standing, one.last = after, last
+        one.standing, one.last = found, last
         self._metrics.add("tailrace_rule_evaluations_total", len(last))
         self._metrics.set("tailrace_rule_lag_seconds", (self._clock.wall_ns() - slot_ns) / 1e9)
         self._metrics.add("tailrace_rule_seconds_total", self._clock.monotonic_s() - began_s)
@@ -211,22 +214,24 @@ class Evaluator:
         self, group: Group, owner: Owner, before: Standing, slot_ns: int
     ) -> tuple[Standing, Evaluated]:
         began_s = self._clock.monotonic_s()
-        after, error = before, ""
+        standing, error = before, ""
         try:
             async with asyncio.timeout(group.interval_ns / 1e9):
-                after, found = await evaluated(
+                standing, found = await evaluated(
                     owner, group, before, slot_ns, self._ask, self._describe
                 )
                 if owner.rule.record:
                     await self._recorder.record(group, owner, found, slot_ns)
         except (TailraceError, TimeoutError) as failed:
-            after, error = before, str(failed) or "it took longer than the interval of its group"
+            standing, error = before, str(failed) or "it took longer than the interval of its group"
             self._metrics.add("tailrace_rule_failures_total", label="expression")
         took_s = self._clock.monotonic_s() - began_s
-        if after.missed > before.missed:
-            self._metrics.add("tailrace_rule_missed_total", after.missed - before.missed)
-        said = Evaluated(owner.tenant, owner.rule_id, after.slot_ns, took_s, error, after.missed)
-        return after, said
+        if standing.missed > before.missed:
+            self._metrics.add("tailrace_rule_missed_total", standing.missed - before.missed)
+        said = Evaluated(
+            owner.tenant, owner.rule_id, standing.slot_ns, took_s, error, standing.missed
+        )
+        return standing, said
 
     def told(self, alerts: Sequence[Alert]) -> None:
         """Resolved alerts that everybody was told of, and that are no more in the store."""

@@ -54,7 +54,7 @@ class Descriptions:
         return held
 
     def _asking(self, owner: Owner, group: Group, slot_ns: int) -> Ask:
-        at_ns = slot_ns - (owner.rule.offset_ns or group.offset_ns)
+        at_ns = slot_ns - owner.rule.offset_ns
 
         async def ask(query: str) -> list[tuple[Mapping[str, str], float]]:
             rule = Rule(query, owner.rule.language)

@@ -7,6 +7,8 @@ from tailrace.core.limits.units import KIB, MIB
 # Rules that were not in time are evaluated at the slots of so long ago, and at no more of them.
 RULE_CATCH_UP_S = 3_600
 RULE_CATCH_UP_SLOTS = 720
+# How long after its time a slot is evaluated: what came in before it can be asked for by then.
+RULE_DELAY_S = 1.0
 # Groups of rules that are evaluated at the same time; the others' turns come after them.
 RULE_GROUPS_AT_ONCE = 2
 # Series that one rule may give: each of them is an alert that somebody is told of.
