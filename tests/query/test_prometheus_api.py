@@ -144,8 +144,6 @@ def test_what_describes_the_server(engine: Any) -> None:
         return ask(engine, "none", path, params=params).json()["data"]
 
     assert data("status/buildinfo")["version"].startswith("3.")
-    assert data("rules", type="alert") == {"groups": []}
-    assert data("alerts") == {"alerts": []}
     assert data("format_query", query="sum(up)by(job)") == "sum by (job) (up)"
 
 

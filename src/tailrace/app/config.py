@@ -23,6 +23,7 @@ from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.app import doors, keys
+from tailrace.app.alertsettings import AlertsConfig, patterns
 from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
 from tailrace.app.limits import LimitsConfig, quotas
@@ -163,6 +164,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     gateway: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
     guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
     query: QueryConfig = msgspec.field(default_factory=QueryConfig)
+    alerts: AlertsConfig = msgspec.field(default_factory=AlertsConfig)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -255,6 +257,7 @@ def _check(config: Config) -> None:
     doors.check(server.doors or [], bool(server.tls_cert), bool(server.tls_client_ca))
     quotas(config.limits)
     policy(config.query)
+    patterns(config.alerts)
     keys.check(config.guard)
     if 0 < config.store.keep < _LEAST_KEEP_S:
         raise ConfigError('store.keep: at least "1d", or "0s" for ever')

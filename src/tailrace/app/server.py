@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from tailrace import __version__
 from tailrace.agent.agent import Agent
 from tailrace.app.agent import Own, agent_settings, archive, check_agent
+from tailrace.app.alerting import Alerting
 from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
@@ -100,6 +101,14 @@ class Runtime:
         self._queries = QueryService(
             self._engine, self._metrics, self._clock, policy=policy, sources=sources
         )
+        self._alerting = Alerting(
+            config.alerts,
+            self._control,
+            self._queries,
+            self._front.door,
+            self._clock,
+            self._metrics,
+        )
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
@@ -146,7 +155,8 @@ class Runtime:
     async def _ended(self) -> None:
         """Wait until it is to stop, or a part of it has ended."""
         stopped = asyncio.create_task(self._stop.wait())
-        ends = {stopped, *self._front.ends, *self._guarding.ends, *self._tasks}
+        parts = (self._front, self._guarding, self._alerting)
+        ends = {stopped, *self._tasks, *(end for part in parts for end in part.ends)}
         await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         stopped.cancel()
 
@@ -178,6 +188,7 @@ class Runtime:
             await self._queue.open()
             await self._archive.open(self._queries.steps, self._horizon)
             await asyncio.to_thread(self._horizon.open, self._archive.upto)
+            await self._alerting.open()
         except BaseException:
             # The engine's threads would keep the process from ending.
             await self._sink.close(0.0)
@@ -237,6 +248,8 @@ class Runtime:
             *guarded(loki_routes(logs), Scope.QUERY, text_form),
             *guarded(tail_routes(logs, self._hub()), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
+            *guarded(self._alerting.reading(), Scope.QUERY),
+            *guarded(self._alerting.changing(), Scope.ADMIN),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),
             *guarded(sql_routes(queries), Scope.QUERY),
@@ -265,6 +278,7 @@ class Runtime:
         _log.info("stopping: what was accepted is being stored; Ctrl-C again ends it at once")
         if self._agent:
             await asyncio.to_thread(self._agent.stop, 5.0)
+        await self._alerting.close()
         await self._front.stop()
         await self._guarding.close()
         writer.stop()

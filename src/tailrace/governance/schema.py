@@ -44,7 +44,7 @@ alerts   tenant, rule, id           the key; `id` is a hash of the labels
          labels, annotations        JSON: lists of names and values
          phase
          value                      as Python writes it: SQLite has no number that is none
-         active_ns, fired_ns, held_ns, ended_ns, event_ns
+         active_ns, fired_ns, left_ns, ended_ns
 alert_evaluations
          tenant, rule               the key
          slot_ns, took_s, missed
@@ -218,7 +218,7 @@ ALERTS = Table(
     _json("annotations"),
     _text("phase"),
     _text("value"),
-    *map(_number, ("active_ns", "fired_ns", "held_ns", "ended_ns", "event_ns")),
+    *map(_number, ("active_ns", "fired_ns", "left_ns", "ended_ns")),
 )
 ALERT_EVALUATIONS = Table(
     "alert_evaluations",

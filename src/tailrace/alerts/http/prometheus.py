@@ -6,10 +6,12 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/#rules. Paging
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from starlette.routing import BaseRoute
 
 from tailrace.alerts.evaluation.evaluator import Stands
 from tailrace.alerts.evaluation.state import Owner
@@ -17,7 +19,10 @@ from tailrace.alerts.evaluation.turn import Standing
 from tailrace.alerts.rule import Group
 from tailrace.core.alerting import Alert, Evaluated, Phase, fingerprint
 from tailrace.core.errors import QueryError
-from tailrace.query.asked import Asked, whole
+from tailrace.query.asked import Asked, Identify, credential_tenant, whole
+from tailrace.query.endpoint import routes_of
+from tailrace.query.prometheus.http import refusal
+from tailrace.query.service import QueryService
 
 _TYPES = {"": ("alerting", "recording"), "alert": ("alerting",), "record": ("recording",)}
 _NEVER = "0001-01-01T00:00:00Z"
@@ -43,6 +48,31 @@ class _Wanted:
             frozenset(asked.all(name)) for name in ("file[]", "rule_group[]", "rule_name[]")
         )
         return cls(_TYPES[kind], files, groups, names, not asked.flag("exclude_alerts"))
+
+
+# Of Prometheus itself, and of it as Loki's ruler has it.
+PREFIXES = ("/api/v1", "/prometheus/api/v1")
+
+
+def routes(
+    service: QueryService,
+    stands: Callable[[], Iterable[Stands]],
+    identify: Identify = credential_tenant,
+) -> list[BaseRoute]:
+    """`stands` says how all rules stand."""
+
+    async def listed(asked: Asked) -> object:
+        return rules(asked, stands())
+
+    async def active(asked: Asked) -> object:
+        return alerts(asked.tenant, stands())
+
+    answers = {"rules": listed, "alerts": active}
+    return [
+        route
+        for prefix in PREFIXES
+        for route in routes_of(prefix, answers, service, identify, refusal)
+    ]
 
 
 def rules(asked: Asked, found: Iterable[Stands]) -> dict[str, Any]:

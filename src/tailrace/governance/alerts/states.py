@@ -104,9 +104,8 @@ def _row(one: Alert) -> dict[str, Any]:
         "value": repr(one.value),
         "active_ns": one.active_ns,
         "fired_ns": one.fired_ns,
-        "held_ns": one.held_ns,
+        "left_ns": one.left_ns,
         "ended_ns": one.ended_ns,
-        "event_ns": one.event_ns,
     }
 
 

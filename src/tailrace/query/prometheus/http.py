@@ -55,8 +55,6 @@ def routes(service: QueryService, identify: Identify = credential_tenant) -> lis
         "labels": api.labels,
         "label/{name}/values": api.values,
         "metadata": api.metadata,
-        "rules": api.rules,
-        "alerts": api.alerts,
         "status/buildinfo": api.build_info,
     }
     return routes_of(PREFIX, answers, service, identify, refusal, encoding.envelope)
@@ -150,12 +148,6 @@ class _Api:
             safe_name(name): [{"type": kind, "unit": unit, "help": ""}]
             for name, (kind, unit) in list(found.items())[: most or None]
         }
-
-    async def rules(self, asked: Asked) -> object:
-        return {"groups": []}
-
-    async def alerts(self, asked: Asked) -> object:
-        return {"alerts": []}
 
     async def build_info(self, asked: Asked) -> object:
         return BUILD_INFO

@@ -1,0 +1,141 @@
+"""Rules and alerts, wired: from rule files and the API to what is told."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from tailrace.alerts.evaluation.evaluator import Evaluator
+from tailrace.alerts.evaluation.expression import Expressions
+from tailrace.alerts.http.prometheus import routes as prometheus_routes
+from tailrace.alerts.http.ruler import Ruler
+from tailrace.alerts.rules.book import Rulebook
+from tailrace.alerts.rules.files import RuleFiles
+from tailrace.alerts.templating import template
+from tailrace.alerts.templating.annotator import Outside
+from tailrace.alerts.templating.descriptions import Descriptions
+from tailrace.app.alertsettings import AlertsConfig, patterns
+from tailrace.app.recording import Recording
+from tailrace.core.alerting import Alert
+from tailrace.core.clock import Clock
+from tailrace.core.errors import StoreError
+from tailrace.core.log import get
+from tailrace.core.metrics import Metrics
+from tailrace.gateway.door import Door
+from tailrace.governance.alerts.store import ControlAlerts
+from tailrace.governance.control import Control
+from tailrace.query.service import QueryService
+
+_log = get("alerts")
+LOOK_S = 5.0
+LEASE_S = 60.0
+
+
+class Alerting:
+    """`open` once the store can be asked, `close` before it cannot.
+
+    Of several servers on one control store one evaluates; the others wait until it does not.
+    """
+
+    def __init__(
+        self,
+        config: AlertsConfig,
+        control: Control,
+        queries: QueryService,
+        door: Door,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """Raises ConfigError."""
+        self._clock = clock
+        self._metrics = metrics
+        self._store = ControlAlerts(control)
+        interval_ns = int(config.interval * 1e9)
+        files = RuleFiles(patterns(config), metrics, template.check, interval_ns)
+        self._book = Rulebook(files, self._store, clock, template.check, interval_ns)
+        ask = Expressions(queries)
+        outside = Outside(config.external_labels, config.external_url)
+        self._evaluator = Evaluator(
+            self._store,
+            ask,
+            Descriptions(outside, ask, metrics),
+            Recording(door),
+            self._changed,
+            clock,
+            metrics,
+        )
+        self._queries = queries
+        self._holder = socket.gethostname()
+        self._running: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Read the rules. Raises StoreError."""
+        await self._book.load()
+        self._running = [asyncio.create_task(self._run())]
+
+    async def _run(self) -> None:
+        """Evaluate while nobody else does; read the rules again when they are others."""
+        evaluating: asyncio.Task[None] | None = None
+        try:
+            while True:
+                evaluating = await self._looked(evaluating)
+                await asyncio.sleep(LOOK_S)
+        finally:
+            if evaluating:
+                evaluating.cancel()
+
+    async def _looked(self, evaluating: asyncio.Task[None] | None) -> asyncio.Task[None] | None:
+        """The evaluation as it goes on from here; None while somebody else has it."""
+        if evaluating and evaluating.done():
+            evaluating.result()
+        try:
+            if not await self._leads():
+                if evaluating:
+                    evaluating.cancel()
+                return None
+            if evaluating is None:
+                await self._evaluator.open(self._book.groups)
+                return asyncio.create_task(self._evaluator.run())
+            if await self._book.changed():
+                await self._reload()
+        except StoreError as error:
+            _log.error("alerts cannot be kept", extra={"why": str(error)})
+        return evaluating
+
+    async def _leads(self) -> bool:
+        """Raises StoreError."""
+        now_ns = self._clock.wall_ns()
+        return await self._store.lead(self._holder, now_ns + int(LEASE_S * 1e9), now_ns)
+
+    async def _reload(self) -> None:
+        """Raises StoreError."""
+        await self._evaluator.load(await self._book.load())
+
+    def _changed(self, alerts: Sequence[Alert]) -> None:
+        for one in alerts:
+            _log.warning(
+                "alert %s", one.phase.value, extra={"alert": dict(one.labels)["alertname"]}
+            )
+
+    def reading(self) -> list[BaseRoute]:
+        """For those who may ask."""
+        ruler = Ruler(self._book, self._reload)
+        return [*prometheus_routes(self._queries, self._evaluator.stands), *ruler.reading()]
+
+    def changing(self) -> list[BaseRoute]:
+        """For those who may change rules."""
+        return Ruler(self._book, self._reload).changing()
+
+    @property
+    def ends(self) -> set[asyncio.Task[None]]:
+        """Tasks that run as long as the process does."""
+        return set(self._running)
+
+    async def close(self) -> None:
+        """What is told no more is told after the next start."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
