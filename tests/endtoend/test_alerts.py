@@ -1,0 +1,131 @@
+"""Rules of a real server: from lines to alerts, through crashes and changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Server, Start
+
+RULES = """
+groups:
+  - name: shop
+    interval: 1s
+    rules:
+      - alert: PaymentsFail
+        expr: |
+          sum by (service_name) (count_over_time({service_name="payments"} |= "declined" [1h])) > 2
+        for: 3s
+        labels: {severity: page}
+        annotations:
+          summary: "{{ $value }} of {{ $labels.service_name }} declined"
+      - alert: Quiet
+        expr: absent_over_time({service_name="nobody"}[1m])
+"""
+NEW = """
+name: more
+interval: 1s
+rules:
+  - alert: Anything
+    expr: count_over_time({service_name="payments"}[1h]) > 0
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.yml"
+    path.write_text(RULES)
+    return path
+
+
+def ingest(server: Server, lines: int) -> None:
+    body = b"\n".join([b"charge declined"] * lines)
+    assert server.post("/ingest/lines?service=payments", body).status == 200
+
+
+def alerts(server: Server) -> dict[str, dict[str, Any]]:
+    """By name."""
+    found = server.get("/api/v1/alerts").json()["data"]["alerts"]
+    return {one["labels"]["alertname"]: one for one in found}
+
+
+def fires(server: Server, name: str) -> bool:
+    return alerts(server).get(name, {}).get("state") == "firing"
+
+
+def started(start: Start, rules: Path) -> Server:
+    return start(TAILRACE_ALERTS__RULES=f"['{rules}']")
+
+
+def test_lines_become_an_alert_that_says_what_it_is_about(start: Start, rules: Path) -> None:
+    server = started(start, rules)
+    server.until(lambda: fires(server, "Quiet"), "an absence fires")
+    assert "PaymentsFail" not in alerts(server)
+    ingest(server, 5)
+    server.until(lambda: fires(server, "PaymentsFail"), "it fires")
+    found = alerts(server)["PaymentsFail"]
+    assert found["labels"] == {
+        "alertname": "PaymentsFail", "service_name": "payments", "severity": "page",
+    }  # fmt: skip
+    assert found["annotations"] == {"summary": "5 of payments declined"}
+    assert found["value"] == "5e+00"
+
+
+def test_a_kill_does_not_begin_for_again(start: Start, rules: Path) -> None:
+    rules.write_text(RULES.replace("for: 3s", "for: 8s"))
+    server = started(start, rules)
+    ingest(server, 5)
+    server.until(lambda: "PaymentsFail" in alerts(server), "it is pending")
+    since = alerts(server)["PaymentsFail"]["activeAt"]
+    server.kill()
+    server.start()
+    server.until(lambda: fires(server, "PaymentsFail"), "it fires")
+    assert alerts(server)["PaymentsFail"]["activeAt"] == since
+
+
+def test_a_file_that_changes_is_read_and_one_that_is_wrong_is_not(
+    start: Start, rules: Path
+) -> None:
+    server = started(start, rules)
+    server.until(lambda: fires(server, "Quiet"), "it fires")
+    since = alerts(server)["Quiet"]["activeAt"]
+    rules.write_text(RULES.replace("groups:", "gruops:"))
+    server.until(lambda: server.metric("tailrace_rule_files", "wrong") == 1, "it is told")
+    assert alerts(server)["Quiet"]["activeAt"] == since
+    rules.write_text(RULES.replace("PaymentsFail", "Other"))
+    server.until(lambda: server.metric("tailrace_rule_files", "wrong") == 0, "it is right again")
+    ingest(server, 5)
+    server.until(lambda: fires(server, "Other"), "the new rule fires")
+    assert alerts(server)["Quiet"]["activeAt"] == since
+
+
+def test_rules_are_edited_over_http_and_outlive_a_restart(start: Start, rules: Path) -> None:
+    server = started(start, rules)
+    ingest(server, 1)
+    assert server.post("/loki/api/v1/rules/shop", NEW.encode()).status == 202
+    server.until(lambda: fires(server, "Anything"), "it fires")
+    server.kill()
+    server.start()
+    assert "name: more" in server.get("/loki/api/v1/rules").body.decode()
+    server.until(lambda: fires(server, "Anything"), "it fires still")
+    assert server.request("DELETE", "/loki/api/v1/rules/shop/more").status == 202
+    server.until(lambda: "Anything" not in alerts(server), "it is gone")
+
+
+def test_a_group_that_is_wrong_is_refused_with_every_place(start: Start, rules: Path) -> None:
+    server = started(start, rules)
+    answer = server.post("/loki/api/v1/rules/shop", NEW.replace("> 0", "> ").encode())
+    assert answer.status == 400
+    assert "6:" in answer.body.decode()
+
+
+def test_the_rules_say_how_they_stand(start: Start, rules: Path) -> None:
+    server = started(start, rules)
+    server.until(lambda: fires(server, "Quiet"), "it fires")
+    [group] = server.get("/api/v1/rules").json()["data"]["groups"]
+    assert (group["name"], group["file"], group["interval"]) == ("shop", str(rules), 1)
+    assert [rule["health"] for rule in group["rules"]] == ["ok", "ok"]
+    age = datetime.now(UTC) - datetime.fromisoformat(group["lastEvaluation"])
+    assert timedelta() < age < timedelta(minutes=1)
