@@ -90,6 +90,18 @@ def test_durations_of_prometheus_are_read(text: str, seconds: int) -> None:
     assert group.rules[0].for_ns == seconds * 10**9
 
 
+@pytest.mark.parametrize(
+    ("expr", "problem"),
+    [
+        ("up > 1", "min_confidence is of rules in LogQL"),
+        ('count_over_time({a="b"}[5m])', "min_confidence needs a condition such as EXPR > 10"),
+    ],
+)
+def test_only_a_threshold_on_logs_has_a_confidence(expr: str, problem: str) -> None:
+    (said,) = of_rule(f"alert: A\nexpr: {expr}\nmin_confidence: 0.9")
+    assert problem in said
+
+
 @pytest.mark.parametrize("text", ["1.01", "-0.1", "nan", "inf", "1e3", "x", "0x1", "1_0", "[1]"])
 def test_a_confidence_is_from_0_to_1(text: str) -> None:
     (said,) = of_rule(f"alert: A\nexpr: up\nmin_confidence: {text}")

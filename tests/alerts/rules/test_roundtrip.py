@@ -38,9 +38,11 @@ def rules(draw: st.DrawFn) -> Rule:
     if draw(st.booleans()):
         record = draw(NAME.filter(lambda name: not set("{}") & set(name)))
         return Rule(record=record, offset_ns=offset_ns, **common)  # type: ignore[arg-type]
+    compares = language == "logql" and " > " in expr
     return Rule(
         alert=draw(NAME), for_ns=draw(DURATION), keep_firing_ns=draw(DURATION),
-        annotations=draw(LABELS), offset_ns=offset_ns, min_confidence=draw(st.floats(0, 1)),
+        annotations=draw(LABELS), offset_ns=offset_ns,
+        min_confidence=draw(st.floats(0, 1)) if compares else 0.0,
         **common,  # type: ignore[arg-type]
     )  # fmt: skip
 

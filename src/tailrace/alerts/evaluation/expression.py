@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tailrace.alerts.evaluation.confidence import passing, threshold
 from tailrace.alerts.rule import Language, Rule
 from tailrace.core.errors import QueryError
 from tailrace.query.bounds.question import Question, asking
@@ -46,6 +47,10 @@ class Expressions:
         with asking(Question(tenant, rule.expr)):
             if rule.language == "promql":
                 found = await self._samples.value(tree, tenant, grid)
+            elif rule.min_confidence:
+                passed = threshold(tree)
+                measured = await self._logs.metric(passed.measured, tenant, grid)
+                return passing(as_matrix(measured), passed, rule.min_confidence)
             else:
                 found = await self._logs.metric(tree, tenant, grid)
         if isinstance(found, Scalar) and rule.alert:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias, get_args
 
+from tailrace.alerts.evaluation.confidence import threshold
 from tailrace.alerts.rule import Language, Rule
 from tailrace.alerts.rules.fields import Fields, labels_of
 from tailrace.alerts.rules.language import check, language_of, located
@@ -14,6 +15,7 @@ from tailrace.alerts.rules.source import Source
 from tailrace.alerts.rules.within import index_within
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_TEXT_BYTES
+from tailrace.query.logql.parser import parse_metric
 
 # What is wrong with the text of a template, or None.
 TemplateCheck: TypeAlias = Callable[[str], str | None]
@@ -60,7 +62,11 @@ def read_rule(context: Context, node: Node) -> Rule | None:
         line=source.place(node.start)[0],
     )
     found = _expression(context, fields)
-    return replace(rule, expr=found[0], language=found[1]) if found else None
+    if not found:
+        return None
+    rule = replace(rule, expr=found[0], language=found[1])
+    _check_confidence(source, fields, rule)
+    return rule
 
 
 def read_language(source: Source, fields: Fields) -> Language | None:
@@ -94,6 +100,19 @@ def _check_name(source: Source, fields: Fields, alert: str, record: str) -> None
     for name in _OF_ALERTS if record and not alert else ():
         if fields.has(name):
             source.error(fields.key(name), f"{name} is of alerts; this rule records")
+
+
+def _check_confidence(source: Source, fields: Fields, rule: Rule) -> None:
+    """Samples of metrics are exact, and of SQL nobody knows it."""
+    if not rule.min_confidence:
+        return
+    if rule.language != "logql":
+        source.error(fields.key("min_confidence"), "min_confidence is of rules in LogQL")
+        return
+    try:
+        threshold(parse_metric(rule.expr))
+    except QueryError as error:
+        source.error(fields.key("min_confidence"), str(error))
 
 
 def _labels(context: Context, fields: Fields, alerts: bool) -> tuple[tuple[str, str], ...]:
