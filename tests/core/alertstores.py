@@ -103,7 +103,7 @@ def run(place: AbstractAsyncContextManager[Open]) -> Run:
 
 def alert(n: int = 1, phase: Phase = Phase.FIRING, tenant: str = "shop", rule: str = "r") -> Alert:
     labels = (("alertname", "Slow"), ("host", f"h{n}"))
-    return Alert(tenant, rule, labels, (("summary", "slow"),), phase, 1.5, n, 2, 3, 4, 5)
+    return Alert(tenant, rule, labels, (("summary", "slow"),), phase, 1.5, n, 2, 3, 4)
 
 
 def notice(

@@ -52,7 +52,7 @@ TIMES = st.integers(0, 9)
 LABELS = st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple)
 ALERT = st.builds(
     Alert, TENANTS, RULES, LABELS, LABELS, st.sampled_from(Phase), st.sampled_from([1.0, 2.5]),
-    TIMES, TIMES, TIMES, TIMES, TIMES,
+    TIMES, TIMES, TIMES, TIMES,
 )  # fmt: skip
 EVALUATED = st.builds(Evaluated, TENANTS, RULES, TIMES, st.floats(0, 9), NAMES, TIMES)
 RECEIVERS = st.sampled_from(["mail", "chat"])
