@@ -1,0 +1,1 @@
+"""From alerts that changed to notices that arrived."""
