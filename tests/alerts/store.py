@@ -54,9 +54,9 @@ class MemoryAlerts:
         self.kept.leader = (holder, min(until_ns, latest_ns))
         return True
 
-    async def alerts(self) -> list[Alert]:
+    async def alerts(self, tenant: str = "") -> list[Alert]:
         self._works()
-        return list(self.kept.alerts.values())
+        return [one for one in self.kept.alerts.values() if tenant in ("", one.tenant)]
 
     async def evaluations(self) -> list[Evaluated]:
         self._works()
@@ -128,9 +128,9 @@ class MemoryAlerts:
             replace(one, **news) if one.id == notice.id else one for one in self.kept.notices
         ]
 
-    async def silences(self) -> list[Silence]:
+    async def silences(self, tenant: str = "") -> list[Silence]:
         self._works()
-        return list(self.kept.silences.values())
+        return [one for one in self.kept.silences.values() if tenant in ("", one.tenant)]
 
     async def silence(self, silence: Silence) -> None:
         self._works()

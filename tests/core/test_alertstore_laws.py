@@ -85,6 +85,19 @@ def test_a_rule_that_is_forgotten_takes_its_alerts_along_and_no_others(run: Run)
     run(use)
 
 
+def test_alerts_and_silences_of_one_tenant_can_be_asked_for(run: Run) -> None:
+    async def use(opened: Open) -> None:
+        store = await opened()
+        await store.evaluated([], [alert(), alert(tenant="bank")], [])
+        await store.silence(silence())
+        await store.silence(silence(tenant="bank"))
+        assert await store.alerts("bank") == [alert(tenant="bank")]
+        assert await store.silences("bank") == [silence(tenant="bank")]
+        assert await store.alerts("nobody") == []
+
+    run(use)
+
+
 # ---- the outbox
 
 

@@ -151,8 +151,8 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def alerts(self) -> list[Alert]:
-        """Of all tenants."""
+    async def alerts(self, tenant: str = "") -> list[Alert]:
+        """Of a tenant, or of all."""
         ...
 
     async def evaluations(self) -> list[Evaluated]:
@@ -202,8 +202,8 @@ class AlertStore(Protocol):
         """One more attempt was in vain. Of `error` the first limits.ALERT_ERROR_CHARS are kept."""
         ...
 
-    async def silences(self) -> list[Silence]:
-        """Of all tenants, those that are over too, until they are swept."""
+    async def silences(self, tenant: str = "") -> list[Silence]:
+        """Of a tenant, or of all; those that are over too, until they are swept."""
         ...
 
     async def silence(self, silence: Silence) -> None:

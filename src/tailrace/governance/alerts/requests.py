@@ -14,15 +14,17 @@ _s = SILENCES.c
 _r = RULE_TEXTS.c
 
 
-def silences(connection: Connection) -> list[Silence]:
-    """Of all tenants."""
+def silences(connection: Connection, tenant: str) -> list[Silence]:
+    """Of a tenant, or of all when it is ""."""
     wanted = select(
         _s.id, _s.tenant, _s.matchers, _s.starts_ns, _s.ends_ns, _s.author, _s.comment,
         _s.updated_ns,
     )  # fmt: skip
+    if tenant:
+        wanted = wanted.where(_s.tenant == tenant)
     return [
-        Silence(name, tenant, tuple(Matcher(*one) for one in matchers), *rest)
-        for name, tenant, matchers, *rest in connection.execute(wanted)
+        Silence(name, whose, tuple(Matcher(*one) for one in matchers), *rest)
+        for name, whose, matchers, *rest in connection.execute(wanted)
     ]
 
 

@@ -26,9 +26,10 @@ _a = ALERTS.c
 _e = ALERT_EVALUATIONS.c
 
 
-def alerts(connection: Connection) -> list[Alert]:
-    """Of all tenants."""
-    return [_alert(row) for row in connection.execute(select(ALERTS))]
+def alerts(connection: Connection, tenant: str) -> list[Alert]:
+    """Of a tenant, or of all when it is ""."""
+    wanted = select(ALERTS).where(_a.tenant == tenant) if tenant else select(ALERTS)
+    return [_alert(row) for row in connection.execute(wanted)]
 
 
 def evaluations(connection: Connection) -> list[Evaluated]:

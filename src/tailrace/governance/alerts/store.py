@@ -31,8 +31,8 @@ class ControlAlerts:
             partial(lease.lead, holder=holder, until_ns=until_ns, now_ns=now_ns)
         )
 
-    async def alerts(self) -> list[Alert]:
-        return await self._control.read(states.alerts)
+    async def alerts(self, tenant: str = "") -> list[Alert]:
+        return await self._control.read(partial(states.alerts, tenant=tenant))
 
     async def evaluations(self) -> list[Evaluated]:
         return await self._control.read(states.evaluations)
@@ -67,8 +67,8 @@ class ControlAlerts:
     async def failed(self, notice: Notice, due_ns: int, error: str) -> None:
         await self._led(partial(outbox.failed, notice=notice, due_ns=due_ns, error=error))
 
-    async def silences(self) -> list[Silence]:
-        return await self._control.read(requests.silences)
+    async def silences(self, tenant: str = "") -> list[Silence]:
+        return await self._control.read(partial(requests.silences, tenant=tenant))
 
     async def silence(self, silence: Silence) -> None:
         await self._write(partial(requests.silence, one=silence))
