@@ -75,7 +75,7 @@ class Reader:
     ) -> Matrix:
         """A function of `grids.GRIDS` at every step, of each series or folded."""
         read = self.moved(on, selector.offset_ns, selector.at)
-        if read.last_ns <= 0:
+        if read.last_ns < 0:
             return nothing(on.steps)
         found = await self._found(selector, read.start_ns - range_ns, read.last_ns)
         labels, members = self._labelled(found, named=not function)
@@ -109,7 +109,7 @@ class Reader:
         the windows end."""
         read = self.moved(on, selector.offset_ns, selector.at)
         after = read.start_ns - range_ns
-        found = await self._found(selector, after, read.last_ns) if read.last_ns > 0 else []
+        found = await self._found(selector, after, read.last_ns) if read.last_ns >= 0 else []
         labels, members = self._labelled(found, named)
         _check_cells(len(found), read.steps)
         if not found:

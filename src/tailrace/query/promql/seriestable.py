@@ -57,8 +57,8 @@ def metadata(tenant: str, metric: str, most: int) -> Statement:
 
 
 def moment(nanoseconds: int, bind: Binder) -> str:
-    """A DateTime64(3); before 1970 becomes 1970, since nothing is older."""
-    return f"fromUnixTimestamp64Milli({bind.integer(max(nanoseconds, 0) // MS)}, 'UTC')"
+    """A DateTime64(3), also before 1970: a window that ends then may begin there."""
+    return f"fromUnixTimestamp64Milli({bind.integer(nanoseconds // MS)}, 'UTC')"
 
 
 def _seen(tenant: str, span: Span, bind: Binder) -> list[str]:
