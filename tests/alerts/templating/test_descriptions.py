@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.alerts.evaluation.answers import NOW_S, Answers, group
 from tests.alerts.templating.cases import OUTSIDE
 
 from tailrace.alerts.evaluation.state import Held, Owner
 from tailrace.alerts.rule import Group, Rule
-from tailrace.alerts.templating.descriptions import Descriptions
-from tailrace.core.alerting import Labels
+from tailrace.alerts.templating.descriptions import Descriptions, fitting
+from tailrace.core import alertbounds
+from tailrace.core.alerting import Alert, Labels, Phase
 from tailrace.core.errors import QueryError
 from tailrace.core.metrics import Metrics
 
@@ -86,3 +89,26 @@ def test_a_query_that_is_refused_makes_no_alert_fail() -> None:
     desk = Desk(Answers({"x": QueryError("too much")}))
     [held] = desk.held(group(rule(annotations=(("a", '{{ query "x" }}'),))))
     assert held.annotations == (("a", "<error expanding template: query: too much>"),)
+
+
+def test_what_is_too_long_to_be_kept_is_cut_and_stays_another_alert() -> None:
+    series = [((("host", "a" * 9_000 + end),), 1.0) for end in "xy"]
+    written = (("a", "{{ printf `%12000d` 1 }}"), ("b", "{{ printf `%12000d` 1 }}"), ("c", "short"))
+    first, second = Desk().held(group(rule(annotations=written)), *series)
+    assert first.labels != second.labels
+    for held in (first, second):
+        alert = Alert("shop", "r1", held.labels, held.annotations, Phase.FIRING, 1.0, 1)
+        assert alertbounds.alert(alert) == ""
+        assert dict(held.annotations)["c"] == "short"
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=50), max_size=8),
+    st.integers(50, 200),
+)
+def test_texts_are_cut_to_what_fits_and_no_further(texts: dict[str, str], most: int) -> None:
+    found = fitting(tuple(texts.items()), most)
+    size = sum(len(name) + len(text) for name, text in found)
+    assert size <= most
+    if found != tuple(texts.items()):
+        assert size > most - len(texts)

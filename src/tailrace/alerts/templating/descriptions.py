@@ -14,7 +14,8 @@ from tailrace.alerts.evaluation.state import Held, Owner
 from tailrace.alerts.rule import Group, Rule
 from tailrace.alerts.templating.annotator import Annotator, Ask, Outside
 from tailrace.alerts.templating.template import Template
-from tailrace.core.alerting import Labels
+from tailrace.core.alerting import Labels, fingerprint
+from tailrace.core.limits import ALERT_ANNOTATIONS_CHARS, ALERT_LABELS_CHARS
 from tailrace.core.metrics import Metrics
 from tailrace.query.plan import Grid
 
@@ -48,7 +49,9 @@ class Descriptions:
             known = dict(series)
             made = dict(await annotator.texts(labels, known, value))
             texts = await annotator.texts(annotations, known, value)
-            held.append(Held(_labels(owner.rule, known, made), tuple(sorted(texts)), value))
+            named = fitting(_labels(owner.rule, known, made), ALERT_LABELS_CHARS)
+            said = fitting(tuple(sorted(texts)), ALERT_ANNOTATIONS_CHARS)
+            held.append(Held(named, said, value))
         if annotator.failed:
             self._metrics.add("tailrace_rule_failures_total", annotator.failed, "template")
         return held
@@ -68,6 +71,28 @@ class Descriptions:
 def _labels(rule: Rule, series: Mapping[str, str], made: Mapping[str, str]) -> Labels:
     joined = {**series, **made, ALERT_NAME: rule.alert}
     return tuple(sorted((k, v) for k, v in joined.items() if v and k != NAME))
+
+
+def fitting(texts: Labels, most: int) -> Labels:
+    """With the longest cut until all have at most `most` characters with their names. A cut one
+    ends in a fingerprint of what it was, so that two alerts never become one by it."""
+    left = most - sum(len(name) for name, _ in texts)
+    if sum(len(text) for _, text in texts) <= left:
+        return texts
+    longest = 0
+    for number, length in enumerate(sorted(len(text) for _, text in texts)):
+        longest = left // (len(texts) - number)
+        if length > longest:
+            break
+        left -= length
+    return tuple((name, _cut(text, max(longest, 0))) for name, text in texts)
+
+
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    end = f"...{fingerprint((('', text),))}"
+    return (text[: max(longest - len(end), 0)] + end)[:longest]
 
 
 @lru_cache(maxsize=_COMPILED)
