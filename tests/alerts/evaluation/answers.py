@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tailrace.alerts.evaluation.state import Held, Owner
+from tailrace.alerts.evaluation.turn import Seen
 from tailrace.alerts.rule import Group, Rule
 from tailrace.core.alerting import Labels
 from tailrace.query.matrix.matrix import Matrix, matrix_of
@@ -36,11 +37,9 @@ class Answers:
         )
 
 
-async def describe(
-    owner: Owner, _group: Group, _slot_ns: int, found: Sequence[tuple[Labels, float]]
-) -> list[Held]:
+async def describe(owner: Owner, _group: Group, _slot_ns: int, found: Sequence[Seen]) -> list[Held]:
     """Without templates."""
-    return [_held(owner, labels, value) for labels, value in found]
+    return [_held(owner, one.labels, one.value) for one in found]
 
 
 def _held(owner: Owner, labels: Labels, value: float) -> Held:

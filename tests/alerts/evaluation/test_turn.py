@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from tests.alerts.evaluation.answers import Answers, alerting, describe, group, when
 
-from tailrace.alerts.evaluation.state import Owner
-from tailrace.alerts.evaluation.turn import Standing, evaluated, grid_of
+from tailrace.alerts.evaluation.state import Held, Owner
+from tailrace.alerts.evaluation.turn import Seen, Standing, evaluated, grid_of
 from tailrace.alerts.rule import Group, Rule
 from tailrace.core import limits
 from tailrace.core.alerting import Phase
@@ -89,3 +90,17 @@ def test_two_series_that_become_one_alert_are_an_error() -> None:
     rule = Rule("up == 0", "promql", alert="Down", labels=(("n", "same"),))
     with pytest.raises(QueryError, match="two series become one alert"):
         turn(group(rule), many(2))
+
+
+def test_annotations_are_wanted_at_the_last_slot_of_a_turn_that_has_a_series() -> None:
+    wanted: list[tuple[int, bool]] = []
+
+    async def noting(owner: Owner, one: Group, slot_ns: int, found: Sequence[Seen]) -> list[Held]:
+        wanted.extend((slot_ns, one.last) for one in found)
+        return await describe(owner, one, slot_ns, found)
+
+    one = group(alerting())
+    owner = Owner("shop", "r1", one.rules[0])
+    answers = Answers({"up == 0": when(lambda second: second < NOW // S)})
+    asyncio.run(evaluated(owner, one, Standing({}, NOW - 45 * S), NOW, answers, noting))
+    assert wanted == [(NOW - 30 * S, False), (NOW - 15 * S, True)]

@@ -10,6 +10,7 @@ from tests.alerts.evaluation.answers import NOW_S, Answers, group
 from tests.alerts.templating.cases import OUTSIDE
 
 from tailrace.alerts.evaluation.state import Held, Owner
+from tailrace.alerts.evaluation.turn import Seen
 from tailrace.alerts.rule import Group, Rule
 from tailrace.alerts.templating.descriptions import Descriptions, fitting
 from tailrace.core import alertbounds
@@ -27,9 +28,9 @@ class Desk:
         self.metrics = Metrics()
         self._describe = Descriptions(OUTSIDE, self.answers, self.metrics)
 
-    def held(self, one: Group, *found: tuple[Labels, float]) -> list[Held]:
+    def held(self, one: Group, *found: Seen) -> list[Held]:
         owner = Owner("shop", "r1", one.rules[0])
-        return asyncio.run(self._describe(owner, one, NOW_S * S, found or [(SERIES, 5.0)]))
+        return asyncio.run(self._describe(owner, one, NOW_S * S, found or [Seen(SERIES, 5.0)]))
 
 
 def rule(*labels: tuple[str, str], annotations: Labels = (), **more: int) -> Rule:
@@ -80,9 +81,21 @@ def test_queries_are_asked_as_of_the_slot_less_the_offset_and_once_for_all_alert
     answers = Answers({"x": lambda second: {(("s", f"{second}"),): 1.0}})
     text = '{{ query "x" | first | label "s" }}'
     one = group(rule(annotations=(("a", text),), offset_ns=30 * S))
-    held = Desk(answers).held(one, (SERIES, 1.0), ((("host", "b"),), 2.0))
+    held = Desk(answers).held(one, Seen(SERIES, 1.0), Seen((("host", "b"),), 2.0))
     assert [one.annotations for one in held] == [(("a", f"{NOW_S - 30}"),)] * 2
     assert len(answers.asked) == 1
+
+
+def test_annotations_that_the_next_slot_makes_anew_are_left_out() -> None:
+    one = group(rule(annotations=(("a", "{{ $value }}"),)))
+    first, second = Desk().held(one, Seen(SERIES, 1.0, False), Seen((("host", "b"),), 2.0))
+    assert (first.annotations, second.annotations) == ((), (("a", "2"),))
+
+
+def test_they_are_made_where_the_series_may_be_another_alert_then() -> None:
+    one = group(rule(("v", "{{ $value }}"), annotations=(("a", "{{ $value }}"),)))
+    [held] = Desk().held(one, Seen(SERIES, 1.0, False))
+    assert held.annotations == (("a", "1"),)
 
 
 def test_a_query_that_is_refused_makes_no_alert_fail() -> None:
@@ -92,7 +105,7 @@ def test_a_query_that_is_refused_makes_no_alert_fail() -> None:
 
 
 def test_what_is_too_long_to_be_kept_is_cut_and_stays_another_alert() -> None:
-    series = [((("host", "a" * 9_000 + end),), 1.0) for end in "xy"]
+    series = [Seen((("host", "a" * 9_000 + end),), 1.0) for end in "xy"]
     written = (("a", "{{ printf `%12000d` 1 }}"), ("b", "{{ printf `%12000d` 1 }}"), ("c", "short"))
     first, second = Desk().held(group(rule(annotations=written)), *series)
     assert first.labels != second.labels

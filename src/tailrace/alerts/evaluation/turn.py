@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker, at_step
@@ -22,12 +24,21 @@ from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.plan import Grid
 
 
+class Seen(NamedTuple):
+    """A series for which a rule's condition holds at a slot. `last`: no later slot of the turn has
+    it, so that the annotations which are made of it stay."""
+
+    labels: Labels
+    value: float
+    last: bool = True
+
+
 class Describe(Protocol):
-    """What is told of the series for which a rule's condition holds at a slot: in their order,
-    with the labels and annotations of the alert. It raises nothing of its own."""
+    """What is told of the series of a slot: in their order, with the labels and annotations of the
+    alert. It raises nothing of its own."""
 
     async def __call__(
-        self, owner: Owner, group: Group, slot_ns: int, found: Sequence[tuple[Labels, float]]
+        self, owner: Owner, group: Group, slot_ns: int, found: Sequence[Seen]
     ) -> list[Held]: ...
 
 
@@ -70,11 +81,15 @@ async def evaluated(
     alerts = standing.alerts
     for step in range(grid.steps):
         at_ns = grid.start_ns + step * grid.step_ns
-        series = [(found.labels[row], value) for row, value in at_step(found, step)]
-        held = await describe(owner, group, at_ns, series)
+        held = await describe(owner, group, at_ns, _seen(found, step))
         _check_unique(held)
         alerts = state.step(owner, alerts, at_ns, held)
     return replace(after, alerts=alerts), found
+
+
+def _seen(found: Matrix, step: int) -> list[Seen]:
+    later = np.logical_or.reduce(found.present[:, step + 1 :], axis=1)
+    return [Seen(found.labels[row], value, not later[row]) for row, value in at_step(found, step)]
 
 
 def _check(found: Matrix, group: Group) -> None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from tailrace.alerts.evaluation.expression import Asker, at_step
 from tailrace.alerts.evaluation.state import Held, Owner
+from tailrace.alerts.evaluation.turn import Seen
 from tailrace.alerts.rule import Group, Rule
 from tailrace.alerts.templating.annotator import Annotator, Ask, Outside
 from tailrace.alerts.templating.template import Template
@@ -38,20 +39,24 @@ class Descriptions:
         self._metrics = metrics
 
     async def __call__(
-        self, owner: Owner, group: Group, slot_ns: int, found: Sequence[tuple[Labels, float]]
+        self, owner: Owner, group: Group, slot_ns: int, found: Sequence[Seen]
     ) -> list[Held]:
-        """See Describe."""
+        """See Describe. Annotations that the next slot would make anew are left out: after an hour
+        without evaluations there are hundreds of slots."""
         annotator = Annotator(slot_ns, self._outside, self._asking(owner, group, slot_ns))
         labels = _compiled(tuple({**dict(group.labels), **dict(owner.rule.labels)}.items()))
         annotations = _compiled(owner.rule.annotations)
+        # Otherwise the series may be another alert at the next slot.
+        stays = not any("{{" in one.text for _, one in labels)
         held = []
-        for series, value in found:
-            known = dict(series)
-            made = dict(await annotator.texts(labels, known, value))
-            texts = await annotator.texts(annotations, known, value)
+        for one in found:
+            known = dict(one.labels)
+            made = dict(await annotator.texts(labels, known, one.value))
+            wanted = () if stays and not one.last else annotations
+            texts = await annotator.texts(wanted, known, one.value)
             named = fitting(_labels(owner.rule, known, made), ALERT_LABELS_CHARS)
             said = fitting(tuple(sorted(texts)), ALERT_ANNOTATIONS_CHARS)
-            held.append(Held(named, said, value))
+            held.append(Held(named, said, one.value))
         if annotator.failed:
             self._metrics.add("tailrace_rule_failures_total", annotator.failed, "template")
         return held
