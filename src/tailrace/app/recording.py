@@ -4,55 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailrace.alerts.evaluation.expression import at_step
+from tailrace.alerts.evaluation.recorded import recorded
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.rule import Group
+from tailrace.core.alerting import Labels
 from tailrace.core.frame import Codec, Signal
-from tailrace.core.sample import Sample
 from tailrace.gateway.door import Door
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.wire import samples
 from tailrace.wire.content import Content
 
-_NAME = "__name__"
-
 
 class Recording:
     """A Recorder. What it gives to the door is durable when `record` returns, and seen by queries
-    as soon as any other sample; so a later rule of the group sees it at its next slot."""
+    as soon as any other sample; so a later rule of the group sees it at its next slot. A series
+    that ends while this process runs is marked so."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        # The series of each rule at the slot before.
+        self._before: dict[tuple[str, str], frozenset[Labels]] = {}
 
     async def record(self, group: Group, owner: Owner, found: Matrix, last_slot_ns: int) -> None:
         """See Recorder. Raises Busy and InputError."""
-        listed = _samples(group, owner, found, last_slot_ns)
-        if not listed:
-            return
+        key = (owner.tenant, owner.rule_id)
+        listed = recorded(group, owner, found, last_slot_ns, self._before.get(key, frozenset()))
+        if listed:
 
-        def content(data: bytes) -> Sequence[Content]:
-            return [Content(Codec.RECORDS, data, len(listed), signal=Signal.METRICS)]
+            def content(data: bytes) -> Sequence[Content]:
+                return [Content(Codec.RECORDS, data, len(listed), signal=Signal.METRICS)]
 
-        await self._door.take_bytes(samples.encode(listed), owner.tenant, content)
-
-
-def _samples(group: Group, owner: Owner, found: Matrix, last_slot_ns: int) -> list[Sample]:
-    first_ns = last_slot_ns - (found.steps - 1) * group.interval_ns
-    return [
-        Sample(
-            time=first_ns + step * group.interval_ns,
-            name=owner.rule.record,
-            value=float(found.values[row, step]),
-            kind="gauge",
-            attributes=_labels(group, owner, dict(labels)),
-        )
-        for row, labels in enumerate(found.labels)
-        for step in range(found.steps)
-        if found.present[row, step]
-    ]
-
-
-def _labels(group: Group, owner: Owner, labels: dict[str, str]) -> dict[str, str]:
-    """Those of the rule win over those of its group, and these over the series'; an empty one is
-    none."""
-    joined = {**labels, **dict(group.labels), **dict(owner.rule.labels)}
-    return {name: value for name, value in joined.items() if value and name != _NAME}
+            await self._door.take_bytes(samples.encode(listed), owner.tenant, content)
+        last = at_step(found, found.steps - 1)
+        self._before[key] = frozenset(found.labels[row] for row, _ in last)
