@@ -11,6 +11,11 @@ RULE_CATCH_UP_SLOTS = 720
 RULE_DELAY_S = 1.0
 # Groups of rules that are evaluated at the same time; the others' turns come after them.
 RULE_GROUPS_AT_ONCE = 2
+# A file of unit tests of rules: samples of all its series, entries of each of its lists, and
+# evaluations of one test, a month of minutes.
+RULE_TEST_SAMPLES = 500_000
+RULE_TEST_CASES = 1_000
+RULE_TEST_STEPS = 50_000
 # Series that one rule may give: each of them is an alert that somebody is told of.
 RULE_SERIES = 10_000
 # Alerts that are kept of one tenant: all are held in memory, mostly a kilobyte each.
