@@ -1,4 +1,7 @@
-"""`tailrace rules check`: is a rule file right, and in which languages are its rules?"""
+"""`tailrace rules check`: is a rule file right, and in which languages are its rules?
+
+`tailrace rules test` is in ruletests.py.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tailrace.app.commands import ruletests
 from tailrace.core.errors import ConfigError
 from tailrace.core.limits import RULE_FILE_BYTES
 from tailrace.core.visible import visible
@@ -21,7 +25,7 @@ _SHOWN = {"promql": "PromQL", "logql": "LogQL", "sql": "SQL"}
 
 def add_parser(subparsers: Any) -> None:
     """Register the command."""
-    about = "check files of alerting and recording rules"
+    about = "check and test files of alerting and recording rules"
     parser = subparsers.add_parser("rules", help=about, description=about)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     about = (
@@ -39,12 +43,14 @@ def add_parser(subparsers: Any) -> None:
         "--print", action="store_true", help="print the rules as they were read, as YAML"
     )
     check.set_defaults(func=run_check)
+    ruletests.add_parser(actions)
 
 
 def run_check(args: argparse.Namespace) -> int:
     """0 all are right, 1 something is wrong or a file cannot be read."""
     try:
         from tailrace.alerts.rules import reader, writer
+        from tailrace.alerts.templating.template import check
     except ImportError as error:
         raise ConfigError(
             f"{error.name} is not installed: rules need pip install 'tailrace[server]'"
@@ -58,7 +64,7 @@ def run_check(args: argparse.Namespace) -> int:
             print(f"tailrace: {visible(name)}: {error.strerror or error}", file=sys.stderr)
             wrong = True
             continue
-        reading = reader.read(text, reader.Origin(folder=name, language=args.language))
+        reading = reader.read(text, reader.Origin(folder=name, language=args.language), check)
         wrong |= _report(name, reading)
         counted.update(rule.language for group in reading.groups for rule in group.rules)
         if args.print and not reading.errors:
