@@ -71,6 +71,31 @@ tests:
         exp_samples: [{value: 1}]
 """
 
+LOG_RULES = """
+groups:
+  - name: shop
+    rules:
+      - alert: Declined
+        expr: sum by (service_name) (rate({service_name="shop"} |= "declined" [5m])) > 0.02
+        for: 2m
+        annotations: {summary: "{{ $value }} declined a second"}
+"""
+LOG_TESTS = """
+rule_files: [rules.yml]
+tests:
+  - input_logs:
+      - {labels: '{app="shop"}', line: payment declined, counts: '3x10 0x10'}
+      - {labels: '{app="shop"}', line: payment done, counts: '7x20'}
+    alert_rule_test:
+      - {eval_time: 1m, alertname: Declined}
+      - eval_time: 5m
+        alertname: Declined
+        exp_alerts:
+          - exp_labels: {service_name: shop}
+            exp_annotations: {summary: 0.05 declined a second}
+      - {eval_time: 20m, alertname: Declined}
+"""
+
 
 def run(folder: Path, tests: str, rules: str = RULES) -> int:
     (folder / "rules.yml").write_text(rules)
@@ -85,6 +110,10 @@ def test_rules_that_do_what_is_expected_pass(
     said = capsys.readouterr()
     assert (passed, said.err) == (0, "")
     assert said.out == f"{tmp_path}/tests.yml: 2 tests passed\n"
+
+
+def test_rules_over_logs_are_tested_with_lines(tmp_path: Path) -> None:
+    assert run(tmp_path, LOG_TESTS, LOG_RULES) == 0
 
 
 def test_what_is_otherwise_is_told_with_its_line_and_the_difference(

@@ -69,6 +69,12 @@ def test_a_whole_file_is_read() -> None:
     assert test.last_ns == 5_400 * S
 
 
+def test_a_test_of_logs_begins_at_a_time_that_lines_can_have() -> None:
+    suite = read("tests: [{input_logs: [{labels: '{a=\"b\"}', line: x, counts: '1'}]}]").suite
+    assert suite is not None
+    assert suite.tests[0].start_ns == 946_684_800 * S
+
+
 def test_what_is_left_out_is_as_in_promtool() -> None:
     suite = read("tests: [{}]").suite
     assert suite is not None
@@ -91,6 +97,9 @@ WRONG = [
      "4:28: value has to be a number, not 'two'"),
     (f"{EXPRS}expr: up\n     exp_samples: [{{labels: 'sum('}}]\n", "4:"),
     ("tests:\n - start_timestamp: yesterday\n", "2:21: start_timestamp='yesterday' is no time"),
+    ("tests:\n - input_logs: [{labels: '{}', line: x}]\n", "2:18: labels have to be such as"),
+    ("tests:\n - input_logs: [{labels: '{a=\"b\"}', counts: '1 -1'}]\n", "2:37: counts are from 0"),
+    ("tests:\n - input_logs: [{labels: '{a=\"b\"}', counts: '500001'}]\n", "RULE_TEST_SAMPLES"),
     ("fuzzy_compare: perhaps\n", "1:1: fuzzy_compare has to be true or false"),
     ("group_eval_order: [a, a]\n", "'a' is there twice"),
     ("rule_files: [[a]]\n", "rule_files is a list of texts"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -28,9 +28,15 @@ class Bench(Answers):
         super().__init__({name.replace("_is_0", " == 0"): one for name, one in answers.items()})
         self.ask = self
         self.samples: list[Sample] = []
+        self.lines: dict[object, Sequence[tuple[int, str]]] = {}
 
     async def put(self, tenant: str, samples: Sequence[Sample]) -> None:
         self.samples += samples
+
+    async def put_lines(
+        self, tenant: str, labels: Mapping[str, str], lines: Sequence[tuple[int, str]]
+    ) -> None:
+        self.lines[tuple(labels.items())] = lines
 
 
 def suite(test: str, head: str = "") -> Suite:
@@ -110,6 +116,14 @@ def test_series_begin_at_the_start_of_their_test() -> None:
     assert [(one.time, one.value, one.stale) for one in bench.samples] == [
         (100 * S, 1.0, False), (120 * S, "NaN", True),
     ]  # fmt: skip
+
+
+def test_lines_are_put_so_many_times_at_each_interval() -> None:
+    bench = Bench()
+    test = "start_timestamp: 100, interval: 10s, input_logs: "
+    run(bench, suite(test + "[{labels: '{app=\"x\"}', line: hello, counts: '2 0 _ 1'}]"))
+    lines = [(100 * S, "hello"), (100 * S, "hello"), (130 * S, "hello")]
+    assert bench.lines == {(("app", "x"),): lines}
 
 
 def test_two_series_that_become_one_alert_are_an_error_of_the_rule() -> None:

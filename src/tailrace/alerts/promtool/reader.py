@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from tailrace.alerts.evaluation.expression import parsed
 from tailrace.alerts.promtool.notation import BadNotation, Value, labels, values
-from tailrace.alerts.promtool.suite import AlertTest, ExpectedAlert, ExprTest, Series, Suite, Test
+from tailrace.alerts.promtool.suite import (
+    AlertTest,
+    ExpectedAlert,
+    ExprTest,
+    Lines,
+    Series,
+    Suite,
+    Test,
+)
 from tailrace.alerts.rules.fields import Fields, labels_of
 from tailrace.alerts.rules.language import located
 from tailrace.alerts.rules.nodes import Node, Scalar, documents
@@ -15,16 +23,18 @@ from tailrace.alerts.rules.source import Problem, Refused, Source, source_of
 from tailrace.alerts.rules.within import index_within
 from tailrace.core.alerting import Labels
 from tailrace.core.errors import QueryError
-from tailrace.core.limits import QUERY_TEXT_BYTES, RULE_TEST_CASES, RULE_TEST_SAMPLES
+from tailrace.core.limits import LINE_BYTES, QUERY_TEXT_BYTES, RULE_TEST_CASES, RULE_TEST_SAMPLES
 from tailrace.query.pipeline import units
 from tailrace.query.promql.ast import NAME
 from tailrace.query.times import SECOND_NS, parse_time
 
 INTERVAL_NS = 60 * SECOND_NS
+# 2000-01-01. The store takes 0 for no time, and a line at 1 would be within windows that 0 is not.
+LOGS_START_NS = 946_684_800 * SECOND_NS
 _FILE = ("rule_files", "evaluation_interval", "group_eval_order", "fuzzy_compare", "tests")
 _TEST = (
-    "name", "interval", "start_timestamp", "input_series", "alert_rule_test", "promql_expr_test",
-    "external_labels", "external_url",
+    "name", "interval", "start_timestamp", "input_series", "input_logs", "alert_rule_test",
+    "promql_expr_test", "external_labels", "external_url",
 )  # fmt: skip
 # As YAML writes what is no number of decimals.
 _YAML_NUMBERS = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
@@ -87,6 +97,7 @@ class _Reader:
             start_ns=self._start(fields),
             interval_ns=self._interval(fields, "interval", interval_ns),
             series=tuple(map(self._series, self._cases(fields, "input_series"))),
+            lines=tuple(map(self._lines, self._cases(fields, "input_logs"))),
             alerts=tuple(map(self._alert_test, self._cases(fields, "alert_rule_test"))),
             exprs=tuple(map(self._expr_test, self._cases(fields, "promql_expr_test"))),
             external_labels=dict(labels_of(fields.named("external_labels"))),
@@ -104,6 +115,22 @@ class _Reader:
             index = described.start if described else fields.start
             self._source.error(index, "a series needs a name")
         return Series(found, self._values(fields.scalar("values")))
+
+    def _lines(self, node: Node) -> Lines:
+        """Ours: promtool knows no logs."""
+        fields = Fields(self._source, node, "a stream", ("labels", "line", "counts"))
+        found = self._labels(fields.scalar("labels"))
+        if not found or NAME in dict(found):
+            self._source.error(fields.key("labels"), 'labels have to be such as {app="shop"}')
+        counted = self._values(fields.scalar("counts"))
+        numbers = (one for one in counted if one != "stale" and math.isfinite(one or 0))
+        counts = tuple(int(one or 0) for one in numbers)
+        self._left -= sum(counts)
+        if min(counts, default=0) < 0 or self._left < 0:
+            message = f"counts are from 0, and at most {RULE_TEST_SAMPLES} in all"
+            self._source.error(fields.key("counts"), f"{message} (RULE_TEST_SAMPLES)")
+            counts = ()
+        return Lines(found, fields.text("line", LINE_BYTES), counts)
 
     def _alert_test(self, node: Node) -> AlertTest:
         known = ("eval_time", "alertname", "exp_alerts")
@@ -173,7 +200,7 @@ class _Reader:
     def _start(self, fields: Fields) -> int:
         found = fields.scalar("start_timestamp")
         if found is None:
-            return 0
+            return LOGS_START_NS if fields.has("input_logs") else 0
         try:
             return parse_time(found.value, "start_timestamp")
         except QueryError as error:

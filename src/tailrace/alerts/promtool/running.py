@@ -19,7 +19,7 @@ from tailrace.alerts.evaluation.recorded import recorded
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Seen
 from tailrace.alerts.promtool import comparing
-from tailrace.alerts.promtool.suite import AlertTest, ExprTest, Series, Suite, Test
+from tailrace.alerts.promtool.suite import AlertTest, ExprTest, Lines, Series, Suite, Test
 from tailrace.alerts.rule import Group, Rule
 from tailrace.alerts.rules.durations import write_duration
 from tailrace.alerts.templating.annotator import Outside
@@ -46,6 +46,12 @@ class Bench(Protocol):
 
     async def put(self, tenant: str, samples: Sequence[Sample]) -> None:
         """Samples that `ask` sees when this returns."""
+        ...
+
+    async def put_lines(
+        self, tenant: str, labels: Mapping[str, str], lines: Sequence[tuple[int, str]]
+    ) -> None:
+        """The same for lines of a stream, each with its time."""
         ...
 
 
@@ -76,6 +82,9 @@ async def failures(
         return [Failure(test.line, f"more than {RULE_TEST_STEPS} evaluations (RULE_TEST_STEPS)")]
     running = _Running(suite, test, groups, bench, tenant)
     await bench.put(tenant, [one for series in test.series for one in _samples(series, test)])
+    for stream in test.lines:
+        if lines := list(_lines(stream, test)):
+            await bench.put_lines(tenant, dict(stream.labels), lines)
     try:
         await running.evaluate(steps)
     except QueryError as error:
@@ -213,6 +222,12 @@ def _samples(series: Series, test: Test) -> Iterator[Sample]:
             yield _stored(Sample(time_ns, name, "NaN", attributes=known, stale=True))
         elif value is not None:
             yield _stored(Sample(time_ns, name, value, attributes=known))
+
+
+def _lines(stream: Lines, test: Test) -> Iterator[tuple[int, str]]:
+    for number, count in enumerate(stream.counts):
+        time_ns = max(test.start_ns + number * test.interval_ns, 1)
+        yield from ((time_ns, stream.line) for _ in range(count))
 
 
 def _stored(sample: Sample) -> Sample:

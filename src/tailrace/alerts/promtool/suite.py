@@ -18,6 +18,15 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """A line of the stream with `labels`, so many times at each interval of its test."""
+
+    labels: Labels
+    line: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ExpectedAlert:
     """`labels` without `alertname`, as in the file."""
 
@@ -56,6 +65,7 @@ class Test:
     start_ns: int
     interval_ns: int
     series: tuple[Series, ...]
+    lines: tuple[Lines, ...]
     alerts: tuple[AlertTest, ...]
     exprs: tuple[ExprTest, ...]
     external_labels: Mapping[str, str]
