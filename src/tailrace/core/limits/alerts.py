@@ -92,3 +92,21 @@ ALERT_TEMPLATE_SAMPLES = 1_000
 NOTICE_TITLE_CHARS = 200
 NOTICE_CHARS = 8_000
 NOTICE_VALUE_CHARS = 1_000
+# Who is told of alerts: each has a few connections or processes of its own.
+ALERT_RECEIVERS = 100
+# Routes within one another: an organisation has fewer levels.
+ALERT_ROUTE_DEPTH = 16
+# Longest of the times of a group: whoever is told less often than that is not told.
+ALERT_INTERVAL_S = 7 * 86_400.0
+# Alerts of one notice: a receiver takes as much at once, and a group with more is told in several.
+ALERTS_PER_NOTICE = 1_000
+# Groups that are told in one transaction: others who use the control store wait for it.
+ALERT_GROUPS_TOLD = 200
+# Of an answer of a receiver: its headers, and as much again of what follows them.
+ALERT_ANSWER_BYTES = 64 * KIB
+# Notices that are sent to one receiver at once: each is a connection, a thread or a process.
+ALERT_SENDS_PER_RECEIVER = 2
+# Notices of one receiver that are held in memory, and read at once.
+ALERT_NOTICES_READ = 50
+# How long a notice is tried: somebody comes within a day.
+ALERT_NOTICE_KEPT_S = 86_400.0
