@@ -92,6 +92,9 @@ Name = Literal[
     "tailrace_rule_lag_seconds",
     "tailrace_rule_clock_jumps_total",
     "tailrace_rule_files",
+    "tailrace_notices_total",
+    "tailrace_notices_waiting",
+    "tailrace_notices_age_seconds",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]
