@@ -85,6 +85,7 @@ class Dispatcher:
     def silence(self, silence: Silence) -> None:
         """It begins, or is otherwise now. Raises ValueError for a matcher that is none."""
         self._silences.put(silence)
+        self._silences.forget(self._clock.wall_ns())
 
     def muted(self, alert: Alert) -> tuple[list[str], bool]:
         """For those who ask: the ids of the silences that hold for it, and whether it is

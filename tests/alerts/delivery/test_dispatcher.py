@@ -1,0 +1,237 @@
+"""Single steps of the dispatcher; what it promises over time is in test_dispatcher_model.py."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from alerting import START_NS, alert, settings
+from keeping import MemoryStore
+
+from tailrace.alerts.delivery.dispatcher import Dispatcher
+from tailrace.alerts.delivery.inhibition import Inhibition, rules
+from tailrace.alerts.delivery.matching import parse
+from tailrace.alerts.delivery.routing import tree
+from tailrace.core.alerting import Alert, Phase, Silence
+from tailrace.core.clock import ManualClock
+from tailrace.core.errors import StoreError
+
+TWO = """
+[alerts]
+group_wait = "0s"
+[[alerts.receivers]]
+name = "a"
+kind = "log"
+[[alerts.receivers]]
+name = "b"
+kind = "log"
+[[alerts.routes]]
+receiver = "b"
+matchers = ['severity="page"']
+continue = true
+[[alerts.routes]]
+receiver = "a"
+"""
+
+
+class Bench:
+    def __init__(self, text: str = TWO) -> None:
+        self.said = settings(text)
+        self.clock = ManualClock(START_NS)
+        self.store = MemoryStore()
+        self.made = 0
+        self.forgotten: list[Alert] = []
+        self.restart()
+
+    def restart(self) -> None:
+        def made() -> None:
+            self.made += 1
+
+        self.dispatcher = Dispatcher(
+            self.store,
+            tree(self.said),
+            Inhibition(rules(self.said.inhibit)),
+            self.clock,
+            made=made,
+            forgotten=self.forgotten.extend,
+        )
+        asyncio.run(self.dispatcher.load())
+
+    def give(self, *alerts: Alert) -> None:
+        for one in alerts:
+            self.store.kept.alerts[one.key] = one
+        self.dispatcher.changed(alerts)
+
+    def tell(self, after_s: float = 0.0) -> list[dict[str, Any]]:
+        """What is told now, after so many seconds."""
+        before = len(self.store.every)
+        self.clock.advance(after_s)
+        asyncio.run(self.dispatcher.tell_due())
+        return [json.loads(notice.body) for notice in self.store.every[before:]]
+
+
+DOWN = alert("Down", host="a")
+OVER = alert("Down", Phase.RESOLVED, host="a")
+
+
+def test_without_a_wait_nothing_is_delayed() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    (said,) = bench.tell()
+    assert (said["receiver"], said["status"], said["groupLabels"]) == (
+        "a",
+        "firing",
+        {"alertname": "Down"},
+    )
+    assert bench.made == 1
+
+
+def test_an_alert_that_everybody_knows_is_over_is_forgotten() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    bench.give(OVER)
+    assert bench.tell(after_s=59) == []
+    assert bench.store.kept.alerts
+    (said,) = bench.tell(after_s=1)
+    assert said["status"] == "resolved"
+    assert not bench.store.kept.alerts
+    assert bench.forgotten == [OVER]
+
+
+def test_an_alert_that_nobody_heard_of_is_forgotten_without_a_word() -> None:
+    bench = Bench(TWO.replace('"0s"', '"5s"'))
+    bench.give(DOWN)
+    bench.tell(after_s=1)
+    bench.give(OVER)
+    assert bench.tell(after_s=60) == []
+    assert bench.forgotten == [OVER]
+
+
+def test_an_alert_is_kept_while_one_of_its_receivers_does_not_know_of_its_end() -> None:
+    bench = Bench()
+    page = alert("Down", host="a", severity="page")
+    bench.give(page)
+    bench.tell()
+    bench.store.full = {"b"}
+    bench.give(alert("Down", Phase.RESOLVED, host="a", severity="page"))
+    assert [said["receiver"] for said in bench.tell(after_s=60)] == ["a"]
+    assert page.key in bench.store.kept.alerts
+    bench.store.full = set()
+    assert [said["receiver"] for said in bench.tell(after_s=60)] == ["b"]
+    assert page.key not in bench.store.kept.alerts
+
+
+def test_a_store_that_is_away_loses_nothing() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.store.refuse = 1
+    with pytest.raises(StoreError):
+        bench.tell()
+    assert len(bench.tell()) == 1
+
+
+def test_an_alert_that_is_pending_again_has_ended() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    pending = msgspec.structs.replace(
+        alert("Down", Phase.PENDING, host="a"), active_ns=START_NS + 5
+    )
+    bench.give(pending)
+    (said,) = bench.tell(after_s=60)
+    (over,) = said["alerts"]
+    assert (over["status"], over["startsAt"]) == ("resolved", "2027-01-15T08:00:00Z")
+    assert over["endsAt"] == "2027-01-15T08:00:00.000000005Z"
+    assert bench.store.kept.alerts == {pending.key: pending}
+
+
+def test_a_new_value_of_an_alert_is_no_news() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    bench.give(msgspec.structs.replace(DOWN, value=9.0))
+    assert bench.tell(after_s=3_600) == []
+
+
+def test_a_repeat_says_how_the_alert_is_by_then() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    bench.give(msgspec.structs.replace(DOWN, annotations=(("summary", "still down"),)))
+    (said,) = bench.tell(after_s=4 * 3_600)
+    assert said["alerts"][0]["annotations"] == {"summary": "still down"}
+
+
+def test_a_notice_of_an_end_is_not_replaced_by_a_newer_one() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    bench.give(OVER, alert("Down", host="b"))
+    bench.tell(after_s=60)
+    assert [notice.replaceable for notice in bench.store.every] == [True, False]
+
+
+def test_groups_of_two_tenants_are_apart() -> None:
+    bench = Bench()
+    bench.give(DOWN, alert("Down", tenant="shop", host="a"))
+    keys = {said["groupKey"] for said in bench.tell()}
+    assert keys == {'default:{}/{}:{alertname="Down"}', 'shop:{}/{}:{alertname="Down"}'}
+
+
+def test_a_wall_clock_that_jumps_repeats_nothing() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    for jump_s in (10 * 86_400.0, -20 * 86_400.0):
+        bench.clock.jump_wall(jump_s)
+        assert bench.tell(after_s=3_600) == []
+    assert len(bench.tell(after_s=2 * 3_600)) == 1
+
+
+def test_a_restart_with_a_clock_that_was_set_back_repeats_later() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    bench.clock.jump_wall(-86_400.0)
+    bench.restart()
+    assert bench.tell(after_s=3_600) == []
+    assert len(bench.tell(after_s=3 * 3_600)) == 1
+
+
+def test_whoever_asks_is_told_why_an_alert_is_not() -> None:
+    text = """
+[[alerts.inhibit]]
+source = ['alertname="Down"']
+target = ['alertname="Slow"']
+equal = ["host"]
+"""
+    bench = Bench(TWO + text)
+    slow = alert("Slow", host="a")
+    assert bench.dispatcher.muted(slow) == ([], False)
+    bench.give(DOWN, slow)
+    hour_ns = 3_600_000_000_000
+    matchers = parse('alertname="Slow"')
+    one = Silence("s1", "default", matchers, START_NS, START_NS + hour_ns, "", "", START_NS)
+    bench.dispatcher.silence(one)
+    assert [said["alerts"][0]["labels"]["alertname"] for said in bench.tell()] == ["Down"]
+    assert bench.dispatcher.muted(slow) == (["s1"], True)
+
+
+def test_a_loop_wakes_for_what_changed() -> None:
+    async def run() -> None:
+        store = MemoryStore()
+        told = asyncio.Event()
+        one = Dispatcher(store, tree(settings(TWO)), Inhibition(()), ManualClock(), made=told.set)
+        await one.load()
+        running = asyncio.create_task(one.run())
+        await asyncio.sleep(0)
+        one.changed([DOWN])
+        await asyncio.wait_for(told.wait(), 5)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(run())
