@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import h11
@@ -45,7 +46,6 @@ class Post:
     def __init__(self, allowed: Allowed, tls_ca: str = "", tls_cert: str = "") -> None:
         self._allowed = allowed
         self._tls = (tls_ca, tls_cert)
-        self._context: ssl.SSLContext | None = None
 
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, secrets: Mapping[str, str] = _NONE
@@ -92,7 +92,7 @@ class Post:
         self, parts: SplitResult, trusted: bool
     ) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        context = self._tls_context() if parts.scheme == "https" else None
+        context = tls_context(*self._tls) if parts.scheme == "https" else None
         found = await self._reached(host, port, context, trusted)
         try:
             yield found
@@ -117,15 +117,14 @@ class Post:
                     failed = error
             raise failed or OSError("no address")
 
-    def _tls_context(self) -> ssl.SSLContext:
-        if self._context is None:  # reading the authorities takes longer than a request
-            ca, cert = self._tls
-            try:
-                made = tls.context(ca or None, cert or None)
-            except OSError as error:
-                raise NotTaken(f"TLS: {error}", lasting=True) from None
-            self._context = made or ssl.create_default_context()
-        return self._context
+
+@lru_cache(limits.ALERT_RECEIVERS)
+def tls_context(ca: str, cert: str) -> ssl.SSLContext:
+    """The same for all that trust the same: it takes a megabyte. Raises NotTaken."""
+    try:
+        return tls.context(ca or None, cert or None) or ssl.create_default_context()
+    except OSError as error:
+        raise NotTaken(f"TLS: {error}", lasting=True) from None
 
 
 def _request(

@@ -20,13 +20,13 @@ from io import BufferedIOBase
 from tailrace.alerts.delivery import targets
 from tailrace.alerts.delivery.messages import read
 from tailrace.alerts.delivery.outcome import NotTaken
-from tailrace.alerts.delivery.posting import CONNECT_S
+from tailrace.alerts.delivery.posting import CONNECT_S, tls_context
 from tailrace.alerts.delivery.receivers import words
 from tailrace.alerts.delivery.receivers.webhook import idempotency_key
 from tailrace.alerts.delivery.secret import secret
 from tailrace.alerts.delivery.settings import Email
 from tailrace.alerts.delivery.targets import Allowed
-from tailrace.core import limits, log, tls
+from tailrace.core import limits, log
 from tailrace.core.address import host_port
 from tailrace.core.alerting import Notice
 from tailrace.core.visible import visible
@@ -112,7 +112,7 @@ class _Session(smtplib.SMTP):
         said = self._said
         self.connect(*self._address)
         if said.tls == "starttls":
-            self.starttls(context=self._context())
+            self.starttls(context=tls_context(said.tls_ca, ""))
         if said.username:
             self.login(said.username, self._password)
         if refused := self.send_message(mail):
@@ -139,14 +139,9 @@ class _Session(smtplib.SMTP):
         found.settimeout(timeout)
         if self._said.tls != "tls":
             return found
-        self._plain = wrapped = self._context().wrap_socket(found, server_hostname=self._host)
+        context = tls_context(self._said.tls_ca, "")
+        self._plain = wrapped = context.wrap_socket(found, server_hostname=self._host)
         return wrapped
-
-    def _context(self) -> ssl.SSLContext:
-        try:
-            return tls.context(self._said.tls_ca or None, None) or ssl.create_default_context()
-        except OSError as error:
-            raise NotTaken(f"TLS: {error}", lasting=True) from None
 
 
 class _Bounded:
