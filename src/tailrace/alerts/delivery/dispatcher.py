@@ -107,7 +107,8 @@ class Dispatcher:
                 _log.warning("what receivers are to be told is not kept: %s", error)
             wait_s = backoff_s(failures) if failures else self.wait_s()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._woken.wait()
 
     def wait_s(self) -> float:
         """How long nothing is due, unless something changes."""

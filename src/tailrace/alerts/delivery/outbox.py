@@ -114,7 +114,8 @@ class Outbox:
                     _log.warning("what is to be sent cannot be read: %s", error)
                 wait_s = backoff_s(failures) if failures else self.wait_s()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._woken.wait()
         finally:
             for task in self._tasks:
                 task.cancel()
