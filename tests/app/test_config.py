@@ -322,3 +322,10 @@ def test_a_file_that_is_no_text_names_the_line(tmp_path: Path) -> None:
     path.write_bytes(b'[server]\nlisten = "\xff"\n')
     with pytest.raises(ConfigError, match=r"tailrace\.toml, line 2: TOML is UTF-8"):
         config.load(path, {})
+
+
+def test_receivers_of_alerts_are_checked_and_their_secrets_not_shown(tmp_path: Path) -> None:
+    hook = '[[alerts.receivers]]\nname = "h"\nkind = "webhook"\nurl = "https://h.example/s3cret"\n'
+    assert "s3cret" not in str(config.shown(load(tmp_path, hook)))
+    with pytest.raises(ConfigError, match=r"^alerts\.routes\[0\]\.receiver: 'nobody'"):
+        load(tmp_path, hook + '[[alerts.routes]]\nreceiver = "nobody"\n')

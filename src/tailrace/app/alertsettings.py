@@ -1,4 +1,5 @@
-"""`[alerts]` of the configuration: which rules there are, and what all alerts have in common."""
+"""`[alerts]` of the configuration: which rules there are, what all alerts have in common, and who
+is told of them."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tailrace.alerts.delivery.settings import DeliverySettings
 from tailrace.core import limits
 from tailrace.core.errors import ConfigError
 from tailrace.core.frame import check_tenant
@@ -21,16 +23,24 @@ class TenantRules(msgspec.Struct, forbid_unknown_fields=True):
     rules: list[str]
 
 
-class AlertsConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """`rules`: files, or patterns of them, of the tenant "default"; `tenants`: those of others.
-    `interval`: of groups that name none. `external_labels` and `external_url` are for templates and
-    notices."""
+class AlertsConfig(DeliverySettings, kw_only=True, forbid_unknown_fields=True):
+    """Beside who is told: `rules`, files, or patterns of them, of the tenant "default"; `tenants`,
+    those of others. `interval`: of groups that name none. `external_labels` are for templates."""
 
-    rules: list[str] = []
-    tenants: list[TenantRules] = []
+    rules: list[str] = msgspec.field(default_factory=list)
+    tenants: list[TenantRules] = msgspec.field(default_factory=list)
     interval: Seconds = Seconds("15s")
-    external_labels: dict[str, str] = {}
-    external_url: str = ""
+    external_labels: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def check(config: AlertsConfig) -> None:
+    """Whether receivers and routes can be meant. Raises ConfigError naming the key."""
+    usual, names = DeliverySettings(), DeliverySettings.__struct_fields__
+    if any(getattr(config, name) != getattr(usual, name) for name in names):
+        # Matchers are RE2's, which an agent does not have.
+        from tailrace.alerts.delivery import checks
+
+        checks.check(config)
 
 
 def patterns(config: AlertsConfig) -> Mapping[str, Sequence[str]]:

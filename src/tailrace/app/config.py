@@ -22,7 +22,8 @@ from tailrace.agent.delivery.spool import WhenFull
 from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
-from tailrace.app import doors, keys
+from tailrace.alerts.delivery.settings import hidden
+from tailrace.app import alertsettings, doors, keys
 from tailrace.app.alertsettings import AlertsConfig, patterns
 from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
@@ -258,6 +259,7 @@ def _check(config: Config) -> None:
     quotas(config.limits)
     policy(config.query)
     patterns(config.alerts)
+    alertsettings.check(config.alerts)
     keys.check(config.guard)
     if 0 < config.store.keep < _LEAST_KEEP_S:
         raise ConfigError('store.keep: at least "1d", or "0s" for ever')
@@ -389,6 +391,7 @@ def shown(config: Config) -> dict[str, Any]:
             plain[section]["token"] = _HIDDEN
     for entry in plain["agent"]["inputs"]:
         _hide(entry)
+    plain["alerts"]["receivers"] = [hidden(one) for one in plain["alerts"]["receivers"]]
     return plain
 
 
