@@ -15,6 +15,7 @@ from tailrace.alerts.delivery.dispatcher import Dispatcher
 from tailrace.alerts.delivery.inhibition import Inhibition, rules
 from tailrace.alerts.delivery.matching import parse
 from tailrace.alerts.delivery.routing import tree
+from tailrace.core import limits
 from tailrace.core.alerting import Alert, Phase, Silence
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
@@ -180,6 +181,14 @@ def test_groups_of_two_tenants_are_apart() -> None:
     bench.give(DOWN, alert("Down", tenant="shop", host="a"))
     keys = {said["groupKey"] for said in bench.tell()}
     assert keys == {'default:{}/{}:{alertname="Down"}', 'shop:{}/{}:{alertname="Down"}'}
+
+
+def test_many_groups_are_told_in_several_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ALERT_GROUPS_TOLD", 2)
+    bench = Bench()
+    bench.give(*(alert(f"Down{number}") for number in range(5)))
+    assert len(bench.tell()) == 5
+    assert bench.made == 3
 
 
 def test_a_wall_clock_that_jumps_repeats_nothing() -> None:

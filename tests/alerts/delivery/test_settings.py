@@ -12,7 +12,7 @@ from alerting import settings
 
 from tailrace.alerts.delivery.checks import check
 from tailrace.alerts.delivery.settings import AnyReceiver, Receiver, RouteSettings, hidden
-from tailrace.core import units
+from tailrace.core import limits, units
 from tailrace.core.errors import ConfigError
 
 HOOK = '[[alerts.receivers]]\nname = "hook"\nkind = "webhook"\n'
@@ -61,6 +61,21 @@ def test_what_cannot_be_meant_is_an_error_that_names_its_key(text: str, key: str
     with pytest.raises(ConfigError) as error:
         check(settings(text))
     assert key in str(error.value)
+
+
+def test_receivers_beyond_their_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ALERT_RECEIVERS", 2)
+    logs = [f'[[alerts.receivers]]\nname = "r{n}"\nkind = "log"\n' for n in range(3)]
+    check(settings("".join(logs[:2])))
+    with pytest.raises(ConfigError, match=r"alerts\.receivers: at most 2"):
+        check(settings("".join(logs)))
+
+
+def test_routes_within_one_another_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ALERT_ROUTE_DEPTH", 2)
+    check(settings(INNER))
+    with pytest.raises(ConfigError, match=r"routes\[0\]: at most 2 routes within another"):
+        check(settings(INNER + "[[alerts.routes.routes.routes]]\n"))
 
 
 @pytest.mark.parametrize("text", ["[alerts]\nsound = true", HOOK + "color = 1"])
