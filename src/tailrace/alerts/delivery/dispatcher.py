@@ -33,6 +33,8 @@ from tailrace.core.errors import StoreError
 _log = log.get("alerts")
 # A machine that slept looks at its groups this soon.
 _LONGEST_WAIT_S = 60.0
+# Alerts that are taken up before others have their turn: some 20 ms.
+_TAKEN_AT_ONCE = 1_000
 # When a receiver whose outbox is full is tried again.
 _NO_ROOM_S = 15.0
 
@@ -118,9 +120,12 @@ class Dispatcher:
     async def tell_due(self) -> None:
         """Tell what is due. Raises StoreError; then it is still due."""
         while True:
-            changes, self._changes = self._changes, []
-            for alert in changes:
-                self._take(alert)
+            while self._changes:
+                some = self._changes[:_TAKEN_AT_ONCE]
+                del self._changes[:_TAKEN_AT_ONCE]
+                for alert in some:
+                    self._take(alert)
+                await asyncio.sleep(0)
             due = self._due()
             if not due and not self._gone:
                 return
