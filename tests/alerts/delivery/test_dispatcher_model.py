@@ -138,6 +138,16 @@ class Delivery(RuleBasedStateMachine):
         self.silenced[severity] = self.clock.monotonic_s() + minutes * 60
         self.settle()
 
+    @rule(number=st.integers(0, 7))
+    def one_that_is_told_is_silenced_while_its_group_has_news(self, number: int) -> None:
+        """Chance alone seldom finds its way here."""
+        known = sorted(self.knows["all"] & self.firing)
+        if known:
+            kind, host, severity = known[number % len(known)]
+            self.silence(severity, 5)
+            self.alert((kind, host, "warn" if severity == "page" else "page"), False, False)
+            self.time_passes(61.0)
+
     @rule()
     def crash(self) -> None:
         self.restart()
