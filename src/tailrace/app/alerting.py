@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
+from tailrace.alerts.delivery.delivery import Delivery
 from tailrace.alerts.evaluation.evaluator import Evaluator
 from tailrace.alerts.evaluation.expression import Expressions
 from tailrace.alerts.http.prometheus import routes as prometheus_routes
@@ -50,6 +51,7 @@ class Alerting:
         metrics: Metrics,
     ) -> None:
         """Raises ConfigError."""
+        self._config = config
         self._clock = clock
         self._metrics = metrics
         self._store = ControlAlerts(control)
@@ -67,6 +69,7 @@ class Alerting:
             clock,
             metrics,
         )
+        self._delivery = self._delivering()
         self._queries = queries
         self._holder = socket.gethostname()
         self._running: list[asyncio.Task[None]] = []
@@ -97,13 +100,25 @@ class Alerting:
                     evaluating.cancel()
                 return None
             if evaluating is None:
+                self._delivery = self._delivering()
+                await self._delivery.load()
                 await self._evaluator.open(self._book.groups)
-                return asyncio.create_task(self._evaluator.run())
+                return asyncio.create_task(self._lead())
             if await self._book.changed():
                 await self._reload()
         except StoreError as error:
             _log.error("alerts cannot be kept", extra={"why": str(error)})
         return evaluating
+
+    async def _lead(self) -> None:
+        """Evaluate, tell and send."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._evaluator.run())
+            tasks.create_task(self._delivery.run())
+
+    def _delivering(self) -> Delivery:
+        """As the store says that it stands. Raises ConfigError."""
+        return Delivery(self._config, self._store, self._clock, self._metrics, self._evaluator.told)
 
     async def _leads(self) -> bool:
         """Raises StoreError."""
@@ -115,10 +130,7 @@ class Alerting:
         await self._evaluator.load(await self._book.load())
 
     def _changed(self, alerts: Sequence[Alert]) -> None:
-        for one in alerts:
-            _log.warning(
-                "alert %s", one.phase.value, extra={"alert": dict(one.labels)["alertname"]}
-            )
+        self._delivery.changed(alerts)
 
     def reading(self) -> list[BaseRoute]:
         """For those who may ask."""
