@@ -158,6 +158,19 @@ def test_a_new_value_of_an_alert_is_no_news() -> None:
     assert bench.tell(after_s=3_600) == []
 
 
+def test_a_rule_that_was_edited_goes_on_and_its_end_is_told_once() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    edited = msgspec.structs.replace(DOWN, rule="r2")
+    bench.give(OVER, edited)
+    assert bench.tell(after_s=60) == []
+    bench.give(msgspec.structs.replace(OVER, rule="r2"))
+    (said,) = bench.tell(after_s=60)
+    assert [one["status"] for one in said["alerts"]] == ["resolved"]
+    assert not bench.store.kept.alerts
+
+
 def test_a_repeat_says_how_the_alert_is_by_then() -> None:
     bench = Bench()
     bench.give(DOWN)

@@ -22,14 +22,15 @@ AlertKey = tuple[str, str, Labels]
 
 
 class Member:
-    """An alert as it was given last, in all its groups. `mark` stands for it in what was told."""
+    """An alert as it was given last, in all its groups. `mark` stands for it in what was told: it
+    is of its labels alone, as in Alertmanager, so that a rule that was edited goes on."""
 
     __slots__ = ("alert", "labels", "mark", "places")
 
     def __init__(self, alert: Alert, root: Route) -> None:
         self.alert = alert
         self.labels = dict(alert.labels)
-        self.mark = fingerprint((("", alert.rule), *alert.labels))
+        self.mark = fingerprint(alert.labels)
         self.places: dict[Key, Route] = {
             (alert.tenant, route.receiver, group_key(route, self.labels)): route
             for route in destinations(root, alert.tenant, self.labels)
@@ -98,7 +99,7 @@ class Group:
         over = {
             one.mark: one
             for one in self.members.values()
-            if not one.fires and one.mark in self.told
+            if not one.fires and one.mark in self.told and one.mark not in firing
         }
         again = bool(heard) and now_s - self.told_s >= self.route.timing.repeat_s
         fresh = not heard.keys() <= self.told
