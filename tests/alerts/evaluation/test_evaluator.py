@@ -179,16 +179,34 @@ def test_what_nobody_foresaw_in_a_group_stops_no_other() -> None:
     run(play)
 
 
-def test_a_rule_that_is_gone_leaves_no_alert_and_one_that_stays_goes_on() -> None:
+def test_the_alerts_of_a_rule_that_is_gone_have_ended_and_those_of_one_that_stays_go_on() -> None:
     async def play(it: Play) -> None:
         it.answers.answers["x"] = when(lambda _: True)
         other = alerting("x", name="Other")
         await it.one.open([group(alerting(for_s=60), other)])
         await it.slots(2)
         await it.one.load([group(alerting(for_s=60))])
+        ended = it.told[-1]
+        assert (dict(ended.labels)["alertname"], ended.phase) == ("Other", Phase.RESOLVED)
+        assert ended in it.store.kept.alerts.values()
         await it.slots(3)
+        await it.store.tell([], [], [ended])
         [alert] = it.store.kept.alerts.values()
         assert (dict(alert.labels)["alertname"], alert.phase) == ("Down", Phase.FIRING)
+
+
+def test_a_rule_that_is_gone_is_forgotten_when_everybody_knows() -> None:
+    async def play(it: Play) -> None:
+        await it.one.open([group(alerting())])
+        await it.slots(1)
+        await it.restart()
+        await it.restart()
+        [ended] = it.store.kept.alerts.values()
+        assert ended.phase is Phase.RESOLVED
+        assert len(it.store.kept.evaluations) == 1
+        await it.store.tell([], [], [ended])
+        await it.restart()
+        assert not it.store.kept.evaluations
 
     run(play)
 

@@ -103,13 +103,22 @@ class Evaluator:
             if ahead_ns > 0:
                 # The clock was set back while nothing ran.
                 _shift(one, -ahead_ns)
-        await self._forget(set(kept) | set(last))
+        await self._forget(kept, set(kept) | set(last))
 
-    async def _forget(self, known: set[tuple[str, str]]) -> None:
-        """Rules that are no more."""
+    async def _forget(
+        self, alerts: Mapping[tuple[str, str], Sequence[Alert]], known: set[tuple[str, str]]
+    ) -> None:
+        """Rules that are no more. An alert that fired has ended with its rule: it is kept until
+        everybody was told, and the rule is forgotten at a later start."""
         there = {(o.tenant, o.rule_id) for one in self._running.values() for o in one.owners}
+        now_ns = self._clock.wall_ns()
         for tenant, rule in sorted(known - there):
-            await self._store.forget(tenant, rule)
+            left = alerts.get((tenant, rule), ())
+            if ended := [state.ended(one, now_ns) for one in left if one.phase is Phase.FIRING]:
+                await self._store.evaluated([], ended, [])
+                self._changed(ended)
+            elif not any(one.phase is Phase.RESOLVED for one in left):
+                await self._store.forget(tenant, rule)
 
     async def load(self, groups: Iterable[Group]) -> None:
         """Other rules from here on; those that stay go on as they were. Raises StoreError."""
@@ -121,7 +130,7 @@ class Evaluator:
         kept = {key: list(standing.alerts.values()) for key, (standing, _) in before.items()}
         last = {key: one for key, (_, one) in before.items() if one.slot_ns}
         self._running = {group.key: _running(group, kept, last) for group in groups}
-        await self._forget(set(before))
+        await self._forget(kept, set(before))
 
     def stands(self) -> list[Stands]:
         """How all groups stand."""

@@ -75,6 +75,11 @@ def _not_holding(rule: Rule, alert: Alert, slot_ns: int) -> Alert | None:
     return msgspec.structs.replace(alert, phase=Phase.RESOLVED, ended_ns=slot_ns, left_ns=left_ns)
 
 
+def ended(alert: Alert, at_ns: int) -> Alert:
+    """One that fires, when its rule is no more."""
+    return msgspec.structs.replace(alert, phase=Phase.RESOLVED, ended_ns=at_ns, left_ns=at_ns)
+
+
 def moved(alert: Alert, by_ns: int) -> Alert:
     """The same by a clock that was set by so much: what lasted so long has lasted so long."""
     times = ("active_ns", "fired_ns", "left_ns", "ended_ns")
