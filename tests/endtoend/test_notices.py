@@ -18,7 +18,7 @@ groups:
     interval: 1s
     rules:
       - alert: PaymentsFail
-        expr: count_over_time({service_name="payments"} |= "declined" [15s]) > 2
+        expr: count_over_time({service_name="payments"} |= "declined" [SPAN]) > 2
         annotations:
           summary: "{{ $value }} declined"
 """
@@ -67,8 +67,9 @@ def hook() -> Iterator[Hook]:
     found.close()
 
 
-def started(start: Start, tmp_path: Path, hook: Hook) -> Server:
-    (tmp_path / "shop.yml").write_text(RULES)
+def started(start: Start, tmp_path: Path, hook: Hook, span: str = "15s") -> Server:
+    """The alert ends `span` after the lines came."""
+    (tmp_path / "shop.yml").write_text(RULES.replace("SPAN", span))
     return start(
         TAILRACE_ALERTS__RULES=f"['{tmp_path / 'shop.yml'}']",
         TAILRACE_ALERTS__RECEIVERS=f"[{{name='h', kind='webhook', url='{hook.url}'}}]",
@@ -106,3 +107,12 @@ def test_a_kill_while_the_webhook_hangs_loses_nothing(
     assert [said["status"] for said in hook.said] == ["firing", "resolved"]
     assert hook.keys[0] == hook.keys[1]
     assert len(set(hook.keys)) == 2
+
+
+def test_an_alert_ends_with_its_rule(start: Start, tmp_path: Path, hook: Hook) -> None:
+    server = started(start, tmp_path, hook, "1h")
+    ingest(server)
+    server.until(lambda: len(hook.said) == 1, "it is told")
+    (tmp_path / "shop.yml").write_text("groups: []\n")
+    server.until(lambda: len(hook.said) == 2, "its end is told")
+    assert hook.said[1]["status"] == "resolved"
