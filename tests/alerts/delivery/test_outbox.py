@@ -291,6 +291,20 @@ def test_what_was_being_sent_when_the_process_died_is_sent_again_once_with_the_s
     asyncio.run(run())
 
 
+def test_what_could_not_be_read_is_read_as_soon_as_it_can_be() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.put("one")
+        bench.store.failure = StoreError("away")
+        with pytest.raises(StoreError):
+            await bench.outbox.send_due()
+        bench.store.failure = None
+        await bench.outbox.send_due()
+        assert bench.receivers["a"].bodies == [b"one"]
+
+    asyncio.run(run())
+
+
 def test_a_notice_for_nobody_is_given_up() -> None:
     async def run() -> None:
         bench = Bench()

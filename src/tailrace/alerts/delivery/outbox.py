@@ -138,7 +138,11 @@ class Outbox:
         """Begin to send what is due. Raises StoreError."""
         now_s = self._clock.monotonic_s()
         if self._look or now_s >= self._looked_s + _LOOK_S:
-            await self._read()
+            try:
+                await self._read()
+            except StoreError:
+                self._look = True
+                raise
         for receiver in self._receivers.values():
             while (ready := receiver.ready()) and ready[0][0] <= self._clock.monotonic_s():
                 key = ready[0][2]
