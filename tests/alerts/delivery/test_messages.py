@@ -66,6 +66,11 @@ def test_a_large_group_is_told_in_several_messages() -> None:
     assert [len(one["alerts"]) for one in found] == [limits.ALERTS_PER_NOTICE, 1]
 
 
+def test_half_a_character_is_shown_as_a_question_mark() -> None:
+    (body,) = bodies(KEY, {}, [alert("Down", host="a\ud800b")], [], "")
+    assert json.loads(body)["alerts"][0]["labels"]["host"] == "a?b"
+
+
 @pytest.mark.parametrize(
     ("ns", "text"),
     [

@@ -72,8 +72,11 @@ class Dispatcher:
 
     async def load(self) -> None:
         """Go on where the store says that the last process was. Raises StoreError."""
-        self._silences = Silences(await self._store.silences())
-        self._told = {one.key: one for one in await self._store.told() if one.firing}
+        self._silences = Silences()
+        for one in await self._store.silences():
+            with contextlib.suppress(ValueError):  # nothing that can match
+                self._silences.put(one)
+        self._told = {told.key: told for told in await self._store.told() if told.firing}
         wall_ns = self._clock.wall_ns()
         for alert in await self._store.alerts():
             self._take(alert, max(0.0, (wall_ns - alert.fired_ns) / 1e9))
@@ -107,6 +110,9 @@ class Dispatcher:
             except StoreError as error:
                 failures += 1
                 _log.warning("what receivers are to be told is not kept: %s", error)
+            except Exception:  # what nobody foresaw must not end the telling of all others
+                failures += 1
+                _log.exception("what receivers are to be told could not be made")
             wait_s = backoff_s(failures) if failures else self.wait_s()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):

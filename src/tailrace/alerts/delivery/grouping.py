@@ -29,7 +29,7 @@ class Member:
 
     def __init__(self, alert: Alert, root: Route) -> None:
         self.alert = alert
-        self.labels = dict(alert.labels)
+        self.labels = {name: whole(value) for name, value in alert.labels}
         self.mark = fingerprint(alert.labels)
         self.places: dict[Key, Route] = {
             (alert.tenant, route.receiver, group_key(route, self.labels)): route
@@ -39,6 +39,11 @@ class Member:
     @property
     def fires(self) -> bool:
         return self.alert.phase is Phase.FIRING
+
+
+def whole(text: str) -> str:
+    """`text` without halves of characters, which no JSON and no database takes."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ in front of it, so that those of two tenants are never the same to whoever joins
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -72,7 +73,7 @@ def bodies(
             external_url=external_url,
             group_key=f"{tenant}:{group}",
         )
-        yield msgspec.json.encode(message)
+        yield _encoded(message)
 
 
 def _parts(alerts: Sequence[Alert]) -> Iterator[list[Alert]]:
@@ -88,6 +89,15 @@ def _parts(alerts: Sequence[Alert]) -> Iterator[list[Alert]]:
         left -= size
     if part:
         yield part
+
+
+def _encoded(message: Message) -> bytes:
+    """A label may hold half a character, which is shown as a question mark."""
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        plain = json.dumps(msgspec.to_builtins(message), ensure_ascii=False)
+        return plain.encode(errors="replace")
 
 
 def read(body: bytes) -> Message:
