@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tailrace.query.binder import Binder
+from tailrace.query.expressions import alternatives
 from tailrace.query.logql.ast import AllOf, AnyOf, Comparison, LineFilter, Stage
 from tailrace.query.logql.ast import Condition as Tree
 from tailrace.query.logs.condition import Condition, Field, NotExpressible, all_of, any_of
@@ -91,6 +92,8 @@ def text_test(text: str, op: str, value: str, bind: Binder) -> str:
     """SQL for `text op value`; `op` is one of = != =~ !~."""
     if op in ("=", "!="):
         return f"{text} {op} {bind.text(value)}"
+    if (texts := alternatives(value)) is not None:
+        return f"{text} {'IN' if op == '=~' else 'NOT IN'} {bind.texts(texts)}"
     if value in (".+", "(?s).+"):
         return f"{text} {'!=' if op == '=~' else '='} ''"
     found = f"match({text}, {bind.text(label_regex(value))})"
