@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tailrace.query.logql.ast import LogQuery, RangeAggregation
 from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logs import ranges
 from tailrace.query.logs.condition import NotExpressible
+from tailrace.query.logs.leaf import Leaf
 from tailrace.query.logs.lines import LogRange, lines
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Reading
@@ -110,7 +112,8 @@ def answer(
 ) -> Any:
     """Series by labels, or the words of the error."""
     try:
-        found = asyncio.run(ranges.aggregate(query, grid, by, reading(engine, tenant)))
+        leaf = Leaf(query if by is None else replace(query, grouping=by))
+        found = asyncio.run(ranges.aggregate(leaf, grid, reading(engine, tenant)))
     except QueryError as error:
         return str(error).partition(":")[0]
     result: dict[Labels, list[float | None]] = {}

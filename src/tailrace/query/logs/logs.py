@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
@@ -14,8 +15,10 @@ from tailrace.query.logql.parser import is_scalar
 from tailrace.query.logql.text import text
 from tailrace.query.logs import labelstatements as statements
 from tailrace.query.logs.entries import Entry
+from tailrace.query.logs.leaf import Leaf
 from tailrace.query.logs.lines import LogRange, lines
 from tailrace.query.logs.metric import evaluate, log_queries, names_of, range_aggregations
+from tailrace.query.logs.ranges import aggregate
 from tailrace.query.logs.reading import Reading
 from tailrace.query.matrix.matrix import Matrix, Value
 from tailrace.query.pipeline.pipeline import Pipeline
@@ -67,16 +70,30 @@ class Logs:
         span = _times(query, grid)
         async with self.service.slot("metric"):
             reading = await self._reading(query, tenant, span, source.within(*span))
-            return await evaluate(query, grid, reading)
+            return await evaluate(query, grid, partial(aggregate, grid=grid, reading=reading))
+
+    async def leaf(self, leaf: Leaf, tenant: str, grid: Grid) -> Matrix:
+        """What `evaluate` reads for one leaf of a metric query; nothing is remembered."""
+        query = leaf.aggregation
+        span = _times(query, grid)
+        source = await self._source(tenant, *span)
+        async with self.service.slot("metric"):
+            reading = await self._reading(query, tenant, span, source, leaf.named)
+            return await aggregate(leaf, grid, reading)
 
     async def _reading(
-        self, query: Query, tenant: str, span_ns: tuple[int, int], source: Source
+        self,
+        query: Query,
+        tenant: str,
+        span_ns: tuple[int, int],
+        source: Source,
+        named: Iterable[str] = (),
     ) -> Reading:
-        """What the query reads from; needs a slot."""
+        """What the query reads from; `named`: labels that it needs besides. Needs a slot."""
         for log in log_queries(query):
             Pipeline(log.stages)  # refuses what cannot run, also where all of it becomes SQL
         keys: Sequence[str] = ()
-        if _needs_keys(query):
+        if _needs_keys(query, named):
             keys = await self._keys_of(query, tenant, *span_ns)
         return Reading(tenant, self.service.run, self.service.blocks, source, keys)
 
@@ -158,10 +175,10 @@ def _service(log: LogQuery) -> str:
     return next(equal, "")
 
 
-def _needs_keys(query: Query) -> bool:
-    """Whether any label of the query may be a resource attribute."""
+def _needs_keys(query: Query, named: Iterable[str]) -> bool:
+    """Whether any label of the query, or of `named`, may be a resource attribute."""
     logs = log_queries(query)
     if any(not isinstance(stage, LineFilter) for log in logs for stage in log.stages):
         return True
     names = [matcher.name for log in logs for matcher in log.matchers]
-    return not all(map(is_built_in, [*names, *names_of(query)]))
+    return not all(map(is_built_in, [*names, *names_of(query), *named]))

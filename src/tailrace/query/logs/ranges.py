@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tailrace.query.logs import cells, samples, scan
 from tailrace.query.logs.columns import NANOSECONDS
 from tailrace.query.logs.condition import NotExpressible, any_of
 from tailrace.query.logs.folded import Folded, Series, columns_of
+from tailrace.query.logs.leaf import Leaf
 from tailrace.query.logs.partials import PER_SECOND, WHOLE, Part, alone, parts_of, weighs
 from tailrace.query.logs.pushdown import pushed
 from tailrace.query.logs.reading import Columns, Reading, Rows
@@ -33,22 +35,12 @@ _IN_STREAMS = frozenset({"service_name", "host_name", "level"})
 _SAMPLED = "{} of sampled rows: it is that of the rows which were kept"
 
 
-async def aggregate(
-    query: RangeAggregation,
-    grid: Grid,
-    by: Grouping | None,
-    reading: Reading,
-    named: frozenset[str] = frozenset(),
-) -> Matrix:
-    """The series of a range aggregation. `by`: a grouping that may be done at once, because sums
-    of sums are sums; `named`: labels by which structured metadata tells series apart, too.
-
-    Raises QueryError, and what the engine raises.
-    """
+async def aggregate(leaf: Leaf, grid: Grid, reading: Reading) -> Matrix:
+    """The series of a range aggregation. Raises QueryError, and what the engine raises."""
     if not grid.steps:
         return nothing(0)
-    grouping = by or query.grouping
-    asked = _Asked(query, Window.of(query, grid), grouping, reading, named)
+    query = leaf.aggregation
+    asked = _Asked(query, Window.of(query, grid), reading, leaf.named)
     if query.function == "absent_over_time":
         return await asked.absent()
     return await asked.matrix()
@@ -61,14 +53,13 @@ class _Asked:
         self,
         query: RangeAggregation,
         window: Window,
-        grouping: Grouping | None,
         reading: Reading,
         named: frozenset[str] = frozenset(),
     ) -> None:
         self._query = query
         self._window = window
         self._reading = reading
-        self._grouping = grouping
+        grouping = query.grouping
         self._labels = None if grouping is None or grouping.without else grouping.labels
         self._removed = frozenset(grouping.labels if grouping and grouping.without else ())
         # Those that are in every stream tell series apart already.
@@ -288,10 +279,10 @@ class _Asked:
 
     async def absent(self) -> Matrix:
         """1 at the steps at which no row is in the window, with the labels that are sure."""
-        counted = RangeAggregation(
-            "count_over_time", self._query.query, self._query.range_ns, self._query.offset_ns,
-            self._query.unwrap,
-        )  # fmt: skip
-        asked = _Asked(counted, self._window, Grouping(False, ()), self._reading)
-        found = await asked.matrix()
-        return absent(found, self._query.query.matchers)
+        asked = _Asked(counted(self._query), self._window, self._reading)
+        return absent(await asked.matrix(), self._query.query.matchers)
+
+
+def counted(query: RangeAggregation) -> RangeAggregation:
+    """What absent_over_time looks at: how many rows there are."""
+    return replace(query, function="count_over_time", grouping=Grouping(False, ()))

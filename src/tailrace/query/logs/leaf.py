@@ -1,0 +1,89 @@
+"""Leaves of a metric query: what of it is read from rows. All else is computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
+
+from tailrace.query.logql.ast import (
+    Binary,
+    LabelReplace,
+    Metric,
+    RangeAggregation,
+    VectorAggregation,
+)
+from tailrace.query.matrix.matrix import Matrix
+
+# Of an outer aggregation, the inner ones of which the groups may be folded at once.
+_SUMS = frozenset({"count_over_time", "rate", "bytes_over_time", "bytes_rate", "sum_over_time"})
+_AT_ONCE = {
+    "sum": _SUMS, "min": frozenset({"min_over_time"}), "max": frozenset({"max_over_time"})
+}  # fmt: skip
+
+
+class Leaf(NamedTuple):
+    """A range aggregation, grouped by the labels of the aggregation around it where that gives the
+    same: sums of sums are sums.
+
+    `named`: labels that what is around it names. Where it has no labels to group by, its series are
+    told apart by structured metadata only if that is named.
+    """
+
+    aggregation: RangeAggregation
+    named: frozenset[str] = frozenset()
+
+
+Read: TypeAlias = Callable[[Leaf], Awaitable[Matrix]]
+
+
+def leaf_of(query: Metric, named: frozenset[str] = frozenset()) -> Leaf | None:
+    """The query as a leaf, if it is one."""
+    match query:
+        case RangeAggregation():
+            by = query.grouping is not None and not query.grouping.without
+            return Leaf(query, frozenset() if by else named)
+        case VectorAggregation(inner=RangeAggregation() as inner) if _at_once(query, inner):
+            return Leaf(replace(inner, grouping=query.grouping))
+        case _:
+            return None
+
+
+def leaves(query: Metric, named: frozenset[str] = frozenset()) -> Sequence[Leaf]:
+    """All leaves of a query."""
+    if (leaf := leaf_of(query, named)) is not None:
+        return [leaf]
+    named = named_inside(query, named)
+    match query:
+        case VectorAggregation() | LabelReplace():
+            return leaves(query.inner, named)
+        case Binary():
+            return [*leaves(query.left, named), *leaves(query.right, named)]
+        case _:
+            return []
+
+
+def named_inside(query: Metric, named: frozenset[str]) -> frozenset[str]:
+    """What is named around the parts of a query around which `named` are."""
+    match query:
+        case VectorAggregation() if not query.grouping.without:
+            return named | frozenset(query.grouping.labels)
+        case LabelReplace():
+            return named | {query.source}
+        case Binary():
+            return named | frozenset(joining(query))
+        case _:
+            return named
+
+
+def joining(query: Binary) -> tuple[str, ...]:
+    """The labels by which two sides are joined, or that one takes from the other."""
+    on = query.matching.labels if query.matching.on else ()
+    return (*on, *query.matching.include)
+
+
+def _at_once(outer: VectorAggregation, inner: RangeAggregation) -> bool:
+    """Whether rows may be folded by the outer labels, without the inner series between."""
+    if outer.grouping.without or inner.grouping is not None:
+        return False
+    return inner.function in _AT_ONCE.get(outer.function, ())
