@@ -28,11 +28,12 @@ class _UnderWay(Generic[_T]):
 
 
 class Shared(Generic[_T]):
-    """One run for all that ask the same within QUERY_SHARED_S of its beginning. Used from one event
+    """One run for all that ask the same within `lately_s` of its beginning. Used from one event
     loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, lately_s: float = limits.QUERY_SHARED_S) -> None:
         self._clock = clock
+        self._lately_s = lately_s
         self._under_way: dict[Hashable, _UnderWay[_T]] = {}
 
     async def run(self, key: Hashable, until_s: float, begin: Callable[[], Awaitable[_T]]) -> _T:
@@ -56,7 +57,7 @@ class Shared(Generic[_T]):
         """Whether its rows are as new as wanted, and it is not stopped much earlier. One that
         nobody waits for is being ended."""
         late_s = self._clock.monotonic_s() - one.began_s
-        again = max(late_s, until_s - one.until_s) > limits.QUERY_SHARED_S
+        again = max(late_s, until_s - one.until_s) > self._lately_s
         return one.waiting > 0 and not again
 
     def _begin(
