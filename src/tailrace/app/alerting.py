@@ -58,12 +58,12 @@ class Alerting:
         interval_ns = int(config.interval * 1e9)
         files = RuleFiles(patterns(config), metrics, template.check, interval_ns)
         self._book = Rulebook(files, self._store, clock, template.check, interval_ns)
-        ask = Expressions(queries)
+        self._ask = Expressions(queries)
         outside = Outside(config.external_labels, config.external_url)
         self._evaluator = Evaluator(
             self._store,
-            ask,
-            Descriptions(outside, ask, metrics),
+            self._ask,
+            Descriptions(outside, self._ask, metrics),
             Recording(door),
             self._changed,
             clock,
@@ -102,6 +102,7 @@ class Alerting:
             if evaluating is None:
                 self._delivery = self._delivering()
                 await self._delivery.load()
+                await self._ask.load(self._book.groups)
                 await self._evaluator.open(self._book.groups)
                 return asyncio.create_task(self._lead())
             if await self._book.changed():
@@ -127,7 +128,9 @@ class Alerting:
 
     async def _reload(self) -> None:
         """Raises StoreError."""
-        await self._evaluator.load(await self._book.load())
+        groups = await self._book.load()
+        await self._ask.load(groups)
+        await self._evaluator.load(groups)
 
     def _changed(self, alerts: Sequence[Alert]) -> None:
         self._delivery.changed(alerts)

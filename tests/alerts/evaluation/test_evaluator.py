@@ -306,7 +306,7 @@ def test_so_many_groups_are_evaluated_at_once() -> None:
 def test_alerts_that_everybody_was_told_of_are_let_go() -> None:
     async def play(it: Play) -> None:
         begins = it.clock.wall_ns() // S
-        it.answers.answers["up == 0"] = when(lambda second: second < begins + 20)
+        it.answers.answers["up == 0"] = when(lambda second: second <= begins + 15)
         await it.one.open([group(alerting())])
         await it.slots(2)
         [resolved] = [one for one in it.told if one.phase is Phase.RESOLVED]

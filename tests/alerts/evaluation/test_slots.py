@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tailrace.alerts.evaluation.slots import phase_ns, slot_at
 from tailrace.alerts.rule import Group
+from tailrace.core import limits
 
 S = 1_000_000_000
 
@@ -26,11 +27,17 @@ def test_a_slot_is_the_last_one_before_a_time(now_ns: int, name: str, interval_s
     assert slot_at(one, slot - 1) == slot - one.interval_ns
 
 
-def test_groups_are_spread_over_their_interval() -> None:
-    seconds = Counter(phase_ns(group(f"g{n}")) // S for n in range(1_500))
-    assert set(seconds) == set(range(15))
-    assert max(seconds.values()) < 2 * min(seconds.values())
+def test_groups_are_spread_over_their_interval_and_share_slots() -> None:
+    phases = Counter(phase_ns(group(f"g{n}")) / S for n in range(1_500))
+    assert sorted(phases) == [0, 3, 6, 9, 12]
+    assert limits.RULE_PHASE_S == 3
+    assert max(phases.values()) < 1.3 * min(phases.values())
+
+
+def test_a_short_interval_begins_where_the_clock_does() -> None:
+    assert {phase_ns(group(f"g{n}", interval_s=2)) for n in range(50)} == {0}
 
 
 def test_slots_of_an_interval_stay_where_they_are_after_a_restart() -> None:
-    assert phase_ns(group("a")) == phase_ns(group("a")) != phase_ns(group("b"))
+    assert phase_ns(group("a", 3_600)) == phase_ns(group("a", 3_600))
+    assert len({phase_ns(group(f"g{n}", 3_600)) for n in range(50)}) > 40

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
 from tailrace.alerts.evaluation.confidence import passing, threshold
-from tailrace.alerts.rule import Language, Rule
+from tailrace.alerts.evaluation.scans import Asked, Scans
+from tailrace.alerts.evaluation.slots import phase_ns as phase_of
+from tailrace.alerts.rule import Group, Language, Rule
 from tailrace.core.errors import QueryError
 from tailrace.query.bounds.question import Question, asking
 from tailrace.query.logql.parser import parse_metric
@@ -35,11 +38,15 @@ class Asker(Protocol):
 
 
 class Expressions:
-    """An Asker over the query room."""
+    """An Asker over the query room. What the rules of `load` have in common is asked once."""
 
     def __init__(self, service: QueryService) -> None:
-        self._logs = Logs(service)
+        self._logs = Scans(Logs(service), service.clock)
         self._samples = Samples(service)
+
+    async def load(self, groups: Iterable[Group]) -> None:
+        """These are the rules from here on."""
+        await self._logs.load(_logql(groups))
 
     async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix:
         """See Asker. A number is one series without labels."""
@@ -56,6 +63,19 @@ class Expressions:
         if isinstance(found, Scalar) and rule.alert:
             return _true(found)
         return as_matrix(found).without_empty()
+
+
+def _logql(groups: Iterable[Group]) -> Iterator[Asked]:
+    """What rules in LogQL ask, but for those that cannot be asked."""
+    for group in groups:
+        for rule in group.rules:
+            if rule.language != "logql":
+                continue
+            with suppress(QueryError):
+                tree = parsed(rule.language, rule.expr)
+                query = threshold(tree).measured if rule.min_confidence else tree
+                phase_ns = (phase_of(group) - rule.offset_ns) % group.interval_ns
+                yield Asked(group.tenant, query, group.interval_ns, phase_ns)
 
 
 def _true(number: Scalar) -> Matrix:

@@ -7,6 +7,8 @@ from tailrace.core.limits.units import KIB, MIB
 # Rules that were not in time are evaluated at the slots of so long ago, and at no more of them.
 RULE_CATCH_UP_S = 3_600
 RULE_CATCH_UP_SLOTS = 720
+# Slots of groups begin so far apart: those that begin together share what they read.
+RULE_PHASE_S = 3.0
 # How long after its time a slot is evaluated: what came in before it can be asked for by then.
 RULE_DELAY_S = 1.0
 # Groups of rules that are evaluated at the same time; the others' turns come after them.
@@ -110,3 +112,15 @@ ALERT_SENDS_PER_RECEIVER = 2
 ALERT_NOTICES_READ = 50
 # How long a notice is tried: somebody comes within a day.
 ALERT_NOTICE_KEPT_S = 86_400.0
+# Rules of one shape at the same slots that are asked together: two are as cheap apart.
+SCAN_RULES = 3
+# Services that are asked for together: a statement of some ten kilobytes.
+SCAN_SERVICES = 500
+# How long what was read together is kept, for rules of the same slots whose turn comes later, and
+# how much of it: a bucket of a thousand rules reads a megabyte.
+SCAN_KEPT_S = 15.0
+SCANS_KEPT_BYTES = 64 * MIB
+# The part of an interval that one question for many rules may take, and how long one that failed is
+# asked in smaller parts.
+SCAN_SHARE = 0.3
+SCAN_APART_S = 600.0

@@ -1,0 +1,3 @@
+"""The engine of the query room's tests."""
+
+from tests.query.conftest import engine as engine

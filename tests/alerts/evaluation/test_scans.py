@@ -1,0 +1,343 @@
+"""Rules that share what they read give what they give by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.query.logs.rows import rows
+
+from tailrace.alerts.evaluation.scans import Asked, Scans
+from tailrace.alerts.evaluation.shapes import SERVICE, of_services, shaped
+from tailrace.core import limits
+from tailrace.core.clock import ManualClock
+from tailrace.core.errors import QueryError, StoreError
+from tailrace.query.logql.parser import parse_metric
+from tailrace.query.logs.leaf import Leaf, leaves
+from tailrace.query.logs.logs import Logs
+from tailrace.query.matrix.matrix import Matrix, Value, as_matrix, matrix_of
+from tailrace.query.plan import Grid
+from tailrace.query.service import QueryService
+
+SECOND = 1_000_000_000
+BASE = 1_767_225_600 * SECOND
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+pipelines = st.sampled_from([
+    "", '|= "status"', "| json", "| logfmt", '| logfmt | __error__=""', "| json | status > 5",
+    '| regexp "status=(?P<service_name>[0-9]+)"', '| pattern "<service_name>=<status>"',
+    "| logfmt | drop level", "| logfmt | keep service_name, status",
+    '| service_name=~"w.*"', "| label_format a=level", "| logfmt | drop service_name",
+    "| logfmt | keep status", "| label_format b=service_name",
+    '| json service_name="status"', "| label_format service_name=level",
+    '| zone="a"', '| logfmt service_name, status | __error__=""',
+])  # fmt: skip
+labels = st.lists(
+    st.sampled_from(["level", "status", "service_name", "zone", "service_name_extracted"]),
+    max_size=2, unique=True,
+)  # fmt: skip
+plain = st.builds(
+    '{}({{service_name="{{service}}"{}}} {} [{}s]{})'.format,
+    st.sampled_from(["count_over_time", "rate", "bytes_over_time", "absent_over_time"]),
+    st.sampled_from(["", ', level!="info"', ', host_name=~"h.|x"']),
+    pipelines,
+    st.sampled_from([5, 20, 60]),
+    st.sampled_from(["", "", " offset 10s"]),
+)
+unwrapped = st.builds(
+    '{}{{service_name="{{service}}"}} {} | unwrap {} | __error__="" [{}s]){}'.format,
+    st.sampled_from([
+        "sum_over_time(", "avg_over_time(", "max_over_time(", "first_over_time(",
+        "last_over_time(", "quantile_over_time(0.5, ", "stddev_over_time(", "rate(",
+    ]),
+    st.sampled_from(["| logfmt", "| json", "| logfmt | drop service_name"]),
+    st.sampled_from(["dur", "status", "duration(dur)", "service_name"]),
+    st.sampled_from([5, 60]),
+    st.sampled_from(["", " by (level)", " by (service_name)", " by ()", " without (level)",
+                     " without (service_name)"]),
+)  # fmt: skip
+grouped = st.builds(
+    "{} {} ({})".format,
+    st.sampled_from(["sum", "max", "count", "avg"]),
+    st.one_of(
+        st.just(""),
+        labels.map(lambda names: f"by ({', '.join(names)})"),
+        labels.map(lambda names: f"without ({', '.join(names)})"),
+    ),
+    plain,
+)
+one = st.one_of(plain, unwrapped, grouped)
+expressions = st.one_of(
+    one,
+    st.builds("{} > {}".format, one, st.sampled_from([0, 1, 3])),
+    st.builds("({}) {} ({})".format, grouped,
+              st.sampled_from(["/", "-", "or", "and", "unless", ">", "/ on (level)",
+                               "/ ignoring (service_name)", "and on (service_name)",
+                               "* on (level) group_left (service_name)"]), grouped),
+    st.builds("{} or vector(0)".format, grouped),
+    st.builds('label_replace({}, "a", "$1", "service_name", "(.).*")'.format, one),
+    st.builds("topk(50, {})".format, one),
+)  # fmt: skip
+
+
+def load(engine: Any, found: Sequence[dict[str, Any]]) -> str:
+    tenant: str = engine.tenant()
+    engine.load(tenant, [
+        {**{k: v for k, v in row.items() if k != "second"},
+         "ns": BASE + row["second"] * SECOND + n, "seq": n}
+        for n, row in enumerate(found)
+    ])  # fmt: skip
+    return tenant
+
+
+def shared(logs: Logs, tenant: str, texts: Sequence[str], grid: Grid) -> Scans:
+    """Scans that share these, however few they are."""
+    found = Scans(logs, ManualClock())
+    asked = [
+        Asked(tenant, parse_metric(text), grid.step_ns, grid.start_ns % grid.step_ns)
+        for text in texts
+    ]
+    asyncio.run(found.load(asked * limits.SCAN_RULES))
+    return found
+
+
+def answer(metric: Any, text: str, tenant: str, grid: Grid) -> Any:
+    """Series by labels, each of (value, variance) or None at each step; or the words of the
+    error."""
+    try:
+        found = as_matrix(asyncio.run(metric(parse_metric(text), tenant, grid)))
+    except QueryError as error:
+        return str(error).partition(":")[0]
+    return {own: _steps(found, row) for row, own in enumerate(found.labels)}
+
+
+def _steps(found: Matrix, row: int) -> list[tuple[float, float] | None]:
+    unknown = np.full(found.values.shape, -1.0)
+    variance = unknown if found.variance is None else found.variance
+    return [
+        (float(found.values[row, step]), float(variance[row, step])) if there else None
+        for step, there in enumerate(found.present[row])
+    ]
+
+
+def same(left: Any, right: Any) -> bool:
+    if isinstance(left, str) or isinstance(right, str):
+        return bool(left == right)
+    return left.keys() == right.keys() and all(
+        (a is None) == (b is None)
+        and (a is None or np.allclose(a, b, rtol=1e-9, atol=0, equal_nan=True))
+        for own, steps in left.items()
+        for a, b in zip(steps, right[own], strict=True)
+    )
+
+
+@EXAMPLES
+@given(
+    found=rows, expression=expressions, start=st.integers(0, 40), steps=st.sampled_from([1, 1, 4])
+)
+def test_a_rule_gives_what_it_gives_by_itself(
+    engine: Any, found: list[dict[str, Any]], expression: str, start: int, steps: int
+) -> None:
+    tenant = load(engine, found)
+    logs = Logs(QueryService(engine))
+    grid = Grid(BASE + start * SECOND, 15 * SECOND, steps)
+    texts = [expression.replace("{service}", name) for name in ("web", "api", "nobody")]
+    scans = shared(logs, tenant, texts, grid)
+    for text in texts:
+        alone = answer(Logs(QueryService(engine)).metric, text, tenant, grid)
+        assert same(answer(scans.metric, text, tenant, grid), alone), text
+
+
+class Counting:
+    """Logs in which each service has as many lines as its name has letters; what was read of
+    them."""
+
+    def __init__(self, bad: Sequence[str] = (), failure: Exception | None = None) -> None:
+        self.bad = bad
+        self.failure = failure or QueryError("too many series")
+        self.read: list[tuple[str, ...]] = []
+        self.alone: list[str] = []
+        self.slow = 10**6
+
+    async def leaf(self, leaf: Leaf, tenant: str, grid: Grid) -> Matrix:
+        [value] = [one.value for one in leaf.aggregation.query.matchers if one.name == SERVICE]
+        services = tuple(value.split("|"))
+        self.read.append(services)
+        await asyncio.sleep(60 if len(services) >= self.slow else 0)
+        if set(services) & set(self.bad):
+            raise self.failure
+        by = leaf.aggregation.grouping
+        label = (SERVICE,) if by and SERVICE in by.labels else ()
+        found = {tuple((one, name) for one in label): [float(len(name))] for name in services}
+        return matrix_of(found, grid.steps)
+
+    async def metric(self, query: Any, tenant: str, grid: Grid) -> Value:
+        self.alone.append(tenant)
+        [leaf] = leaves(query)
+        return await self.leaf(leaf, tenant, grid)
+
+
+class Play:
+    """Rules that count the lines of services."""
+
+    def __init__(self, *services: str, tenant: str = "shop", **logs: Any) -> None:
+        self.logs: Any = Counting(**logs)
+        self.clock = ManualClock()
+        self.scans = Scans(self.logs, self.clock)
+        self.services = services
+        self.asked = [Asked(tenant, self.query(name), 15 * SECOND, 0) for name in services]
+
+    def query(self, service: str) -> Any:
+        return parse_metric(f'sum(count_over_time({{service_name="{service}"}}[1m]))')
+
+    async def value(self, service: str, slot: int = 4, tenant: str = "shop") -> float:
+        grid = Grid(slot * 15 * SECOND, 15 * SECOND, 1)
+        found = await self.scans.metric(self.query(service), tenant, grid)
+        assert isinstance(found, Matrix)
+        assert found.labels == [()]
+        return float(found.values[0, 0])
+
+    async def all(self, slot: int = 4) -> list[float | str]:
+        found = [await self._told(name, slot) for name in self.services]
+        assert [one for one in found if isinstance(one, float)] == [
+            float(len(name))
+            for name, one in zip(self.services, found, strict=True)
+            if isinstance(one, float)
+        ]
+        return found
+
+    async def _told(self, service: str, slot: int) -> float | str:
+        try:
+            return await self.value(service, slot)
+        except QueryError as error:
+            return str(error)
+
+
+def run(play: Play, *slots: int) -> Any:
+    async def whole() -> Any:
+        await play.scans.load(play.asked)
+        return [await play.all(slot) for slot in slots][-1]
+
+    return asyncio.run(whole())
+
+
+def test_rules_of_one_shape_are_read_in_one_question() -> None:
+    play = Play("a", "bb", "ccc")
+    assert run(play, 4) == [1.0, 2.0, 3.0]
+    assert play.logs.read == [("a", "bb", "ccc")]
+
+
+def test_rules_that_ask_at_the_same_time_wait_for_one_question() -> None:
+    play = Play("a", "bb", "ccc")
+
+    async def whole() -> list[float]:
+        await play.scans.load(play.asked)
+        return list(await asyncio.gather(*map(play.value, play.services)))
+
+    assert asyncio.run(whole()) == [1.0, 2.0, 3.0]
+    assert len(play.logs.read) == 1
+
+
+def test_rules_of_other_slots_or_tenants_share_nothing() -> None:
+    play = Play("a", "bb", "ccc")
+    play.asked[0] = play.asked[0]._replace(phase_ns=3 * SECOND)
+    play.asked[1] = play.asked[1]._replace(tenant="other")
+    run(play, 4)
+    assert play.logs.alone == ["shop"] * 3
+
+
+def test_fewer_rules_than_are_worth_it_ask_by_themselves() -> None:
+    play = Play(*"abcdefgh"[: limits.SCAN_RULES - 1])
+    run(play, 4)
+    assert len(play.logs.alone) == len(play.services)
+
+
+def test_what_was_read_is_kept_for_a_while() -> None:
+    play = Play("a", "bb", "ccc")
+    run(play, 4, 4)
+    assert len(play.logs.read) == 1
+    play.clock.advance(limits.SCAN_KEPT_S)
+    run(play, 4)
+    assert len(play.logs.read) == 2
+
+
+def test_as_much_is_kept_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    play = Play("a", "bb", "ccc")
+    run(play, 4, 5, 4, 5)
+    assert len(play.logs.read) == 2
+    monkeypatch.setattr(limits, "SCANS_KEPT_BYTES", 1_000)
+    run(play, 6, 7, 4)
+    assert len(play.logs.read) == 5
+
+
+def test_so_many_services_are_asked_for_in_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SCAN_SERVICES", 2)
+    play = Play("a", "bb", "ccc")
+    run(play, 4)
+    assert play.logs.read == [("a", "bb"), ("ccc",)]
+
+
+def test_a_service_that_cannot_be_counted_is_asked_for_apart() -> None:
+    play = Play("a", "bb", "ccc", "dddd", "eeeee", bad=["bb"])
+    told = run(play, 4)
+    assert told[1] == "too many series"
+    assert [told[0], *told[2:]] == [1.0, 3.0, 4.0, 5.0]
+    play.logs.read.clear()
+    asyncio.run(play.all(5))
+    assert play.logs.read == [("a",), ("bb",), ("ccc", "dddd", "eeeee")]
+
+
+def test_what_was_asked_apart_is_asked_together_again_some_time() -> None:
+    play = Play("a", "bb", "ccc", bad=["bb"])
+    run(play, 4)
+    play.logs.read.clear()
+    play.logs.bad = []
+    play.clock.advance(limits.SCAN_APART_S)
+    asyncio.run(play.all(5))
+    assert play.logs.read == [("a", "bb", "ccc")]
+
+
+def test_a_question_that_takes_too_long_is_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SCAN_SHARE", 0.001)
+    play = Play("a", "bb", "ccc", "dddd")
+    play.logs.slow = 3
+    assert run(play, 4) == [1.0, 2.0, 3.0, 4.0]
+    assert play.logs.read == [("a", "bb", "ccc", "dddd"), ("a", "bb"), ("ccc", "dddd")]
+
+
+def test_a_store_that_fails_is_not_asked_by_each_rule() -> None:
+    play = Play("a", "bb", "ccc", bad=["a"], failure=StoreError("closed"))
+    with pytest.raises(StoreError):
+        run(play, 4)
+    assert len(play.logs.read) == 1
+
+
+def test_other_rules_share_from_when_they_are_loaded() -> None:
+    play = Play("a", "bb", "ccc")
+
+    async def whole() -> None:
+        await play.scans.load(play.asked)
+        await play.scans.load(play.asked[:2])
+        await play.all()
+
+    asyncio.run(whole())
+    assert len(play.logs.alone) == 3
+
+
+def test_many_services_are_asked_for_by_their_names(engine: Any) -> None:
+    tenant = engine.tenant()
+    names = [f"s.{n}|x" for n in range(20)]
+    engine.load(tenant, [{"service": name, "seq": n} for n, name in enumerate(names)])
+    [leaf] = leaves(parse_metric('sum(count_over_time({service_name="s.0|x"}[1m]))'))
+    known = shaped(leaf)
+    assert known is not None
+    engine.statements.clear()
+    logs = Logs(QueryService(engine))
+    found = asyncio.run(logs.leaf(of_services(known[0], names[:7]), tenant, Grid(BASE, SECOND, 1)))
+    assert sorted(found.labels) == [((SERVICE, name),) for name in sorted(names[:7])]
+    assert "ServiceName IN" in engine.statements[-1]
