@@ -140,6 +140,18 @@ def test_what_held_while_nothing_ran_is_told_afterwards() -> None:
     run(play)
 
 
+def test_slots_that_are_evaluated_with_a_later_one_are_counted() -> None:
+    async def play(it: Play) -> None:
+        await it.one.open([group(alerting())])
+        await it.slots(2)
+        assert it.metrics.get("tailrace_rule_late_total") == 0
+        it.clock.advance(30)
+        await it.slots(1)
+        assert it.metrics.get("tailrace_rule_late_total") == 2
+
+    run(play)
+
+
 def test_a_rule_that_fails_says_so_stays_as_it_is_and_makes_up_for_it() -> None:
     async def play(it: Play) -> None:
         await it.one.open([group(alerting(for_s=45))])
