@@ -49,17 +49,29 @@ plain = st.builds(
     st.sampled_from([5, 20, 60]),
     st.sampled_from(["", "", " offset 10s"]),
 )
-unwrapped = st.builds(
-    '{}{{service_name="{{service}}"}} {} | unwrap {} | __error__="" [{}s]){}'.format,
-    st.sampled_from([
-        "sum_over_time(", "avg_over_time(", "max_over_time(", "first_over_time(",
-        "last_over_time(", "quantile_over_time(0.5, ", "stddev_over_time(", "rate(",
-    ]),
-    st.sampled_from(["| logfmt", "| json", "| logfmt | drop service_name"]),
-    st.sampled_from(["dur", "status", "duration(dur)", "service_name"]),
-    st.sampled_from([5, 60]),
-    st.sampled_from(["", " by (level)", " by (service_name)", " by ()", " without (level)",
-                     " without (service_name)"]),
+
+
+def unwrapping(functions: Sequence[str], groupings: Sequence[str]) -> st.SearchStrategy[str]:
+    return st.builds(
+        '{}{{service_name="{{service}}"}} {} | unwrap {} | __error__="" [{}s]){}'.format,
+        st.sampled_from(functions),
+        st.sampled_from(["| logfmt", "| json", "| logfmt | drop service_name"]),
+        st.sampled_from(["dur", "status", "duration(dur)", "service_name"]),
+        st.sampled_from([5, 60]),
+        st.sampled_from(groupings),
+    )
+
+
+unwrapped = st.one_of(
+    unwrapping(["sum_over_time(", "rate("], [""]),
+    unwrapping(
+        [
+            "avg_over_time(", "max_over_time(", "first_over_time(", "last_over_time(",
+            "quantile_over_time(0.5, ", "stddev_over_time(",
+        ],
+        ["", " by (level)", " by (service_name)", " by ()", " without (level)",
+         " without (service_name)"],
+    ),
 )  # fmt: skip
 grouped = st.builds(
     "{} {} ({})".format,
@@ -110,7 +122,7 @@ def answer(metric: Any, text: str, tenant: str, grid: Grid) -> Any:
     """Series by labels, each of (value, variance) or None at each step; or the words of the
     error."""
     try:
-        found = as_matrix(asyncio.run(metric(parse_metric(text), tenant, grid)))
+        found = as_matrix(asyncio.run(metric(parse_metric(text), tenant, grid))).without_empty()
     except QueryError as error:
         return str(error).partition(":")[0]
     return {own: _steps(found, row) for row, own in enumerate(found.labels)}
