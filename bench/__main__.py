@@ -1,7 +1,8 @@
 """`python -m bench [PART]`: measure, compare, print.
 
-PART is ingest, latency, queries, tail, agent, doors, fairness, guard-speed or guard-recall, all of
-these when none is named (`usual`); backlog and dashboard, which take as long as they do; or `all`.
+PART is ingest, latency, queries, tail, alerts, agent, doors, fairness, guard-speed or guard-recall,
+all of these when none is named (`usual`); backlog and dashboard, which take as long as they do; or
+`all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from bench import (
     agent,
+    alerts,
     backlog,
     dashboard,
     data,
@@ -39,8 +41,8 @@ from bench.figures import Figure, table
 from bench.server import Server
 
 PARTS = (
-    "ingest", "latency", "queries", "tail", "agent", "doors", "fairness", "guard-speed",
-    "guard-recall", "backlog", "dashboard",
+    "ingest", "latency", "queries", "tail", "alerts", "agent", "doors", "fairness",
+    "guard-speed", "guard-recall", "backlog", "dashboard",
 )  # fmt: skip
 # What runs when nothing is named.
 USUAL = PARTS[:-2]
@@ -134,6 +136,8 @@ def _measure(
     scratch.mkdir(parents=True, exist_ok=True)
     if part == "agent":
         return agent.measure(scratch, options.agent_mb, options.seconds)
+    if part == "alerts":
+        return alerts.measure(scratch)
     if part == "doors":
         return entrance.measure(scratch, options.seconds)
     if part == "fairness":
