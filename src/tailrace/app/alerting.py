@@ -13,15 +13,18 @@ from tailrace.alerts.evaluation.evaluator import Evaluator
 from tailrace.alerts.evaluation.expression import Expressions
 from tailrace.alerts.http.prometheus import routes as prometheus_routes
 from tailrace.alerts.http.ruler import Ruler
+from tailrace.alerts.rule import Group
 from tailrace.alerts.rules.book import Rulebook
 from tailrace.alerts.rules.files import RuleFiles
 from tailrace.alerts.templating import template
 from tailrace.alerts.templating.annotator import Outside
 from tailrace.alerts.templating.descriptions import Descriptions
 from tailrace.app.alertsettings import AlertsConfig, patterns
+from tailrace.app.latency import Latency
 from tailrace.app.recording import Recording
 from tailrace.core.alerting import Alert
 from tailrace.core.clock import Clock
+from tailrace.core.contracts import Feed
 from tailrace.core.errors import StoreError
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
@@ -47,6 +50,7 @@ class Alerting:
         control: Control,
         queries: QueryService,
         door: Door,
+        feed: Feed,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -60,14 +64,17 @@ class Alerting:
         self._book = Rulebook(files, self._store, clock, template.check, interval_ns)
         self._ask = Expressions(queries)
         outside = Outside(config.external_labels, config.external_url)
+        self._latency = Latency(config, door, feed, clock, metrics)
+        listener = self._latency.listener
         self._evaluator = Evaluator(
             self._store,
             self._ask,
             Descriptions(outside, self._ask, metrics),
-            Recording(door),
+            Recording(door, listener.heard),
             self._changed,
             clock,
             metrics,
+            kept=listener.kept,
         )
         self._delivery = self._delivering()
         self._queries = queries
@@ -78,6 +85,7 @@ class Alerting:
         """Read the rules. Raises StoreError."""
         await self._book.load()
         self._running = [asyncio.create_task(self._run())]
+        self._latency.start()
 
     async def _run(self) -> None:
         """Evaluate while nobody else does; read the rules again when they are others."""
@@ -95,15 +103,18 @@ class Alerting:
         if evaluating and evaluating.done():
             evaluating.result()
         try:
-            if not await self._leads():
+            leads = await self._leads()
+            self._latency.evaluates(leads)
+            if not leads:
                 if evaluating:
                     evaluating.cancel()
                 return None
             if evaluating is None:
                 self._delivery = self._delivering()
                 await self._delivery.load()
-                await self._ask.load(self._book.groups)
-                await self._evaluator.open(self._book.groups)
+                groups = self._groups()
+                await self._ask.load(groups)
+                await self._evaluator.open(groups)
                 return asyncio.create_task(self._lead())
             if await self._book.changed():
                 await self._reload()
@@ -128,9 +139,14 @@ class Alerting:
 
     async def _reload(self) -> None:
         """Raises StoreError."""
-        groups = await self._book.load()
+        await self._book.load()
+        groups = self._groups()
         await self._ask.load(groups)
         await self._evaluator.load(groups)
+        self._latency.rules.retain(self._evaluator.stands())
+
+    def _groups(self) -> list[Group]:
+        return [*self._book.groups, *self._latency.groups]
 
     def _changed(self, alerts: Sequence[Alert]) -> None:
         self._delivery.changed(alerts)
@@ -138,7 +154,12 @@ class Alerting:
     def reading(self) -> list[BaseRoute]:
         """For those who may ask."""
         ruler = Ruler(self._book, self._reload)
-        return [*prometheus_routes(self._queries, self._evaluator.stands), *ruler.reading()]
+        stands = self._evaluator.stands
+        return [
+            *prometheus_routes(self._queries, stands),
+            *self._latency.routes(stands),
+            *ruler.reading(),
+        ]
 
     def changing(self) -> list[BaseRoute]:
         """For those who may change rules."""
@@ -151,6 +172,7 @@ class Alerting:
 
     async def close(self) -> None:
         """What is told no more is told after the next start."""
+        await self._latency.close()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -14,6 +14,8 @@ from tailrace.core.frame import check_tenant
 from tailrace.core.units import Seconds
 
 TENANT = "default"
+# More lines than one a second say nothing more; limits.CANARY_BEATS holds as many.
+_CANARY_LEAST_S = 1.0
 
 
 class TenantRules(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,11 +27,13 @@ class TenantRules(msgspec.Struct, forbid_unknown_fields=True):
 
 class AlertsConfig(DeliverySettings, kw_only=True, forbid_unknown_fields=True):
     """Beside who is told: `rules`, files, or patterns of them, of the tenant "default"; `tenants`,
-    those of others. `interval`: of groups that name none. `external_labels` are for templates."""
+    those of others. `interval`: of groups that name none. `canary`: how often a marked line is
+    written that says how late alerts are, 0 for never. `external_labels` are for templates."""
 
     rules: list[str] = msgspec.field(default_factory=list)
     tenants: list[TenantRules] = msgspec.field(default_factory=list)
     interval: Seconds = Seconds("15s")
+    canary: Seconds = Seconds("5s")
     external_labels: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -55,4 +59,9 @@ def patterns(config: AlertsConfig) -> Mapping[str, Sequence[str]]:
         found[one.name] = one.rules
     if config.interval < limits.RULE_INTERVAL_LEAST_S:
         raise ConfigError(f'alerts.interval: at least "{limits.RULE_INTERVAL_LEAST_S:g}s"')
+    if config.canary and not _CANARY_LEAST_S <= config.canary <= limits.CANARY_INTERVAL_S:
+        raise ConfigError(
+            f'alerts.canary: from "{_CANARY_LEAST_S:g}s" to "{limits.CANARY_INTERVAL_S:g}s", or '
+            '"0s" for no canary'
+        )
     return found

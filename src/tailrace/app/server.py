@@ -106,6 +106,7 @@ class Runtime:
             self._control,
             self._queries,
             self._front.door,
+            LogFeed(self._queue, "writer"),
             self._clock,
             self._metrics,
         )

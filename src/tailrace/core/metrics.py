@@ -10,6 +10,8 @@ import threading
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+from tailrace.core.histogram import Histogram
+
 Name = Literal[
     "tailrace_agent_lines_total",
     "tailrace_agent_bytes_total",
@@ -96,6 +98,10 @@ Name = Literal[
     "tailrace_notices_total",
     "tailrace_notices_waiting",
     "tailrace_notices_age_seconds",
+    "tailrace_rule_delay_seconds",
+    "tailrace_canary_seconds",
+    "tailrace_canary_lost_total",
+    "tailrace_alerts_late",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]
@@ -104,10 +110,12 @@ NAMES: tuple[str, ...] = get_args(Name)
 
 
 class Metrics:
-    """Counters and gauges. Thread-safe. `*_total` only go up; the rest are gauges."""
+    """Counters, gauges and histograms. Thread-safe. `*_total` only go up; what was observed is a
+    histogram; the rest are gauges."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[Name, str], float] = {}
+        self._histograms: dict[tuple[Name, str], Histogram] = {}
         self._lock = threading.Lock()
 
     def add(self, name: Name, value: float = 1, label: str = "") -> None:
@@ -126,6 +134,14 @@ class Metrics:
         with self._lock:
             self._values[(name, label)] = value
 
+    def observe(self, name: Name, seconds: float, label: str = "") -> None:
+        """One more value of a histogram. `label` is a constant of the code, never input."""
+        with self._lock:
+            found = self._histograms.get((name, label))
+            if found is None:
+                found = self._histograms[(name, label)] = Histogram()
+            found.add(seconds)
+
     def get(self, name: Name, label: str = "") -> float:
         """The present value, 0 when never touched."""
         with self._lock:
@@ -138,14 +154,19 @@ class Metrics:
 
     def render(self) -> str:
         """All values as Prometheus text, version 0.0.4."""
-        with self._lock:
-            items = sorted(self._values.items())
         lines: list[str] = []
         seen = ""
-        for (name, label), value in items:
-            if name != seen:
-                lines.append(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}")
-                seen = name
-            labels = f'{{kind="{label}"}}' if label else ""
-            lines.append(f"{name}{labels} {value:.17g}")
+        with self._lock:
+            for (name, label), value in sorted(self._values.items()):
+                if name != seen:
+                    kind = "counter" if name.endswith("_total") else "gauge"
+                    lines.append(f"# TYPE {name} {kind}")
+                    seen = name
+                labels = f'{{kind="{label}"}}' if label else ""
+                lines.append(f"{name}{labels} {value:.17g}")
+            for name, label in sorted(self._histograms):
+                if name != seen:
+                    lines.append(f"# TYPE {name} histogram")
+                    seen = name
+                lines += self._histograms[(name, label)].render(name, label)
         return "\n".join(lines) + "\n"

@@ -40,6 +40,7 @@ def frames_of(
             bytes=facts.bytes,
             checksum=facts.checksum,
             received_ns=received_ns,
+            lane=content.lane,
             signal=content.signal,
             codec=content.codec,
             hints=content.hints,

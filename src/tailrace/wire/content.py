@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tailrace.core.frame import CANONICAL, Codec, Hints, Signal
+from tailrace.core.frame import CANONICAL, Codec, Hints, Lane, Signal
 
 
 class Content(msgspec.Struct):
@@ -24,3 +24,4 @@ class Content(msgspec.Struct):
     resource: dict[str, str] = {}
     repaired: dict[str, int] = {}
     signal: Signal = Signal.LOGS
+    lane: Lane = Lane.BOTH

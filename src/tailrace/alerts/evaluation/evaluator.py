@@ -41,6 +41,19 @@ class Recorder(Protocol):
     ) -> None: ...
 
 
+class Kept(Protocol):
+    """Who hears of each group that was evaluated, once what came of it is durable: how its rules
+    stood before, and how they stand now. It must not block."""
+
+    def __call__(
+        self,
+        group: Group,
+        owners: Sequence[Owner],
+        before: Sequence[Standing],
+        after: Sequence[Standing],
+    ) -> None: ...
+
+
 class Stands(NamedTuple):
     """A group; of each rule whose alerts they are, how they stand, and its last evaluation."""
 
@@ -76,6 +89,7 @@ class Evaluator:
         clock: Clock,
         metrics: Metrics,
         delay_s: float = limits.RULE_DELAY_S,
+        kept: Kept | None = None,
     ) -> None:
         """A slot is evaluated `delay_s` after its time, when queries see what came before it."""
         self._store = store
@@ -86,6 +100,7 @@ class Evaluator:
         self._clock = clock
         self._metrics = metrics
         self._delay_ns = int(delay_s * 1e9)
+        self._kept = kept
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,6 +228,8 @@ class Evaluator:
                 "evaluations cannot be kept", extra={"group": one.group.name, "why": str(error)}
             )
             return
+        if self._kept:
+            self._kept(one.group, one.owners, one.standing, found)
         one.standing, one.last = found, last
         self._metrics.add("tailrace_rule_evaluations_total", len(last))
         self._metrics.set("tailrace_rule_lag_seconds", (self._clock.wall_ns() - slot_ns) / 1e9)

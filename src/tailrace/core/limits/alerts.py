@@ -124,3 +124,12 @@ SCANS_KEPT_BYTES = 64 * MIB
 # asked in smaller parts.
 SCAN_SHARE = 0.3
 SCAN_APART_S = 600.0
+# Lines of the canary that are followed at once: those of a quarter of an hour, one a second.
+CANARY_BEATS = 1_000
+# The rule over the canary is evaluated at least so often: it says what the server can do.
+CANARY_INTERVAL_S = 15.0
+# Alerts are to be sent within a minute of the event. When 99 of 100 lines of the last quarter of an
+# hour needed longer than this to be evaluated, or none has come through for a minute, that is said.
+ALERTS_LATE_S = 45.0
+ALERTS_LATE_WINDOW_S = 900.0
+ALERTS_SILENT_S = 60.0

@@ -1,0 +1,1 @@
+"""How late alerts are, known all the time: the canary, every rule, and a watch over both."""
