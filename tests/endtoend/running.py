@@ -67,15 +67,22 @@ class Server:
             "XDG_CONFIG_HOME": str(home / "config"),
             "TAILRACE_SERVER__DOORS": "[]",
             "TAILRACE_ARCHIVE__STEP": "1s",
+            # Its lines would be among those that tests count.
+            "TAILRACE_ALERTS__CANARY": "0s",
             "TAILRACE_AGENT__INPUTS": "[{paths=['/nowhere/*.log']}]",
             **environment,
         }
 
     def launch(self) -> None:
         """Start, without waiting."""
-        command = [str(Path(sys.executable).with_name("tailrace")), self.command]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+            self.process = subprocess.Popen(
+                self.words(), stdout=log, stderr=log, env=self.environment
+            )
+
+    def words(self) -> list[str]:
+        """The command line."""
+        return [str(Path(sys.executable).with_name("tailrace")), self.command]
 
     def start(self) -> None:
         self.launch()

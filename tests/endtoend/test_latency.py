@@ -1,0 +1,155 @@
+"""How late alerts are, by a real server: known at rest, and said when a part of it hangs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Server, Start
+
+from tailrace.cli import main
+
+QUICK = {"TAILRACE_ALERTS__CANARY": "1s", "TAILRACE_ALERTS__INTERVAL": "1s"}
+# The command, with less patience, and a part that hangs while a file is there.
+HANGING = """
+import asyncio, os, sys, time
+from pathlib import Path
+from tailrace.core import limits
+limits.ALERTS_SILENT_S = 4.0
+from tailrace.alerts.evaluation.expression import Expressions
+from tailrace.alerts.latency import watch
+from tailrace.cli import main
+from tailrace.gateway.door import Door
+from tailrace.writer.loader import Loader
+watch._LOOK_S = 0.2
+flag, part = Path(os.environ["FLAG"]), os.environ["PART"]
+
+def hanging(method):
+    async def waits(*args):
+        while flag.exists():
+            time.sleep(0.05) if part == "loop" else await asyncio.sleep(0.05)
+        return await method(*args)
+    return waits
+
+kind, name = {
+    "door": (Door, "take_bytes"), "writer": (Loader, "load"),
+    "evaluation": (Expressions, "value"), "loop": (Expressions, "value"),
+}[part]
+setattr(kind, name, hanging(getattr(kind, name)))
+sys.exit(main())
+"""
+
+
+class Hanging(Server):
+    """A part of it hangs while `flag` is there."""
+
+    def __init__(self, home: Path, part: str) -> None:
+        self.flag = home / "flag"
+        super().__init__(home, **QUICK, PART=part, FLAG=str(self.flag))
+
+    def said(self) -> list[str]:
+        """What its log says of how late alerts are."""
+        lines = self._log.read_text().splitlines()
+        records = [json.loads(line) for line in lines if line.startswith("{")]
+        return [one["body"] for one in records if one["body"].startswith("alerts are ")]
+
+    def words(self) -> list[str]:
+        return [sys.executable, "-c", HANGING, self.command]
+
+
+@pytest.fixture
+def servers() -> Iterator[list[Server]]:
+    """Killed with the test."""
+    found: list[Server] = []
+    yield found
+    for one in found:
+        one.kill()
+
+
+def latency(server: Server) -> Any:
+    return server.get("/api/v1/alerts/latency").json()
+
+
+def counts(server: Server) -> dict[str, int]:
+    return {one["stage"]: one["delays"]["count"] for one in latency(server)["canary"]["stages"]}
+
+
+def through(server: Server) -> bool:
+    return counts(server)["evaluated"] >= 3
+
+
+def test_at_rest_it_is_known_after_some_seconds(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start(**QUICK)
+    server.until(lambda: through(server), "lines come through")
+    url = f"http://127.0.0.1:{server.port}"
+    assert main(["alerts", "latency", "--url", url]) == 0
+    shown = capsys.readouterr().out
+    for words in ("received", "durable", "queryable", "evaluated", "in time: 99 of 100"):
+        assert words in shown
+    assert main(["alerts", "list", "--url", url]) == 0
+    assert capsys.readouterr().out == "no alert is pending or fires\n"
+    worst = [one["delays"]["worst_s"] for one in latency(server)["canary"]["stages"]]
+    assert worst == sorted(worst)
+    assert worst[-1] < 45
+
+
+def test_its_lines_are_nobodys_and_are_not_archived(start: Start) -> None:
+    server = start(**QUICK)
+    server.until(lambda: through(server), "lines come through")
+    assert server.counts() == {}
+    assert server.get("/api/v1/rules").json()["data"]["groups"] == []
+    assert server.metric("tailrace_archive_rows_total") == 0
+    assert server.metric("tailrace_writer_rows_total") >= 3
+
+
+def test_a_restart_waits_for_no_line_of_before(start: Start) -> None:
+    server = start(**QUICK)
+    server.until(lambda: through(server), "lines come through")
+    server.kill()
+    server.start()
+    server.until(lambda: through(server), "lines come through again")
+    assert latency(server)["canary"]["oldest_s"] < 45
+    assert server.metric("tailrace_canary_lost_total") == 0
+
+
+def test_without_a_canary_nothing_is_written(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start(TAILRACE_ALERTS__CANARY="0s")
+    assert latency(server)["canary"] is None
+    assert main(["alerts", "latency", "--url", f"http://127.0.0.1:{server.port}"]) == 0
+    assert capsys.readouterr().out == "there is no canary: alerts.canary is 0\n"
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("door", "the oldest waits to be received"),
+        ("writer", "the oldest waits to be found by queries"),
+        ("evaluation", "the oldest waits to be evaluated"),
+        ("loop", "no line of the canary has come through"),
+    ],
+)
+def test_a_part_that_hangs_is_said_and_that_it_is_over(
+    part: str, words: str, tmp_path: Path, servers: list[Server]
+) -> None:
+    server = Hanging(tmp_path, part)
+    servers.append(server)
+    server.start()
+    server.until(lambda: through(server) and not latency(server)["late"], "all is in time")
+    before = len(server.said())
+    server.flag.touch()
+    server.until(lambda: len(server.said()) > before, "it is said")
+    assert server.said()[before].startswith("alerts are late: ")
+    assert words in server.said()[before]
+    if part != "loop":
+        assert server.metric("tailrace_alerts_late", "silent") == 1
+        assert words in latency(server)["late"]
+    server.flag.unlink()
+    server.until(lambda: server.said()[-1] == "alerts are in time again", "it is over")
