@@ -42,7 +42,7 @@ def threshold(tree: Metric) -> Threshold:
 def passing(found: Matrix, passed: Threshold, least: float) -> Matrix:
     """The samples of which it is so sure that they pass; exact ones pass or do not."""
     with np.errstate(all="ignore"):
-        present = found.present & COMPARISONS[passed.op](found.values, passed.limit)
+        present = found.present & COMPARISONS[passed.op](found.values, np.array(passed.limit))
         if found.variance is not None:
             present &= _sure(found.values, found.variance, passed) >= least
     return Matrix(found.labels, found.values, present, found.variance).without_empty()
