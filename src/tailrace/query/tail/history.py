@@ -24,9 +24,16 @@ BEHIND = "the store is behind: lines of the last moments may be missing"
 
 
 async def history(
-    logs: Logs, feed: Feed, query: LogQuery, outlet: Outlet, start_ns: int, limit: int
+    logs: Logs,
+    feed: Feed,
+    query: LogQuery,
+    outlet: Outlet,
+    start_ns: int,
+    limit: int,
+    taken_ns: int = 0,
 ) -> list[Entry]:
-    """The last `limit` lines since `start_ns` of the frames that do not come live to `outlet`.
+    """The last `limit` lines since `start_ns` of the frames that do not come live to `outlet`; with
+    `taken_ns` only of rows that were taken in since then.
 
     Waits until the store has them, at most STORED_S; the outlet tells when it had not. Raises
     QueryError, Busy, StoreError, TimeoutError.
@@ -45,6 +52,8 @@ async def history(
             wanted = limits.QUERY_ROWS
         where = [f"Tenant = {bind.text(outlet.tenant)}", *found.may_pass]
         where.append(within(start_ns, end_ns - 1, bind))
+        if taken_ns:
+            where.append(f"IngestTime >= fromUnixTimestamp64Nano(toInt64({int(taken_ns)}))")
         sql = (
             f"SELECT {COLUMNS}, Source, Epoch, Seq FROM {scope.table} "
             f"WHERE {' AND '.join(where)} "

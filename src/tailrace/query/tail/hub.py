@@ -24,7 +24,7 @@ from tailrace.query.tail.evaluation import Read, evaluate
 from tailrace.query.tail.group import Group
 from tailrace.query.tail.outlet import Key, Outlet, Room
 from tailrace.query.tail.parcel import Parcel
-from tailrace.query.tail.prefilter import may_pass
+from tailrace.query.tail.prefilter import MOST_QUERIES, may_pass
 from tailrace.query.tail.rows import COLUMNS, FrameRows
 from tailrace.query.tail.turns import Turns
 
@@ -46,8 +46,20 @@ TOO_MANY = "lines too many"
 class Hub:
     """Followers join and leave; it runs while there is one. Belongs to one event loop."""
 
-    def __init__(self, feed: Feed, rows: FrameRows, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        rows: FrameRows,
+        metrics: Metrics,
+        clock: Clock,
+        gather_s: float = 0.0,
+        engine_queries: int = MOST_QUERIES,
+    ) -> None:
+        """What comes within `gather_s`, or GATHER_S, is looked at together. Queries of one tenant
+        up to `engine_queries` are asked of the engine, row by row: for those that find little."""
         self.feed = feed
+        self._gather_s = gather_s
+        self._engine_queries = engine_queries
         self.turns = Turns()
         self._rows = rows
         self._metrics = metrics
@@ -190,7 +202,7 @@ class Hub:
 
     async def _pause(self, least_s: float, late_s: float) -> float:
         """Let others work. How late it ended, and `late_s`, how late the last one did."""
-        gather_s = GATHER_S + GATHER_PER_FOLLOWER_S * len(self._room.outlets)
+        gather_s = max(GATHER_S, self._gather_s) + GATHER_PER_FOLLOWER_S * len(self._room.outlets)
         wanted_s = max(least_s, min(gather_s + LATE_FACTOR * late_s, LONGEST_PAUSE_S))
         began_s = self._clock.monotonic_s()
         await asyncio.sleep(wanted_s)
@@ -225,7 +237,7 @@ class Hub:
 
     async def _decoded(self, frames: Sequence[Frame], unread: Counter[str]) -> list[Read]:
         bind = Binder()
-        condition = may_pass(self._forms, bind)
+        condition = may_pass(self._forms, bind, self._engine_queries)
         most = limits.TAIL_BATCH_ROWS
         read = []
         found = await self._rows.rows(frames, COLUMNS, condition, bind.values, most)

@@ -21,21 +21,22 @@ EVERYTHING = "1"
 MOST_QUERIES = 16
 
 
-def may_pass(groups: Iterable[Group], bind: Binder) -> str:
-    """A condition on the columns of logs that holds for each row that any of these may want."""
+def may_pass(groups: Iterable[Group], bind: Binder, most: int = MOST_QUERIES) -> str:
+    """A condition on the columns of logs that holds for each row that any of these may want; up to
+    `most` queries of one tenant are in it."""
     by_tenant: dict[str, list[LogQuery]] = {}
     for group in groups:
         by_tenant.setdefault(group.tenant, []).append(group.query)
     found = [
         condition
         for tenant, queries in by_tenant.items()
-        for condition in _of_tenant(tenant, queries, bind)
+        for condition in _of_tenant(tenant, queries, bind, most)
     ]
     return f"({' OR '.join(found)})" if found else EVERYTHING
 
 
-def _of_tenant(tenant: str, queries: list[LogQuery], bind: Binder) -> list[str]:
-    if len(queries) > MOST_QUERIES:
+def _of_tenant(tenant: str, queries: list[LogQuery], bind: Binder, most: int) -> list[str]:
+    if len(queries) > most:
         return [f"Tenant = {bind.text(tenant)}"]
     return [f"({' AND '.join(conditions(said(one), tenant, (), bind))})" for one in queries]
 
