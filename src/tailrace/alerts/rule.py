@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tailrace.core.alerting import Labels, fingerprint
@@ -19,6 +20,9 @@ class Rule:
     `min_confidence`: 0, or how sure (0 to 1) a value from sampled rows has to be of passing the
     threshold. `line` is where it begins in its file, and
     no part of what it is.
+
+    With `streams` it is of a log query in LogQL, whose lines are watched as they come in: each
+    label set of them, or of the labels `by`, is an alert until no line came for `quiet_ns`.
     """
 
     expr: str
@@ -31,6 +35,9 @@ class Rule:
     annotations: Labels = ()
     offset_ns: int = 0
     min_confidence: float = 0.0
+    streams: bool = False
+    quiet_ns: int = 0
+    by: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)
 
     @property
@@ -74,6 +81,21 @@ def rule_id(group: Group, index: int) -> str:
     parts = (group.folder, group.name, rule.name, rule.language, rule.expr, repr(rule.labels))
     pairs = tuple((str(n), part) for n, part in enumerate((*parts, str(len(alike)))))
     return fingerprint(pairs)
+
+
+def parted(groups: Iterable[Group]) -> tuple[list[Group], list[Group]]:
+    """Groups with the rules that are evaluated, and with those that watch lines; a group with rules
+    of both kinds is in both lists, and `rule_id` of each rule is that in the whole group."""
+    evaluated, streamed = [], []
+    for group in groups:
+        streams = tuple(rule for rule in group.rules if rule.streams)
+        if not streams:
+            evaluated.append(group)
+            continue
+        streamed.append(replace(group, rules=streams))
+        if others := tuple(rule for rule in group.rules if not rule.streams):
+            evaluated.append(replace(group, rules=others))
+    return evaluated, streamed
 
 
 def _same(one: Rule, other: Rule) -> bool:

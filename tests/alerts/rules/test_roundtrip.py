@@ -38,6 +38,14 @@ def rules(draw: st.DrawFn) -> Rule:
     if draw(st.booleans()):
         record = draw(NAME.filter(lambda name: not set("{}") & set(name)))
         return Rule(record=record, offset_ns=offset_ns, **common)  # type: ignore[arg-type]
+    if draw(st.booleans()):
+        stream = {"expr": '{a="b"} |= "panic"', "language": "logql", "labels": draw(LABELS)}
+        return Rule(
+            alert=draw(NAME), annotations=draw(LABELS), streams=True,
+            quiet_ns=draw(st.integers(10_000, LONGEST_NS // MS)) * MS,
+            by=tuple(draw(st.lists(st.sampled_from(["a", "b_1", "service_name"]), unique=True))),
+            **stream,  # type: ignore[arg-type]
+        )  # fmt: skip
     compares = language == "logql" and " > " in expr
     return Rule(
         alert=draw(NAME), for_ns=draw(DURATION), keep_firing_ns=draw(DURATION),

@@ -9,13 +9,14 @@ from typing import TypeAlias, get_args
 from tailrace.alerts.evaluation.confidence import threshold
 from tailrace.alerts.rule import Language, Rule
 from tailrace.alerts.rules.fields import Fields, labels_of
-from tailrace.alerts.rules.language import check, language_of, located
+from tailrace.alerts.rules.language import check, check_stream, language_of, located
 from tailrace.alerts.rules.nodes import Mapping, Node, Scalar
 from tailrace.alerts.rules.source import Source
 from tailrace.alerts.rules.within import index_within
 from tailrace.core.errors import QueryError
-from tailrace.core.limits import QUERY_TEXT_BYTES
+from tailrace.core.limits import QUERY_TEXT_BYTES, STREAM_QUIET_LEAST_S
 from tailrace.query.logql.parser import parse_metric
+from tailrace.query.times import SECOND_NS
 
 # What is wrong with the text of a template, or None.
 TemplateCheck: TypeAlias = Callable[[str], str | None]
@@ -23,9 +24,12 @@ TemplateCheck: TypeAlias = Callable[[str], str | None]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 FIELDS = (
     "record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations",
-    "language", "min_confidence", "offset",
+    "language", "min_confidence", "offset", "stream", "quiet", "by",
 )  # fmt: skip
-_OF_ALERTS = ("for", "keep_firing_for", "annotations", "min_confidence")
+_OF_ALERTS = ("for", "keep_firing_for", "annotations", "min_confidence", "stream")
+_OF_EXPRESSIONS = ("expr", "for", "keep_firing_for", "language", "min_confidence", "offset")
+_OF_STREAMS = ("quiet", "by")
+QUIET_NS = 300 * SECOND_NS
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ def read_rule(context: Context, node: Node) -> Rule | None:
         min_confidence=fields.share("min_confidence"),
         line=source.place(node.start)[0],
     )
+    _check_kind(source, fields)
+    if fields.has("stream"):
+        return _streaming(source, fields, rule)
     found = _expression(context, fields)
     if not found:
         return None
@@ -102,9 +109,33 @@ def _check_name(source: Source, fields: Fields, alert: str, record: str) -> None
             source.error(fields.key(name), f"{name} is of alerts; this rule records")
 
 
+def _check_kind(source: Source, fields: Fields) -> None:
+    """Fields of a rule with the other kind of query."""
+    streams = fields.has("stream")
+    for name in _OF_EXPRESSIONS if streams else _OF_STREAMS:
+        if fields.has(name):
+            kind = "expr; this one has stream" if streams else "stream; this one has expr"
+            source.error(fields.key(name), f"{name} is of rules with {kind}")
+
+
+def _streaming(source: Source, fields: Fields, rule: Rule) -> Rule | None:
+    found = _text(source, fields, "stream", check_stream)
+    quiet_ns = fields.duration("quiet", QUIET_NS)
+    if quiet_ns < STREAM_QUIET_LEAST_S * SECOND_NS:
+        message = f"quiet has to be at least {STREAM_QUIET_LEAST_S:g}s (STREAM_QUIET_LEAST_S)"
+        source.error(fields.key("quiet"), message)
+    by = fields.names("by")
+    if found is None:
+        return None
+    # An offset of the group is of what is evaluated.
+    return replace(
+        rule, expr=found, language="logql", streams=True, quiet_ns=quiet_ns, by=by, offset_ns=0
+    )
+
+
 def _check_confidence(source: Source, fields: Fields, rule: Rule) -> None:
     """Samples of metrics are exact, and of SQL nobody knows it."""
-    if not rule.min_confidence:
+    if not rule.min_confidence or not rule.alert:
         return
     if rule.language != "logql":
         source.error(fields.key("min_confidence"), "min_confidence is of rules in LogQL")
@@ -129,21 +160,33 @@ def _annotations(context: Context, fields: Fields) -> tuple[tuple[str, str], ...
 
 
 def _expression(context: Context, fields: Fields) -> tuple[str, Language] | None:
-    source = context.source
-    declared = read_language(source, fields) or context.declared
-    found = fields.scalar("expr")
+    declared = read_language(context.source, fields) or context.declared
+    decided = declared
+
+    def decide(text: str) -> None:
+        nonlocal decided
+        if declared is None:
+            decided = language_of(text, context.default)
+        else:
+            check(text, declared)
+
+    found = _text(context.source, fields, "expr", decide)
+    return None if found is None or decided is None else (found, decided)
+
+
+def _text(source: Source, fields: Fields, name: str, checked: Callable[[str], None]) -> str | None:
+    """The query in a field; None after an error. `checked` raises QueryError."""
+    found = fields.scalar(name)
     if found is None or not found.value.strip():
-        if not fields.has("expr") or found is not None:
-            source.error(fields.key("expr"), "expr is empty; a rule needs an expression")
+        if not fields.has(name) or found is not None:
+            source.error(fields.key(name), f"{name} is empty; a rule needs an expression")
         return None
     try:
         if len(found.value.encode()) > QUERY_TEXT_BYTES:
             raise QueryError(f"longer than {QUERY_TEXT_BYTES} bytes (QUERY_TEXT_BYTES)", 0)
-        if declared is None:
-            return found.value.strip(), language_of(found.value, context.default)
-        check(found.value, declared)
+        checked(found.value)
     except QueryError as error:
         offset, words = located(error, found.value)
-        source.error(index_within(source.text, found, offset), f"expr: {words}")
+        source.error(index_within(source.text, found, offset), f"{name}: {words}")
         return None
-    return found.value.strip(), declared
+    return found.value.strip()

@@ -106,6 +106,16 @@ class Fields:
             self._source.error(node.items[most].start, f"more than {most} {name} ({bound})")
         return node.items[:most]
 
+    def names(self, name: str) -> tuple[str, ...]:
+        """Names of labels in a list, each once; none for one that is not there."""
+        found: dict[str, None] = {}
+        for node in self.items(name, RULE_LABELS, "RULE_LABELS"):
+            if isinstance(node, Scalar) and _USUAL.fullmatch(node.value):
+                found[node.value] = None
+            else:
+                self._source.error(node.start, f"{name} has to be a list of names of labels")
+        return tuple(found)
+
     def named(self, name: str) -> dict[str, tuple[Scalar, Scalar]]:
         """Texts by name, such as labels, each with the places of both."""
         node = self._node(name)

@@ -16,9 +16,11 @@ from tailrace.alerts.rule import Language
 from tailrace.core.errors import QueryError
 from tailrace.query.logql import parser as logql
 from tailrace.query.logql.ast import LogQuery
+from tailrace.query.pipeline.pipeline import Pipeline
 from tailrace.query.promql import kinds
 from tailrace.query.promql import parser as promql
 from tailrace.query.promql.ast import NAME, Expression, selectors
+from tailrace.query.tail.selector import Selector
 
 _SQL = re.compile(r"\s*(?:select|with)\s", re.IGNORECASE)
 _PLACE = re.compile(r",? at ([0-9]+):([0-9]+)$")
@@ -27,6 +29,14 @@ _PLACE = re.compile(r",? at ([0-9]+):([0-9]+)$")
 def check(expr: str, language: Language) -> None:
     """Raises QueryError when `expr` is no expression of a rule in that language."""
     _CHECKS[language](expr)
+
+
+def check_stream(expr: str) -> None:
+    """Raises QueryError when `expr` is no query of lines that can be watched as they come."""
+    if not isinstance(found := logql.parse(expr), LogQuery):
+        raise _NotOfRules('a stream is of lines, such as {...} |= "panic"; numbers go to expr', 0)
+    Pipeline(found.stages)
+    Selector(found.matchers)
 
 
 def language_of(expr: str, default: Language | None = None) -> Language:

@@ -14,6 +14,7 @@ import yaml
 
 from tailrace.alerts.rule import Group, Language, Rule
 from tailrace.alerts.rules.durations import write_duration
+from tailrace.alerts.rules.entry import QUIET_NS
 from tailrace.alerts.rules.language import language_of
 from tailrace.core.errors import QueryError
 
@@ -88,6 +89,8 @@ def _group(group: Group, default: Language | None) -> dict[str, Any]:
 
 def _rule(rule: Rule, group: Group, default: Language | None) -> dict[str, Any]:
     found: dict[str, Any] = {"alert": rule.alert} if rule.alert else {"record": rule.record}
+    if rule.streams:
+        return found | _streaming(rule)
     found["expr"] = rule.expr
     if _decided(rule.expr, default) != rule.language:
         found["language"] = rule.language
@@ -99,11 +102,21 @@ def _rule(rule: Rule, group: Group, default: Language | None) -> dict[str, Any]:
         found["offset"] = write_duration(rule.offset_ns)
     if rule.min_confidence:
         found["min_confidence"] = rule.min_confidence
-    if rule.labels:
-        found["labels"] = dict(rule.labels)
-    if rule.annotations:
-        found["annotations"] = dict(rule.annotations)
-    return found
+    return found | _texts(rule)
+
+
+def _streaming(rule: Rule) -> dict[str, Any]:
+    found: dict[str, Any] = {"stream": rule.expr}
+    if rule.quiet_ns != QUIET_NS:
+        found["quiet"] = write_duration(rule.quiet_ns)
+    if rule.by:
+        found["by"] = list(rule.by)
+    return found | _texts(rule)
+
+
+def _texts(rule: Rule) -> dict[str, Any]:
+    named = {"labels": dict(rule.labels), "annotations": dict(rule.annotations)}
+    return {name: texts for name, texts in named.items() if texts}
 
 
 def _decided(expr: str, default: Language | None) -> Language | None:

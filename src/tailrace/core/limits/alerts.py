@@ -133,3 +133,16 @@ CANARY_INTERVAL_S = 15.0
 ALERTS_LATE_S = 45.0
 ALERTS_LATE_WINDOW_S = 900.0
 ALERTS_SILENT_S = 60.0
+# Rules of one tenant that watch lines as they come: the engine looks for all of them in each batch
+# of rows. Of all tenants together there are as many as TAIL_QUERIES.
+STREAM_RULES_PER_TENANT = 100
+# Alerts of one such rule that fire at the same time.
+STREAM_LABEL_SETS = 1_000
+# Lines that are read from the store for what a rule did not see as it came; the newest ones.
+STREAM_MISSED_LINES = 1_000
+# How far back that goes: what was missed while the server was stopped for longer is old.
+STREAM_MISSED_S = 3_600
+# Of the line that made an alert fire, for its annotations.
+STREAM_LINE_CHARS = 1_000
+# After how long without a line an alert may be resolved: one that comes and goes tells nobody more.
+STREAM_QUIET_LEAST_S = 10.0
