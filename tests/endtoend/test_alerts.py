@@ -124,8 +124,60 @@ def test_a_group_that_is_wrong_is_refused_with_every_place(start: Start, rules: 
 def test_the_rules_say_how_they_stand(start: Start, rules: Path) -> None:
     server = started(start, rules)
     server.until(lambda: fires(server, "Quiet"), "it fires")
-    [group] = server.get("/api/v1/rules").json()["data"]["groups"]
+    [group] = server.get("/api/v1/rules?rule_group[]=shop").json()["data"]["groups"]
     assert (group["name"], group["file"], group["interval"]) == ("shop", str(rules), 1)
     assert [rule["health"] for rule in group["rules"]] == ["ok", "ok"]
     age = datetime.now(UTC) - datetime.fromisoformat(group["lastEvaluation"])
     assert timedelta() < age < timedelta(minutes=1)
+
+
+STREAMING = """
+groups:
+  - name: now
+    rules:
+      - alert: Panic
+        stream: '{service_name="payments"} |= "panic"'
+        by: [service_name]
+        quiet: 10s
+        annotations:
+          summary: "{{ $value }} of {{ $labels.service_name }}, first {{ $labels.__line__ }}"
+"""
+
+
+def panics(server: Server, *lines: str) -> None:
+    assert server.post("/ingest/lines?service=payments", "\n".join(lines).encode()).status == 200
+
+
+def test_a_line_fires_within_two_seconds_and_is_resolved_when_it_is_quiet(
+    start: Start, rules: Path
+) -> None:
+    rules.write_text(STREAMING)
+    server = started(start, rules)
+    server.until(lambda: server.metric("tailrace_stream_rules") == 1, "it is watched")
+    panics(server, "all well", "panic of 4111 1111 1111 1111")
+    server.until(lambda: fires(server, "Panic"), "it fires", 2.0)
+    found = alerts(server)["Panic"]
+    assert found["labels"] == {"alertname": "Panic", "service_name": "payments"}
+    assert found["annotations"]["summary"].startswith("1 of payments, first panic of ")
+    assert "4111 1111" not in str(found)
+    server.until(lambda: "Panic" not in alerts(server), "it is resolved")
+
+
+def test_a_line_that_came_just_before_a_kill_fires_after_it(start: Start, rules: Path) -> None:
+    rules.write_text(STREAMING.replace("10s", "1h"))
+    server = started(start, rules)
+    server.until(lambda: server.metric("tailrace_stream_rules") == 1, "it is watched")
+    panics(server, "panic")
+    server.kill()
+    server.start()
+    server.until(lambda: fires(server, "Panic"), "it fires")
+
+
+def test_a_finding_of_the_guard_is_an_alert_at_once(start: Start, rules: Path) -> None:
+    server = started(start, rules)
+    body = b"\n".join([b"card 4111 1111 1111 1111 at billing.py:88"] * 3)
+    assert server.post("/ingest/lines?service=payments", body).status == 200
+    server.until(lambda: fires(server, "GuardFinding"), "it fires", 10.0)
+    found = alerts(server)["GuardFinding"]
+    assert found["labels"]["detector"] == "pan"
+    assert "payments logs card numbers" in found["annotations"]["summary"]

@@ -9,23 +9,25 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from tailrace.alerts.delivery.delivery import Delivery
-from tailrace.alerts.evaluation.evaluator import Evaluator
+from tailrace.alerts.evaluation.evaluator import Evaluator, Stands
 from tailrace.alerts.evaluation.expression import Expressions
 from tailrace.alerts.http.prometheus import routes as prometheus_routes
 from tailrace.alerts.http.ruler import Ruler
-from tailrace.alerts.rule import Group
+from tailrace.alerts.rule import Group, parted
 from tailrace.alerts.rules.book import Rulebook
 from tailrace.alerts.rules.files import RuleFiles
 from tailrace.alerts.templating import template
 from tailrace.alerts.templating.annotator import Outside
 from tailrace.alerts.templating.descriptions import Descriptions
-from tailrace.app.alertsettings import AlertsConfig, patterns
+from tailrace.app.alertsettings import TENANT, AlertsConfig, patterns
 from tailrace.app.latency import Latency
 from tailrace.app.recording import Recording
+from tailrace.app.streaming import Seen, Streaming
 from tailrace.core.alerting import Alert
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Feed
 from tailrace.core.errors import StoreError
+from tailrace.core.finding import Finding
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.door import Door
@@ -51,6 +53,7 @@ class Alerting:
         queries: QueryService,
         door: Door,
         feed: Feed,
+        seen: Seen,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -64,12 +67,14 @@ class Alerting:
         self._book = Rulebook(files, self._store, clock, template.check, interval_ns)
         self._ask = Expressions(queries)
         outside = Outside(config.external_labels, config.external_url)
+        describe = Descriptions(outside, self._ask, metrics)
+        self._streaming = Streaming(self._store, queries, seen, describe, self._changed, [TENANT])
         self._latency = Latency(config, door, feed, clock, metrics)
         listener = self._latency.listener
         self._evaluator = Evaluator(
             self._store,
             self._ask,
-            Descriptions(outside, self._ask, metrics),
+            describe,
             Recording(door, listener.heard),
             self._changed,
             clock,
@@ -112,9 +117,10 @@ class Alerting:
             if evaluating is None:
                 self._delivery = self._delivering()
                 await self._delivery.load()
-                groups = self._groups()
-                await self._ask.load(groups)
-                await self._evaluator.open(groups)
+                evaluated, streamed = parted(self._groups())
+                await self._ask.load(evaluated)
+                await self._streaming.open(streamed)
+                await self._evaluator.open(evaluated, self._streaming.owns)
                 return asyncio.create_task(self._lead())
             if await self._book.changed():
                 await self._reload()
@@ -125,12 +131,17 @@ class Alerting:
     async def _lead(self) -> None:
         """Evaluate, tell and send."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._evaluator.run())
-            tasks.create_task(self._delivery.run())
+            for part in (self._evaluator, self._streaming, self._delivery):
+                tasks.create_task(part.run())
 
     def _delivering(self) -> Delivery:
         """As the store says that it stands. Raises ConfigError."""
-        return Delivery(self._config, self._store, self._clock, self._metrics, self._evaluator.told)
+        return Delivery(self._config, self._store, self._clock, self._metrics, self._told)
+
+    def _told(self, alerts: Sequence[Alert]) -> None:
+        """Whoever made them lets them go."""
+        self._evaluator.told(alerts)
+        self._streaming.told(alerts)
 
     async def _leads(self) -> bool:
         """Raises StoreError."""
@@ -140,10 +151,11 @@ class Alerting:
     async def _reload(self) -> None:
         """Raises StoreError."""
         await self._book.load()
-        groups = self._groups()
-        await self._ask.load(groups)
-        await self._evaluator.load(groups)
-        self._latency.rules.retain(self._evaluator.stands())
+        evaluated, streamed = parted(self._groups())
+        await self._ask.load(evaluated)
+        await self._evaluator.load(evaluated)
+        await self._streaming.load(streamed)
+        self._latency.rules.retain(self._stands())
 
     def _groups(self) -> list[Group]:
         return [*self._book.groups, *self._latency.groups]
@@ -151,13 +163,19 @@ class Alerting:
     def _changed(self, alerts: Sequence[Alert]) -> None:
         self._delivery.changed(alerts)
 
+    def raised(self, finding: Finding, sentence: str) -> None:
+        """The guard begins to alert. Of governance.findings.book.Raised."""
+        self._streaming.raised(finding, sentence)
+
+    def _stands(self) -> list[Stands]:
+        return self._streaming.stands(self._evaluator.stands())
+
     def reading(self) -> list[BaseRoute]:
         """For those who may ask."""
         ruler = Ruler(self._book, self._reload)
-        stands = self._evaluator.stands
         return [
-            *prometheus_routes(self._queries, stands),
-            *self._latency.routes(stands),
+            *prometheus_routes(self._queries, self._stands),
+            *self._latency.routes(self._stands),
             *ruler.reading(),
         ]
 

@@ -15,7 +15,7 @@ from tailrace.core.contracts import BoundedSink, Registry
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
-from tailrace.governance.findings.book import Book
+from tailrace.governance.findings.book import Book, Raised, nobody
 from tailrace.guard.announcements import GuardedRegistry
 from tailrace.guard.cleaner import Cleaner
 from tailrace.guard.guard import Guard
@@ -41,14 +41,15 @@ class Guarding:
         clock: Clock,
         metrics: Metrics,
         behind: BoundedSink,
+        raised: Raised = nobody,
     ) -> None:
-        """Raises ConfigError."""
+        """`raised` is told of findings that begin to alert. Raises ConfigError."""
         kinds = all_kinds(config.guard.detectors)
         self._kinds = tuple(kinds)
         self._keys = keyring(config, control, clock, metrics, self._kinds)
         titles = {name: kind.title for name, kind in kinds.items()}
         thresholds = Thresholds(config.guard.thresholds, kinds)
-        self.findings = Book(control, clock, metrics, thresholds.of, titles, KINDS)
+        self.findings = Book(control, clock, metrics, thresholds.of, titles, KINDS, raised)
         load = partial(Cleaner, config.guard, clock)
         self.guard = Guard(behind, load, self._keys, self.findings, clock, metrics)
         self._scrubber = Scrubber(self.guard.cleaner)

@@ -24,11 +24,14 @@ from tailrace.app.front import Front
 from tailrace.app.guarding import Guarding
 from tailrace.app.queries import policy as query_policy
 from tailrace.app.serving import SWITCH_S, settle
+from tailrace.app.streaming import Seen
+from tailrace.app.streaming import hub as alert_hub
 from tailrace.core import limits, log
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.errors import StoreError
+from tailrace.core.finding import Finding
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
@@ -89,7 +92,9 @@ class Runtime:
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._control = control_store(config.server)
-        self._guarding = Guarding(config, self._control, self._clock, self._metrics, self._queue)
+        self._guarding = Guarding(
+            config, self._control, self._clock, self._metrics, self._queue, self._raised
+        )
         self._sink = self._guarding.guard
         self._front = Front(config, data, self._control, self._clock, self._metrics, self._sink)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
@@ -107,12 +112,19 @@ class Runtime:
             self._queries,
             self._front.door,
             LogFeed(self._queue, "writer"),
+            Seen(
+                alert_hub(self._queue, self._engine, self._scratch.path, self._clock),
+                self._guarding.findings,
+            ),
             self._clock,
             self._metrics,
         )
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
+
+    def _raised(self, finding: Finding, sentence: str) -> None:
+        self._alerting.raised(finding, sentence)
 
     def _build_queue(self, directory: Path) -> SegmentLog:
         queue = self._config.queue

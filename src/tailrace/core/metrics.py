@@ -102,6 +102,9 @@ Name = Literal[
     "tailrace_canary_seconds",
     "tailrace_canary_lost_total",
     "tailrace_alerts_late",
+    "tailrace_stream_rules",
+    "tailrace_stream_lines_total",
+    "tailrace_stream_missed_rows_total",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]

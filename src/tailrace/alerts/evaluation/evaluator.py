@@ -106,8 +106,13 @@ class Evaluator:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ahead_ns = self._difference_ns()
 
-    async def open(self, groups: Iterable[Group]) -> None:
-        """Go on where the last evaluations were. Raises StoreError."""
+    async def open(
+        self,
+        groups: Iterable[Group],
+        kept_by_others: Callable[[str, str], bool] = lambda tenant, rule: False,
+    ) -> None:
+        """Go on where the last evaluations were. A rule that is no more is forgotten, unless it is
+        `kept_by_others`, who know it by tenant and id. Raises StoreError."""
         kept: dict[tuple[str, str], list[Alert]] = {}
         for alert in await self._store.alerts():
             kept.setdefault((alert.tenant, alert.rule), []).append(alert)
@@ -118,7 +123,8 @@ class Evaluator:
             if ahead_ns > 0:
                 # The clock was set back while nothing ran.
                 _shift(one, -ahead_ns)
-        await self._forget(kept, set(kept) | set(last))
+        known = {key for key in set(kept) | set(last) if not kept_by_others(*key)}
+        await self._forget(kept, known)
 
     async def _forget(
         self, alerts: Mapping[tuple[str, str], Sequence[Alert]], known: set[tuple[str, str]]

@@ -37,7 +37,8 @@ _WRITER_BYTES = 8
 Raised = Callable[[Finding, str], None]
 
 
-def _nobody(_finding: Finding, _sentence: str) -> None: ...
+def nobody(_finding: Finding, _sentence: str) -> None:
+    """Tells nobody."""
 
 
 class Book:
@@ -57,7 +58,7 @@ class Book:
         threshold: Threshold,
         titles: Mapping[str, str],
         kinds: Collection[str] = (),
-        raised: Raised = _nobody,
+        raised: Raised = nobody,
     ) -> None:
         self._control = control
         self._clock = clock
@@ -162,6 +163,14 @@ class Book:
     def sentence(self, one: Known, now_ns: int) -> str:
         """See sentence.py."""
         return sentence(one, self._titles, now_ns)
+
+    async def alerting(self) -> list[tuple[Finding, str]]:
+        """All that alert, of every tenant, each with its sentence. Raises StoreError."""
+        now_ns = self._clock.wall_ns()
+        those = partial(known.those, terms=[known.ALERTS], now_ns=now_ns)
+        return [
+            (one.finding, self.sentence(one, now_ns)) for one in await self._control.read(those)
+        ]
 
     def title(self, one: Known) -> str:
         """What its detector finds, in words."""

@@ -13,6 +13,7 @@ from tailrace.governance.schema import FINDING_HOURS, FINDING_SPANS, FINDINGS, P
 
 HOUR_NS = 3_600 * 10**9
 _c = FINDINGS.c
+ALERTS: ColumnElement[bool] = _c.alerted_ns > 0
 
 
 class Known(msgspec.Struct, frozen=True):
