@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.state import Owner
-from tailrace.alerts.evaluation.turn import Describe
+from tailrace.alerts.evaluation.turn import Describe, Seen
 from tailrace.alerts.rule import Group
 from tailrace.alerts.streaming.lines import Line
 from tailrace.core import limits
@@ -112,7 +112,7 @@ class Stream:
         room = max(0, limits.STREAM_LABEL_SETS - firing)
         self.full = len(fresh) > room
         some = list(fresh.items())[:room]
-        found = [((*key, (LINE, text)), 1.0) for key, text in some]
+        found = [Seen((*key, (LINE, text)), 1.0) for key, text in some]
         held = await self._describe(self.owner, self.group, at_ns, found) if found else []
         for (key, text), one in zip(some, held, strict=True):
             labels = _without_line(one.labels)
@@ -131,7 +131,7 @@ class Stream:
         knows the line, and they stay as they are until the next one."""
         async with self._lock:
             told = [(k, one) for k, one in self._counts.items() if one.total != one.told]
-            found = [((*one.key, (LINE, one.line)), float(one.total)) for _, one in told]
+            found = [Seen((*one.key, (LINE, one.line)), float(one.total)) for _, one in told]
             held = await self._describe(self.owner, self.group, at_ns, found) if found else []
             for (labels, count), one in zip(told, held, strict=True):
                 count.told = count.total
