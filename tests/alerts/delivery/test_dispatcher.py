@@ -257,3 +257,22 @@ def test_a_loop_wakes_for_what_changed() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(run())
+
+
+def test_a_silence_that_another_server_was_given_is_heard_of() -> None:
+    async def run() -> None:
+        store, clock = MemoryStore(), ManualClock(START_NS)
+        one = Dispatcher(store, tree(settings(TWO)), Inhibition(()), clock)
+        await one.load()
+        matchers = parse('alertname="Down"')
+        ends_ns = START_NS + 3_600_000_000_000
+        await store.silence(Silence("s1", "default", matchers, START_NS, ends_ns, "", "", START_NS))
+        clock.advance(15)
+        running = asyncio.create_task(one.run())
+        async with asyncio.timeout(5):
+            while one.muted(DOWN) == ([], False):
+                await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(run())

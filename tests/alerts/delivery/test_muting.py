@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from alerting import START_NS, alert, settings
 
@@ -36,6 +37,12 @@ def test_a_silence_holds_for_its_time_tenant_and_labels(
 def test_a_silence_that_was_ended_early_does_not_hold() -> None:
     known = Silences([silence("a=b")])
     known.put(silence("a=b", ends_ns=START_NS))
+    assert not known.silences("default", {"a": "b"}, START_NS)
+
+
+def test_an_older_version_of_a_silence_changes_nothing() -> None:
+    newer = msgspec.structs.replace(silence("a=b"), ends_ns=START_NS, updated_ns=START_NS + 1)
+    known = Silences([newer, silence("a=b")])
     assert not known.silences("default", {"a": "b"}, START_NS)
 
 

@@ -32,9 +32,11 @@ from tailrace.core.errors import StoreError
 
 _log = log.get("alerts")
 # A machine that slept looks at its groups this soon.
-_LONGEST_WAIT_S = 60.0
+_LONGEST_WAIT_S = 15.0
 # Alerts that are taken up before others have their turn: some 20 ms.
 _TAKEN_AT_ONCE = 1_000
+# Silences that another server was given are heard of this soon.
+_SILENCES_S = 15.0
 # When a receiver whose outbox is full is tried again.
 _NO_ROOM_S = 15.0
 
@@ -62,6 +64,7 @@ class Dispatcher:
         self._made = made
         self._forgotten = forgotten
         self._silences = Silences()
+        self._read_s = 0.0
         self._groups: dict[Key, Group] = {}
         self._queue: list[tuple[float, Key]] = []
         self._changes: list[Alert] = []
@@ -72,15 +75,20 @@ class Dispatcher:
 
     async def load(self) -> None:
         """Go on where the store says that the last process was. Raises StoreError."""
-        self._silences = Silences()
-        for one in await self._store.silences():
-            with contextlib.suppress(ValueError):  # nothing that can match
-                self._silences.put(one)
+        await self._read_silences()
         self._told = {told.key: told for told in await self._store.told() if told.firing}
         wall_ns = self._clock.wall_ns()
         for alert in await self._store.alerts():
             self._take(alert, max(0.0, (wall_ns - alert.fired_ns) / 1e9))
         self._told.clear()
+
+    async def _read_silences(self) -> None:
+        """Others who share the store may have begun some."""
+        found = await self._store.silences()
+        for one in found:
+            with contextlib.suppress(ValueError):  # nothing that can match
+                self._silences.put(one)
+        self._read_s = self._clock.monotonic_s()
 
     def changed(self, alerts: Iterable[Alert]) -> None:
         """They are otherwise now, and the store knows it."""
@@ -105,6 +113,8 @@ class Dispatcher:
         while True:
             self._woken.clear()
             try:
+                if self._clock.monotonic_s() >= self._read_s + _SILENCES_S:
+                    await self._read_silences()
                 await self.tell_due()
                 failures = 0
             except StoreError as error:

@@ -18,9 +18,12 @@ class Silences:
             self.put(one)
 
     def put(self, silence: Silence) -> None:
-        """A new one, or one that is otherwise now. Raises ValueError for a matcher that is none."""
-        matches = matching.predicate(silence.matchers)
-        self._known.setdefault(silence.tenant, {})[silence.id] = (silence, matches)
+        """A new one, or one that is otherwise now; an older version of it changes nothing. Raises
+        ValueError for a matcher that is none."""
+        known = self._known.setdefault(silence.tenant, {})
+        if silence.id in known and silence.updated_ns < known[silence.id][0].updated_ns:
+            return
+        known[silence.id] = (silence, matching.predicate(silence.matchers))
 
     def silences(self, tenant: str, labels: Mapping[str, str], wall_ns: int) -> bool:
         """Whether one of them holds at that time for an alert with these labels."""
