@@ -11,8 +11,10 @@ from starlette.routing import BaseRoute
 from tailrace.alerts.delivery.delivery import Delivery
 from tailrace.alerts.evaluation.evaluator import Evaluator, Stands
 from tailrace.alerts.evaluation.expression import Expressions
+from tailrace.alerts.http.alertmanager import AlertRoutes
 from tailrace.alerts.http.prometheus import routes as prometheus_routes
 from tailrace.alerts.http.ruler import Ruler
+from tailrace.alerts.http.silences import SilenceRoutes
 from tailrace.alerts.rule import Group, parted
 from tailrace.alerts.rules.book import Rulebook
 from tailrace.alerts.rules.files import RuleFiles
@@ -173,15 +175,27 @@ class Alerting:
     def reading(self) -> list[BaseRoute]:
         """For those who may ask."""
         ruler = Ruler(self._book, self._reload)
+        alerts = AlertRoutes(
+            self._store,
+            lambda alert: self._delivery.muted(alert),
+            lambda alert: self._delivery.receivers(alert),
+            self._clock,
+        )
         return [
             *prometheus_routes(self._queries, self._stands),
             *self._latency.routes(self._stands),
+            *alerts.reading(),
+            *self._silences().reading(),
             *ruler.reading(),
         ]
 
     def changing(self) -> list[BaseRoute]:
-        """For those who may change rules."""
-        return Ruler(self._book, self._reload).changing()
+        """For those who may change rules, and silence alerts."""
+        return [*self._silences().changing(), *Ruler(self._book, self._reload).changing()]
+
+    def _silences(self) -> SilenceRoutes:
+        # A process that leads again has another delivery.
+        return SilenceRoutes(self._store, lambda one: self._delivery.silence(one), self._clock)
 
     @property
     def ends(self) -> set[asyncio.Task[None]]:
