@@ -8,6 +8,7 @@ import pytest
 
 from tailrace.alerts.promtool.reader import read
 from tailrace.alerts.promtool.suite import ExpectedAlert
+from tailrace.core.limits import RULE_TEST_CASES
 
 S = 1_000_000_000
 WHOLE = """
@@ -116,3 +117,9 @@ def test_a_mistake_is_told_with_its_place(text: str, says: str) -> None:
     reading = read(text)
     assert reading.suite is None
     assert any(says in str(problem) for problem in reading.problems), reading.problems
+
+
+def test_there_are_so_many_cases_and_no_more() -> None:
+    some = "tests:\n" + " - name: a\n" * RULE_TEST_CASES
+    assert read(some).suite is not None
+    assert any("RULE_TEST_CASES" in str(one) for one in read(some + " - name: a\n").problems)

@@ -68,7 +68,7 @@ def test_the_line_that_made_it_fire_is_for_annotations_and_no_label() -> None:
         await it.one.take(lines(PAY, "panic: c"), NOW + S)
         assert len(it.described) == 1
         await it.one.describe(NOW + 15 * S)
-        told, value = it.described[-1]
+        told, value, _ = it.described[-1]
         assert (dict(told)[LINE], value) == ("panic: a", 3.0)
 
     run(play)

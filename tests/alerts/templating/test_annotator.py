@@ -131,6 +131,12 @@ def test_a_text_is_no_longer_than_it_may_be() -> None:
     assert len(expand("{{ printf `%16384d` 1 }}")) == ALERT_TEXT_CHARS
 
 
+def test_one_text_has_its_time() -> None:
+    times = iter(range(1_000))
+    slow = texts(Asked(), "{{ range $labels }}{{ . }}{{ end }}", clock=lambda: next(times) * 0.3)
+    assert slow == ["<error expanding template: it takes too long>"]
+
+
 def test_all_texts_together_have_their_time() -> None:
     times = iter(range(1_000))
     found = texts(Asked(), *["{{ len $labels }}"] * 50, clock=lambda: next(times) * 0.04)
