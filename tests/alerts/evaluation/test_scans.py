@@ -165,6 +165,40 @@ def test_a_rule_gives_what_it_gives_by_itself(
         assert same(answer(scans.metric, text, tenant, grid), alone), text
 
 
+@pytest.mark.parametrize("expression", [
+    'sum(rate({S, level="error"}[1m])) / sum(rate({S}[1m])) > 0.1',
+    'sum by (level) (count_over_time({S} |= "status" [1m]))',
+    "sum by (service_name, status) (count_over_time({S} | logfmt [1m]))",
+    "count_over_time({S}[1m])",
+    "sum without (level) (bytes_rate({S}[30s] offset 10s))",
+    "avg_over_time({S} | logfmt | unwrap dur [1m]) by (level)",
+    "max by (status) (max_over_time({S} | logfmt | unwrap dur [1m]))",
+    "quantile_over_time(0.9, {S} | logfmt | unwrap dur [1m]) by ()",
+    "sum_over_time({S} | logfmt | unwrap dur [1m])",
+    "absent_over_time({S}[1m])",
+    "sum(count_over_time({S}[1m])) or vector(0)",
+    "topk(2, sum by (status) (count_over_time({S} | logfmt [1m])))",
+    "sum by (level) (rate({S}[1m])) and on (level) sum by (level) (rate({S}[10s])) > 0",
+])  # fmt: skip
+@pytest.mark.parametrize("steps", [1, 4])
+def test_sampled_rows_of_one_service_change_nothing_for_another(
+    engine: Any, expression: str, steps: int
+) -> None:
+    tenant = load(engine, [
+        {"second": n, "body": f"status={n % 3} dur={n}.5", "severity": 9 + n % 2 * 8,
+         "service": ("web", "api")[n % 5 // 3], "weight": 20 if n % 5 > 2 and n % 4 else 1}
+        for n in range(60)
+    ])  # fmt: skip
+    logs = Logs(QueryService(engine))
+    grid = Grid(BASE + 15 * SECOND, 15 * SECOND, steps)
+    texts = [expression.replace("S", f'service_name="{name}"') for name in ("web", "api", "none")]
+    scans = shared(logs, tenant, texts, grid)
+    found = [answer(scans.metric, text, tenant, grid) for text in texts]
+    assert found[0] or "absent" in expression
+    for text, one in zip(texts, found, strict=True):
+        assert same(one, answer(Logs(QueryService(engine)).metric, text, tenant, grid)), text
+
+
 class Counting:
     """Logs in which each service has as many lines as its name has letters; what was read of
     them."""

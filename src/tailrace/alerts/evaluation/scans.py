@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from tailrace.alerts.evaluation.shapes import by_service, of_services, own, shaped
+from tailrace.alerts.evaluation.shapes import by_service, of_services, own, ranks, shaped
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.errors import QueryError
@@ -160,7 +160,9 @@ class Scans:
 
 
 def _found(asked: Asked) -> Iterator[tuple[Place, str]]:
-    """The places of the leaves of a query, and their services."""
+    """The places of the leaves of a query that can share, and their services."""
+    if ranks(asked.query):
+        return
     for leaf in leaves(asked.query):
         if (known := shaped(leaf)) is not None:
             yield Place(asked.tenant, known[0], asked.step_ns, asked.phase_ns), known[1]

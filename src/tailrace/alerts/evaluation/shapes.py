@@ -15,18 +15,23 @@ import numpy as np
 from tailrace.query.absence import absent
 from tailrace.query.expressions import any_text
 from tailrace.query.logql.ast import (
+    Binary,
     Drop,
     JsonParser,
     Keep,
     LabelFormat,
+    LabelReplace,
     LogfmtParser,
     Matcher,
+    Metric,
     RangeAggregation,
     Stage,
+    VectorAggregation,
 )
 from tailrace.query.logs.leaf import Leaf
 from tailrace.query.logs.partials import WHOLE
 from tailrace.query.logs.ranges import counted
+from tailrace.query.matrix.aggregate import RANKED
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix
 
@@ -73,6 +78,20 @@ def _leaves_alone(stage: Stage) -> bool:
             return any(one.name == SERVICE and not one.op for one in stage.chosen)
         case _:
             return True
+
+
+def ranks(query: Metric) -> bool:
+    """Whether it keeps some of several series: of equal ones it is the first, and which one that is
+    depends on what else is read."""
+    match query:
+        case VectorAggregation():
+            return query.function in RANKED or ranks(query.inner)
+        case LabelReplace():
+            return ranks(query.inner)
+        case Binary():
+            return ranks(query.left) or ranks(query.right)
+        case _:
+            return False
 
 
 def of_services(shape: Leaf, services: Sequence[str]) -> Leaf:

@@ -16,7 +16,7 @@ from tailrace.query.matrix.matrix import Bools, Floats, Matrix, matrix_of
 from tailrace.query.matrix.order import largest, ordered
 from tailrace.query.numbers import number
 
-_RANKED = frozenset({"topk", "bottomk", "approx_topk", "limitk"})
+RANKED = frozenset({"topk", "bottomk", "approx_topk", "limitk"})
 
 
 def aggregate(
@@ -31,7 +31,7 @@ def aggregate(
     if function in ("sort", "sort_desc"):
         return ordered(operand, descending=function == "sort_desc")
     groups, numbers = grouped(operand.labels, grouping)
-    if function in _RANKED:
+    if function in RANKED:
         count = _count(parameter)
         kept = largest(function, operand, numbers, len(groups), count)
         return Matrix(operand.labels, operand.values, kept, operand.variance).without_empty()
