@@ -14,6 +14,14 @@ from running import Server, Start
 from tailrace.cli import main
 
 QUICK = {"TAILRACE_ALERTS__CANARY": "1s", "TAILRACE_ALERTS__INTERVAL": "1s"}
+RULES = """
+groups:
+  - name: shop
+    interval: 1s
+    rules:
+      - alert: Quiet
+        expr: absent_over_time({service_name="nobody"}[1m])
+"""
 # The command, with less patience, and a part that hangs while a file is there.
 HANGING = """
 import asyncio, os, sys, time
@@ -125,6 +133,25 @@ def test_without_a_canary_nothing_is_written(
     assert latency(server)["canary"] is None
     assert main(["alerts", "latency", "--url", f"http://127.0.0.1:{server.port}"]) == 0
     assert capsys.readouterr().out == "there is no canary: alerts.canary is 0\n"
+
+
+def test_of_an_alert_that_is_told_it_is_known_how_late_each_step_was(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = tmp_path / "shop.yml"
+    rules.write_text(RULES)
+    server = start(**QUICK, TAILRACE_ALERTS__RULES=f"['{rules}']")
+    server.until(lambda: latency(server)["sent"]["count"] > 0, "it is sent")
+    found = latency(server)
+    [rule] = found["rules"]
+    assert (rule["name"], rule["interval_s"], rule["told"]["count"]) == ("Quiet", 1.0, 1)
+    assert rule["evaluated"]["count"] >= 1
+    # A slot is evaluated a second after its time, and a group waits a second for company.
+    assert 1 <= rule["evaluated"]["worst_s"] <= rule["told"]["worst_s"] < 45
+    assert found["sent"]["worst_s"] < 45
+    assert server.metric("tailrace_rule_delay_seconds_count", "sent") == 1
+    assert main(["alerts", "list", "--url", f"http://127.0.0.1:{server.port}"]) == 0
+    assert "Quiet" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,16 @@ class Alerting:
 
     def _delivering(self) -> Delivery:
         """As the store says that it stands. Raises ConfigError."""
-        return Delivery(self._config, self._store, self._clock, self._metrics, self._told)
+        late = self._latency.rules
+        return Delivery(
+            self._config,
+            self._store,
+            self._clock,
+            self._metrics,
+            self._told,
+            late.told,
+            late.sent,
+        )
 
     def _told(self, alerts: Sequence[Alert]) -> None:
         """Whoever made them lets them go."""

@@ -45,6 +45,7 @@ class Bench:
         self.store = MemoryStore()
         self.made = 0
         self.forgotten: list[Alert] = []
+        self.first: list[tuple[Alert, int]] = []
         self.restart()
 
     def restart(self) -> None:
@@ -58,6 +59,7 @@ class Bench:
             self.clock,
             made=made,
             forgotten=self.forgotten.extend,
+            told=lambda alerts, at_ns: self.first.extend((one, at_ns) for one in alerts),
         )
         asyncio.run(self.dispatcher.load())
 
@@ -276,3 +278,17 @@ def test_a_silence_that_another_server_was_given_is_heard_of() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(run())
+
+
+def test_who_asks_how_late_alerts_are_hears_of_each_when_a_receiver_is_told_first() -> None:
+    bench = Bench()
+    bench.give(DOWN)
+    bench.tell()
+    assert bench.first == [(DOWN, START_NS)]
+    # What is said again and what is over was known; what is new in the group was not.
+    other = alert("Down", host="b")
+    bench.give(other)
+    bench.tell(after_s=60)
+    bench.give(OVER)
+    bench.tell(after_s=60)
+    assert bench.first[1:] == [(other, START_NS + 60_000_000_000)]

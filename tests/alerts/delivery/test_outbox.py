@@ -44,12 +44,16 @@ class Bench:
         self.store = MemoryStore()
         self.metrics = Metrics()
         self.given_up: list[Notice] = []
+        self.sent: list[bytes] = []
         self.receivers = {name: Receiver() for name in names or ("a",)}
         self.outbox = self.opened()
 
     def opened(self, timeout_s: float = 30.0) -> Outbox:
         senders = {name: (one, timeout_s) for name, one in self.receivers.items()}
-        return Outbox(self.store, senders, self.clock, self.metrics, self.given_up.append)
+        return Outbox(
+            self.store, senders, self.clock, self.metrics, self.given_up.append,
+            lambda notice: self.sent.append(notice.body),
+        )  # fmt: skip
 
     async def put(self, body: str, receiver: str = "a", group: str = "g") -> None:
         now_ns = self.clock.wall_ns()
@@ -83,6 +87,26 @@ def test_a_notice_is_sent_and_leaves_the_store() -> None:
         assert bench.receivers["a"].bodies == [b"one"]
         assert not bench.left()
         assert bench.metrics.get("tailrace_notices_total", "sent") == 1
+        assert bench.sent == [b"one"]
+
+    asyncio.run(run())
+
+
+def test_a_notice_is_sent_once_it_is_taken_and_never_when_it_is_given_up() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.receivers["a"].answer = refuse()
+        await bench.put("one")
+        await bench.pass_s(60)
+        assert bench.sent == []
+        bench.receivers["a"].answer = lambda notice: None
+        await bench.pass_s(600)
+        assert bench.sent == [b"one"]
+        bench.receivers["a"].answer = refuse(lasting=True)
+        await bench.put("two")
+        await bench.pass_s(limits.ALERT_NOTICE_KEPT_S + 600)
+        assert len(bench.given_up) == 1
+        assert bench.sent == [b"one"]
 
     asyncio.run(run())
 

@@ -12,7 +12,7 @@ from tailrace.alerts.delivery.receivers import sender
 from tailrace.alerts.delivery.routing import destinations, tree
 from tailrace.alerts.delivery.settings import DeliverySettings, receivers
 from tailrace.alerts.delivery.targets import allowed
-from tailrace.core.alerting import Alert, AlertStore, Silence
+from tailrace.core.alerting import Alert, AlertStore, Notice, Silence
 from tailrace.core.clock import Clock
 from tailrace.core.metrics import Metrics
 
@@ -30,8 +30,10 @@ class Delivery:
         clock: Clock,
         metrics: Metrics,
         forgotten: Callable[[Sequence[Alert]], None] = lambda alerts: None,
+        told: Callable[[Sequence[Alert], int], None] = lambda alerts, at_ns: None,
+        sent: Callable[[Notice], None] = lambda notice: None,
     ) -> None:
-        """`settings` are checked. `forgotten`: see Dispatcher."""
+        """`settings` are checked. `forgotten` and `told`: see Dispatcher; `sent`: see Outbox."""
         targets = allowed(settings.allow_targets)
         senders = {
             name: (sender(one, targets, clock), float(one.timeout))
@@ -39,7 +41,7 @@ class Delivery:
         }
         self._names = list(senders)
         self._root = tree(settings)
-        self._outbox = Outbox(store, senders, clock, metrics)
+        self._outbox = Outbox(store, senders, clock, metrics, sent=sent)
         self._dispatcher = Dispatcher(
             store,
             self._root,
@@ -48,6 +50,7 @@ class Delivery:
             settings.external_url,
             self._outbox.wake,
             forgotten,
+            told,
         )
         self.changed = self._dispatcher.changed
         self.silence: Callable[[Silence], None] = self._dispatcher.silence

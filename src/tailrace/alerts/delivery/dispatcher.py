@@ -53,9 +53,11 @@ class Dispatcher:
         external_url: str = "",
         made: Callable[[], None] = lambda: None,
         forgotten: Callable[[Sequence[Alert]], None] = lambda alerts: None,
+        told: Callable[[Sequence[Alert], int], None] = lambda alerts, at_ns: None,
     ) -> None:
         """`made` is called when there are new notices, `forgotten` with resolved alerts that are no
-        more in the store."""
+        more in the store, `told` with those that fire and are in a notice to a receiver that did
+        not know of them, and when it was made; none may block."""
         self._store = store
         self._root = root
         self._inhibition = inhibition
@@ -63,6 +65,7 @@ class Dispatcher:
         self._external_url = external_url
         self._made = made
         self._forgotten = forgotten
+        self._first_told = told
         self._silences = Silences()
         self._read_s = 0.0
         self._groups: dict[Key, Group] = {}
@@ -245,6 +248,8 @@ class Dispatcher:
         if told or gone:
             await self._store.tell(told, notices, list(gone.values()))
         self._gone.clear()
+        if fresh := [one for group, found in news for one in group.fresh(found)]:
+            self._first_told(fresh, wall_ns)
         for (group, found), one in zip(news, told, strict=True):
             group.heard(found, now_s, one.at_ns)
         for key in gone:

@@ -119,6 +119,11 @@ class Group:
             resolved_marks=frozenset(over),
         )
 
+    def fresh(self, news: News) -> list[Alert]:
+        """Those of its alerts that fire and that the receiver did not know of."""
+        new = news.firing_marks - self.told
+        return [one.alert for one in self.members.values() if one.fires and one.mark in new]
+
     def heard(self, news: News, now_s: float, at_ns: int) -> None:
         """The receiver is being told; `at_ns` when it was told something last."""
         self.told, self.told_ns = news.firing_marks, at_ns

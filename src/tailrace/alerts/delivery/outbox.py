@@ -82,12 +82,15 @@ class Outbox:
         clock: Clock,
         metrics: Metrics,
         given_up: Callable[[Notice], None] = lambda notice: None,
+        sent: Callable[[Notice], None] = lambda notice: None,
     ) -> None:
-        """`senders`: by receiver, with the seconds that an attempt may take."""
+        """`senders`: by receiver, with the seconds that an attempt may take. `sent` is called when
+        a receiver took a notice; it must not block."""
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._given_up = given_up
+        self._sent = sent
         self._receivers = {name: _Receiver(name, *pair) for name, pair in senders.items()}
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -239,6 +242,7 @@ class Outbox:
             held.taken = True
             receiver.failures, receiver.rests_s = 0, 0.0
             self._metrics.add("tailrace_notices_total", label="sent")
+            self._sent(held.notice)
 
     async def _failed(self, receiver: _Receiver, held: _Held, error: NotTaken) -> None:
         self._metrics.add("tailrace_notices_total", label="failed")
