@@ -234,14 +234,14 @@ class Evaluator:
                 "evaluations cannot be kept", extra={"group": one.group.name, "why": str(error)}
             )
             return
-        if self._kept:
-            self._kept(one.group, one.owners, one.standing, found)
         one.standing, one.last = found, last
         self._metrics.add("tailrace_rule_evaluations_total", len(last))
         self._metrics.set("tailrace_rule_lag_seconds", (self._clock.wall_ns() - slot_ns) / 1e9)
         self._metrics.add("tailrace_rule_seconds_total", self._clock.monotonic_s() - began_s)
         if news := [alert for old, new in pairs for alert in _news(old, new)]:
             self._changed(news)
+        if self._kept:
+            self._kept(one.group, one.owners, [old for old, _ in pairs], found)
 
     async def _rule(
         self, group: Group, owner: Owner, before: Standing, slot_ns: int
