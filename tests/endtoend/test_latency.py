@@ -111,7 +111,8 @@ def test_its_lines_are_nobodys_and_are_not_archived(start: Start) -> None:
     server = start(**QUICK)
     server.until(lambda: through(server), "lines come through")
     assert server.counts() == {}
-    assert server.get("/api/v1/rules").json()["data"]["groups"] == []
+    groups = server.get("/api/v1/rules").json()["data"]["groups"]
+    assert "canary" not in {one["name"] for one in groups}
     assert server.metric("tailrace_archive_rows_total") == 0
     assert server.metric("tailrace_writer_rows_total") >= 3
 
@@ -132,7 +133,7 @@ def test_without_a_canary_nothing_is_written(
     server = start(TAILRACE_ALERTS__CANARY="0s")
     assert latency(server)["canary"] is None
     assert main(["alerts", "latency", "--url", f"http://127.0.0.1:{server.port}"]) == 0
-    assert capsys.readouterr().out == "there is no canary: alerts.canary is 0\n"
+    assert capsys.readouterr().out.startswith("there is no canary: alerts.canary is 0\n")
 
 
 def test_of_an_alert_that_is_told_it_is_known_how_late_each_step_was(
@@ -143,8 +144,8 @@ def test_of_an_alert_that_is_told_it_is_known_how_late_each_step_was(
     server = start(**QUICK, TAILRACE_ALERTS__RULES=f"['{rules}']")
     server.until(lambda: latency(server)["sent"]["count"] > 0, "it is sent")
     found = latency(server)
-    [rule] = found["rules"]
-    assert (rule["name"], rule["interval_s"], rule["told"]["count"]) == ("Quiet", 1.0, 1)
+    [rule] = [one for one in found["rules"] if one["name"] == "Quiet"]
+    assert (rule["interval_s"], rule["told"]["count"]) == (1.0, 1)
     assert rule["evaluated"]["count"] >= 1
     # A slot is evaluated a second after its time, and a group waits a second for company.
     assert 1 <= rule["evaluated"]["worst_s"] <= rule["told"]["worst_s"] < 45
