@@ -12,8 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.query.logs.rows import rows
 
+from tailrace.alerts.evaluation.expression import Expressions
 from tailrace.alerts.evaluation.scans import Asked, Scans
 from tailrace.alerts.evaluation.shapes import SERVICE, of_services, shaped
+from tailrace.alerts.evaluation.slots import slot_at
+from tailrace.alerts.rule import Group, Rule
 from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import QueryError, StoreError
@@ -316,7 +319,7 @@ def test_as_much_is_kept_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -
     play = Play("a", "bb", "ccc")
     run(play, 4, 5, 4, 5)
     assert len(play.logs.read) == 2
-    monkeypatch.setattr(limits, "SCANS_KEPT_BYTES", 1_000)
+    monkeypatch.setattr(limits, "SCANS_KEPT_BYTES", 3_000)
     run(play, 6, 7, 4)
     assert len(play.logs.read) == 5
 
@@ -387,3 +390,28 @@ def test_many_services_are_asked_for_by_their_names(engine: Any) -> None:
     found = asyncio.run(logs.leaf(of_services(known[0], names[:7]), tenant, Grid(BASE, SECOND, 1)))
     assert sorted(found.labels) == [((SERVICE, name),) for name in sorted(names[:7])]
     assert "ServiceName IN" in engine.statements[-1]
+
+
+@pytest.mark.parametrize("more", [{}, {"min_confidence": 0.9}, {"offset_ns": 5 * SECOND}])
+def test_rules_of_a_group_are_read_in_one_statement(engine: Any, more: dict[str, Any]) -> None:
+    tenant = engine.tenant()
+    engine.load(tenant, [{"service": f"s{n % 3}", "seq": n} for n in range(9)])
+    rules = tuple(
+        Rule(f'sum(count_over_time({{service_name="s{n}"}}[1m])) > 2', "logql", alert="A", **more)
+        for n in range(3)
+    )
+    group = Group(tenant, "rules.yml", "g", rules, 15 * SECOND)
+    slot_ns = slot_at(group, BASE + 30 * SECOND)
+
+    async def whole() -> list[Matrix]:
+        asker = Expressions(QueryService(engine))
+        await asker.load([group])
+        engine.statements.clear()
+        return [
+            await asker.value(rule, tenant, Grid(slot_ns - rule.offset_ns, group.interval_ns, 1))
+            for rule in rules
+        ]
+
+    found = asyncio.run(whole())
+    assert [one.values.tolist() for one in found] == [[[3.0]]] * 3
+    assert len(engine.statements) == 1

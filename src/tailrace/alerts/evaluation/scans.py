@@ -29,6 +29,8 @@ from tailrace.query.matrix.matrix import Matrix, Value
 from tailrace.query.matrix.pieces import memory_bytes
 from tailrace.query.plan import Grid
 
+# What is kept of a question that found nothing.
+_LEAST_BYTES = 1_000
 Services: TypeAlias = tuple[str, ...]
 Series: TypeAlias = Mapping[str, Matrix]
 
@@ -145,7 +147,7 @@ class Scans:
                 found = await self._logs.leaf(leaf, scan.place.tenant, scan.grid)
         series = by_service(found)
         until_s = self._clock.monotonic_s() + limits.SCAN_KEPT_S
-        self._kept[scan] = _Kept(until_s, series, memory_bytes(found))
+        self._kept[scan] = _Kept(until_s, series, _LEAST_BYTES + memory_bytes(found))
         return series
 
     def _let_go(self) -> None:
