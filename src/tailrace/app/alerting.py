@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
+import xxhash
 from starlette.routing import BaseRoute
 
 from tailrace.alerts.delivery.delivery import Delivery
@@ -51,6 +53,7 @@ class Alerting:
     def __init__(
         self,
         config: AlertsConfig,
+        directory: Path,
         control: Control,
         queries: QueryService,
         door: Door,
@@ -85,7 +88,8 @@ class Alerting:
         )
         self._delivery = self._delivering()
         self._queries = queries
-        self._holder = socket.gethostname()
+        # Two servers of one machine are two.
+        self._holder = f"{socket.gethostname()} {xxhash.xxh3_64_hexdigest(bytes(directory))}"
         self._running: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:

@@ -108,6 +108,7 @@ class Runtime:
         )
         self._alerting = Alerting(
             config.alerts,
+            data,
             self._control,
             self._queries,
             self._front.door,

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from serving import OK, serving, status
 from tests.app.certificates import authority, signed
+from webhooks import OK, serving, status
 
 from tailrace.alerts.delivery import posting
 from tailrace.alerts.delivery.outcome import NotTaken

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from alerting import START_NS, alert, settings
-from serving import Served, serving, status
+from webhooks import Served, serving, status
 
 from tailrace.alerts.delivery.messages import bodies
 from tailrace.alerts.delivery.outcome import NotTaken

@@ -9,8 +9,8 @@ from typing import get_args
 
 import pytest
 from mailing import Mailbox, mailbox
-from serving import OK, serving, status
 from test_receivers import ONE, receiver
+from webhooks import OK, serving, status
 
 from tailrace.alerts.delivery.outcome import NotTaken
 from tailrace.alerts.delivery.receivers import Sender

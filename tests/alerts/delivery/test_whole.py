@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from alerting import alert, settings
 from keeping import MemoryStore
-from serving import OK, Served, serving
+from webhooks import OK, Served, serving
 
 from tailrace.alerts.delivery.delivery import Delivery
 from tailrace.core.alerting import Phase
