@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # The whole suite but the soak, in three lanes side by side: what computes, what waits for commands
 # and clocks (and the guard's, so that no lane is much longer), and what starts whole servers. Further
-# arguments go to each. The engine owns one directory for each process, so the store's tests run in
-# their own.
+# arguments go to each. The engine owns one directory for each process, so the tests of the store and
+# those of alerts run in their own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # Hundreds of commands are started: each would compile the package again.
 unset PYTHONDONTWRITEBYTECODE
 waiting=(tests/agent tests/app tests/gateway tests/governance tests/guard tests/logging_handler tests/ship)
 serving=(tests/endtoend tests/ui)
-others=("${waiting[@]}" "${serving[@]}" tests/store)
+others=("${waiting[@]}" "${serving[@]}" tests/store tests/alerts)
 # The first argument names the lane. What whole lanes said is for `make assurance`.
 whole=$(($# == 0))
 pytest() {
@@ -21,6 +21,7 @@ waits() {
     local status=0
     pytest waiting "${waiting[@]}" "$@" || status=$?
     pytest store tests/store "$@" || status=$?
+    pytest alerts tests/alerts "$@" || status=$?
     return "$status"
 }
 told=$(mktemp -d)
