@@ -22,6 +22,7 @@ from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
 from tailrace.app.guarding import Guarding
+from tailrace.app.methods import by_path
 from tailrace.app.queries import policy as query_policy
 from tailrace.app.serving import SWITCH_S, settle
 from tailrace.app.streaming import Seen
@@ -274,7 +275,7 @@ class Runtime:
             *self._front.routes(self._fleet.measure),
             *ui_routes(),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=by_path(routes))
 
     def _hub(self) -> Hub:
         """What live tails follow."""
