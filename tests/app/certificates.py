@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def signed(home: Path, name: str, ca: str = "ca") -> None:
     by = ("-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-days", "2")
     made = ("-in", f"{name}.csr", "-out", f"{name}.pem", "-extfile", "names")
     _openssl(home, "x509", "-req", *made, *by)
+
+
+def served(home: Path, name: str = "server") -> ssl.SSLContext:
+    """What a server shows that has NAME.pem and NAME.key."""
+    found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    found.load_cert_chain(home / f"{name}.pem", home / f"{name}.key")
+    return found
 
 
 def _openssl(home: Path, *words: str) -> None:

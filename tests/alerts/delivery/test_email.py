@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-import ssl
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from alerting import START_NS, alert
 from mailing import Mailbox, mailbox
 from test_receivers import ONE, notice, receiver
-from tests.app.certificates import authority, signed
+from tests.app.certificates import served as served_as
 
 from tailrace.alerts.delivery.outcome import NotTaken
 from tailrace.core.alerting import Notice
@@ -84,22 +83,8 @@ def test_a_server_without_tls_gets_no_password() -> None:
     assert not any(line.startswith("AUTH") for line in box.commands)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("certificates")
-    authority(found)
-    signed(found, "server")
-    return found
-
-
-def context(home: Path) -> ssl.SSLContext:
-    found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    found.load_cert_chain(home / "server.pem", home / "server.key")
-    return found
-
-
 def test_a_password_goes_over_tls(home: Path) -> None:
-    with mailbox(Mailbox(tls=context(home))) as box:
+    with mailbox(Mailbox(tls=served_as(home))) as box:
         said = {"tls_ca": str(home / "ca.pem"), "username": "u", "password": "p"}
         send(box, tls="starttls", **said)
     assert [line.split()[0] for line in box.commands].index("STARTTLS") < [
@@ -109,7 +94,7 @@ def test_a_password_goes_over_tls(home: Path) -> None:
 
 
 def test_a_certificate_of_nobody_known_is_a_failure(home: Path) -> None:
-    with mailbox(Mailbox(tls=context(home))) as box, pytest.raises(NotTaken, match="not trusted"):
+    with mailbox(Mailbox(tls=served_as(home))) as box, pytest.raises(NotTaken, match="not trusted"):
         send(box, tls="starttls")
 
 

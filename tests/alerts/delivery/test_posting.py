@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from pathlib import Path
 
 import pytest
-from tests.app.certificates import authority, signed
+from tests.app.certificates import served as served_as
 from webhooks import OK, serving, status
 
 from tailrace.alerts.delivery import posting
@@ -210,23 +209,9 @@ def test_a_header_that_cannot_be_sent_is_a_failure_that_does_not_show_it(name: s
     asyncio.run(run())
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("certificates")
-    authority(found)
-    signed(found, "server")
-    return found
-
-
-def context(home: Path) -> ssl.SSLContext:
-    found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    found.load_cert_chain(home / "server.pem", home / "server.key")
-    return found
-
-
 def test_a_certificate_of_the_configured_authority_is_trusted(home: Path) -> None:
     async def run() -> None:
-        async with serving(OK, context(home)) as served:
+        async with serving(OK, served_as(home)) as served:
             url = served.url.replace("http:", "https:")
             await Post(allowed([]), str(home / "ca.pem")).post(url, {}, b"{}")
             assert len(served.received) == 1
@@ -236,7 +221,7 @@ def test_a_certificate_of_the_configured_authority_is_trusted(home: Path) -> Non
 
 def test_a_certificate_of_nobody_known_is_a_failure_that_a_person_mends(home: Path) -> None:
     async def run() -> None:
-        async with serving(OK, context(home)) as served:
+        async with serving(OK, served_as(home)) as served:
             error = await refused(served.url.replace("http:", "https:"))
             assert "not trusted" in str(error)
             assert error.lasting
