@@ -11,6 +11,7 @@ import msgspec
 
 from tailrace.core.line import Line
 from tailrace.core.visible import is_hidden, visible
+from tailrace.query.times import rfc3339
 
 _COLOURS = {"fatal": "35", "error": "31", "warn": "33", "info": "32", "debug": "36", "trace": "90"}
 FORMATS = ("text", "json", "ndjson")
@@ -50,7 +51,7 @@ def text_line(line: Line, colour: bool = False, traced: bool = False) -> str:
     if traced:
         service += f" {visible(line.labels.get('trace_id', '')) or '-'}"
     body = "\n    ".join(map(visible, line.body.split("\n")))
-    return f"{_time(line.time_ns)} {shown} {service} {body}"
+    return f"{rfc3339(line.time_ns)} {shown} {service} {body}"
 
 
 def render_series(series: list[dict[str, Any]], form: str) -> Iterator[str]:
@@ -64,13 +65,7 @@ def render_series(series: list[dict[str, Any]], form: str) -> Iterator[str]:
             continue
         labels = ", ".join(f"{k}={v!r}" for k, v in one["metric"].items())
         for seconds, value in one["values"]:
-            yield f"{_time(int(float(seconds) * 1e9))} {{{visible(labels)}}} {visible(value)}\n"
-
-
-def _time(nanoseconds: int) -> str:
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+            yield f"{rfc3339(int(float(seconds) * 1e9))} {{{visible(labels)}}} {visible(value)}\n"
 
 
 def _record(line: Line) -> dict[str, Any]:

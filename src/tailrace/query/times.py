@@ -34,6 +34,12 @@ def parse_time(text: str, name: str) -> int:
     return value
 
 
+def rfc3339(time_ns: int) -> str:
+    """A time as it is shown, UTC, to the millisecond."""
+    seconds, rest = divmod(time_ns, SECOND_NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+
+
 def _time(text: str) -> int | None:
     if _FLOAT.fullmatch(text):
         return int(Fraction(text) * SECOND_NS)

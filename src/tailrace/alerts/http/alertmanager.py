@@ -20,11 +20,12 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace import __version__
 from tailrace.alerts.delivery import matching
-from tailrace.alerts.http.alertmanagerforms import PREFIX, answer, answered, filters, shown
+from tailrace.alerts.http.alertmanagerforms import PREFIX, answer, answered, filters
 from tailrace.core.access import principal_of
 from tailrace.core.alerting import Alert, AlertStore, Matcher, Phase, fingerprint
 from tailrace.core.clock import Clock
 from tailrace.core.errors import InputError
+from tailrace.query.times import rfc3339
 
 # An alert that nobody speaks of again is over after so long for Alertmanager's clients.
 _FIRES_FOR_NS = 300 * 1_000_000_000
@@ -84,7 +85,7 @@ class AlertRoutes:
             {
                 "cluster": {"status": "disabled"},
                 "config": {"original": ""},
-                "uptime": shown(self._began_ns),
+                "uptime": rfc3339(self._began_ns),
                 "versionInfo": {"version": __version__, "revision": "tailrace", **version},
             }
         )
@@ -128,9 +129,9 @@ def _shown(
     return {
         "labels": dict(one.labels),
         "annotations": dict(one.annotations),
-        "startsAt": shown(one.fired_ns),
-        "endsAt": shown(now_ns + _FIRES_FOR_NS),
-        "updatedAt": shown(now_ns),
+        "startsAt": rfc3339(one.fired_ns),
+        "endsAt": rfc3339(now_ns + _FIRES_FOR_NS),
+        "updatedAt": rfc3339(now_ns),
         "fingerprint": fingerprint(one.labels),
         "generatorURL": "",
         "receivers": [{"name": name} for name in receivers],

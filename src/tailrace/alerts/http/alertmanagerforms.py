@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -54,9 +53,3 @@ def filters(request: Request) -> list[Matcher]:
     if len(found) > limits.SILENCE_MATCHERS:
         raise InputError(f"filter: more than {limits.SILENCE_MATCHERS} matchers", "filter")
     return found
-
-
-def shown(at_ns: int) -> str:
-    """A time in RFC 3339, to the millisecond."""
-    seconds, rest = divmod(at_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"

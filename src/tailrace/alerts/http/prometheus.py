@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -23,6 +22,7 @@ from tailrace.query.asked import Asked, Identify, credential_tenant, whole
 from tailrace.query.endpoint import routes_of
 from tailrace.query.prometheus.http import refusal
 from tailrace.query.service import QueryService
+from tailrace.query.times import rfc3339
 
 _TYPES = {"": ("alerting", "recording"), "alert": ("alerting",), "record": ("recording",)}
 _NEVER = "0001-01-01T00:00:00Z"
@@ -197,7 +197,4 @@ def number(value: float) -> str:
 
 
 def _time(nanoseconds: int) -> str:
-    if not nanoseconds:
-        return _NEVER
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+    return rfc3339(nanoseconds) if nanoseconds else _NEVER

@@ -24,12 +24,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tailrace.alerts.delivery import matching
-from tailrace.alerts.http.alertmanagerforms import PREFIX, answer, answered, filters, shown
+from tailrace.alerts.http.alertmanagerforms import PREFIX, answer, answered, filters
 from tailrace.core import limits
 from tailrace.core.access import principal_of
 from tailrace.core.alerting import AlertStore, Matcher, Silence
 from tailrace.core.clock import Clock
 from tailrace.core.errors import InputError, TooLarge, Unsupported
+from tailrace.query.times import rfc3339
 
 _OPS = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
 _KINDS = {op: kind for kind, op in _OPS.items()}
@@ -212,9 +213,9 @@ def _shown(one: Silence, now_ns: int) -> dict[str, Any]:
     return {
         "id": one.id,
         "status": {"state": state(one, now_ns)},
-        "updatedAt": shown(one.updated_ns),
-        "startsAt": shown(one.starts_ns),
-        "endsAt": shown(one.ends_ns),
+        "updatedAt": rfc3339(one.updated_ns),
+        "startsAt": rfc3339(one.starts_ns),
+        "endsAt": rfc3339(one.ends_ns),
         "createdBy": one.author,
         "comment": one.comment,
         "matchers": [

@@ -10,10 +10,10 @@ offset  duration
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from tailrace.core.visible import visible
+from tailrace.query.times import rfc3339
 
 _DEEPEST = 40  # deeper spans are shown at this depth
 _HEAD = f"{'offset':>9} {'duration':>9}\n"
@@ -31,7 +31,8 @@ def render(trace: Node, lines: Sequence[Node] = (), warnings: Sequence[str] = ()
     end = max(span["startTime"] + span["duration"] for span in spans)
     yield (
         f"trace {visible(trace['traceID'])}: {_counted(len(spans), 'span')}, "
-        f"{_counted(len(services), 'service')}, {spell(end - start)} from {_time(start)}\n"
+        f"{_counted(len(services), 'service')}, {spell(end - start)} "
+        f"from {rfc3339(start * 1_000)}\n"
     )
     yield _HEAD
     known = {span["spanID"] for span in spans}
@@ -126,8 +127,3 @@ def _parent(span: Node) -> str:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _time(microseconds: int) -> str:
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"
