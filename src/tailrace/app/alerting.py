@@ -87,6 +87,9 @@ class Alerting:
             kept=listener.kept,
         )
         self._delivery = self._delivering()
+        self._ruler = Ruler(self._book, self._reload)
+        # A process that leads again has another delivery.
+        self._silences = SilenceRoutes(self._store, lambda one: self._delivery.silence(one), clock)
         self._queries = queries
         # Two servers of one machine are two.
         self._holder = f"{socket.gethostname()} {xxhash.xxh3_64_hexdigest(bytes(directory))}"
@@ -187,7 +190,6 @@ class Alerting:
 
     def reading(self) -> list[BaseRoute]:
         """For those who may ask."""
-        ruler = Ruler(self._book, self._reload)
         alerts = AlertRoutes(
             self._store,
             lambda alert: self._delivery.muted(alert),
@@ -198,17 +200,13 @@ class Alerting:
             *prometheus_routes(self._queries, self._stands),
             *self._latency.routes(self._stands),
             *alerts.reading(),
-            *self._silences().reading(),
-            *ruler.reading(),
+            *self._silences.reading(),
+            *self._ruler.reading(),
         ]
 
     def changing(self) -> list[BaseRoute]:
         """For those who may change rules, and silence alerts."""
-        return [*self._silences().changing(), *Ruler(self._book, self._reload).changing()]
-
-    def _silences(self) -> SilenceRoutes:
-        # A process that leads again has another delivery.
-        return SilenceRoutes(self._store, lambda one: self._delivery.silence(one), self._clock)
+        return [*self._silences.changing(), *self._ruler.changing()]
 
     @property
     def ends(self) -> set[asyncio.Task[None]]:
