@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker
+from tailrace.alerts.evaluation.jumps import Jumps
 from tailrace.alerts.evaluation.slots import after, slot_at
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Describe, Standing, evaluated
@@ -29,8 +30,6 @@ from tailrace.query.matrix.matrix import Matrix
 _log = get("alerts")
 # Sleeps are no longer, so that a clock that was set is noticed soon.
 _LOOK_S = 1.0
-# Clocks of machines are corrected by less; a jump is more.
-_JUMP_S = 2.0
 
 
 class Recorder(Protocol):
@@ -104,7 +103,7 @@ class Evaluator:
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ahead_ns = self._difference_ns()
+        self._jumps = Jumps(clock)
 
     async def open(
         self,
@@ -149,7 +148,7 @@ class Evaluator:
             for o, standing, last in zip(one.owners, one.standing, one.last, strict=True)
         }
         kept = {key: list(standing.alerts.values()) for key, (standing, _) in before.items()}
-        last = {key: one for key, (_, one) in before.items() if one.slot_ns}
+        last = {key: one for key, (_, one) in before.items()}
         self._running = {group.key: _running(group, kept, last) for group in groups}
         await self._forget(kept, set(before))
 
@@ -272,23 +271,19 @@ class Evaluator:
 
     def told(self, alerts: Sequence[Alert]) -> None:
         """Resolved alerts that everybody was told of, and that are no more in the store."""
+        gone: dict[tuple[str, str], list[Alert]] = {}
         for alert in alerts:
-            for one in self._running.values():
-                for place, owner in enumerate(one.owners):
-                    if (owner.tenant, owner.rule_id) == (alert.tenant, alert.rule):
-                        one.standing[place] = _without(one.standing[place], alert)
-
-    def _difference_ns(self) -> int:
-        return self._clock.wall_ns() - int(self._clock.monotonic_s() * 1e9)
+            gone.setdefault((alert.tenant, alert.rule), []).append(alert)
+        for one in self._running.values():
+            for place, owner in enumerate(one.owners):
+                if its := gone.get((owner.tenant, owner.rule_id)):
+                    one.standing[place] = _without(one.standing[place], its)
 
     def _look_at_the_clock(self) -> None:
         """Move what is remembered when the wall clock was set."""
-        now_ns = self._difference_ns()
-        by_ns = now_ns - self._ahead_ns
-        if abs(by_ns) < _JUMP_S * 1e9:
-            self._ahead_ns = now_ns  # a clock that is slowly corrected
+        by_ns = self._jumps.by_ns()
+        if not by_ns:
             return
-        self._ahead_ns = now_ns
         _log.warning(
             "the clock was set; alerts go on as if it had not been", extra={"s": by_ns / 1e9}
         )
@@ -330,11 +325,10 @@ def _moved(standing: Standing, by_ns: int) -> Standing:
     return replace(standing, alerts=alerts, slot_ns=slot_ns)
 
 
-def _without(standing: Standing, alert: Alert) -> Standing:
-    """Unless its condition held again meanwhile."""
-    if standing.alerts.get(alert.labels) != alert:
-        return standing
-    alerts = {k: one for k, one in standing.alerts.items() if k != alert.labels}
+def _without(standing: Standing, gone: Sequence[Alert]) -> Standing:
+    """Unless their condition held again meanwhile."""
+    labels = {one.labels for one in gone if standing.alerts.get(one.labels) == one}
+    alerts = {k: one for k, one in standing.alerts.items() if k not in labels}
     return replace(standing, alerts=alerts)
 
 

@@ -8,18 +8,27 @@ is evaluated as of its slots. So `for` is counted in slots, and a late turn chan
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tailrace.alerts.rule import Group
 from tailrace.core import limits
 from tailrace.core.alerting import fingerprint
 
 _APART_NS = int(limits.RULE_PHASE_S * 1e9)
+# Groups whose numbers are kept.
+_KNOWN = 4_096
 
 
 def phase_ns(group: Group) -> int:
     """Where in its interval the slots of a group lie; it stays the same."""
-    pairs = tuple((str(n), part) for n, part in enumerate(group.key))
     phases = max(1, group.interval_ns // _APART_NS)
-    return int(fingerprint(pairs), 16) % phases * _APART_NS
+    return _number(group.key) % phases * _APART_NS
+
+
+@lru_cache(maxsize=_KNOWN)
+def _number(key: tuple[str, str, str]) -> int:
+    """One that a group's name stands for. Every group is asked for its slot every second."""
+    return int(fingerprint(tuple((str(n), part) for n, part in enumerate(key))), 16)
 
 
 def slot_at(group: Group, time_ns: int) -> int:

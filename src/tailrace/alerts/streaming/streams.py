@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tailrace.alerts.evaluation.evaluator import Stands
+from tailrace.alerts.evaluation.jumps import Jumps
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Describe, Standing
 from tailrace.alerts.rule import Group, rule_id
@@ -29,8 +30,6 @@ KEEP_S = 15.0
 LOOKED_AT_NS = 10 * SECOND_NS
 # Watches that ask the store at the same time.
 ASKING_AT_ONCE = 2
-# Clocks of machines are corrected by less; a jump is more.
-_JUMP_NS = 2 * SECOND_NS
 _Key = tuple[str, str]  # tenant, rule
 
 
@@ -66,7 +65,7 @@ class Streams:
         self._refused: dict[_Key, tuple[Group, Owner]] = {}
         self._keeping = asyncio.Lock()
         self._kept_s = self._clock.monotonic_s()
-        self._ahead_ns = self._difference_ns()
+        self._jumps = Jumps(self._clock)
 
     def owns(self, tenant: str, rule: str) -> bool:
         """Whether it is one of these."""
@@ -225,14 +224,9 @@ class Streams:
             if one := self._watched.get((alert.tenant, alert.rule)):
                 one.stream.told(alert)
 
-    def _difference_ns(self) -> int:
-        return self._clock.wall_ns() - int(self._clock.monotonic_s() * 1e9)
-
     def _look_at_the_clock(self) -> None:
         """Move what is remembered when the wall clock was set."""
-        ahead_ns = self._difference_ns()
-        by_ns, self._ahead_ns = ahead_ns - self._ahead_ns, ahead_ns
-        if abs(by_ns) >= _JUMP_NS:
+        if by_ns := self._jumps.by_ns():
             for stream in self._streams():
                 stream.move(by_ns)
 
