@@ -61,7 +61,7 @@ def test_a_card_in_a_line_is_a_finding_that_alerts_and_outlives_a_crash_and_a_st
     assert again.stop() == 0
     again = start()
     assert found(again) == 5
-    assert server.log().count("logs card numbers at app/billing.py:88") == 1
+    assert server.log().count("found: payments 2.4.1 logs card numbers at app/billing.py:88") == 1
     everything = told.stdout + path.read_text() + server.log() + said(again, "--json").stdout
     assert CARD not in everything
     assert CARD.replace(" ", "") not in everything
