@@ -209,16 +209,28 @@ def test_what_is_older_than_an_hour_is_not_asked_for(it: Play) -> None:
     run(it, play)
 
 
-def test_a_rule_that_goes_is_forgotten_and_one_that_stays_goes_on(it: Play) -> None:
+def test_what_fired_ends_with_its_rule_and_a_rule_that_stays_goes_on(it: Play) -> None:
     async def play() -> None:
         await it.opened(group(panics(), panics("Other")))
         it.accept("panic")
         await it.until(lambda: len(it.told) == 2)
         await it.one.load([group(panics())])
-        assert [dict(labels)["alertname"] for _, _, labels in it.store.kept.alerts] == ["Panic"]
+        ended = it.told[-1]
+        assert (dict(ended.labels)["alertname"], ended.phase) == ("Other", Phase.RESOLVED)
+        assert it.store.kept.alerts[ended.key] == ended
         it.accept("panic")
         await it.until(lambda: it.value() == 2.0)
         assert it.asked_ns == []
+
+    run(it, play)
+
+
+def test_a_rule_that_goes_without_alerts_is_forgotten(it: Play) -> None:
+    async def play() -> None:
+        await it.opened(group(panics(), panics("Other")))
+        await it.until(lambda: len(it.store.kept.evaluations) == 2)
+        await it.one.load([group(panics())])
+        assert len(it.store.kept.evaluations) == 1
 
     run(it, play)
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.evaluator import Stands
 from tailrace.alerts.evaluation.jumps import Jumps
 from tailrace.alerts.evaluation.state import Owner
@@ -15,7 +16,7 @@ from tailrace.alerts.rule import Group, rule_id
 from tailrace.alerts.streaming.stream import Stream
 from tailrace.alerts.streaming.watch import Watch
 from tailrace.core import limits, log
-from tailrace.core.alerting import Alert, AlertStore, Evaluated, Labels
+from tailrace.core.alerting import Alert, AlertStore, Evaluated, Labels, Phase
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.query.logs.logs import Logs
@@ -90,8 +91,17 @@ class Streams:
         kept = {key: one.alerts for key, one in before.items()}
         last = {key: self._said(one).slot_ns for key, one in before.items()}
         self._begin(groups, kept, last)
-        for tenant, rule in before.keys() - self._watched.keys():
-            await self._store.forget(tenant, rule)
+        for key in sorted(before.keys() - self._watched.keys()):
+            await self._forget(key, list(before[key].alerts.values()))
+
+    async def _forget(self, key: _Key, left: Sequence[Alert]) -> None:
+        """A rule that is no more, as the evaluator does: what fired has ended, and is told."""
+        now_ns = self._clock.wall_ns()
+        if ended := [state.ended(one, now_ns) for one in left if one.phase is Phase.FIRING]:
+            await self._store.evaluated([], ended, [])
+            self._changed(ended)
+        elif not any(one.phase is Phase.RESOLVED for one in left):
+            await self._store.forget(*key)
 
     def _begin(
         self, groups: Iterable[Group], kept: dict[_Key, dict[Labels, Alert]], last: dict[_Key, int]
