@@ -61,7 +61,7 @@ class InputReport(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One agent at one moment. Times are the agent's clock.
+    """One agent at one moment. Times are the agent's clock; `now_ns` is 0 of an older agent.
 
     `configuration`: a hash of the effective settings without secrets. `spool_bytes`: of segments
     with frames that no gateway has; `spool_age_s`: of the oldest such frame. `cpu_s` since the
@@ -75,6 +75,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     host: Text
     pid: Count
     started_ns: Count
+    now_ns: Count = 0
     interval_s: Annotated[float, Meta(gt=0, le=limits.ANNOUNCE_LARGEST_S)]
     stopping: bool = False
     configuration: Text = ""

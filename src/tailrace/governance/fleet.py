@@ -41,6 +41,7 @@ class _Heard(msgspec.Struct):
     stopped: bool
     started_ns: int
     host: str
+    skew_s: float
 
 
 class Agent(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ class Fleet:
         for tenant, source, last_ns, announcement in rows:
             said = msgspec.json.decode(announcement, type=Announcement)
             at_s = now_s - (newest_ns - last_ns) / 1e9
-            self._heard[(tenant, source)] = _heard(said, at_s)
+            self._heard[(tenant, source)] = _heard(said, at_s, last_ns)
 
     async def announce(self, tenant: str, said: Announcement) -> int:
         """Keep it and its losses. See core.contracts.Registry."""
@@ -112,7 +113,7 @@ class Fleet:
         lost = await self._control.run(write, durable=bool(said.losses))
         for old in gone:
             self._heard.pop(old, None)
-        self._heard[key] = _heard(said, now_s)
+        self._heard[key] = _heard(said, now_s, now_ns)
         for reason, rows in lost.items():
             label = reason if reason in REASONS else "other"
             self._metrics.add("tailrace_agent_losses_rows_total", rows, label)
@@ -141,9 +142,12 @@ class Fleet:
         return "late" if quiet > LATE_INTERVALS else "running"
 
     def measure(self) -> None:
-        """Set the gauges of agents by state."""
+        """Set the gauges of agents by state, and of their clocks."""
         now_s = self._clock.monotonic_s()
-        counts = Counter(self._state(heard, now_s) for heard in self._heard.values())
+        states = [(self._state(heard, now_s), heard) for heard in self._heard.values()]
+        counts = Counter(state for state, _ in states)
+        skews = [heard.skew_s for state, heard in states if state in ("running", "late")]
+        self._metrics.set("tailrace_agents_clock_skew_seconds", max(skews, default=0.0))
         for state in STATES:
             self._metrics.set("tailrace_agents", counts[state], state)
 
@@ -174,8 +178,10 @@ class Fleet:
         return await self._control.read(partial(losses.since, tenant, since_ns, limit))
 
 
-def _heard(said: Announcement, at_s: float) -> _Heard:
-    return _Heard(at_s, said.interval_s, said.stopping, said.started_ns, said.host)
+def _heard(said: Announcement, at_s: float, at_ns: int) -> _Heard:
+    """`at_s` and `at_ns` are the server's clocks when it was heard."""
+    skew_s = abs(said.now_ns - at_ns) / 1e9 if said.now_ns else 0.0
+    return _Heard(at_s, said.interval_s, said.stopping, said.started_ns, said.host, skew_s)
 
 
 def _load(connection: Connection) -> list[tuple[str, str, int, bytes]]:

@@ -63,6 +63,7 @@ class Condition:
             host=self._settings.resource.get("host.name", "")[:TEXT_CHARACTERS],
             pid=os.getpid(),
             started_ns=self._started_ns,
+            now_ns=self._clock.wall_ns(),
             interval_s=self._settings.announce_interval_s,
             stopping=stopping,
             configuration=self._settings.configuration,
