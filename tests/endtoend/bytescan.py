@@ -148,3 +148,14 @@ def leaks(texts: Iterable[tuple[str, str]], wanted: Iterable[str]) -> dict[str, 
 
 def _text(data: bytes) -> str:
     return data.decode(errors="replace")
+
+
+def damage(queue: Path) -> None:
+    """Flip a bit of the first frame's payload, and have the stopped server read all from anew."""
+    number, record = next(records(queue))
+    path = queue / f"{number:012d}.seg"
+    data = bytearray(path.read_bytes())
+    data[record.end - 1] ^= 1
+    path.write_bytes(data)
+    for position in (queue / "consumers").iterdir():
+        position.unlink()

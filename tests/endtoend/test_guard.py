@@ -269,24 +269,13 @@ def test_dead_letters_hold_nothing_in_clear(start: Start) -> None:
     server.until(lambda: server.counts() == rows, "stored")
     server.until(lambda: archived(server) == sum(rows.values()), "archived")
     assert server.stop() == 0, server.log()
-    damage(server.data / "queue")
+    bytescan.damage(server.data / "queue")
     server.start()
     server.until(lambda: server.metric("tailrace_dead_letters_total") >= 1, "buried")
     assert server.stop() == 0, server.log()
     written = list(bytescan.queue(server.data / "queue"))
     assert any(name == "dead letter" for name, _ in written)
     check_nothing_is_clear(server, corpus.values)
-
-
-def damage(queue: Path) -> None:
-    """Flip a bit of the first frame's payload, and have the stopped server read all from anew."""
-    number, record = next(bytescan.records(queue))
-    path = queue / f"{number:012d}.seg"
-    data = bytearray(path.read_bytes())
-    data[record.end - 1] ^= 1
-    path.write_bytes(data)
-    for position in (queue / "consumers").iterdir():
-        position.unlink()
 
 
 def test_a_guard_without_its_keys_takes_nothing(tmp_path: Path, start: Start) -> None:
