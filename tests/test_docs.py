@@ -60,7 +60,8 @@ def test_every_setting_is_described_with_its_default_and_no_other() -> None:
     assert dotted == set(settings())
     for name, default in settings().items():
         if default:
-            assert found[name].startswith(f" `{getattr(default, 'text', default)}` |"), name
+            shown = str(default).lower() if default is True else getattr(default, "text", default)
+            assert found[name].startswith(f" `{shown}` |"), name
 
 
 def described(page: str, heading: str) -> dict[str, str]:

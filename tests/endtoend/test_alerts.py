@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bytescan import damage
 from running import Server, Start
 
 RULES = """
@@ -173,11 +175,76 @@ def test_a_line_that_came_just_before_a_kill_fires_after_it(start: Start, rules:
     server.until(lambda: fires(server, "Panic"), "it fires")
 
 
-def test_a_finding_of_the_guard_is_an_alert_at_once(start: Start, rules: Path) -> None:
-    server = started(start, rules)
+def test_a_finding_of_the_guard_is_an_alert_at_once(start: Start) -> None:
+    server = built_in(start)
     body = b"\n".join([b"card 4111 1111 1111 1111 at billing.py:88"] * 3)
     assert server.post("/ingest/lines?service=payments", body).status == 200
     server.until(lambda: fires(server, "GuardFinding"), "it fires", 10.0)
     found = alerts(server)["GuardFinding"]
     assert found["labels"]["detector"] == "pan"
     assert "payments logs card numbers" in found["annotations"]["summary"]
+
+
+def groups(server: Server) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = server.get("/api/v1/rules").json()["data"]["groups"]
+    return found
+
+
+def built_in(start: Start, **environment: str) -> Server:
+    wanted = {"TAILRACE_ALERTS__INTERVAL": "1s", "TAILRACE_ALERTS__BUILTIN": "true"}
+    return start(**wanted | environment)
+
+
+def test_built_in_rules_are_evaluated_and_quiet_in_an_ordinary_server(start: Start) -> None:
+    server = built_in(start)
+    ingest(server, 20)
+    server.until(lambda: server.metric("tailrace_rule_evaluations_total") >= 30, "evaluated")
+    found = groups(server)
+    rules = [rule for group in found for rule in group["rules"]]
+    assert {group["file"] for group in found} == {"built in"}
+    assert [rule["lastError"] for rule in rules if rule.get("lastError")] == []
+    # DiskForecast may be pending: what the disk does in a few seconds says nothing.
+    assert [name for name, one in alerts(server).items() if one["state"] == "firing"] == []
+    asked = "/api/v1/query?query=tailrace_queue_max_bytes"
+    [sample] = server.get(asked).json()["data"]["result"]
+    assert sample["metric"]["job"] == "tailrace"
+
+
+def test_an_agent_that_falls_silent_is_an_alert(start: Start) -> None:
+    server = built_in(start)
+    said = {
+        "source": "a", "version": "1", "host": "h", "pid": 1, "started_ns": 1, "interval_s": 0.5,
+    }  # fmt: skip
+    assert server.post("/agents/announce", json.dumps(said).encode()).status == 200
+    server.until(lambda: fires(server, "AgentSilent"), "it fires")
+    assert alerts(server)["AgentSilent"]["annotations"]["summary"].endswith(": 1")
+
+
+def test_built_in_rules_are_turned_off(start: Start) -> None:
+    server = built_in(start, TAILRACE_ALERTS__BUILTIN="false")
+    assert groups(server) == []
+    server.kill()
+    names = "['AgentSilent','GuardFinding','ErrorRateJump']"
+    server.environment |= {
+        "TAILRACE_ALERTS__BUILTIN": "true",
+        "TAILRACE_ALERTS__DISABLE": names,
+    }
+    server.start()
+    server.until(lambda: len(groups(server)) == 1, "they are read")
+    [group] = groups(server)
+    assert [rule["name"] for rule in group["rules"]][:2] == ["QueueGrowing", "DeadLetters"]
+
+
+def test_a_built_in_group_cannot_be_changed(start: Start) -> None:
+    server = built_in(start)
+    body = NEW.replace("name: more", "name: server").encode()
+    assert server.post("/loki/api/v1/rules/built%20in", body).status == 400
+
+
+def test_a_dead_letter_is_an_alert(start: Start) -> None:
+    server = built_in(start)
+    ingest(server, 3)
+    assert server.stop() == 0, server.log()
+    damage(server.data / "queue")
+    server.start()
+    server.until(lambda: fires(server, "DeadLetters"), "it fires")

@@ -23,7 +23,8 @@ from tailrace.alerts.rules.files import RuleFiles
 from tailrace.alerts.templating import template
 from tailrace.alerts.templating.annotator import Outside
 from tailrace.alerts.templating.descriptions import Descriptions
-from tailrace.app.alertsettings import TENANT, AlertsConfig, patterns
+from tailrace.app.alertsettings import AlertsConfig, patterns
+from tailrace.app.builtinrules import builtin_groups, finding_tenants
 from tailrace.app.latency import Latency
 from tailrace.app.recording import Recording
 from tailrace.app.streaming import Seen, Streaming
@@ -69,11 +70,14 @@ class Alerting:
         self._store = ControlAlerts(control)
         interval_ns = int(config.interval * 1e9)
         files = RuleFiles(patterns(config), metrics, template.check, interval_ns)
-        self._book = Rulebook(files, self._store, clock, template.check, interval_ns)
+        builtin = builtin_groups(config, template.check)
+        self._book = Rulebook(files, self._store, clock, template.check, interval_ns, builtin)
         self._ask = Expressions(queries)
         outside = Outside(config.external_labels, config.external_url)
         describe = Descriptions(outside, self._ask, metrics)
-        self._streaming = Streaming(self._store, queries, seen, describe, self._changed, [TENANT])
+        self._streaming = Streaming(
+            self._store, queries, seen, describe, self._changed, finding_tenants(config)
+        )
         self._latency = Latency(config, door, feed, clock, metrics)
         listener = self._latency.listener
         self._evaluator = Evaluator(

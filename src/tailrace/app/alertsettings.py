@@ -28,11 +28,16 @@ class TenantRules(msgspec.Struct, forbid_unknown_fields=True):
 class AlertsConfig(DeliverySettings, kw_only=True, forbid_unknown_fields=True):
     """Beside who is told: `rules`, files, or patterns of them, of the tenant "default"; `tenants`,
     those of others. `interval`: of groups that name none. `canary`: how often a marked line is
-    written that says how late alerts are, 0 for never. `external_labels` are for templates."""
+    written that says how late alerts are, 0 for never. `builtin`: whether there are built-in rules,
+    without those of `disable`; those about the server are of `builtin_tenant`. `external_labels`
+    are for templates."""
 
     rules: list[str] = msgspec.field(default_factory=list)
     tenants: list[TenantRules] = msgspec.field(default_factory=list)
     interval: Seconds = Seconds("15s")
+    builtin: bool = True
+    builtin_tenant: str = TENANT
+    disable: list[str] = msgspec.field(default_factory=list)
     canary: Seconds = Seconds("5s")
     external_labels: dict[str, str] = msgspec.field(default_factory=dict)
 

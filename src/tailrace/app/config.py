@@ -23,7 +23,7 @@ from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.alerts.delivery.settings import hidden
-from tailrace.app import alertsettings, doors, keys
+from tailrace.app import alertsettings, builtinrules, doors, keys
 from tailrace.app.alertsettings import AlertsConfig, patterns
 from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
@@ -219,6 +219,8 @@ def _override(raw: dict[str, Any], name: str, value: str) -> str:
             raise ConfigError(f"{name}: not a valid TOML value: {error}") from None
     if kinds[setting] is int and value.isascii() and value.isdigit():
         parsed = int(value)
+    if kinds[setting] is bool and value in ("true", "false"):
+        parsed = value == "true"
     section, _, key = setting.partition(".")
     table = raw.setdefault(section, {})
     if isinstance(table, dict):  # else the conversion says what is wrong
@@ -260,6 +262,7 @@ def _check(config: Config) -> None:
     policy(config.query)
     patterns(config.alerts)
     alertsettings.check(config.alerts)
+    builtinrules.check(config.alerts)
     keys.check(config.guard)
     if 0 < config.store.keep < _LEAST_KEEP_S:
         raise ConfigError('store.keep: at least "1d", or "0s" for ever')

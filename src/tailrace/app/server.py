@@ -23,11 +23,12 @@ from tailrace.app.control import control_store
 from tailrace.app.front import Front
 from tailrace.app.guarding import Guarding
 from tailrace.app.methods import by_path
+from tailrace.app.ownmetrics import OwnMetrics, measure_disk
 from tailrace.app.queries import policy as query_policy
 from tailrace.app.serving import SWITCH_S, settle
 from tailrace.app.streaming import Seen
 from tailrace.app.streaming import hub as alert_hub
-from tailrace.core import limits, log
+from tailrace.core import limits, log, process
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
@@ -125,11 +126,18 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
 
+    def _measure(self) -> None:
+        """Set the metrics that are measured when they are asked for."""
+        process.measure(self._metrics)
+        self._fleet.measure()
+        measure_disk(self._metrics, self._data)
+
     def _raised(self, finding: Finding, sentence: str) -> None:
         self._alerting.raised(finding, sentence)
 
     def _build_queue(self, directory: Path) -> SegmentLog:
         queue = self._config.queue
+        self._metrics.set("tailrace_queue_max_bytes", queue.max_size)
         return SegmentLog(
             directory,
             OsFileSystem(),
@@ -155,7 +163,9 @@ class Runtime:
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._open()
         writer, archiver = self._start_lanes()
-        expiry = asyncio.create_task(self._expiry().run())
+        beside = [asyncio.create_task(self._expiry().run())]
+        if self._config.alerts.builtin:
+            beside.append(asyncio.create_task(self._own_metrics().run()))
         try:
             self._start_agent(await self._front.serve(self._application(), self._listener))
             settle()
@@ -164,7 +174,8 @@ class Runtime:
             self._started()
             await self._ended()
         finally:
-            expiry.cancel()
+            for one in beside:
+                one.cancel()
             await self._drain(writer, archiver)
 
     async def _ended(self) -> None:
@@ -253,6 +264,18 @@ class Runtime:
             self._config.store.keep,
         )
 
+    def _own_metrics(self) -> OwnMetrics:
+        alerts = self._config.alerts
+        return OwnMetrics(
+            self._front.door,
+            alerts.builtin_tenant,
+            socket.gethostname(),
+            self._measure,
+            self._clock,
+            self._metrics,
+            alerts.interval,
+        )
+
     def _application(self) -> Starlette:
         queries = self._queries
         logs = Logs(queries)
@@ -272,7 +295,7 @@ class Runtime:
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),
             *guarded(audit_routes(self._audit, guarding.guard.cleaner, self._clock), Scope.ADMIN),
-            *self._front.routes(self._fleet.measure),
+            *self._front.routes(self._measure),
             *ui_routes(),
         ]
         return Starlette(routes=by_path(routes))

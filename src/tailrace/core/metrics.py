@@ -28,6 +28,7 @@ Name = Literal[
     "tailrace_agent_vanished_bytes_total",
     "tailrace_agent_announcements_total",
     "tailrace_agents",
+    "tailrace_agents_clock_skew_seconds",
     "tailrace_agent_losses_rows_total",
     "tailrace_findings_alerts_total",
     "tailrace_findings_joined_total",
@@ -55,6 +56,7 @@ Name = Literal[
     "tailrace_guard_dropped_rows_total",
     "tailrace_guard_refused_total",
     "tailrace_queue_bytes",
+    "tailrace_queue_max_bytes",
     "tailrace_queue_frames_total",
     "tailrace_queue_syncs_total",
     "tailrace_queue_corrupt_total",
@@ -105,6 +107,8 @@ Name = Literal[
     "tailrace_stream_rules",
     "tailrace_stream_lines_total",
     "tailrace_stream_missed_rows_total",
+    "tailrace_disk_bytes",
+    "tailrace_disk_free_bytes",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]
@@ -154,6 +158,11 @@ class Metrics:
         """The present values of `name` by label."""
         with self._lock:
             return {label: value for (key, label), value in self._values.items() if key == name}
+
+    def values(self) -> list[tuple[Name, str, float]]:
+        """Name, label and present value of all."""
+        with self._lock:
+            return [(name, label, value) for (name, label), value in self._values.items()]
 
     def render(self) -> str:
         """All values as Prometheus text, version 0.0.4."""

@@ -28,12 +28,15 @@ class Rulebook:
         clock: Clock,
         check_template: TemplateCheck,
         interval_ns: int = INTERVAL_NS,
+        builtin: Sequence[Group] = (),
     ) -> None:
+        """`builtin` are groups that are there whatever files and the API say."""
         self._files = files
         self._store = store
         self._clock = clock
         self._check_template = check_template
         self._interval_ns = interval_ns
+        self._builtin = builtin
         self._groups: list[Group] = []
 
     @property
@@ -52,7 +55,9 @@ class Rulebook:
 
     async def load(self) -> list[Group]:
         """All groups. One by the API that a file has, too, is the file's. Raises StoreError."""
-        found = {group.key: group for group in await asyncio.to_thread(self._files.load)}
+        found = {group.key: group for group in self._builtin}
+        for group in await asyncio.to_thread(self._files.load):
+            found.setdefault(group.key, group)
         for text in await self._store.rules():
             origin = Origin(text.tenant, text.folder, "api", interval_ns=self._interval_ns)
             for group in read_group(text.text, origin, self._check_template).groups:
@@ -77,7 +82,8 @@ class Rulebook:
             raise InputError("; ".join(map(str, found.errors)), "rules")
         [group] = found.groups
         if any(one.key == group.key and one.origin != "api" for one in self._groups):
-            raise InputError("the group is in a file of the server's; change it there", "rules")
+            said = "the group is built in, or in a file of the server's; change it there"
+            raise InputError(said, "rules")
         kept = RuleText(tenant, folder, group.name, write_group(group), self._clock.wall_ns())
         await self._store.put_rules(kept)
         return group

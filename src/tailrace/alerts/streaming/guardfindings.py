@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tailrace.alerts.builtin.groups import FOLDER
+from tailrace.alerts.builtin.names import GUARD_FINDING
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.evaluator import Stands
 from tailrace.alerts.evaluation.state import Held, Owner
@@ -24,10 +26,9 @@ from tailrace.core.metrics import Metrics
 from tailrace.query.times import SECOND_NS
 
 _log = log.get("alerts")
-NAME = "GuardFinding"
 LOOK_S = 15.0
 SEVERITY = ("severity", "warning")
-RULE = Rule("findings of the guard", "logql", alert=NAME, labels=(SEVERITY,), streams=True)
+RULE = Rule("findings of the guard", "logql", alert=GUARD_FINDING, labels=(SEVERITY,), streams=True)
 # All findings that alert, of every tenant, each with its sentence. May raise StoreError.
 Findings = Callable[[], Awaitable[Sequence[tuple[Finding, str]]]]
 
@@ -35,7 +36,7 @@ Findings = Callable[[], Awaitable[Sequence[tuple[Finding, str]]]]
 def group_of(tenant: str) -> Group:
     """The group that it is the rule of."""
     every_ns = int(LOOK_S) * SECOND_NS
-    return Group(tenant, "built in", "guard", (RULE,), every_ns, origin="built in")
+    return Group(tenant, FOLDER, "guard", (RULE,), every_ns, origin="built in")
 
 
 RULE_ID = rule_id(group_of(""), 0)
@@ -151,7 +152,7 @@ def _held(finding: Finding, sentence: str) -> Held:
 def _labels(place: Place) -> Labels:
     """Of no row, but of the place: the guard made them such that they hold no data."""
     named = {
-        "alertname": NAME,
+        "alertname": GUARD_FINDING,
         "service_name": place.service,
         "service_version": place.version,
         "deployment_environment": place.environment,

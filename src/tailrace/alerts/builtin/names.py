@@ -1,0 +1,10 @@
+"""What the built-in alerts are called, for settings: without reading their rules."""
+
+from __future__ import annotations
+
+GUARD_FINDING = "GuardFinding"
+OF_THE_SERVER = (
+    "AgentSilent", "QueueGrowing", "DeadLetters", "RuleFailing", "ClockSkew", "DiskForecast",
+)  # fmt: skip
+OF_TENANTS = ("ErrorRateJump",)
+NAMES = (*OF_THE_SERVER, *OF_TENANTS, GUARD_FINDING)

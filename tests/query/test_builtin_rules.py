@@ -1,0 +1,153 @@
+"""The built-in rules over a store: each fires for what it is about, and else is quiet.
+
+They stand here since the engine does, of which a process has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tailrace.alerts.builtin.groups import builtin
+from tailrace.alerts.builtin.names import OF_TENANTS, OF_THE_SERVER
+from tailrace.alerts.evaluation.evaluator import Evaluator
+from tailrace.alerts.evaluation.expression import Expressions
+from tailrace.alerts.evaluation.slots import slot_at
+from tailrace.alerts.rule import Group
+from tailrace.alerts.templating import template
+from tailrace.alerts.templating.annotator import Outside
+from tailrace.alerts.templating.descriptions import Descriptions
+from tailrace.core.alerting import Alert, Phase
+from tailrace.core.clock import ManualClock
+from tailrace.core.metrics import Metrics
+from tailrace.query.plan import Grid
+from tailrace.query.service import QueryService
+
+from ..alerts.store import MemoryAlerts
+from .conftest import BASE_S, SECOND, Points
+
+MIB = 2**20
+MINUTES = 75
+EVERY_S = 15
+Values = dict[tuple[str, str], Any]
+# What an ordinary server says of itself, by name and kind: a number, or one for each second.
+ORDINARY: Values = {
+    ("tailrace_agents", "running"): 3,
+    ("tailrace_agents", "silent"): 0,
+    ("tailrace_agents_clock_skew_seconds", ""): 0.2,
+    # An archive that takes what there is every ten minutes.
+    ("tailrace_queue_bytes", ""): lambda s: (s % 600) * MIB,
+    ("tailrace_queue_max_bytes", ""): 10_000 * MIB,
+    ("tailrace_dead_letters_total", "frame"): 2,
+    ("tailrace_rule_failures_total", "expression"): 7,
+    ("tailrace_rule_clock_jumps_total", ""): 0,
+    ("tailrace_disk_bytes", ""): 1000 * 1024 * MIB,
+    ("tailrace_disk_free_bytes", ""): lambda s: 900 * 1024 * MIB - s * MIB,
+}
+WRONG: dict[str, Values] = {
+    "AgentSilent": {("tailrace_agents", "silent"): 1},
+    "QueueGrowing": {("tailrace_queue_bytes", ""): lambda s: 2000 * MIB + s * MIB},
+    "DeadLetters": {("tailrace_dead_letters_total", "frame"): lambda s: int(s > 4000)},
+    "RuleFailing": {("tailrace_rule_failures_total", "expression"): lambda s: s // 15},
+    "ClockSkew": {("tailrace_agents_clock_skew_seconds", ""): 45},
+    "DiskForecast": {
+        ("tailrace_disk_free_bytes", ""): lambda s: 100 * 1024 * MIB - s * 2 * MIB,
+    },
+}
+
+
+def series(values: Values) -> list[Points]:
+    times = range(0, MINUTES * 60, EVERY_S)
+    whose = {"job": "tailrace", "instance": "a"}
+    return [
+        (name, whose | ({"kind": kind} if kind else {}), [
+            (at, value(at) if callable(value) else value) for at in times
+        ])
+        for (name, kind), value in values.items()
+    ]  # fmt: skip
+
+
+class _Nobody:
+    async def record(self, *_: Any) -> None:
+        raise AssertionError
+
+
+def fired(engine: Any, groups: Sequence[Group], minutes: int) -> dict[str, Alert]:
+    """What fires when the groups were evaluated for so long, up to the end of what is stored."""
+
+    async def evaluate() -> dict[str, Alert]:
+        end_s = BASE_S + MINUTES * 60 - EVERY_S
+        clock = ManualClock((end_s - minutes * 60) * SECOND)
+        ask = Expressions(QueryService(engine, clock=clock))
+        store, metrics = MemoryAlerts(), Metrics()
+        describe = Descriptions(Outside({}, ""), ask, metrics)
+        one = Evaluator(
+            store, ask, describe, _Nobody(), lambda _: None, clock, metrics, delay_s=0.0
+        )
+        await one.open(groups)
+        await one.look()
+        clock.advance(minutes * 60)
+        await one.look()
+        assert [said.error for said in store.kept.evaluations.values() if said.error] == []
+        assert metrics.get("tailrace_rule_failures_total", "template") == 0
+        found = store.kept.alerts.values()
+        return {dict(a.labels)["alertname"]: a for a in found if a.phase is Phase.FIRING}
+
+    return asyncio.run(evaluate())
+
+
+def of_server(engine: Any, values: Values, minutes: int) -> dict[str, Alert]:
+    tenant = engine.tenant()
+    engine.load_samples(tenant, series(values))
+    return fired(engine, builtin(tenant, [], check_template=template.check), minutes)
+
+
+def test_names_are_those_of_the_rules() -> None:
+    groups = builtin("s", ["t"])
+    named = {g.tenant: tuple(rule.alert for rule in g.rules) for g in groups}
+    assert named == {"s": OF_THE_SERVER, "t": OF_TENANTS}
+    assert {g.origin for g in groups} == {"built in"}
+
+
+def test_those_that_are_turned_off_are_left_out() -> None:
+    groups = builtin("s", ["t"], ["AgentSilent", "ErrorRateJump"])
+    assert [rule.alert for g in groups for rule in g.rules] == list(OF_THE_SERVER[1:])
+
+
+def test_an_ordinary_server_is_quiet(engine: Any) -> None:
+    assert of_server(engine, ORDINARY, 32) == {}
+
+
+@pytest.mark.parametrize("name", OF_THE_SERVER)
+def test_each_fires_for_what_it_is_about_and_no_other(engine: Any, name: str) -> None:
+    minutes = 32 if name == "DiskForecast" else 12
+    assert list(of_server(engine, ORDINARY | WRONG[name], minutes)) == [name]
+
+
+def errors(engine: Any, tenant: str, service: str, seconds: Sequence[int]) -> None:
+    engine.load(
+        tenant,
+        [
+            {"ns": (BASE_S + second) * SECOND, "service": service, "severity": 17, "seq": n}
+            for n, second in enumerate(seconds)
+        ],
+    )
+
+
+def test_a_jump_of_a_services_errors_fires_for_that_service(engine: Any) -> None:
+    tenant = engine.tenant()
+    end_s = MINUTES * 60
+    errors(engine, tenant, "steady", range(0, end_s, 5))
+    errors(engine, tenant, "few", range(end_s - 200, end_s, 10))
+    errors(engine, tenant, "jumps", [*range(0, end_s, 30), *range(end_s - 280, end_s)])
+    errors(engine, tenant, "new", range(end_s - 280, end_s))
+    groups = builtin("none", [tenant], OF_THE_SERVER, check_template=template.check)
+    assert fired(engine, groups, 4)
+    ask = Expressions(QueryService(engine))
+    [rule] = [rule for g in groups for rule in g.rules]
+    slot_ns = slot_at(groups[-1], (BASE_S + end_s) * SECOND)
+    found = asyncio.run(ask.value(rule, tenant, Grid(slot_ns, 60 * SECOND, 1)))
+    assert sorted(dict(labels)["service_name"] for labels in found.labels) == ["jumps", "new"]
