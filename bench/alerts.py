@@ -1,8 +1,8 @@
 """1,000 rules over 200 services beside 5,000 rows a second: what they cost and whether in time.
 
 Small requests whose rows are of SERVICES services, first without rules, then with them: the rules
-cost what the server's CPU seconds differ by. With them, every few seconds one row is an event that
-one rule waits for, until /api/v1/alerts shows its alert firing.
+cost what the server's CPU seconds differ by. With them, at random moments a row is an event that
+one rule waits for, evaluated or with a stream, until a webhook is told of its alert.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
@@ -34,7 +36,8 @@ INTERVAL_S = 15
 # Rows of so many seconds are sent again and again, each time as if they were new.
 LOAD_S = 20
 SETTLE_S = 30.0
-EVENT_EVERY_S = 5.0
+# Drawn between 0 and twice this, so that events are anywhere between two slots.
+EVENT_EVERY_S = 0.5
 POLL_S = 0.25
 FIRING_S = 60.0
 SEED = 20_260_104
@@ -62,18 +65,38 @@ _GROUP = """
     expr: sum(count_over_time({{service_name="{service}"}} |= "bench-event" [1m])) > 0
     labels: {{service: {service}}}
 """
+_STREAM = """
+- name: urgent
+  rules:
+  - alert: Urgent
+    stream: '{service_name=~"bench-.+"} |= "bench-urgent"'
+    by: [service_name]
+    labels: {service: "{{ $labels.service_name }}"}
+"""
+_CONFIG = """
+[alerts]
+rules = ["{rules}"]
+group_by = ["alertname", "service"]
+
+[[alerts.receivers]]
+name = "bench"
+kind = "webhook"
+url = "http://127.0.0.1:{port}/"
+"""
+# Alerts and the texts that they wait for.
+_EVENTS = {"Event": "bench-event", "Urgent": "bench-urgent"}
 
 
 @dataclass
 class _Found:
     """The server's CPU seconds; its metrics before and after; how long after their slots groups
-    were done, and seconds from each event to its alert."""
+    were done, and by alert the seconds from each event to its webhook."""
 
     cpu_s: float
     before: dict[str, float]
     after: dict[str, float]
     lags: list[float]
-    seen: list[float]
+    seen: dict[str, list[float]]
 
     def grown(self, what: str) -> float:
         """By how much a metric of rules grew."""
@@ -85,21 +108,23 @@ def measure(scratch: Path) -> list[Figure]:
     """About five minutes. Raises RuntimeError."""
     rules = scratch / "rules.yml"
     rules.write_text("groups: []\n")
-    more = f'\n[alerts]\nrules = ["{rules}"]\n'
-    with Server(scratch / "server", more) as server, _load(server.port):
-        time.sleep(SETTLE_S)
-        without = _measured(server, events=False)
-        rules.write_text("groups:" + "".join(map(_group, _services())))
-        server.await_metric("tailrace_rule_evaluations_total", 5.0 * SERVICES, FIRING_S)
-        time.sleep(SETTLE_S)
-        loaded = _measured(server, events=True)
+    with Webhook() as webhook:
+        more = _CONFIG.format(rules=rules, port=webhook.port)
+        with Server(scratch / "server", more) as server, _load(server.port):
+            time.sleep(SETTLE_S)
+            without = _measured(server)
+            rules.write_text("groups:" + "".join(map(_group, _services())) + _STREAM)
+            server.await_metric("tailrace_rule_evaluations_total", 5.0 * SERVICES, FIRING_S)
+            time.sleep(SETTLE_S)
+            loaded = _measured(server, _Events(server.port, webhook))
     return _figures(without, loaded)
 
 
 def _figures(without: _Found, loaded: _Found) -> list[Figure]:
     grown = loaded.grown
+    event, urgent = loaded.seen["Event"], loaded.seen["Urgent"]
     return [
-        plain("rules", 5 * SERVICES, "rules"),
+        plain("rules", 5 * SERVICES + 1, "rules"),
         plain("CPU without rules", without.cpu_s / SECONDS, "cores"),
         at_most("CPU of the rules", (loaded.cpu_s - without.cpu_s) / SECONDS, "cores", 0.5),
         plain("slots evaluated", grown("evaluations"), "slots"),
@@ -108,9 +133,12 @@ def _figures(without: _Found, loaded: _Found) -> list[Figure]:
         plain("seconds that groups took", grown("seconds"), "s"),
         plain("slot to evaluated, p50", percentile(loaded.lags, 0.5), "s"),
         at_most("slot to evaluated, p99", percentile(loaded.lags, 0.99), "s", INTERVAL_S),
-        plain("event to firing, p50", percentile(loaded.seen, 0.5), "s"),
-        at_most("event to firing, worst", max(loaded.seen), "s", 2 * INTERVAL_S),
-        plain("events", len(loaded.seen), "events"),
+        at_most("event to webhook, p50", percentile(event, 0.5), "s", 10),
+        at_most("event to webhook, p99", percentile(event, 0.99), "s", 20),
+        at_most("event to webhook, worst", max(event), "s", 60),
+        plain("event to webhook with a stream, p50", percentile(urgent, 0.5), "s"),
+        at_most("event to webhook with a stream, p99", percentile(urgent, 0.99), "s", 2),
+        plain("events of each", min(len(event), len(urgent)), "events"),
     ]
 
 
@@ -122,49 +150,91 @@ def _group(service: str) -> str:
     return _GROUP.format(service=service, interval=INTERVAL_S)
 
 
-def _measured(server: Server, events: bool) -> _Found:
+def _measured(server: Server, events: _Events | None = None) -> _Found:
     """SECONDS of it. Raises RuntimeError."""
     before, before_s = server.metrics(), process.cpu_s(server.pid)
     end_s = time.monotonic() + SECONDS
-    lags, watch = [0.0], _Events(server)
+    lags = [0.0]
     while (now_s := time.monotonic()) < end_s:
         lag_s = server.metrics().get("tailrace_rule_lag_seconds", 0.0)
         if lag_s != lags[-1]:
             lags.append(lag_s)
-        watch.look(send=events and end_s - now_s > 2 * INTERVAL_S)
+        if events and end_s - now_s > 2 * INTERVAL_S:
+            events.send_due()
         time.sleep(min(POLL_S, max(end_s - time.monotonic(), 0)))
     spent_s = process.cpu_s(server.pid) - before_s
-    if watch.awaited:
-        raise RuntimeError(f"{len(watch.awaited)} events came to no alert")
-    return _Found(spent_s, before, server.metrics(), lags[1:], watch.seen)
+    return _Found(spent_s, before, server.metrics(), lags[1:], events.seen() if events else {})
+
+
+class Webhook:
+    """Hears of alerts, each at the moment it is first told of."""
+
+    def __init__(self) -> None:
+        heard: dict[tuple[str, str], float] = {}
+
+        class Taker(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                now_s = time.monotonic()
+                for alert in json.loads(body)["alerts"]:
+                    labels = alert["labels"]
+                    key = (labels["alertname"], labels.get("service", ""))
+                    heard.setdefault(key, now_s)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                """Nothing: the figures are what is printed."""
+
+        self.heard = heard
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Webhook:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 class _Events:
-    """Sends one event after the other, each to another service, and looks for their alerts."""
+    """Sends one event after the other, of each service one of each kind at most."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        self._services = iter(_services()[::7])
-        self._next_s = 0.0
-        self.awaited: dict[str, float] = {}
-        self.seen: list[float] = []
+    def __init__(self, port: int, webhook: Webhook) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._webhook = webhook
+        self._random = random.Random(SEED)
+        self._left = [(alert, service) for service in _services() for alert in _EVENTS]
+        self._random.shuffle(self._left)
+        self._sent: dict[tuple[str, str], float] = {}
+        self._next_s = time.monotonic()
 
-    def look(self, send: bool) -> None:
-        """Both costs as much without events: alerts are asked for each time."""
-        if send and time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + EVENT_EVERY_S
-            service = next(self._services)
-            row = {"severity": "INFO", "service": service, "body": "bench-event"}
-            _post(self._connection, zstandard.compress(json.dumps(row).encode() + b"\n"))
-            self.awaited[service] = time.monotonic()
-        for alert in json.loads(self._server.get("/api/v1/alerts"))["data"]["alerts"]:
-            labels = alert["labels"]
-            if labels["alertname"] != "Event" or alert["state"] != "firing":
-                continue
-            sent_s = self.awaited.pop(labels["service"], None)
-            if sent_s is not None:
-                self.seen.append(time.monotonic() - sent_s)
+    def send_due(self) -> None:
+        """All events whose time has come, but for the last ones when there are no more services."""
+        while self._left and self._next_s <= time.monotonic():
+            alert, service = self._left.pop()
+            row = {"severity": "INFO", "service": service, "body": _EVENTS[alert]}
+            body = zstandard.compress(json.dumps(row).encode() + b"\n")
+            self._sent[alert, service] = time.monotonic()
+            _post(self._connection, body)
+            self._next_s += self._random.uniform(0, 2 * EVENT_EVERY_S)
+
+    def seen(self) -> dict[str, list[float]]:
+        """By alert, seconds from each event to the webhook. Raises RuntimeError for one that came
+        to none."""
+        heard = self._webhook.heard
+        if missing := self._sent.keys() - heard.keys():
+            raise RuntimeError(f"{len(missing)} events came to no webhook: {sorted(missing)[:5]}")
+        found: dict[str, list[float]] = {alert: [] for alert in _EVENTS}
+        for (alert, service), sent_s in self._sent.items():
+            found[alert].append(heard[alert, service] - sent_s)
+        return found
 
 
 @contextlib.contextmanager
