@@ -30,8 +30,9 @@ class Alert(msgspec.Struct, frozen=True):
     `rule` is of alerts/rule.py:rule_id; `labels` hold `alertname`. Times are of evaluations, UTC
     nanoseconds, 0 for never: `active_ns` since when the condition holds, `fired_ns` since when it
     fires, `left_ns` when the condition first did not hold any more while the alert fires,
-    `ended_ns` when it was resolved. `value` and `annotations` are those of the last evaluation;
-    after a restart they may be older.
+    `ended_ns` when it was resolved. One that is pending again keeps `fired_ns` and `ended_ns` of
+    before until it fires: its end may not have been told yet. `value` and `annotations` are those
+    of the last evaluation; after a restart they may be older.
     """
 
     tenant: str

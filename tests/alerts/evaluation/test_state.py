@@ -65,6 +65,16 @@ def test_what_is_resolved_stays_so_until_its_condition_holds_again() -> None:
     assert (again.active_ns, again.ended_ns) == (1_030 * S, 0)
 
 
+def test_what_is_pending_again_and_ends_is_resolved_as_it_was() -> None:
+    lives = life(owner(for_s=15), "xx-x-")
+    resolved, pending, again = lives[2:]
+    assert resolved and pending and again
+    assert pending.phase is Phase.PENDING
+    ends = [(one.fired_ns, one.ended_ns) for one in (resolved, pending, again)]
+    assert ends == [(1_015 * S, 1_030 * S)] * 3
+    assert again.phase is Phase.RESOLVED
+
+
 def test_it_goes_on_firing_as_long_as_it_is_to_be_kept() -> None:
     assert phases(owner(keep_s=30), "x----") == "fffrr"
     assert phases(owner(keep_s=30), "x-x---") == "fffffr"
@@ -104,17 +114,18 @@ def test_a_clock_that_was_set_changes_no_duration() -> None:
 
 
 def reference(pattern: str, hold: int, keep: int) -> str:
-    """The same by counting evaluations: `hold` and `keep` are in numbers of them."""
-    found, phase, since, left = "", "-", 0, 0
+    """The same by counting evaluations: `hold` and `keep` are in numbers of them. Nobody is told,
+    so what has fired once stays resolved."""
+    found, phase, over, since, left = "", "-", "-", 0, 0
     for number, mark in enumerate(pattern):
         if mark == "x":
             if phase in "-r":
                 phase, since = "p", number
             left = -1
             if phase == "p" and number - since >= hold:
-                phase = "f"
+                phase, over = "f", "r"
         elif phase == "p":
-            phase = "-"
+            phase = over
         elif phase == "f":
             left = number if left < 0 else left
             if number - left >= keep:

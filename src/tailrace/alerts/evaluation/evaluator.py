@@ -75,8 +75,9 @@ class _Running:
 
 
 class Evaluator:
-    """`open`, then `run` until it is cancelled. `changed` is called with alerts that fire or are
-    resolved and are otherwise now, be it their value, once they are durable; it must not block."""
+    """`open`, then `run` until it is cancelled. `changed` is called with alerts that fire, are
+    resolved or are pending again, and are otherwise now, be it their value, once they are durable;
+    it must not block."""
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class Evaluator:
         now_ns = self._clock.wall_ns()
         for tenant, rule in sorted(known - there):
             left = alerts.get((tenant, rule), ())
-            if ended := [state.ended(one, now_ns) for one in left if one.phase is Phase.FIRING]:
+            if ended := [over for one in left if (over := state.ended(one, now_ns))]:
                 await self._store.evaluated([], ended, [])
                 self._changed(ended)
             elif not any(one.phase is Phase.RESOLVED for one in left):
@@ -344,7 +345,8 @@ def _news(before: Standing, after: Standing) -> list[Alert]:
     return [
         alert
         for labels, alert in after.alerts.items()
-        if alert.phase is not Phase.PENDING and alert != before.alerts.get(labels)
+        if (alert.phase is not Phase.PENDING or alert.ended_ns)
+        and alert != before.alerts.get(labels)
     ]
 
 

@@ -5,6 +5,9 @@ an alert is pending from the first evaluation that its condition holds at, fires
 that is `for` after that one if it held at every one between, and is resolved at the first one at
 which it does not hold; with `keep_firing_for`, at the first one that is so long after the first of
 those.
+
+One that is resolved and whose condition holds again knows when it fired and ended until it fires.
+If it does not, it is resolved as it was, so that its end is told whenever the process dies.
 """
 
 from __future__ import annotations
@@ -51,22 +54,24 @@ def step(owner: Owner, before: Alerts, slot_ns: int, held: Iterable[Held]) -> di
 
 
 def _holding(owner: Owner, before: Alert | None, slot_ns: int, held: Held) -> Alert:
-    if before is None or before.phase is Phase.RESOLVED:
+    if before is None:
         before = Alert(
             owner.tenant, owner.rule_id, held.labels, held.annotations, Phase.PENDING, held.value,
             active_ns=slot_ns,
         )  # fmt: skip
+    elif before.phase is Phase.RESOLVED:
+        before = msgspec.structs.replace(before, phase=Phase.PENDING, active_ns=slot_ns)
     alert = msgspec.structs.replace(
         before, annotations=held.annotations, value=held.value, left_ns=0
     )
     if alert.phase is Phase.PENDING and slot_ns - alert.active_ns >= owner.rule.for_ns:
-        return msgspec.structs.replace(alert, phase=Phase.FIRING, fired_ns=slot_ns)
+        return msgspec.structs.replace(alert, phase=Phase.FIRING, fired_ns=slot_ns, ended_ns=0)
     return alert
 
 
 def _not_holding(rule: Rule, alert: Alert, slot_ns: int) -> Alert | None:
     if alert.phase is Phase.PENDING:
-        return None
+        return _ended_before(alert)
     if alert.phase is Phase.RESOLVED:
         return alert
     left_ns = alert.left_ns or slot_ns
@@ -75,8 +80,17 @@ def _not_holding(rule: Rule, alert: Alert, slot_ns: int) -> Alert | None:
     return msgspec.structs.replace(alert, phase=Phase.RESOLVED, ended_ns=slot_ns, left_ns=left_ns)
 
 
-def ended(alert: Alert, at_ns: int) -> Alert:
-    """One that fires, when its rule is no more."""
+def _ended_before(pending: Alert) -> Alert | None:
+    """One that was pending again as it was before that; None where it never fired."""
+    return msgspec.structs.replace(pending, phase=Phase.RESOLVED) if pending.ended_ns else None
+
+
+def ended(alert: Alert, at_ns: int) -> Alert | None:
+    """It resolved when its rule is no more; None where there is no end that is new."""
+    if alert.phase is Phase.PENDING:
+        return _ended_before(alert)
+    if alert.phase is Phase.RESOLVED:
+        return None
     return msgspec.structs.replace(alert, phase=Phase.RESOLVED, ended_ns=at_ns, left_ns=at_ns)
 
 

@@ -97,7 +97,7 @@ class Streams:
     async def _forget(self, key: _Key, left: Sequence[Alert]) -> None:
         """A rule that is no more, as the evaluator does: what fired has ended, and is told."""
         now_ns = self._clock.wall_ns()
-        if ended := [state.ended(one, now_ns) for one in left if one.phase is Phase.FIRING]:
+        if ended := [over for one in left if (over := state.ended(one, now_ns))]:
             await self._store.evaluated([], ended, [])
             self._changed(ended)
         elif not any(one.phase is Phase.RESOLVED for one in left):
