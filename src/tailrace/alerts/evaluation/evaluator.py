@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace as replace_fields
+
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker
 from tailrace.alerts.evaluation.jumps import Jumps
@@ -22,7 +24,7 @@ from tailrace.alerts.rule import Group, rule_id
 from tailrace.core import limits
 from tailrace.core.alerting import Alert, AlertStore, Evaluated, Phase
 from tailrace.core.clock import Clock
-from tailrace.core.errors import TailraceError
+from tailrace.core.errors import StoreError, TailraceError
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
 from tailrace.query.matrix.matrix import Matrix
@@ -64,7 +66,8 @@ class Stands(NamedTuple):
 
 @dataclass
 class _Running:
-    """A group and how its rules stand."""
+    """A group and how its rules stand. `moved_ns`: by how much that was moved with the clock, of
+    which the store knows `kept_moved_ns`."""
 
     group: Group
     owners: Sequence[Owner]
@@ -72,6 +75,31 @@ class _Running:
     last: list[Evaluated] = field(default_factory=list)
     slot_ns: int = 0
     busy: bool = False
+    moved_ns: int = 0
+    kept_moved_ns: int = 0
+
+
+class _Came(NamedTuple):
+    """What came of the rule at `place` of its group."""
+
+    place: int
+    before: Standing
+    after: Standing
+    said: Evaluated
+
+    @property
+    def new(self) -> int:
+        """How many alerts there were not before."""
+        return len(self.after.alerts.keys() - self.before.alerts.keys())
+
+    def changed(self, whole: bool) -> list[Alert]:
+        """Alerts that are to be kept: all where `whole`, else those that differ."""
+        before = {} if whole else self.before.alerts
+        return [
+            alert
+            for labels, alert in self.after.alerts.items()
+            if state.differs(before.get(labels), alert)
+        ]
 
 
 class Evaluator:
@@ -104,6 +132,8 @@ class Evaluator:
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        # What a turn gives is kept whole before other rules are loaded, or not at all.
+        self._keeping = asyncio.Lock()
         self._jumps = Jumps(clock)
 
     async def open(
@@ -113,9 +143,7 @@ class Evaluator:
     ) -> None:
         """Go on where the last evaluations were. A rule that is no more is forgotten, unless it is
         `kept_by_others`, who know it by tenant and id. Raises StoreError."""
-        kept: dict[tuple[str, str], list[Alert]] = {}
-        for alert in await self._store.alerts():
-            kept.setdefault((alert.tenant, alert.rule), []).append(alert)
+        kept = await self._stored()
         last = {(one.tenant, one.rule): one for one in await self._store.evaluations()}
         for group in groups:
             one = self._running[group.key] = _running(group, kept, last)
@@ -125,6 +153,13 @@ class Evaluator:
                 _shift(one, -ahead_ns)
         known = {key for key in set(kept) | set(last) if not kept_by_others(*key)}
         await self._forget(kept, known)
+
+    async def _stored(self) -> dict[tuple[str, str], list[Alert]]:
+        """All alerts, by tenant and rule."""
+        kept: dict[tuple[str, str], list[Alert]] = {}
+        for alert in await self._store.alerts():
+            kept.setdefault((alert.tenant, alert.rule), []).append(alert)
+        return kept
 
     async def _forget(
         self, alerts: Mapping[tuple[str, str], Sequence[Alert]], known: set[tuple[str, str]]
@@ -142,16 +177,23 @@ class Evaluator:
                 await self._store.forget(tenant, rule)
 
     async def load(self, groups: Iterable[Group]) -> None:
-        """Other rules from here on; those that stay go on as they were. Raises StoreError."""
-        before = {
-            (o.tenant, o.rule_id): (standing, last)
-            for one in self._running.values()
-            for o, standing, last in zip(one.owners, one.standing, one.last, strict=True)
-        }
-        kept = {key: list(standing.alerts.values()) for key, (standing, _) in before.items()}
-        last = {key: one for key, (_, one) in before.items()}
-        self._running = {group.key: _running(group, kept, last) for group in groups}
-        await self._forget(kept, set(before))
+        """Other rules from here on; those that stay go on as they were. Of a group that is another
+        one now, the turn that it is in comes to nothing. Raises StoreError."""
+        async with self._keeping:
+            # Of a rule that was gone and is back, the end may not have been told yet.
+            kept = await self._stored()
+            before = {
+                (o.tenant, o.rule_id): (standing, last)
+                for one in self._running.values()
+                for o, standing, last in zip(one.owners, one.standing, one.last, strict=True)
+            }
+            kept |= {key: list(standing.alerts.values()) for key, (standing, _) in before.items()}
+            last = {key: one for key, (_, one) in before.items()}
+            same = {one.group: one for one in self._running.values()}
+            self._running = {
+                group.key: same.get(group) or _running(group, kept, last) for group in groups
+            }
+            await self._forget(kept, set(before))
 
     def stands(self) -> list[Stands]:
         """How all groups stand."""
@@ -213,35 +255,69 @@ class Evaluator:
 
     async def _evaluate(self, one: _Running, slot_ns: int) -> None:
         """All rules of a group, in their order; then keep it, then tell it."""
-        began_s = self._clock.monotonic_s()
-        found: list[Standing] = []
-        last: list[Evaluated] = []
-        for owner, before in zip(one.owners, one.standing, strict=True):
+        began_s, moved_ns = self._clock.monotonic_s(), one.moved_ns
+        came: list[_Came] = []
+        for place, (owner, before) in enumerate(zip(one.owners, list(one.standing), strict=True)):
             standing, said = await self._rule(one.group, owner, before, slot_ns)
-            found.append(standing)
-            last.append(said)
+            came.append(_Came(place, before, standing, said))
             await asyncio.sleep(0)  # what was read for others needs no wait, and there are many
-        one.slot_ns = slot_ns
-        pairs = list(zip(one.standing, found, strict=True))
-        changed = [alert for old, new in pairs for alert in _changed(old, new)]
-        gone = [alert for old, new in pairs for alert in _gone(old, new)]
-        try:
-            await self._store.evaluated(last, changed, gone)
-        except TailraceError as error:
-            # Nothing is told that is not kept: the same slots are evaluated again.
-            self._metrics.add("tailrace_rule_failures_total", len(last), "store")
-            _log.error(
-                "evaluations cannot be kept", extra={"group": one.group.name, "why": str(error)}
-            )
-            return
-        one.standing, one.last = found, last
-        self._metrics.add("tailrace_rule_evaluations_total", len(last))
+        one.slot_ns = slot_ns + one.moved_ns - moved_ns
+        async with self._keeping:
+            if self._running.get(one.group.key) is not one:
+                return  # its rules are evaluated at these slots again, from how they stood
+            try:
+                kept = await self._keep(came, whole=moved_ns != one.kept_moved_ns)
+            except TailraceError as error:
+                # Nothing is told that is not kept: the same slots are evaluated again.
+                self._metrics.add("tailrace_rule_failures_total", len(came), "store")
+                _log.error(
+                    "evaluations cannot be kept", extra={"group": one.group.name, "why": str(error)}
+                )
+                return
+            one.kept_moved_ns = moved_ns
+            for rule in kept:
+                now = one.standing[rule.place]
+                one.standing[rule.place] = _meanwhile(rule, now, one.moved_ns - moved_ns)
+                one.last[rule.place] = rule.said
+        self._metrics.add("tailrace_rule_evaluations_total", len(came))
         self._metrics.set("tailrace_rule_lag_seconds", (self._clock.wall_ns() - slot_ns) / 1e9)
         self._metrics.add("tailrace_rule_seconds_total", self._clock.monotonic_s() - began_s)
-        if news := [alert for old, new in pairs for alert in _news(old, new)]:
+        if news := [alert for rule in kept for alert in _news(rule.before, rule.after)]:
             self._changed(news)
         if self._kept:
-            self._kept(one.group, one.owners, [old for old, _ in pairs], found)
+            self._kept(one.group, one.owners, [r.before for r in kept], [r.after for r in kept])
+
+    async def _keep(self, came: Sequence[_Came], whole: bool) -> list[_Came]:
+        """Keep what came of the rules of a group, `whole` or what differs. Where that is refused,
+        those with new alerts are kept one by one, the fewest first: one that has too many stays as
+        it was, and says why. Raises StoreError where that is not the reason."""
+        try:
+            await self._write(came, whole)
+        except StoreError:
+            grown = sorted((rule for rule in came if rule.new), key=lambda rule: rule.new)
+            if not grown:
+                raise
+            if others := [rule for rule in came if not rule.new]:
+                await self._write(others, whole)
+            apart = [await self._keep_alone(rule, whole) for rule in grown]
+            return sorted(others + apart, key=lambda rule: rule.place)
+        return list(came)
+
+    async def _keep_alone(self, rule: _Came, whole: bool) -> _Came:
+        try:
+            await self._write([rule], whole)
+        except StoreError as error:
+            self._metrics.add("tailrace_rule_failures_total", label="store")
+            _log.error("alerts cannot be kept", extra={"why": str(error)})
+            said = replace_fields(rule.said, slot_ns=rule.before.slot_ns, error=str(error))
+            return rule._replace(after=rule.before, said=said)
+        return rule
+
+    async def _write(self, came: Sequence[_Came], whole: bool) -> None:
+        """In one transaction. Raises StoreError."""
+        changed = [alert for rule in came for alert in rule.changed(whole)]
+        gone = [alert for rule in came for alert in _gone(rule.before, rule.after)]
+        await self._store.evaluated([rule.said for rule in came], changed, gone)
 
     async def _rule(
         self, group: Group, owner: Owner, before: Standing, slot_ns: int
@@ -316,6 +392,7 @@ def _running(
 def _shift(one: _Running, by_ns: int) -> None:
     """By whole intervals, so that slots stay slots."""
     by = by_ns // one.group.interval_ns * one.group.interval_ns
+    one.moved_ns += by
     one.slot_ns += by if one.slot_ns else 0
     one.standing = [_moved(standing, by) for standing in one.standing]
 
@@ -327,18 +404,27 @@ def _moved(standing: Standing, by_ns: int) -> Standing:
 
 
 def _without(standing: Standing, gone: Sequence[Alert]) -> Standing:
-    """Unless their condition held again meanwhile."""
-    labels = {one.labels for one in gone if standing.alerts.get(one.labels) == one}
-    alerts = {k: one for k, one in standing.alerts.items() if k not in labels}
+    """Unless their condition held again meanwhile. Those who told them may know other times, from
+    before the clock was set."""
+    labels = {one.labels for one in gone}
+    alerts = {
+        k: one
+        for k, one in standing.alerts.items()
+        if k not in labels or one.phase is not Phase.RESOLVED
+    }
     return replace(standing, alerts=alerts)
 
 
-def _changed(before: Standing, after: Standing) -> list[Alert]:
-    return [
-        alert
-        for labels, alert in after.alerts.items()
-        if state.differs(before.alerts.get(labels), alert)
-    ]
+def _meanwhile(rule: _Came, now: Standing, by_ns: int) -> Standing:
+    """How it stands after its turn, in which alerts were let go, which `now` has no more, and the
+    clock was set by so much."""
+    gone = rule.before.alerts.keys() - now.alerts.keys()
+    alerts = {
+        labels: alert
+        for labels, alert in rule.after.alerts.items()
+        if labels not in gone or alert != rule.before.alerts[labels]
+    }
+    return _moved(replace(rule.after, alerts=alerts), by_ns)
 
 
 def _news(before: Standing, after: Standing) -> list[Alert]:

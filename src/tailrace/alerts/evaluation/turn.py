@@ -7,7 +7,7 @@ missed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -17,7 +17,7 @@ from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker, at_step
 from tailrace.alerts.evaluation.state import Held, Owner
 from tailrace.alerts.rule import Group
-from tailrace.core import limits
+from tailrace.core import alertbounds, limits
 from tailrace.core.alerting import Alert, Labels
 from tailrace.core.errors import QueryError
 from tailrace.query.matrix.matrix import Matrix
@@ -66,8 +66,8 @@ async def evaluated(
 ) -> tuple[Standing, Matrix]:
     """How the rule stands after all its slots up to `slot_ns`, and what its expression gave there.
 
-    Raises what `ask` raises, and QueryError where there are more series than a rule may have or
-    two of them become one alert; then it stands as before.
+    Raises what `ask` raises, and QueryError where there are more series than a rule may have, two
+    of them become one alert, or one says more than can be kept; then it stands as before.
     """
     grid, missed = grid_of(group, standing, slot_ns)
     offset_ns = owner.rule.offset_ns
@@ -84,6 +84,7 @@ async def evaluated(
         held = await describe(owner, group, at_ns, _seen(found, step))
         _check_unique(held)
         alerts = state.step(owner, alerts, at_ns, held)
+    _check_size(alerts.values())
     return replace(after, alerts=alerts), found
 
 
@@ -102,3 +103,9 @@ def _check(found: Matrix, group: Group) -> None:
 def _check_unique(held: list[Held]) -> None:
     if len({one.labels for one in held}) < len(held):
         raise QueryError("two series become one alert: their labels are alike with the rule's")
+
+
+def _check_size(alerts: Iterable[Alert]) -> None:
+    for one in alerts:
+        if reason := alertbounds.alert(one):
+            raise QueryError(reason)

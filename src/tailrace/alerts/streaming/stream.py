@@ -159,11 +159,13 @@ class Stream:
         ]
 
     def told(self, alert: Alert) -> None:
-        """A resolved one that is no more."""
-        if self.alerts.get(alert.labels) == alert:
+        """A resolved one that is no more. It may say other times, from before the clock was set."""
+        kept = self.kept.get(alert.labels)
+        if kept is None or kept.phase is not Phase.RESOLVED:
+            return
+        if self.alerts[alert.labels] == kept:
             del self.alerts[alert.labels]
-        if self.kept.get(alert.labels) == alert:
-            del self.kept[alert.labels]
+        del self.kept[alert.labels]
 
     def move(self, by_ns: int) -> None:
         """The clock was set."""
