@@ -11,6 +11,7 @@ import xxhash
 from starlette.routing import BaseRoute
 
 from tailrace.alerts.delivery.delivery import Delivery
+from tailrace.alerts.evaluation.backlog import await_backlog
 from tailrace.alerts.evaluation.evaluator import Evaluator, Stands
 from tailrace.alerts.evaluation.expression import Expressions
 from tailrace.alerts.http.alertmanager import AlertRoutes
@@ -65,6 +66,7 @@ class Alerting:
     ) -> None:
         """Raises ConfigError."""
         self._config = config
+        self._feed = feed
         self._clock = clock
         self._metrics = metrics
         self._store = ControlAlerts(control)
@@ -144,8 +146,13 @@ class Alerting:
     async def _lead(self) -> None:
         """Evaluate, tell and send."""
         async with asyncio.TaskGroup() as tasks:
-            for part in (self._evaluator, self._streaming, self._delivery):
+            tasks.create_task(self._evaluate())
+            for part in (self._streaming, self._delivery):
                 tasks.create_task(part.run())
+
+    async def _evaluate(self) -> None:
+        await await_backlog(self._feed)
+        await self._evaluator.run()
 
     def _delivering(self) -> Delivery:
         """As the store says that it stands. Raises ConfigError."""

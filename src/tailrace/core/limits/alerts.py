@@ -146,3 +146,6 @@ STREAM_MISSED_S = 3_600
 STREAM_LINE_CHARS = 1_000
 # After how long without a line an alert may be resolved: one that comes and goes tells nobody more.
 STREAM_QUIET_LEAST_S = 10.0
+# How long rules wait at a start for the store to have what was taken in before: what is evaluated
+# without it would miss what happened just before a crash. A longer backlog is not waited for.
+RULE_BACKLOG_S = 30.0
