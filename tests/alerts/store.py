@@ -167,9 +167,12 @@ class MemoryAlerts:
         }
         left: Counter[str] = Counter()
         told: dict[tuple[str, str, str], Told] = {}
-        for key, one in sorted(self.kept.told.items(), key=lambda item: -item[1].at_ns):
+        found = self.kept.told.items()
+        for key, one in sorted(found, key=lambda item: (not item[1].firing, -item[1].at_ns)):
+            if not one.firing and one.at_ns < before_ns:
+                continue
             left[one.tenant] += 1
-            if one.at_ns >= before_ns and left[one.tenant] <= limits.ALERT_GROUPS_PER_TENANT:
+            if left[one.tenant] <= limits.ALERT_GROUPS_PER_TENANT:
                 told[key] = one
         self.kept.told = told
 

@@ -350,3 +350,19 @@ def test_the_old_is_swept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         assert left == {("shop", 11), ("shop", 12), ("bank", 10)}
 
     run(use)
+
+
+def test_a_group_is_not_swept_while_an_end_is_to_be_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ALERT_GROUPS_PER_TENANT", 2)
+
+    async def use(opened: Open) -> None:
+        store = await opened()
+        fires = [Told("shop", "mail", f"f{at}", at, ("a",)) for at in (1, 2)]
+        over = [Told("shop", "mail", f"o{at}", at, (), ("a",)) for at in (3, 20)]
+        await store.tell([*fires, *over], [], [])
+        await store.sweep(10)
+        assert {one.group for one in await store.told()} == {"f1", "f2"}
+
+    run(use)

@@ -10,6 +10,7 @@ from pathlib import Path
 import xxhash
 from starlette.routing import BaseRoute
 
+from tailrace.alerts.delivery import sweeping
 from tailrace.alerts.delivery.delivery import Delivery
 from tailrace.alerts.evaluation.backlog import await_backlog
 from tailrace.alerts.evaluation.evaluator import Evaluator, Stands
@@ -147,6 +148,7 @@ class Alerting:
         """Evaluate, tell and send."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._evaluate())
+            tasks.create_task(sweeping.run(self._store, self._clock))
             for part in (self._streaming, self._delivery):
                 tasks.create_task(part.run())
 

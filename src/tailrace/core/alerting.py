@@ -224,8 +224,10 @@ class AlertStore(Protocol):
         ...
 
     async def sweep(self, before_ns: int) -> None:
-        """Let silences go that ended, and groups that were told something last, before then; and of
-        each tenant those told longest ago beyond limits.ALERT_GROUPS_PER_TENANT."""
+        """Let silences go that ended before then, and groups told something last before then of
+        which nothing fires that was told: an end is told however late. Beyond
+        limits.ALERT_GROUPS_PER_TENANT those of a tenant go that were told longest ago, of which
+        something fires after the others."""
         ...
 
 

@@ -149,3 +149,6 @@ STREAM_QUIET_LEAST_S = 10.0
 # How long rules wait at a start for the store to have what was taken in before: what is evaluated
 # without it would miss what happened just before a crash. A longer backlog is not waited for.
 RULE_BACKLOG_S = 30.0
+# How long silences that ended are kept, and what groups were told of which nothing fires:
+# Alertmanager's 120 hours.
+ALERTS_KEPT_S = 5 * 86_400.0

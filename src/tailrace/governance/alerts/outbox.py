@@ -13,8 +13,11 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Row,
+    Text,
     and_,
     bindparam,
+    case,
+    cast,
     delete,
     func,
     insert,
@@ -76,10 +79,12 @@ def failed(connection: Connection, notice: Notice, due_ns: int, error: str) -> N
 
 
 def sweep(connection: Connection, before_ns: int) -> None:
-    """Groups that were told something last before then, and of each tenant those beyond its bound,
-    the oldest first."""
-    connection.execute(delete(ALERT_GROUPS).where(_g.at_ns < before_ns))
-    newer = func.row_number().over(partition_by=_g.tenant, order_by=_g.at_ns.desc())
+    """Groups without ends to be told that were told something last before then, and of each tenant
+    those beyond its bound: first those without such ends, the oldest first."""
+    over = cast(_g.firing, Text) == "[]"
+    connection.execute(delete(ALERT_GROUPS).where(_g.at_ns < before_ns, over))
+    order = (case((over, 1), else_=0), _g.at_ns.desc())
+    newer = func.row_number().over(partition_by=_g.tenant, order_by=order)
     key = (_g.tenant, _g.receiver, _g.id)
     ranked = select(*key, newer.label("rank")).subquery()
     beyond = select(*list(ranked.c)[:3]).where(ranked.c.rank > limits.ALERT_GROUPS_PER_TENANT)
