@@ -81,7 +81,6 @@ class Outbox:
         senders: Mapping[str, tuple[Sender, float]],
         clock: Clock,
         metrics: Metrics,
-        given_up: Callable[[Notice], None] = lambda notice: None,
         sent: Callable[[Notice], None] = lambda notice: None,
     ) -> None:
         """`senders`: by receiver, with the seconds that an attempt may take. `sent` is called when
@@ -89,7 +88,6 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._given_up = given_up
         self._sent = sent
         self._receivers = {name: _Receiver(name, *pair) for name, pair in senders.items()}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -273,7 +271,6 @@ class Outbox:
     def _say_given_up(self, notice: Notice, why: str) -> None:
         self._metrics.add("tailrace_notices_total", label="given_up")
         _log.error("a notice for %s is given up: %s", notice.receiver, why)
-        self._given_up(notice)
 
     def _count(self) -> None:
         now_s = self._clock.monotonic_s()
