@@ -44,6 +44,11 @@ ORDINARY: Values = {
     ("tailrace_dead_letters_total", "frame"): 2,
     ("tailrace_rule_failures_total", "expression"): 7,
     ("tailrace_rule_clock_jumps_total", ""): 0,
+    # A receiver that is down for some minutes now and then.
+    ("tailrace_notices_age_seconds", ""): lambda s: s % 600,
+    ("tailrace_notices_total", "given_up"): 1,
+    ("tailrace_alerts_late", "slow"): 0,
+    ("tailrace_alerts_late", "silent"): 0,
     ("tailrace_disk_bytes", ""): 1000 * 1024 * MIB,
     ("tailrace_disk_free_bytes", ""): lambda s: 900 * 1024 * MIB - s * MIB,
 }
@@ -56,6 +61,8 @@ WRONG: dict[str, Values] = {
     "DiskForecast": {
         ("tailrace_disk_free_bytes", ""): lambda s: 100 * 1024 * MIB - s * 2 * MIB,
     },
+    "NotificationsFailing": {("tailrace_notices_total", "given_up"): lambda s: 1 + int(s > 4000)},
+    "AlertsLate": {("tailrace_alerts_late", "silent"): lambda s: int(s > 4000)},
 }
 
 
@@ -125,6 +132,13 @@ def test_an_ordinary_server_is_quiet(engine: Any) -> None:
 def test_each_fires_for_what_it_is_about_and_no_other(engine: Any, name: str) -> None:
     minutes = 32 if name == "DiskForecast" else 12
     assert list(of_server(engine, ORDINARY | WRONG[name], minutes)) == [name]
+
+
+def test_a_receiver_that_takes_nothing_is_an_alert_before_anything_is_given_up(
+    engine: Any,
+) -> None:
+    waits: Values = {("tailrace_notices_age_seconds", ""): lambda s: max(0, s - 3_600)}
+    assert list(of_server(engine, ORDINARY | waits, 12)) == ["NotificationsFailing"]
 
 
 def errors(engine: Any, tenant: str, service: str, seconds: Sequence[int]) -> None:

@@ -30,6 +30,7 @@ _FROM_ZERO: tuple[tuple[Name, str], ...] = (
     ("tailrace_rule_failures_total", "store"),
     ("tailrace_rule_failures_total", "stream"),
     ("tailrace_rule_failures_total", "group"),
+    ("tailrace_notices_total", "given_up"),
 )
 
 
