@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -107,6 +108,21 @@ def test_a_kill_while_the_webhook_hangs_loses_nothing(
     assert [said["status"] for said in hook.said] == ["firing", "resolved"]
     assert hook.keys[0] == hook.keys[1]
     assert len(set(hook.keys)) == 2
+
+
+def test_what_fired_and_ended_while_nothing_ran_is_told(
+    start: Start, tmp_path: Path, hook: Hook
+) -> None:
+    server = started(start, tmp_path, hook, "2s")
+    server.until(lambda: server.metric("tailrace_rule_evaluations_total") > 0, "it is evaluated")
+    ingest(server)
+    server.kill()
+    # Longer than the alert lasts, and than a slot waits for its rows.
+    time.sleep(5.0)
+    server.start()
+    server.until(lambda: len(hook.said) == 2, "it and its end are told")
+    assert [said["status"] for said in hook.said] == ["firing", "resolved"]
+    assert len({said["alerts"][0]["startsAt"] for said in hook.said}) == 1
 
 
 def test_an_alert_ends_with_its_rule(start: Start, tmp_path: Path, hook: Hook) -> None:

@@ -24,6 +24,9 @@ class Phase(StrEnum):
     RESOLVED = "resolved"
 
 
+UNHEARD = -1
+
+
 class Alert(msgspec.Struct, frozen=True):
     """How one alert stands. Its identity is `tenant`, `rule` and `labels`.
 
@@ -33,6 +36,9 @@ class Alert(msgspec.Struct, frozen=True):
     `ended_ns` when it was resolved. One that is pending again keeps `fired_ns` and `ended_ns` of
     before until it fires: its end may not have been told yet. `value` and `annotations` are those
     of the last evaluation; after a restart they may be older.
+
+    `left_ns` is UNHEARD where it fired and ended at slots that were evaluated together, after they
+    were missed: nobody could be told in between.
     """
 
     tenant: str
@@ -49,6 +55,11 @@ class Alert(msgspec.Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str, Labels]:
         return (self.tenant, self.rule, self.labels)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it has ended and nobody could be told that it fired."""
+        return self.left_ns == UNHEARD
 
 
 class Evaluated(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from tailrace.alerts.delivery.inhibition import Inhibition, rules
 from tailrace.alerts.delivery.matching import parse
 from tailrace.alerts.delivery.routing import tree
 from tailrace.core import limits
-from tailrace.core.alerting import Alert, Phase, Silence
+from tailrace.core.alerting import UNHEARD, Alert, Phase, Silence
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 
@@ -150,6 +150,28 @@ def test_an_alert_that_is_pending_again_has_ended() -> None:
     assert (over["status"], over["startsAt"]) == ("resolved", "2027-01-15T08:00:00Z")
     assert over["endsAt"] == "2027-01-15T08:00:00.000000005Z"
     assert bench.store.kept.alerts == {pending.key: pending}
+
+
+def test_what_fired_and_ended_while_nothing_ran_is_told_once_in_two_notices() -> None:
+    bench = Bench()
+    unheard = msgspec.structs.replace(OVER, left_ns=UNHEARD)
+    bench.give(unheard)
+    said = bench.tell()
+    assert [one["status"] for one in said] == ["firing", "resolved"]
+    assert [one["alerts"][0]["startsAt"] for one in said] == ["2027-01-15T08:00:00Z"] * 2
+    assert bench.forgotten == [unheard]
+    assert not bench.store.kept.alerts
+    assert bench.tell(after_s=3_600) == []
+
+
+def test_what_is_told_while_it_is_pending_again_is_not_told_when_that_ends() -> None:
+    bench = Bench()
+    unheard = msgspec.structs.replace(OVER, left_ns=UNHEARD)
+    bench.give(msgspec.structs.replace(unheard, phase=Phase.PENDING, active_ns=START_NS + 5))
+    assert len(bench.tell()) == 2
+    bench.give(unheard)
+    assert bench.tell(after_s=3_600) == []
+    assert not bench.store.kept.alerts
 
 
 def test_a_new_value_of_an_alert_is_no_news() -> None:

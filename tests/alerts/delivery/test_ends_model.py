@@ -1,5 +1,6 @@
 """Evaluator and dispatcher over one store, with the death of the process at any transaction: what
-fires is told, and whoever was told of it is told of its end, once.
+fires is told, also what fired and ended while nothing ran, and whoever was told of it is told of
+its end, once.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class Ends(RuleBasedStateMachine):
         self.there = set(RULES)
         self.read = 0
         self.knows: dict[str, set[Name]] = {receiver: set() for receiver in RECEIVERS}
+        self.unheard: set[tuple[str, Name]] = set()  # by receiver
         self.restart()
 
     def restart(self) -> None:
@@ -155,10 +157,11 @@ class Ends(RuleBasedStateMachine):
             self.restart()
         self.hear()
 
-    @rule(name=st.sampled_from(NAMES))
-    def a_condition_comes_or_goes(self, name: Name) -> None:
+    @rule(name=st.sampled_from(NAMES), seconds=st.sampled_from([1, 20, 45]))
+    def a_condition_comes_or_goes(self, name: Name, seconds: int) -> None:
+        """Nothing is evaluated for so long."""
         self.since[name].append(self.now_s())
-        self.clock.advance(1)
+        self.clock.advance(seconds)
 
     @rule(slots=st.integers(1, 5), late=st.booleans())
     def slots_pass(self, slots: int, late: bool) -> None:
@@ -183,7 +186,7 @@ class Ends(RuleBasedStateMachine):
         """Chance alone seldom finds its way here."""
         if known := sorted(self.knows["all"]):
             for count in slots:
-                self.a_condition_comes_or_goes(known[number % len(known)])
+                self.a_condition_comes_or_goes(known[number % len(known)], 1)
                 self.slots_pass(count, False)
             if dies:
                 self.restart()
@@ -215,7 +218,13 @@ class Ends(RuleBasedStateMachine):
                     assert one.starts_at < one.ends_at
                     assert not one.starts_at.startswith("0001")
                 (knows.add if one.fires else knows.discard)(name)
+                self.unheard.discard((notice.receiver, name))
         self.read = len(self.store.every)
+        for alert in self.store.kept.alerts.values():
+            if alert.unheard:
+                labels = dict(alert.labels)
+                name = (labels["alertname"], labels["host"])
+                self.unheard |= {(one, name) for one in RECEIVERS if name not in self.knows[one]}
 
     def teardown(self) -> None:
         """In the end everybody knows how it is: first while what holds goes on, then when nothing
@@ -231,6 +240,7 @@ class Ends(RuleBasedStateMachine):
                 self.since[name].append(self.now_s())
         self.time_passes(12)
         assert not any(self.knows.values()), self.knows
+        assert not self.unheard
         assert not self.store.kept.alerts
 
 

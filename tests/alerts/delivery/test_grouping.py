@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import msgspec
 import pytest
 from alerting import alert, settings
 
 from tailrace.alerts.delivery.grouping import Group, Member, News
 from tailrace.alerts.delivery.routing import Route, tree
-from tailrace.core.alerting import Alert, Phase
+from tailrace.core.alerting import UNHEARD, Alert, Phase
 
 ROUTE = tree(settings('[alerts]\ngroup_wait = "5s"\ngroup_interval = "1m"\nrepeat_interval = "1h"'))
 A, B = alert("A"), alert("B")
@@ -60,6 +61,38 @@ def test_the_end_is_told_of_what_was_told() -> None:
 
 def test_the_end_is_not_told_of_what_was_not() -> None:
     assert news(group(A_OVER)) is None
+
+
+UNHEARD_A = msgspec.structs.replace(A_OVER, left_ns=UNHEARD)
+
+
+def test_what_fired_and_ended_unheard_is_told_to_fire_and_to_have_ended() -> None:
+    found = news(group(UNHEARD_A, B, told=[B]))
+    assert said(found) == ({"B"}, {"A"})
+    assert found is not None
+    assert found.unheard == (UNHEARD_A,)
+    assert found.firing_marks == {Member(B, ROUTE).mark}
+
+
+def test_whoever_is_not_told_of_ends_hears_that_it_fired() -> None:
+    found = news(group(UNHEARD_A, route=WITHOUT_ENDS))
+    assert said(found) == (set(), set())
+    assert found is not None
+    assert (found.unheard, found.empty) == ((UNHEARD_A,), False)
+
+
+def test_what_ended_unheard_and_is_muted_is_noted_without_a_word() -> None:
+    found = news(group(UNHEARD_A), muted=[UNHEARD_A])
+    assert found is not None
+    assert found.empty
+    assert found.resolved_marks == {Member(A, ROUTE).mark}
+
+
+def test_of_what_was_told_before_it_is_only_the_end_that_is_told() -> None:
+    found = news(group(UNHEARD_A, told=[A]))
+    assert said(found) == (set(), {"A"})
+    assert found is not None
+    assert found.unheard == ()
 
 
 def test_an_alert_that_fires_again_has_not_ended() -> None:

@@ -49,6 +49,22 @@ def test_what_held_and_ended_in_missed_slots_is_not_missed() -> None:
     assert (alert.phase, alert.fired_ns, alert.ended_ns) == (
         Phase.RESOLVED, NOW - 75 * S, NOW - 30 * S,
     )  # fmt: skip
+    assert alert.unheard
+
+
+def test_what_fired_before_and_ended_in_missed_slots_may_have_been_heard_of() -> None:
+    answers = Answers({"up == 0": when(lambda second: second < NOW // S - 30)})
+    before = turn(group(alerting()), answers, slot_ns=NOW - 90 * S)
+    [alert] = turn(group(alerting()), answers, before).alerts.values()
+    assert (alert.phase, alert.unheard) == (Phase.RESOLVED, False)
+
+
+def test_what_is_pending_again_is_still_unheard() -> None:
+    held = {NOW // S - 75, NOW // S}
+    answers = Answers({"up == 0": when(lambda second: second in held)})
+    now = turn(group(alerting()), answers, Standing({}, NOW - 90 * S), NOW - 15 * S)
+    [alert] = turn(group(alerting(for_s=60)), answers, now).alerts.values()
+    assert (alert.phase, alert.unheard) == (Phase.PENDING, True)
 
 
 def test_slots_that_are_too_old_are_counted_and_not_evaluated() -> None:

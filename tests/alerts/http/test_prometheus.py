@@ -148,9 +148,9 @@ def test_what_cannot_be_asked_is_an_error(query: str) -> None:
 
 
 def test_active_alerts_are_listed_without_resolved_ones() -> None:
-    found = prometheus.alerts("shop", [stands(alert(Phase.PENDING, left_ns=NOW))])
+    found = prometheus.alerts("shop", [stands(alert(Phase.FIRING, left_ns=NOW))])
     [one] = found["alerts"]
-    assert (one["state"], one["keepFiringSince"]) == ("pending", "2027-01-15T08:00:00.000Z")
+    assert (one["state"], one["keepFiringSince"]) == ("firing", "2027-01-15T08:00:00.000Z")
     assert prometheus.alerts("shop", [stands(alert(Phase.RESOLVED))]) == {"alerts": []}
 
 

@@ -162,7 +162,7 @@ class Dispatcher:
         held = False
         for key, route in member.places.items():
             group = self._groups.get(key) or self._begun(key, route, member.labels)
-            if member.fires or member.mark in group.told:
+            if member.fires or member.unheard or member.mark in group.told:
                 held = True
                 group.members[alert.key] = member
                 if group.differs(member):
@@ -252,12 +252,24 @@ class Dispatcher:
             self._first_told(fresh, wall_ns)
         for (group, found), one in zip(news, told, strict=True):
             group.heard(found, now_s, one.at_ns)
+        self._note_heard(one for _, found in news for one in found.unheard)
         for key in gone:
             self._known.pop(key, None)
         if gone:
             self._forgotten(list(gone.values()))
         if notices:
             self._made()
+
+    def _note_heard(self, alerts: Iterable[Alert]) -> None:
+        """Those that no group holds any more need not be told again, though they stay."""
+        for alert in alerts:
+            member = self._known.get(alert.key)
+            if member and not any(
+                alert.key in group.members
+                for place in member.places
+                if (group := self._groups.get(place))
+            ):
+                member.heard_ns = alert.fired_ns
 
     def _news(self, group: Group, now_s: float, wall_ns: int) -> News | None:
         def muted(member: Member) -> bool:
@@ -270,13 +282,17 @@ class Dispatcher:
 
     def _notices(self, group: Group, news: News, wall_ns: int) -> Iterator[Notice]:
         tenant, receiver, name = group.key
-        made = messages.bodies(
-            group.key, group.labels, news.firing, news.resolved, self._external_url
-        )
-        for body in made:
-            yield Notice(
-                0, tenant, receiver, name, body, wall_ns, wall_ns, replaceable=not news.resolved
-            )
+        parts = [(news.firing, news.resolved)] if news.resolved or not news.unheard else []
+        if news.unheard:
+            parts.insert(0, ((*news.firing, *map(_fires, news.unheard)), ()))
+        for firing, resolved in parts:
+            replaceable = not news.resolved and not news.unheard
+            for body in messages.bodies(
+                group.key, group.labels, firing, resolved, self._external_url
+            ):
+                yield Notice(
+                    0, tenant, receiver, name, body, wall_ns, wall_ns, replaceable=replaceable
+                )
 
     def _over(self, news: list[tuple[Group, News]]) -> dict[AlertKey, Alert]:
         """Resolved alerts that no group will hold any more."""
@@ -291,6 +307,11 @@ class Dispatcher:
                 ):
                     found[key] = member.alert
         return found
+
+
+def _fires(alert: Alert) -> Alert:
+    """As it was before it ended."""
+    return msgspec.structs.replace(alert, phase=Phase.FIRING, left_ns=0, ended_ns=0)
 
 
 def _by_receiver(news: list[tuple[Group, News]]) -> list[list[tuple[Group, News]]]:

@@ -5,7 +5,7 @@ alert that was told is told too, though a silence began meanwhile; the end of on
 nobody's business. And a group is looked at when something is due, not at ticks: its first alert
 waits `wait_s`, two notices are `interval_s` apart, and what has not changed is said again after
 exactly `repeat_s`. An alert that ends and fires again before the next notice never ended for its
-receiver.
+receiver. One that fired and ended while nothing ran is told to fire and then to have ended.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ AlertKey = tuple[str, str, Labels]
 
 class Member:
     """An alert as it was given last, in all its groups. `mark` stands for it in what was told: it
-    is of its labels alone, as in Alertmanager, so that a rule that was edited goes on."""
+    is of its labels alone, as in Alertmanager, so that a rule that was edited goes on. `heard_ns`:
+    when it fired as all its groups were told after its end."""
 
-    __slots__ = ("alert", "labels", "mark", "places")
+    __slots__ = ("alert", "heard_ns", "labels", "mark", "places")
 
     def __init__(self, alert: Alert, root: Route) -> None:
         self.alert = alert
+        self.heard_ns = 0
         self.labels = {name: whole(value) for name, value in alert.labels}
         self.mark = fingerprint(alert.labels)
         self.places: dict[Key, Route] = {
@@ -40,6 +42,11 @@ class Member:
     def fires(self) -> bool:
         return self.alert.phase is Phase.FIRING
 
+    @property
+    def unheard(self) -> bool:
+        """Whether it is over and still to be told that it fired."""
+        return self.alert.unheard and self.alert.fired_ns != self.heard_ns
+
 
 def whole(text: str) -> str:
     """`text` without halves of characters, which no JSON and no database takes."""
@@ -49,16 +56,18 @@ def whole(text: str) -> str:
 @dataclass(frozen=True)
 class News:
     """What a notice says: alerts that fire, and those that ended since; neither where the end is
-    only to be noted. `firing_marks`: of those whose end is to be told from then on."""
+    only to be noted. `firing_marks`: of those whose end is to be told from then on. `unheard`: they
+    are over, and are to be told to fire in a notice before this one."""
 
     firing: tuple[Alert, ...]
     resolved: tuple[Alert, ...]
     firing_marks: frozenset[str]
     resolved_marks: frozenset[str]
+    unheard: tuple[Alert, ...] = ()
 
     @property
     def empty(self) -> bool:
-        return not self.firing and not self.resolved
+        return not self.firing and not self.resolved and not self.unheard
 
 
 @dataclass
@@ -80,7 +89,7 @@ class Group:
 
     def differs(self, member: Member) -> bool:
         """Whether the receiver knows otherwise of it."""
-        return member.fires != (member.mark in self.told)
+        return member.fires != (member.mark in self.told) or member.unheard
 
     def expect(self, now_s: float, waited_s: float = 0.0) -> None:
         """Something differs, since `waited_s`."""
@@ -104,19 +113,22 @@ class Group:
         over = {
             one.mark: one
             for one in self.members.values()
-            if not one.fires and one.mark in self.told and one.mark not in firing
+            if not one.fires and (one.mark in self.told or one.unheard) and one.mark not in firing
         }
+        unheard = [one for mark, one in over.items() if mark not in self.told and not muted(one)]
+        ends = [one for mark, one in over.items() if mark in self.told] + unheard
         again = bool(heard) and now_s - self.told_s >= self.route.timing.repeat_s
         fresh = not heard.keys() <= self.told
         if not (again or fresh or over):
             return None
-        tells_over = bool(over) and self.route.send_resolved
-        said = again or fresh or tells_over
+        tells_over = bool(ends) and self.route.send_resolved
+        said = again or fresh or tells_over or bool(unheard)
         return News(
             firing=tuple(one.alert for one in heard.values()) if said else (),
-            resolved=tuple(one.alert for one in over.values()) if tells_over else (),
+            resolved=tuple(one.alert for one in ends) if tells_over else (),
             firing_marks=frozenset(heard) | (self.told & frozenset(firing)),
             resolved_marks=frozenset(over),
+            unheard=tuple(one.alert for one in unheard),
         )
 
     def fresh(self, news: News) -> list[Alert]:

@@ -431,9 +431,16 @@ def _news(before: Standing, after: Standing) -> list[Alert]:
     return [
         alert
         for labels, alert in after.alerts.items()
-        if (alert.phase is not Phase.PENDING or alert.ended_ns)
-        and alert != before.alerts.get(labels)
+        if _is_news(before.alerts.get(labels), alert)
     ]
+
+
+def _is_news(before: Alert | None, alert: Alert) -> bool:
+    """Of one that is pending it is news that it is so again."""
+    if alert.phase is not Phase.PENDING:
+        return alert != before
+    known = before and before.phase is Phase.PENDING and before.fired_ns == alert.fired_ns
+    return bool(alert.ended_ns) and not known
 
 
 def _gone(before: Standing, after: Standing) -> list[Alert]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from tailrace.alerts.rule import Rule
-from tailrace.core.alerting import Alert, Labels, Phase
+from tailrace.core.alerting import UNHEARD, Alert, Labels, Phase
 
 Alerts = Mapping[Labels, Alert]
 
@@ -61,12 +61,14 @@ def _holding(owner: Owner, before: Alert | None, slot_ns: int, held: Held) -> Al
         )  # fmt: skip
     elif before.phase is Phase.RESOLVED:
         before = msgspec.structs.replace(before, phase=Phase.PENDING, active_ns=slot_ns)
-    alert = msgspec.structs.replace(
-        before, annotations=held.annotations, value=held.value, left_ns=0
+    alert = msgspec.structs.replace(before, annotations=held.annotations, value=held.value)
+    if alert.phase is Phase.FIRING:
+        return msgspec.structs.replace(alert, left_ns=0)
+    if slot_ns - alert.active_ns < owner.rule.for_ns:
+        return alert
+    return msgspec.structs.replace(
+        alert, phase=Phase.FIRING, fired_ns=slot_ns, left_ns=0, ended_ns=0
     )
-    if alert.phase is Phase.PENDING and slot_ns - alert.active_ns >= owner.rule.for_ns:
-        return msgspec.structs.replace(alert, phase=Phase.FIRING, fired_ns=slot_ns, ended_ns=0)
-    return alert
 
 
 def _not_holding(rule: Rule, alert: Alert, slot_ns: int) -> Alert | None:
@@ -94,11 +96,25 @@ def ended(alert: Alert, at_ns: int) -> Alert | None:
     return msgspec.structs.replace(alert, phase=Phase.RESOLVED, ended_ns=at_ns, left_ns=at_ns)
 
 
+def heard(before: Alerts, after: Alerts) -> dict[Labels, Alert]:
+    """`after` several slots: those of it that fired and ended since `before` are UNHEARD."""
+    return {
+        labels: msgspec.structs.replace(alert, left_ns=UNHEARD)
+        if alert.ended_ns and alert.fired_ns != _fired_ns(before.get(labels))
+        else alert
+        for labels, alert in after.items()
+    }
+
+
+def _fired_ns(alert: Alert | None) -> int:
+    return alert.fired_ns if alert else 0
+
+
 def moved(alert: Alert, by_ns: int) -> Alert:
     """The same by a clock that was set by so much: what lasted so long has lasted so long."""
     times = ("active_ns", "fired_ns", "left_ns", "ended_ns")
     known = {name: getattr(alert, name) for name in times}
-    return msgspec.structs.replace(alert, **{k: v + by_ns for k, v in known.items() if v})
+    return msgspec.structs.replace(alert, **{k: v + by_ns for k, v in known.items() if v > 0})
 
 
 def differs(one: Alert | None, other: Alert) -> bool:

@@ -85,7 +85,7 @@ async def evaluated(
         _check_unique(held)
         alerts = state.step(owner, alerts, at_ns, held)
     _check_size(alerts.values())
-    return replace(after, alerts=alerts), found
+    return replace(after, alerts=state.heard(standing.alerts, alerts)), found
 
 
 def _seen(found: Matrix, step: int) -> list[Seen]:

@@ -182,9 +182,13 @@ def alert(one: Alert) -> Mapping[str, Any]:
         "annotations": dict(one.annotations),
         "state": one.phase.value,
         "activeAt": _time(one.active_ns),
-        **({"keepFiringSince": _time(one.left_ns)} if one.left_ns else {}),
+        **({"keepFiringSince": _time(one.left_ns)} if _is_kept(one) else {}),
         "value": number(one.value),
     }
+
+
+def _is_kept(one: Alert) -> bool:
+    return one.phase is Phase.FIRING and one.left_ns > 0
 
 
 def number(value: float) -> str:
