@@ -182,3 +182,16 @@ def test_of_a_long_line_the_beginning_is_kept() -> None:
     text = '{"streams":[{"stream":{},"values":[["1","' + long + '",{}]]}]}'
     [line] = message(text).lines(RULE)
     assert line.text == "x" * limits.STREAM_LINE_CHARS
+
+
+def test_what_was_told_before_the_clock_was_set_is_let_go() -> None:
+    async def play(it: Play) -> None:
+        await it.one.take(lines(PAY, "panic"), NOW)
+        it.one.look(NOW + 60 * S)
+        resolved = it.alert()
+        it.one.kept = dict(it.one.alerts)
+        it.one.move(3_600 * S)
+        it.one.told(resolved)
+        assert (it.one.alerts, it.one.kept) == ({}, {})
+
+    run(play)

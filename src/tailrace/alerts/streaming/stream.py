@@ -163,7 +163,7 @@ class Stream:
         kept = self.kept.get(alert.labels)
         if kept is None or kept.phase is not Phase.RESOLVED:
             return
-        if self.alerts[alert.labels] == kept:
+        if self.alerts.get(alert.labels) == kept:
             del self.alerts[alert.labels]
         del self.kept[alert.labels]
 
