@@ -5,14 +5,16 @@ The engine, which carries its own C library, keeps the true time: no row's time 
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 from loads import Load, frames, keyed, lines
 from once import await_once, check_archive
+from receiver import Receiver
 from running import Server, Start
 
 from tailrace.core.frame import Lane
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def start_with_a_clock(start: Start, home: Path) -> tuple[Server, Jump]:
+def start_with_a_clock(start: Start, home: Path, **environment: str) -> tuple[Server, Jump]:
     """A server, and a function that moves its clock by seconds against the true one."""
     offset = home / "offset"
 
@@ -46,6 +48,7 @@ def start_with_a_clock(start: Start, home: Path) -> tuple[Server, Jump]:
         FAKETIME_TIMESTAMP_FILE=str(offset),
         FAKETIME_CACHE_DURATION=str(LOOKS_S),
         DONT_FAKE_MONOTONIC="1",
+        **environment,
     )
     return server, jump
 
@@ -104,3 +107,57 @@ def test_a_restart_an_hour_earlier_loses_and_doubles_nothing(start: Start, tmp_p
     assert abs(ahead_s(server) - BACK) < 60
     go_on(server, loads)
     finish(server, loads)
+
+
+FOR_S = 10
+RULES = f"""
+groups:
+  - name: clock
+    interval: 1s
+    rules:
+      - alert: Quiet
+        expr: absent_over_time({{service_name="nobody"}}[1m])
+        for: {FOR_S}s
+"""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    found = Receiver(random.Random(0))
+    yield found
+    found.close()
+
+
+def test_an_alert_goes_on_through_a_clock_that_jumps_an_hour_and_back(
+    start: Start, tmp_path: Path, receiver: Receiver
+) -> None:
+    rules = tmp_path / "clock.yml"
+    rules.write_text(RULES)
+    server, jump = start_with_a_clock(
+        start,
+        tmp_path,
+        TAILRACE_ALERTS__RULES=f"['{rules}']",
+        TAILRACE_ALERTS__RECEIVERS=f"[{{name='h', kind='webhook', url='{receiver.url}'}}]",
+        TAILRACE_ALERTS__GROUP_INTERVAL="1s",
+    )
+    server.until(lambda: states(server) == ["pending"], "it is pending")
+    began_s = time.monotonic()
+    jump(FORWARD)
+    server.until(lambda: len(receiver.begun("Quiet")) == 1, "it is told")
+    took_s = time.monotonic() - began_s
+    assert FOR_S - 2 < took_s < FOR_S + 15
+    jump(NONE)
+    server.until(lambda: server.metric("tailrace_rule_clock_jumps_total") == 2, "the jump")
+    evaluated = server.metric("tailrace_rule_evaluations_total")
+    server.until(
+        lambda: server.metric("tailrace_rule_evaluations_total") >= evaluated + 5, "it goes on"
+    )
+    assert states(server) == ["firing"]
+    assert (len(receiver.arrived), receiver.ended("Quiet")) == (1, {})
+    rules.write_text("groups: []\n")
+    server.until(lambda: len(receiver.ended("Quiet")) == 1, "its end is told")
+
+
+def states(server: Server) -> list[str]:
+    """Of all alerts."""
+    return [one["state"] for one in server.get("/api/v1/alerts").json()["data"]["alerts"]]
