@@ -297,8 +297,8 @@ class Evaluator:
             grown = sorted((rule for rule in came if rule.new), key=lambda rule: rule.new)
             if not grown:
                 raise
-            if others := [rule for rule in came if not rule.new]:
-                await self._write(others, whole)
+            others = [rule for rule in came if not rule.new]
+            await self._write(others, whole)  # though there are none: whether it can be asked
             apart = [await self._keep_alone(rule, whole) for rule in grown]
             return sorted(others + apart, key=lambda rule: rule.place)
         return list(came)
