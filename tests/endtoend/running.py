@@ -132,6 +132,7 @@ class Server:
         names = {**self.headers, **names}
         connection = self.connection()
         try:
+            connection.connect()
             # A server that has heard enough answers before the body is sent.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, path, body, names)
