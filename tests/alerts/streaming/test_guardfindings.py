@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
+import pytest
 from tests.alerts.store import MemoryAlerts
 
 from tailrace.alerts.streaming.guardfindings import GuardFindings
+from tailrace.core import limits
 from tailrace.core.alerting import Alert, Phase
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
@@ -87,6 +90,25 @@ def test_what_cannot_be_kept_is_not_told_and_found_again() -> None:
         it.store.failure = None
         await it.one.look()
         assert [one.phase for one in it.told] == [Phase.FIRING]
+
+    run(play)
+
+
+def test_findings_of_a_tenant_that_has_too_many_alerts_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ALERTS_PER_TENANT", 1)
+
+    async def play(it: Play) -> None:
+        it.finds()
+        other = msgspec.structs.replace(PLACE, tenant="bank")
+        its = [msgspec.structs.replace(other, service=name) for name in ("a", "b")]
+        it.found += [(Finding(place, 3, 1, 2), SAID) for place in its]
+        await it.one.look()
+        assert [one.tenant for one in it.told] == ["shop"]
+        errors = {one.group.tenant: one.last[0].error for one in it.one.stands()}
+        assert "more than 1" in errors["bank"]
+        assert (errors["shop"], errors["default"]) == ("", "")
 
     run(play)
 

@@ -46,6 +46,7 @@ RULE_ID = rule_id(group_of(""), 0)
 class _Tenant:
     alerts: dict[Labels, Alert] = field(default_factory=dict)
     looked_ns: int = 0
+    error: str = ""
 
 
 class GuardFindings:
@@ -68,7 +69,6 @@ class GuardFindings:
         self._metrics = metrics
         self._tenants = {name: _Tenant() for name in tenants}
         self._raised = asyncio.Event()
-        self._error = ""
 
     def owns(self, _tenant: str, rule: str) -> bool:
         """Whether it is this one."""
@@ -98,23 +98,32 @@ class GuardFindings:
                 continue
 
     async def look(self) -> None:
-        """Alerts as findings are."""
+        """Alerts as findings are; those of one tenant that cannot be kept hold up no other's."""
+        held: dict[str, dict[Labels, Held]] = {}
         try:
-            held: dict[str, dict[Labels, Held]] = {}
             for finding, sentence in await self._findings():
-                one = _held(finding, sentence)
-                held.setdefault(finding.place.tenant, {})[one.labels] = one
-            for tenant in sorted(held.keys() | self._tenants.keys()):
-                await self._step(tenant, held.get(tenant, {}))
-            self._error = ""
+                said = _held(finding, sentence)
+                held.setdefault(finding.place.tenant, {})[said.labels] = said
         except StoreError as error:
-            # What is not kept is not told; the next look finds it again.
-            self._error = str(error)
-            self._metrics.add("tailrace_rule_failures_total", label="store")
-            _log.error("findings cannot be made alerts", extra={"why": str(error)})
+            self._failed(self._tenants.values(), error)
+            return
+        for tenant in sorted(held.keys() | self._tenants.keys()):
+            one = self._tenants.setdefault(tenant, _Tenant())
+            try:
+                await self._step(tenant, one, held.get(tenant, {}))
+                one.error = ""
+            except StoreError as error:
+                self._failed([one], error)
 
-    async def _step(self, tenant: str, held: dict[Labels, Held]) -> None:
-        one, now_ns = self._tenants.setdefault(tenant, _Tenant()), self._clock.wall_ns()
+    def _failed(self, tenants: Iterable[_Tenant], error: StoreError) -> None:
+        """What is not kept is not told; the next look finds it again."""
+        for one in tenants:
+            one.error = str(error)
+        self._metrics.add("tailrace_rule_failures_total", label="store")
+        _log.error("findings cannot be made alerts", extra={"why": str(error)})
+
+    async def _step(self, tenant: str, one: _Tenant, held: dict[Labels, Held]) -> None:
+        now_ns = self._clock.wall_ns()
         before = one.alerts
         after = state.step(Owner(tenant, RULE_ID, RULE), before, now_ns, held.values())
         news = [alert for labels, alert in after.items() if alert != before.get(labels)]
@@ -132,7 +141,7 @@ class GuardFindings:
                 group_of(tenant),
                 [Owner(tenant, RULE_ID, RULE)],
                 [Standing(dict(one.alerts), one.looked_ns)],
-                [Evaluated(tenant, RULE_ID, one.looked_ns, error=self._error)],
+                [Evaluated(tenant, RULE_ID, one.looked_ns, error=one.error)],
             )
             for tenant, one in self._tenants.items()
         ]
