@@ -106,13 +106,13 @@ def test_a_file_that_changes_is_read_and_one_that_is_wrong_is_not(
 def test_rules_are_edited_over_http_and_outlive_a_restart(start: Start, rules: Path) -> None:
     server = started(start, rules)
     ingest(server, 1)
-    assert server.post("/loki/api/v1/rules/shop", NEW.encode()).status == 202
+    assert server.post("/loki/api/v1/rules/team%2Fshop", NEW.encode()).status == 202
     server.until(lambda: fires(server, "Anything"), "it fires")
     server.kill()
     server.start()
     assert "name: more" in server.get("/loki/api/v1/rules").body.decode()
     server.until(lambda: fires(server, "Anything"), "it fires still")
-    assert server.request("DELETE", "/loki/api/v1/rules/shop/more").status == 202
+    assert server.request("DELETE", "/loki/api/v1/rules/team%2fshop/more").status == 202
     server.until(lambda: "Anything" not in alerts(server), "it is gone")
 
 

@@ -15,7 +15,12 @@ from tailrace.core.access import KEY, Principal
 
 
 def ask(
-    routes: Sequence[BaseRoute], method: str, path: str, tenant: str = "shop", **how: Any
+    routes: Sequence[BaseRoute],
+    method: str,
+    path: str,
+    tenant: str = "shop",
+    prefix: str = "/api/v2",
+    **how: Any,
 ) -> httpx.Response:
     """`how` as httpx takes it: params, json, content."""
     application = Starlette(routes=routes)
@@ -27,6 +32,6 @@ def ask(
     async def main() -> httpx.Response:
         transport = httpx.ASGITransport(app=entered)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-            return await client.request(method, f"/api/v2{path}", **how)
+            return await client.request(method, prefix + path, **how)
 
     return asyncio.run(main())

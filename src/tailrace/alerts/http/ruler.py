@@ -7,17 +7,20 @@
     DELETE  PREFIX/{namespace}[/{group}]                                      202
 
 Source: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ruler. Groups of files are
-listed and cannot be changed here.
+listed and cannot be changed here. The namespace of a file is its path: in a request its slashes are
+escaped, `%2Fetc%2Frules%2Fshop.yml`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import unquote
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from tailrace.alerts.rule import Group, Language
 from tailrace.alerts.rules.book import Rulebook
@@ -48,7 +51,7 @@ class Ruler:
     def reading(self) -> list[BaseRoute]:
         """For those who may ask."""
         return [
-            Route(prefix + path, _answered(handler, language), methods=["GET"])
+            _Escaped(prefix + path, _answered(handler, language), methods=["GET"])
             for prefix, language in PREFIXES.items()
             for path, handler in (
                 ("", self._all),
@@ -60,7 +63,7 @@ class Ruler:
     def changing(self) -> list[BaseRoute]:
         """For those who may change what a tenant is alerted of."""
         return [
-            Route(prefix + path, _answered(handler, language), methods=[method])
+            _Escaped(prefix + path, _answered(handler, language), methods=[method])
             for prefix, language in PREFIXES.items()
             for path, method, handler in (
                 ("/{folder}", "POST", self._put),
@@ -103,6 +106,18 @@ class Ruler:
             return _said("group does not exist, or is in a file of the server's", 404)
         await self._reload()
         return _done()
+
+
+class _Escaped(Route):
+    """A route whose parts are told apart before their escapes are read: one may hold a slash."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        as_sent = scope["raw_path"].decode("ascii", "replace")
+        match, found = super().matches({**scope, "path": as_sent})
+        if match is not Match.NONE:
+            parts = found["path_params"].items()
+            found["path_params"] = {name: unquote(part) for name, part in parts}
+        return match, found
 
 
 def _done() -> Response:
