@@ -112,9 +112,9 @@ class MemoryAlerts:
             if found and found.phase is Phase.RESOLVED:
                 del self.kept.alerts[alert.key]
 
-    async def waiting(self, most: int, apart_from: Sequence[str] = ()) -> list[Notice]:
+    async def waiting(self, most: int, apart_from: Sequence[tuple[str, str]] = ()) -> list[Notice]:
         self._works()
-        return [one for one in self.kept.notices if one.receiver not in apart_from][:most]
+        return [one for one in self.kept.notices if _group(one)[:2] not in apart_from][:most]
 
     async def sent(self, notice: Notice) -> None:
         self._leads()

@@ -122,7 +122,9 @@ def text(group: str = "g", folder: str = "f", tenant: str = "shop") -> RuleText:
     return RuleText(tenant, folder, group, f"name: {ODD}", 3)
 
 
-async def bodies(store: AlertStore, most: int = 100, apart_from: tuple[str, ...] = ()) -> list[str]:
+async def bodies(
+    store: AlertStore, most: int = 100, apart_from: tuple[tuple[str, str], ...] = ()
+) -> list[str]:
     return [one.body.decode() for one in await store.waiting(most, apart_from)]
 
 

@@ -180,8 +180,9 @@ def test_the_oldest_notices_are_given_of_the_receivers_that_are_wanted(run: Run)
         store = await opened()
         await store.tell([], [notice(str(n), receiver="ab"[n % 2]) for n in range(6)], [])
         assert await bodies(store, 4) == ["0", "1", "2", "3"]
-        assert await bodies(store, 2, ("a",)) == ["1", "3"]
-        assert await bodies(store, 2, ("a", "b")) == []
+        assert await bodies(store, 2, (("shop", "a"),)) == ["1", "3"]
+        assert await bodies(store, 2, (("bank", "a"), ("shop", "b"))) == ["0", "2"]
+        assert await bodies(store, 2, (("shop", "a"), ("shop", "b"))) == []
 
     run(use)
 

@@ -201,9 +201,9 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def waiting(self, most: int, apart_from: Sequence[str] = ()) -> list[Notice]:
-        """The oldest notices that were not sent, due or not, by id, of other receivers than these:
-        so one that is down does not hide what waits for the others."""
+    async def waiting(self, most: int, apart_from: Sequence[tuple[str, str]] = ()) -> list[Notice]:
+        """The oldest notices that were not sent, due or not, by id, but for those of these tenants
+        and receivers: so what is not taken hides nothing of another receiver or tenant."""
         ...
 
     async def sent(self, notice: Notice) -> None:

@@ -58,9 +58,11 @@ class Bench:
     def given_up(self) -> int:
         return int(self.metrics.get("tailrace_notices_total", "given_up"))
 
-    async def put(self, body: str, receiver: str = "a", group: str = "g") -> None:
+    async def put(
+        self, body: str, receiver: str = "a", group: str = "g", tenant: str = "default"
+    ) -> None:
         now_ns = self.clock.wall_ns()
-        notice = Notice(0, "default", receiver, group, body.encode(), now_ns, now_ns)
+        notice = Notice(0, tenant, receiver, group, body.encode(), now_ns, now_ns)
         await self.store.tell([], [notice], [])
         self.outbox.wake()
 
@@ -158,6 +160,26 @@ def test_several_receivers_that_are_down_hide_nothing_of_another() -> None:
         await bench.put("news", "d")
         await bench.outbox.send_due()
         assert bench.receivers["d"].bodies == [b"news"]
+
+    asyncio.run(run())
+
+
+def test_what_is_refused_of_one_tenant_hides_nothing_of_another() -> None:
+    async def run() -> None:
+        bench = Bench()
+        receiver = bench.receivers["a"]
+
+        def answer(notice: Notice) -> None:
+            if notice.tenant == "shop":
+                raise NotTaken("status 413", lasting=True)
+
+        receiver.answer = answer
+        for number in range(limits.ALERT_NOTICES_READ + 1):
+            await bench.put("too large", "a", f"g{number}", "shop")
+        await bench.outbox.send_due()
+        await bench.put("news", "a", "g", "bank")
+        await bench.outbox.send_due()
+        assert receiver.bodies == [b"news"]
 
     asyncio.run(run())
 

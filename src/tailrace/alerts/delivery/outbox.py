@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -158,15 +158,15 @@ class Outbox:
         self._woken.set()
 
     async def _read(self) -> None:
-        """Hold the oldest notices of every receiver: of those with enough no more are read, of the
-        others those that are held come again before what is new."""
+        """Hold the oldest notices of every tenant and receiver: of those with enough no more are
+        read, of the others those that are held come again before what is new."""
         self._look = self._partly = False
         self._looked_s = self._clock.monotonic_s()
         while True:
-            counts = {one.name: _count(one.held()) for one in self._receivers.values()}
-            full = [name for name, n in counts.items() if n >= limits.ALERT_NOTICES_READ]
+            counts = Counter(_key(held.notice)[:2] for held in self._held())
+            full = [whose for whose, n in counts.items() if n >= limits.ALERT_NOTICES_READ]
             most = limits.ALERT_NOTICES_READ
-            most += sum(n for name, n in counts.items() if name not in full)
+            most += sum(n for whose, n in counts.items() if whose not in full)
             found = await self._store.waiting(most, full)
             strangers = [one for one in found if one.receiver not in self._receivers]
             for notice in strangers:
@@ -183,7 +183,7 @@ class Outbox:
 
     def _hold(self, notices: Iterable[Notice]) -> int:
         """Those that are not held yet; how many these were."""
-        known = {held.notice.id for one in self._receivers.values() for held in one.held()}
+        known = {held.notice.id for held in self._held()}
         now_s, wall_ns = self._clock.monotonic_s(), self._clock.wall_ns()
         new = 0
         for notice in notices:
@@ -197,17 +197,19 @@ class Outbox:
             line.append(_Held(notice, made_s, due_s))
         return new
 
-    def _let_go(self, there: set[int], full: list[str]) -> None:
+    def _let_go(self, there: set[int], full: list[tuple[str, str]]) -> None:
         """What newer notices took the place of."""
         for receiver in self._receivers.values():
-            if receiver.name in full:
-                continue
             for key, line in list(receiver.lines.items()):
-                if key not in receiver.sending:
+                if key not in receiver.sending and key[:2] not in full:
                     kept = deque(one for one in line if one.taken or one.notice.id in there)
                     receiver.lines[key] = kept
                     if not kept:
                         del receiver.lines[key]
+
+    def _held(self) -> Iterator[_Held]:
+        for receiver in self._receivers.values():
+            yield from receiver.held()
 
     async def _attempt(self, receiver: _Receiver, key: Key) -> None:
         """Send the first notice of a group."""
@@ -274,13 +276,9 @@ class Outbox:
 
     def _count(self) -> None:
         now_s = self._clock.monotonic_s()
-        ages = [now_s - held.made_s for one in self._receivers.values() for held in one.held()]
+        ages = [now_s - held.made_s for held in self._held()]
         self._metrics.set("tailrace_notices_waiting", len(ages))
         self._metrics.set("tailrace_notices_age_seconds", max(ages, default=0.0))
-
-
-def _count(some: Iterable[object]) -> int:
-    return sum(1 for _ in some)
 
 
 def _key(notice: Notice) -> Key:

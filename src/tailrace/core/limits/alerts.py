@@ -108,7 +108,7 @@ ALERT_GROUPS_TOLD = 200
 ALERT_ANSWER_BYTES = 64 * KIB
 # Notices that are sent to one receiver at once: each is a connection, a thread or a process.
 ALERT_SENDS_PER_RECEIVER = 2
-# Notices of one receiver that are held in memory, and read at once.
+# Notices for one receiver of a tenant that are held in memory, and read at once.
 ALERT_NOTICES_READ = 50
 # How long a notice is tried: somebody comes within a day.
 ALERT_NOTICE_KEPT_S = 86_400.0

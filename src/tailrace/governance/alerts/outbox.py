@@ -60,9 +60,13 @@ def tell(connection: Connection, told: Sequence[Told], notices: Sequence[Notice]
         _bound(connection, tenant, receiver)
 
 
-def waiting(connection: Connection, most: int, apart_from: Sequence[str]) -> list[Notice]:
+def waiting(
+    connection: Connection, most: int, apart_from: Sequence[tuple[str, str]]
+) -> list[Notice]:
     """See core.alerting.AlertStore."""
-    wanted = select(*_NOTICE).where(_n.receiver.not_in(apart_from)).order_by(_n.id).limit(most)
+    wanted = select(*_NOTICE).order_by(_n.id).limit(most)
+    if apart_from:
+        wanted = wanted.where(tuple_(_n.tenant, _n.receiver).not_in(apart_from))
     return [_notice(row) for row in connection.execute(wanted)]
 
 

@@ -58,7 +58,7 @@ class ControlAlerts:
 
         await self._led(work)
 
-    async def waiting(self, most: int, apart_from: Sequence[str] = ()) -> list[Notice]:
+    async def waiting(self, most: int, apart_from: Sequence[tuple[str, str]] = ()) -> list[Notice]:
         return await self._control.read(partial(outbox.waiting, most=most, apart_from=apart_from))
 
     async def sent(self, notice: Notice) -> None:
