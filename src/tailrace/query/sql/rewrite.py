@@ -13,6 +13,7 @@ from tailrace.query.sql.checker import common_names
 from tailrace.query.sql.parser import print_sql, wrong
 from tailrace.query.sql.shapes import CALLS
 from tailrace.query.sql.views import COLUMN_NAMES, VIEWS, Extent, of_series, subquery
+from tailrace.query.times import SECOND_NS
 
 # A name of a WITH query gets this in front: where it is not known, it must not be a table's.
 _COMMON = "__with_"
@@ -31,6 +32,8 @@ def statement(tree: exp.Query, extent: Extent) -> Statement:
     joined = _joined(tree)
     _name_results(tree)
     _hold_values(tree)
+    if extent.now_ns is not None:
+        _set_now(tree, max(extent.now_ns, 0), bind)
     views: dict[str, str] = {}
     for node in list(tree.find_all(exp.Table)):
         name = node.name
@@ -112,6 +115,39 @@ def _hold_values(tree: exp.Query) -> None:
 
 def _is_parameter_of(node: exp.Expr, name: str) -> bool:
     return isinstance(node, exp.Lambda) and name in {one.name for one in node.expressions}
+
+
+def _set_now(tree: exp.Query, now_ns: int, bind: Binder) -> None:
+    """What tells the present tells `now_ns` instead, each in its own type."""
+
+    # Bound where it is used: the driver takes a statement that has none of its parameters for a
+    # template of Python.
+    def value(found_ns: int) -> exp.Var:
+        return exp.Var(this=bind.integer(found_ns))
+
+    second = now_ns // SECOND_NS
+    for node in list(tree.find_all(exp.Anonymous)):
+        given = node.expressions
+        match node.name.lower():
+            case "now":
+                told = _call("toDateTime", value(second), *given)
+            case "now64":
+                known = _call("fromUnixTimestamp64Nano", value(now_ns))
+                told = _call("toDateTime64", known, *(given or [exp.Literal.number(3)]))
+            case "utctimestamp":
+                utc = exp.Literal.string("UTC")
+                told = _call("toDateTime", value(second), utc, *given)
+            case "today" | "yesterday" as name:
+                day = _call("toDate", _call("toDateTime", value(second)), *given)
+                back = exp.Literal.number(int(name == "yesterday"))
+                told = _call("subtractDays", day, back)
+            case _:
+                continue
+        node.replace(told)
+
+
+def _call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
+    return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def _bind_texts(tree: exp.Query, bind: Binder) -> None:

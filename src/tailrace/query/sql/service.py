@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlglot import exp
 
@@ -96,13 +97,26 @@ class Sql:
         finally:
             self._rooms.release()
 
-    async def prepare(self, text: str, extent: Extent) -> Prepared:
-        """Check `text` twice and ask the engine for its columns; nothing runs yet."""
+    async def prepare(self, text: str, extent: Extent, known: Sequence[Field] = ()) -> Prepared:
+        """Check `text` twice and ask the engine for its columns; nothing runs yet.
+
+        `known` are the columns that it has for this tenant at other times: then the engine has
+        looked at it, and is not asked again.
+        """
         if extent.end_ns - extent.start_ns > limits.SQL_RANGE_S * SECOND_NS:
             days = limits.SQL_RANGE_S // 86_400
             raise QueryError(f"start is more than {days} days before end (SQL_RANGE_S)")
         # Tens of milliseconds for a long text.
         made, views = await asyncio.to_thread(_made, text, extent)
+        fields = tuple(known) or await self._examined(made)
+        sources = await self._sources(views, extent)
+        if sources:
+            # The same text again; where it was looked at, it read the hot tables alone.
+            made, _ = await asyncio.to_thread(_made, text, replace(extent, sources=sources))
+        return Prepared(made, fields)
+
+    async def _examined(self, made: Statement) -> tuple[Field, ...]:
+        """The columns of a statement, once the engine reads it as it was meant."""
         try:
             # Without settings of ours: there must be none.
             ast = Statement(f"EXPLAIN AST SELECT * FROM ({made.sql})", made.parameters)
@@ -113,12 +127,7 @@ class Sql:
             columns = await self._rows("DESCRIBE TABLE (", made, ")")
         except StoreError as error:
             raise explained(error) from None
-        fields = tuple(Field(str(row[0]), str(row[1])) for row in columns)
-        sources = await self._sources(views, extent)
-        if sources:
-            # The same text again; where it was looked at, it read the hot tables alone.
-            made, _ = await asyncio.to_thread(_made, text, replace(extent, sources=sources))
-        return Prepared(made, fields)
+        return tuple(Field(str(row[0]), str(row[1])) for row in columns)
 
     async def _sources(self, views: Iterable[str], extent: Extent) -> dict[str, Source]:
         """Of the tables behind these views, those that are not read from the hot store alone."""
@@ -135,6 +144,18 @@ class Sql:
         subqueries are computed to tell it."""
         text = how + made.sql + end
         return await self._service.run(Statement(text, made.parameters, SETTINGS, _OWN))
+
+    async def rows(self, prepared: Prepared, bounds: Bounds, beyond: str) -> list[tuple[Any, ...]]:
+        """All rows at once. An answer beyond those of `bounds` is a QueryError with the words
+        `beyond`."""
+        made = prepared.statement
+        # Otherwise a constant counts as one value, and what reads no table is not bounded at all.
+        sql = f"SELECT * APPLY(materialize) FROM ({made.sql})"
+        whole = Statement(sql, made.parameters, SETTINGS, _OWN.within(bounds))
+        try:
+            return await self._service.run(whole)
+        except StoreError as error:
+            raise (QueryError(beyond) if error.code == TOO_LARGE else explained(error)) from None
 
     async def run(self, prepared: Prepared, form: Format) -> AsyncGenerator[bytes, None]:
         """Pieces of the answer. The first one comes when the engine has the first rows."""

@@ -40,13 +40,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Extent:
-    """Whose rows, `[start_ns, end_ns)`, and where they are."""
+    """Whose rows, `[start_ns, end_ns)`, and where they are. `now_ns`: the time that `now()` tells;
+    None is the present."""
 
     tenant: str
     start_ns: int
     end_ns: int
     # Of each table that is not read from the hot store alone.
     sources: Mapping[str, Source] = field(default_factory=dict)
+    now_ns: int | None = None
 
 
 _TIME = "DateTime64(9, 'UTC')"
