@@ -19,10 +19,13 @@ Answer = Callable[[int], Mapping[Labels, float]]
 
 
 class Answers:
-    """By expression. An exception in place of an answer is raised."""
+    """By expression, of the first `steps` of a grid. Exceptions among the answers are raised."""
 
-    def __init__(self, answers: Mapping[str, Answer | Exception] | None = None) -> None:
+    def __init__(
+        self, answers: Mapping[str, Answer | Exception] | None = None, steps: int = 10_000
+    ) -> None:
         self.answers = dict(answers or {})
+        self.steps = steps
         self.asked: list[tuple[str, Grid]] = []
 
     async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix:
@@ -30,11 +33,10 @@ class Answers:
         answer = self.answers[rule.expr]
         if isinstance(answer, Exception):
             raise answer
-        steps = [answer((grid.start_ns + n * grid.step_ns) // S) for n in range(grid.steps)]
+        count = min(grid.steps, self.steps)
+        steps = [answer((grid.start_ns + n * grid.step_ns) // S) for n in range(count)]
         labels = dict.fromkeys(label for step in steps for label in step)
-        return matrix_of(
-            {label: [step.get(label) for step in steps] for label in labels}, grid.steps
-        )
+        return matrix_of({label: [step.get(label) for step in steps] for label in labels}, count)
 
 
 async def describe(owner: Owner, _group: Group, _slot_ns: int, found: Sequence[Seen]) -> list[Held]:

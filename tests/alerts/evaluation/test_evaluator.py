@@ -267,6 +267,23 @@ def test_recorded_series_are_of_the_slots() -> None:
     run(play)
 
 
+def test_slots_that_are_told_of_a_few_at_a_time_are_recorded_late_and_each_once() -> None:
+    async def play(it: Play) -> None:
+        it.answers.answers["sum(x)"] = when(lambda _: True, ())
+        rules = group(Rule("sum(x)", "promql", record="x:sum"))
+        await it.one.open([rules])
+        await it.slots(1)
+        it.answers.steps = 2
+        it.clock.advance(30)
+        await it.slots(2)
+        now = slot_at(rules, it.clock.wall_ns())
+        assert it.recorded.found[1:] == [("x:sum", 2, now - 30 * S), ("x:sum", 2, now)]
+        assert it.metrics.get("tailrace_rule_late_total") == 3
+        assert it.metrics.get("tailrace_rule_missed_total") == 0
+
+    run(play)
+
+
 def test_an_evaluation_is_remembered_with_its_slot() -> None:
     async def play(it: Play) -> None:
         rules = group(alerting())

@@ -42,6 +42,17 @@ def test_slots_that_were_missed_are_evaluated_in_one_question() -> None:
     assert (alert.active_ns, alert.fired_ns) == (NOW - 75 * S, NOW - 15 * S)
 
 
+def test_slots_that_were_not_told_of_are_left_for_the_next_turn() -> None:
+    answers = Answers({"up == 0": when(lambda _: True)}, steps=2)
+    one = group(alerting(for_s=60))
+    first = turn(one, answers, Standing({}, NOW - 90 * S))
+    assert (first.slot_ns, first.missed) == (NOW - 60 * S, 0)
+    second = turn(one, answers, first)
+    assert answers.asked[1][1].start_ns == NOW - 45 * S
+    [alert] = turn(one, answers, second).alerts.values()
+    assert (alert.active_ns, alert.fired_ns) == (NOW - 75 * S, NOW - 15 * S)
+
+
 def test_what_held_and_ended_in_missed_slots_is_not_missed() -> None:
     answers = Answers({"up == 0": when(lambda second: second < NOW // S - 30)})
     after = turn(group(alerting()), answers, Standing({}, NOW - 90 * S))

@@ -330,7 +330,7 @@ class Evaluator:
                     owner, group, before, slot_ns, self._ask, self._describe
                 )
                 if owner.rule.record:
-                    await self._recorder.record(group, owner, found, slot_ns)
+                    await self._recorder.record(group, owner, found, standing.slot_ns)
         except (TailraceError, TimeoutError) as failed:
             standing, error = before, str(failed) or "it took longer than the interval of its group"
             self._metrics.add("tailrace_rule_failures_total", label="expression")
@@ -340,7 +340,7 @@ class Evaluator:
             self._metrics.add("tailrace_rule_missed_total", missed)
         if before.slot_ns and standing is not before:
             slots = (standing.slot_ns - before.slot_ns) // group.interval_ns - missed
-            self._metrics.add("tailrace_rule_late_total", slots - 1)
+            self._metrics.add("tailrace_rule_late_total", slots - (standing.slot_ns == slot_ns))
         said = Evaluated(
             owner.tenant, owner.rule_id, standing.slot_ns, took_s, error, standing.missed
         )

@@ -64,7 +64,8 @@ def grid_of(group: Group, standing: Standing, slot_ns: int) -> tuple[Grid, int]:
 async def evaluated(
     owner: Owner, group: Group, standing: Standing, slot_ns: int, ask: Asker, describe: Describe
 ) -> tuple[Standing, Matrix]:
-    """How the rule stands after all its slots up to `slot_ns`, and what its expression gave there.
+    """How the rule stands after its slots up to `slot_ns`, or those that `ask` told of, and what
+    its expression gave there.
 
     Raises what `ask` raises, and QueryError where there are more series than a rule may have, two
     of them become one alert, or one says more than can be kept; then it stands as before.
@@ -75,11 +76,12 @@ async def evaluated(
         owner.rule, owner.tenant, replace(grid, start_ns=grid.start_ns - offset_ns)
     )
     _check(found, group)
-    after = replace(standing, slot_ns=slot_ns, missed=standing.missed + missed)
+    last_ns = grid.start_ns + (found.steps - 1) * grid.step_ns
+    after = replace(standing, slot_ns=last_ns, missed=standing.missed + missed)
     if not owner.rule.alert:
         return after, found
     alerts = standing.alerts
-    for step in range(grid.steps):
+    for step in range(found.steps):
         at_ns = grid.start_ns + step * grid.step_ns
         held = await describe(owner, group, at_ns, _seen(found, step))
         _check_unique(held)
