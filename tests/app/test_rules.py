@@ -20,6 +20,7 @@ groups:
         expr: rate({app="shop"} |= "error" [5m]) > 1
       - alert: Slow
         expr: SELECT max(Value) AS value FROM metrics
+        since: 5m
       - record: job:up:sum
         expr: sum by (job) (up)
 """

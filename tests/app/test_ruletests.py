@@ -96,6 +96,46 @@ tests:
       - {eval_time: 20m, alertname: Declined}
 """
 
+SQL_RULES = """
+groups:
+  - name: shop
+    rules:
+      - record: declined
+        since: 1m
+        expr: >-
+          SELECT ServiceName AS service, count() AS value FROM logs
+          WHERE Body LIKE '%declined' GROUP BY service
+      - alert: Declined
+        since: 5m
+        for: 2m
+        offset: 1m
+        expr: >-
+          SELECT Labels['service'] AS service, sum(Value) AS value FROM metrics
+          WHERE MetricName = 'declined' AND Timestamp > now() - INTERVAL 3 MINUTE
+          GROUP BY service HAVING value > 6
+        annotations:
+          summary: >-
+            {{ $value }} declined; in all
+            {{ with query "SELECT count() AS value FROM logs" }}{{ . | first | value }}{{ end }}
+"""
+SQL_TESTS = """
+rule_files: [rules.yml]
+tests:
+  - input_logs:
+      - {labels: '{app="shop"}', line: payment declined, counts: '3x10 0x10'}
+    alert_rule_test:
+      - {eval_time: 4m, alertname: Declined}
+      - eval_time: 5m
+        alertname: Declined
+        exp_alerts:
+          - exp_labels: {service: shop}
+            exp_annotations: {summary: 9 declined; in all 15}
+      - {eval_time: 13m, alertname: Declined}
+    promql_expr_test:
+      - {expr: declined, eval_time: 4m, exp_samples: [
+          {labels: 'declined{service="shop"}', value: 3}]}
+"""
+
 
 def run(folder: Path, tests: str, rules: str = RULES) -> int:
     (folder / "rules.yml").write_text(rules)
@@ -114,6 +154,13 @@ def test_rules_that_do_what_is_expected_pass(
 
 def test_rules_over_logs_are_tested_with_lines(tmp_path: Path) -> None:
     assert run(tmp_path, LOG_TESTS, LOG_RULES) == 0
+
+
+def test_rules_in_sql_see_lines_and_what_rules_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passed = run(tmp_path, SQL_TESTS, SQL_RULES)
+    assert (passed, capsys.readouterr().err) == (0, "")
 
 
 def test_what_is_otherwise_is_told_with_its_line_and_the_difference(

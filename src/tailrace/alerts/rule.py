@@ -18,8 +18,8 @@ class Rule:
     `expr` is in `language`. `for_ns` and `keep_firing_ns` are of alerts. `labels` and `annotations`
     are templates, as written. `offset_ns`: rows count that were there so long before the slot.
     `min_confidence`: 0, or how sure (0 to 1) a value from sampled rows has to be of passing the
-    threshold. `line` is where it begins in its file, and
-    no part of what it is.
+    threshold. `since_ns`: how far before its slot a rule in SQL reads. `line` is where it begins in
+    its file, and no part of what it is.
 
     With `streams` it is of a log query in LogQL, whose lines are watched as they come in: each
     label set of them, or of the labels `by`, is an alert until no line came for `quiet_ns`.
@@ -35,6 +35,7 @@ class Rule:
     annotations: Labels = ()
     offset_ns: int = 0
     min_confidence: float = 0.0
+    since_ns: int = 0
     streams: bool = False
     quiet_ns: int = 0
     by: tuple[str, ...] = ()

@@ -102,6 +102,70 @@ def test_only_a_threshold_on_logs_has_a_confidence(expr: str, problem: str) -> N
     assert problem in said
 
 
+SQL = "SELECT count() AS value FROM logs"
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        (
+            f"alert: A\nexpr: {SQL}",
+            "6:5: a rule in SQL needs since, how far before its slot it reads, such as since: 5m",
+        ),
+        (
+            f"record: a\nsince: 0s\nexpr: {SQL}",
+            "6:5: a rule in SQL needs since, how far before its slot it reads, such as since: 5m",
+        ),
+        (
+            f"alert: A\nexpr: {SQL}\nsince: 7h",
+            "7:5: since is at most 1500 times the interval of the group, which is 15s "
+            "(RULE_SQL_INTERVALS): give it a longer one",
+        ),
+        (
+            f"alert: A\nexpr: {SQL}\nsince: 5x",
+            "7:12: since has to be a duration up to ten years such as 30s or 1h30m, not '5x'",
+        ),
+        (f"alert: A\nexpr: {SQL}\nsince: 33d", "7:5: since is at most 32d (SQL_RANGE_S)"),
+        ("alert: A\nexpr: up\nsince: 5m", "7:5: since is of rules in SQL; others say it in expr"),
+        (
+            "alert: A\nstream: '{a=\"b\"}'\nsince: 5m",
+            "7:5: since is of rules with expr; this one has stream",
+        ),
+        (
+            f"alert: A\nexpr: {SQL}\nsince: 5m\nmin_confidence: 0.9",
+            "8:5: min_confidence is of rules in LogQL",
+        ),
+        (
+            "alert: A\nsince: 5m\nexpr: |\n  SELECT count()\n  FROM system.tables",
+            "9:19: expr: there is no table 'system.tables'; the tables are logs, spans, metrics, "
+            "series, exemplars",
+        ),
+        (
+            "alert: A\nsince: 5m\nexpr: SELECT 1 FROM logs WHERE Timestamp > {from:DateTime}",
+            "7:36: expr: a parameter {name:Type} is not allowed here",
+        ),
+        (
+            "alert: A\nsince: 5m\nexpr: SELECT count(); SELECT 1",
+            "7:11: expr: one statement is expected",
+        ),
+        (
+            "alert: A\nsince: 5m\nexpr: 'SELECT quantile(''é'')(1)'",
+            "7:28: expr: this text cannot be the parameter of an aggregate function",
+        ),
+    ],
+)
+def test_a_rule_in_sql_that_cannot_be_asked_is_refused_at_its_place(
+    rule: str, problem: str
+) -> None:
+    assert of_rule(rule) == [problem]
+
+
+def test_a_rule_in_sql_looks_back_as_far_as_its_interval_allows() -> None:
+    text = f"groups: [{{name: a, interval: 1h, rules: [{{alert: A, since: 32d, expr: {SQL}}}]}}]"
+    [group] = read(text).groups
+    assert group.rules[0].since_ns == 32 * 86_400 * 10**9
+
+
 @pytest.mark.parametrize("text", ["1.01", "-0.1", "nan", "inf", "1e3", "x", "0x1", "1_0", "[1]"])
 def test_a_confidence_is_from_0_to_1(text: str) -> None:
     (said,) = of_rule(f"alert: A\nexpr: up\nmin_confidence: {text}")

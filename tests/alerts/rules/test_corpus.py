@@ -87,6 +87,10 @@ def test_a_threshold_says_how_sure_it_has_to_be() -> None:
     assert groups("ours.yml")["sampled"].rules[0].min_confidence == 0.95
 
 
+def test_a_rule_in_sql_says_how_far_back_it_reads() -> None:
+    assert groups("ours.yml")["asked"].rules[0].since_ns == 5 * MINUTE_NS
+
+
 def test_the_example_of_the_page_is_one() -> None:
     block = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", PAGE.read_text(), re.MULTILINE)[0]
     found = read(re.sub(r"^ {4}", "", block, flags=re.MULTILINE))

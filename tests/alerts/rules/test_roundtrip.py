@@ -33,7 +33,8 @@ DURATION = st.integers(0, LONGEST_NS // MS).map(lambda count: count * MS)
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     expr, language = draw(st.sampled_from(EXPRESSIONS))
-    common = {"expr": expr, "language": language, "labels": draw(LABELS)}
+    since_ns = draw(st.integers(1, 1_500_000)) * MS if language == "sql" else 0
+    common = {"expr": expr, "language": language, "labels": draw(LABELS), "since_ns": since_ns}
     offset_ns = draw(DURATION)
     if draw(st.booleans()):
         record = draw(NAME.filter(lambda name: not set("{}") & set(name)))

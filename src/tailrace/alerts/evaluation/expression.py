@@ -12,6 +12,7 @@ import numpy as np
 from tailrace.alerts.evaluation.confidence import passing, threshold
 from tailrace.alerts.evaluation.scans import Asked, Scans
 from tailrace.alerts.evaluation.slots import phase_ns as phase_of
+from tailrace.alerts.evaluation.statements import Statements
 from tailrace.alerts.rule import Group, Language, Rule
 from tailrace.core.errors import QueryError
 from tailrace.query.bounds.question import Question, asking
@@ -31,7 +32,8 @@ _PARSED = 4_096
 class Asker(Protocol):
     """Who can tell the value of a rule's expression at each step of a grid.
 
-    Raises QueryError, Busy, StoreError and TimeoutError.
+    Of several steps it may tell the first ones only, one at least, where all of them would take
+    too long. Raises QueryError, Busy, StoreError and TimeoutError.
     """
 
     async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix: ...
@@ -43,6 +45,7 @@ class Expressions:
     def __init__(self, service: QueryService) -> None:
         self._logs = Scans(Logs(service), service.clock)
         self._samples = Samples(service)
+        self._statements = Statements(service)
 
     async def load(self, groups: Iterable[Group]) -> None:
         """These are the rules from here on."""
@@ -50,8 +53,10 @@ class Expressions:
 
     async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix:
         """See Asker. A number is one series without labels."""
-        tree = parsed(rule.language, rule.expr)
         with asking(Question(tenant, rule.expr)):
+            if rule.language == "sql":
+                return await self._statements.matrix(rule, tenant, grid)
+            tree = parsed(rule.language, rule.expr)
             if rule.language == "promql":
                 found = await self._samples.value(tree, tenant, grid)
             elif rule.min_confidence:
@@ -86,8 +91,8 @@ def _true(number: Scalar) -> Matrix:
 
 @lru_cache(maxsize=_PARSED)
 def parsed(language: Language, text: str) -> Any:
-    """The tree of an expression that gives numbers or a vector. Raises QueryError with its place
-    in the text."""
+    """The tree of an expression in PromQL or LogQL that gives numbers or a vector. Raises
+    QueryError with its place in the text."""
     return _PARSERS[language](text)
 
 
@@ -98,15 +103,7 @@ def _promql(text: str) -> Any:
     return tree
 
 
-def _sql(_text: str) -> Any:
-    raise QueryError("rules in SQL are not evaluated yet", 0)
-
-
-_PARSERS: dict[Language, Callable[[str], Any]] = {
-    "promql": _promql,
-    "logql": parse_metric,
-    "sql": _sql,
-}
+_PARSERS: dict[Language, Callable[[str], Any]] = {"promql": _promql, "logql": parse_metric}
 
 
 def at_step(found: Matrix, step: int) -> list[tuple[int, float]]:

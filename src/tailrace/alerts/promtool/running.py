@@ -188,14 +188,14 @@ def _rules(groups: Sequence[Group], suite: Suite, tenant: str) -> list[_Standing
 
 def _read_ahead(rules: Sequence[Rule]) -> bool:
     """Whether some rule may read what itself or a later one records, or looks at times that its
-    evaluation does not say."""
+    evaluation does not say, or is asked time by time anyway."""
     later: set[str] = set()
     for rule in reversed(rules):
         if rule.record:
             later.add(rule.record)
         if any("query" in text for _, text in (*rule.labels, *rule.annotations)):
             return True
-        if rule.language == "promql" and not _reads_back(rule, later):
+        if rule.language == "sql" or (rule.language == "promql" and not _reads_back(rule, later)):
             return True
     return False
 

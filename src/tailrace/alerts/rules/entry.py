@@ -8,13 +8,19 @@ from typing import TypeAlias, get_args
 
 from tailrace.alerts.evaluation.confidence import threshold
 from tailrace.alerts.rule import Language, Rule
+from tailrace.alerts.rules.durations import read_duration, write_duration
 from tailrace.alerts.rules.fields import Fields, labels_of
 from tailrace.alerts.rules.language import check, check_stream, language_of, located
 from tailrace.alerts.rules.nodes import Mapping, Node, Scalar
 from tailrace.alerts.rules.source import Source
 from tailrace.alerts.rules.within import index_within
 from tailrace.core.errors import QueryError
-from tailrace.core.limits import QUERY_TEXT_BYTES, STREAM_QUIET_LEAST_S
+from tailrace.core.limits import (
+    QUERY_TEXT_BYTES,
+    RULE_SQL_INTERVALS,
+    SQL_RANGE_S,
+    STREAM_QUIET_LEAST_S,
+)
 from tailrace.query.logql.parser import parse_metric
 from tailrace.query.times import SECOND_NS
 
@@ -24,10 +30,12 @@ TemplateCheck: TypeAlias = Callable[[str], str | None]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 FIELDS = (
     "record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations",
-    "language", "min_confidence", "offset", "stream", "quiet", "by",
+    "language", "since", "min_confidence", "offset", "stream", "quiet", "by",
 )  # fmt: skip
 _OF_ALERTS = ("for", "keep_firing_for", "annotations", "min_confidence", "stream")
-_OF_EXPRESSIONS = ("expr", "for", "keep_firing_for", "language", "min_confidence", "offset")
+_OF_EXPRESSIONS = (
+    "expr", "for", "keep_firing_for", "language", "since", "min_confidence", "offset",
+)  # fmt: skip
 _OF_STREAMS = ("quiet", "by")
 QUIET_NS = 300 * SECOND_NS
 
@@ -42,6 +50,7 @@ class Context:
     declared: Language | None
     default: Language | None
     offset_ns: int
+    interval_ns: int
 
 
 def read_rule(context: Context, node: Node) -> Rule | None:
@@ -63,6 +72,7 @@ def read_rule(context: Context, node: Node) -> Rule | None:
         annotations=_annotations(context, fields),
         offset_ns=fields.duration("offset", context.offset_ns),
         min_confidence=fields.share("min_confidence"),
+        since_ns=fields.duration("since", 0),
         line=source.place(node.start)[0],
     )
     _check_kind(source, fields)
@@ -73,6 +83,7 @@ def read_rule(context: Context, node: Node) -> Rule | None:
         return None
     rule = replace(rule, expr=found[0], language=found[1])
     _check_confidence(source, fields, rule)
+    _check_since(context, fields, rule)
     return rule
 
 
@@ -144,6 +155,26 @@ def _check_confidence(source: Source, fields: Fields, rule: Rule) -> None:
         threshold(parse_metric(rule.expr))
     except QueryError as error:
         source.error(fields.key("min_confidence"), str(error))
+
+
+def _check_since(context: Context, fields: Fields, rule: Rule) -> None:
+    """Without a bound a statement would read the whole store at each slot."""
+    source, most_ns = context.source, RULE_SQL_INTERVALS * context.interval_ns
+    if rule.language != "sql":
+        if fields.has("since"):
+            source.error(fields.key("since"), "since is of rules in SQL; others say it in expr")
+    elif read_duration(fields.text("since") or "0") == 0:
+        message = "a rule in SQL needs since, how far before its slot it reads, such as since: 5m"
+        source.error(fields.key("since" if fields.has("since") else "expr"), message)
+    elif rule.since_ns > SQL_RANGE_S * SECOND_NS:
+        message = f"since is at most {SQL_RANGE_S // 86_400}d (SQL_RANGE_S)"
+        source.error(fields.key("since"), message)
+    elif rule.since_ns > most_ns:
+        source.error(
+            fields.key("since"),
+            f"since is at most {RULE_SQL_INTERVALS} times the interval of the group, which is "
+            f"{write_duration(context.interval_ns)} (RULE_SQL_INTERVALS): give it a longer one",
+        )
 
 
 def _labels(context: Context, fields: Fields, alerts: bool) -> tuple[tuple[str, str], ...]:

@@ -116,9 +116,13 @@ def _logql(expr: str) -> None:
 
 def _sql(expr: str) -> None:
     # Half a second of imports, for the few who write SQL.
-    from tailrace.query.sql import checker, parser
+    from tailrace.query.sql import checker, parser, rewrite
+    from tailrace.query.sql.views import Extent
 
-    checker.check(parser.parse(expr))
+    tree = parser.parse(expr)
+    checker.check(tree)
+    # Printed, too: some texts stand where the engine takes no parameter.
+    rewrite.statement(tree, Extent("", 0, 1, now_ns=0))
 
 
 _CHECKS: Mapping[Language, Callable[[str], None]] = {

@@ -147,10 +147,11 @@ class _Reader:
         name = fields.text("name")
         self._check_name(fields, folder, name)
         offset_ns = fields.duration("query_offset", 0)
+        interval_ns = self._interval_ns(fields)
         labels = fields.named("labels")
         context = Context(
             self._source, self._check_template, read_language(self._source, fields),
-            self._origin.language, offset_ns,
+            self._origin.language, offset_ns, interval_ns,
         )  # fmt: skip
         rules = self._rules_of(context, fields)
         if any(rule.alert for rule in rules):
@@ -160,7 +161,7 @@ class _Reader:
             folder=folder,
             name=name,
             rules=rules,
-            interval_ns=self._interval_ns(fields),
+            interval_ns=interval_ns,
             offset_ns=offset_ns,
             limit=fields.whole("limit"),
             labels=labels_of(labels),

@@ -94,6 +94,8 @@ def _rule(rule: Rule, group: Group, default: Language | None) -> dict[str, Any]:
     found["expr"] = rule.expr
     if _decided(rule.expr, default) != rule.language:
         found["language"] = rule.language
+    if rule.since_ns:
+        found["since"] = write_duration(rule.since_ns)
     if rule.for_ns:
         found["for"] = write_duration(rule.for_ns)
     if rule.keep_firing_ns:

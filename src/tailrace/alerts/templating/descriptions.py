@@ -28,7 +28,8 @@ Named = tuple[tuple[str, Template], ...]
 
 
 class Descriptions:
-    """A Describe. `query` in a template asks in the rule's own language, as of the slot.
+    """A Describe. `query` in a template asks in the rule's own language, as of the slot, and in SQL
+    as far back as the rule.
 
     Texts that could not be made are counted as failures of kind "template".
     """
@@ -65,7 +66,7 @@ class Descriptions:
         at_ns = slot_ns - owner.rule.offset_ns
 
         async def ask(query: str) -> list[tuple[Mapping[str, str], float]]:
-            rule = Rule(query, owner.rule.language)
+            rule = Rule(query, owner.rule.language, since_ns=owner.rule.since_ns)
             grid = Grid(at_ns, group.interval_ns, 1)
             found = await self._ask.value(rule, owner.tenant, grid)
             return [(dict(found.labels[row]), value) for row, value in at_step(found, 0)]

@@ -152,3 +152,11 @@ RULE_BACKLOG_S = 30.0
 # How long silences that ended are kept, and what groups were told of which nothing fires:
 # Alertmanager's 120 hours.
 ALERTS_KEPT_S = 5 * 86_400.0
+# How many intervals of its group a rule in SQL may look back: each row is read as often, by a
+# statement of which nothing is kept for the next slot. An hour every 15 seconds is a sixth of it.
+RULE_SQL_INTERVALS = 1_500
+# The part of an interval in which a rule in SQL is asked for slots it missed, after the first one:
+# each is a statement of its own, and the other rules of the group wait.
+RULE_SQL_SHARE = 0.5
+# What such a statement may give: RULE_SERIES rows with 1.6 KB of labels.
+RULE_SQL_BYTES = 16 * MIB
