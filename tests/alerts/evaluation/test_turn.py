@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from tests.alerts.evaluation.answers import Answers, alerting, describe, group, when
@@ -12,7 +12,7 @@ from tailrace.alerts.evaluation.state import Held, Owner
 from tailrace.alerts.evaluation.turn import Seen, Standing, evaluated, grid_of
 from tailrace.alerts.rule import Group, Rule
 from tailrace.core import limits
-from tailrace.core.alerting import Phase
+from tailrace.core.alerting import Labels, Phase
 from tailrace.core.errors import QueryError
 
 S = 1_000_000_000
@@ -76,6 +76,28 @@ def test_what_is_pending_again_is_still_unheard() -> None:
     now = turn(group(alerting()), answers, Standing({}, NOW - 90 * S), NOW - 15 * S)
     [alert] = turn(group(alerting(for_s=60)), answers, now).alerts.values()
     assert (alert.phase, alert.unheard) == (Phase.PENDING, True)
+
+
+def wrong_until(second: int) -> Answers:
+    def answer(at: int) -> Mapping[Labels, float]:
+        if at <= second:
+            raise QueryError("two rows have the same labels")
+        return {(("host", "a"),): 1.0}
+
+    return Answers({"up == 0": answer})
+
+
+def test_a_slot_that_cannot_be_answered_holds_up_the_later_ones_no_longer_than_itself() -> None:
+    standing = Standing({}, NOW - 45 * S)
+    after = turn(group(alerting()), wrong_until(NOW // S - 30), standing)
+    assert (after.slot_ns, after.missed) == (NOW, 2)
+    [alert] = after.alerts.values()
+    assert alert.fired_ns == NOW
+
+
+def test_a_rule_whose_last_slot_cannot_be_answered_stays_as_it_was() -> None:
+    with pytest.raises(QueryError, match="the same labels"):
+        turn(group(alerting()), wrong_until(NOW // S), Standing({}, NOW - 45 * S))
 
 
 def test_slots_that_are_too_old_are_counted_and_not_evaluated() -> None:

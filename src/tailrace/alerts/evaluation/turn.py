@@ -71,11 +71,14 @@ async def evaluated(
     of them become one alert, or one says more than can be kept; then it stands as before.
     """
     grid, missed = grid_of(group, standing, slot_ns)
-    offset_ns = owner.rule.offset_ns
-    found = await ask.value(
-        owner.rule, owner.tenant, replace(grid, start_ns=grid.start_ns - offset_ns)
-    )
-    _check(found, group)
+    try:
+        found = await _asked(owner, group, grid, ask)
+    except QueryError:
+        if grid.steps == 1:
+            raise
+        # One slot that cannot be answered keeps the rule from the present no longer than itself.
+        grid, missed = Grid(slot_ns, group.interval_ns, 1), missed + grid.steps - 1
+        found = await _asked(owner, group, grid, ask)
     last_ns = grid.start_ns + (found.steps - 1) * grid.step_ns
     after = replace(standing, slot_ns=last_ns, missed=standing.missed + missed)
     if not owner.rule.alert:
@@ -88,6 +91,13 @@ async def evaluated(
         alerts = state.step(owner, alerts, at_ns, held)
     _check_size(alerts.values())
     return replace(after, alerts=state.heard(standing.alerts, alerts)), found
+
+
+async def _asked(owner: Owner, group: Group, grid: Grid, ask: Asker) -> Matrix:
+    at = replace(grid, start_ns=grid.start_ns - owner.rule.offset_ns)
+    found = await ask.value(owner.rule, owner.tenant, at)
+    _check(found, group)
+    return found
 
 
 def _seen(found: Matrix, step: int) -> list[Seen]:
