@@ -33,6 +33,22 @@ rules:
   - alert: Anything
     expr: count_over_time({service_name="payments"}[1h]) > 0
 """
+SQL = """
+name: asked
+interval: 1s
+rules:
+  - record: service:lines
+    since: 20m
+    expr: SELECT ServiceName AS service, sum(Weight) AS value FROM logs GROUP BY service
+  - alert: Counted
+    since: 1m
+    expr: |
+      SELECT Labels['service'] AS service, argMax(Value, Timestamp) AS value
+      FROM metrics
+      WHERE MetricName = 'service:lines' AND Timestamp <= now()
+      GROUP BY service
+      HAVING value > 2
+"""
 
 
 @pytest.fixture
@@ -114,6 +130,21 @@ def test_rules_are_edited_over_http_and_outlive_a_restart(start: Start, rules: P
     server.until(lambda: fires(server, "Anything"), "it fires still")
     assert server.request("DELETE", "/loki/api/v1/rules/team%2fshop/more").status == 202
     server.until(lambda: "Anything" not in alerts(server), "it is gone")
+
+
+def test_rules_in_sql_record_and_alert_and_are_listed_as_others(start: Start) -> None:
+    server = start()
+    assert server.post("/loki/api/v1/rules/shop", SQL.encode()).status == 202
+    ingest(server, 5)
+    server.until(lambda: fires(server, "Counted"), "it fires")
+    found = alerts(server)["Counted"]
+    assert (found["labels"]["service"], found["value"]) == ("payments", "5e+00")
+    [group] = server.get("/prometheus/api/v1/rules?rule_group[]=asked").json()["data"]["groups"]
+    assert [rule["health"] for rule in group["rules"]] == ["ok", "ok"]
+    assert group["rules"][1]["query"].startswith("SELECT Labels['service'] AS service")
+    assert "since: 1m" in server.get("/loki/api/v1/rules/shop/asked").body.decode()
+    wrong = server.post("/loki/api/v1/rules/shop", SQL.replace("metrics", "system.one").encode())
+    assert (wrong.status, "12:19: expr: there is no table" in wrong.body.decode()) == (400, True)
 
 
 def test_a_group_that_is_wrong_is_refused_with_every_place(start: Start, rules: Path) -> None:
