@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 _CHUNK = 4
-# What four digits at an even place from the right add to the checksum.
-_PARTS = {
-    b"%04d" % number: sum(
-        digit if place % 2 else (2 * digit) % 10 + (2 * digit) // 10
-        for place, digit in enumerate(map(int, f"{number:04}"))
-    )
-    for number in range(10**_CHUNK)
+# What two digits at an even place from the right add to the checksum, and what four do.
+_PAIRS = {
+    b"%02d" % number: (2 * tens) % 10 + (2 * tens) // 10 + ones
+    for number in range(100)
+    for tens, ones in [divmod(number, 10)]
 }
+_PARTS = {left + right: _PAIRS[left] + _PAIRS[right] for left in _PAIRS for right in _PAIRS}
 
 
 def luhn(digits: bytes) -> bool:
