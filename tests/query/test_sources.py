@@ -58,9 +58,12 @@ class Place:
         return [line for (line,) in asyncio.run(self._engine.rows(sql, bind.values))]
 
 
-@pytest.fixture(params=list(PLACES))
-def place(request: pytest.FixtureRequest, engine: Any, tmp_path: Path) -> Place:
-    return Place(engine, tmp_path, request.param)
+@pytest.fixture(scope="module", params=list(PLACES))
+def place(
+    request: pytest.FixtureRequest, engine: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Place:
+    """It is only read."""
+    return Place(engine, tmp_path_factory.mktemp("place"), request.param)
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 59), (0, 25), (20, 40), (35, 59), (2, 3)])
