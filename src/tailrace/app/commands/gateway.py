@@ -25,9 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = common.load(arguments)
     log.configure(config.server.log_level)
     try:
-        import uvloop
+        with common.importing():
+            import uvloop
 
-        from tailrace.app.gateway import Relay
+            from tailrace.app.gateway import Relay
     except ImportError as error:
         raise ConfigError(
             f"{error.name} is not installed: a gateway needs pip install 'tailrace[server]'"

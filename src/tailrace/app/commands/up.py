@@ -41,9 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = common.load(arguments)
     log.configure(config.server.log_level)
     try:
-        import uvloop
+        with common.importing():
+            import uvloop
 
-        from tailrace.app.server import Runtime
+            from tailrace.app.server import Runtime
     except ImportError as error:
         raise ConfigError(
             f"{error.name} is not installed: `tailrace up` needs pip install 'tailrace[server]'"
