@@ -17,6 +17,7 @@ from msgspec.structs import replace as replace_fields
 from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.expression import Asker
 from tailrace.alerts.evaluation.jumps import Jumps
+from tailrace.alerts.evaluation.leaving import let_go
 from tailrace.alerts.evaluation.slots import after, slot_at
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Describe, Standing, evaluated
@@ -164,17 +165,13 @@ class Evaluator:
     async def _forget(
         self, alerts: Mapping[tuple[str, str], Sequence[Alert]], known: set[tuple[str, str]]
     ) -> None:
-        """Rules that are no more. An alert that fired has ended with its rule: it is kept until
-        everybody was told, and the rule is forgotten at a later start."""
+        """Rules that are no more, see `leaving`."""
         there = {(o.tenant, o.rule_id) for one in self._running.values() for o in one.owners}
         now_ns = self._clock.wall_ns()
         for tenant, rule in sorted(known - there):
-            left = alerts.get((tenant, rule), ())
-            if ended := [over for one in left if (over := state.ended(one, now_ns))]:
-                await self._store.evaluated([], ended, [])
+            its = alerts.get((tenant, rule), ())
+            if ended := await let_go(self._store, tenant, rule, its, now_ns):
                 self._changed(ended)
-            elif not any(one.phase is Phase.RESOLVED for one in left):
-                await self._store.forget(tenant, rule)
 
     async def load(self, groups: Iterable[Group]) -> None:
         """Other rules from here on; those that stay go on as they were. Of a group that is another

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tailrace.alerts.evaluation import state
 from tailrace.alerts.evaluation.evaluator import Stands
 from tailrace.alerts.evaluation.jumps import Jumps
+from tailrace.alerts.evaluation.leaving import let_go
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Describe, Standing
 from tailrace.alerts.rule import Group, rule_id
 from tailrace.alerts.streaming.stream import Stream
 from tailrace.alerts.streaming.watch import Watch
 from tailrace.core import limits, log
-from tailrace.core.alerting import Alert, AlertStore, Evaluated, Labels, Phase
+from tailrace.core.alerting import Alert, AlertStore, Evaluated, Labels
 from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.query.logs.logs import Logs
@@ -91,17 +91,10 @@ class Streams:
         kept = {key: one.alerts for key, one in before.items()}
         last = {key: self._said(one).slot_ns for key, one in before.items()}
         self._begin(groups, kept, last)
-        for key in sorted(before.keys() - self._watched.keys()):
-            await self._forget(key, list(before[key].alerts.values()))
-
-    async def _forget(self, key: _Key, left: Sequence[Alert]) -> None:
-        """A rule that is no more, as the evaluator does: what fired has ended, and is told."""
         now_ns = self._clock.wall_ns()
-        if ended := [over for one in left if (over := state.ended(one, now_ns))]:
-            await self._store.evaluated([], ended, [])
-            self._changed(ended)
-        elif not any(one.phase is Phase.RESOLVED for one in left):
-            await self._store.forget(*key)
+        for key in sorted(before.keys() - self._watched.keys()):
+            if ended := await let_go(self._store, *key, before[key].alerts.values(), now_ns):
+                self._changed(ended)
 
     def _begin(
         self, groups: Iterable[Group], kept: dict[_Key, dict[Labels, Alert]], last: dict[_Key, int]
