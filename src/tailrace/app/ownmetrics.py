@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+from tailrace.app.ownsamples import take_samples
+from tailrace.core import process
 from tailrace.core.clock import Clock
 from tailrace.core.errors import TailraceError
-from tailrace.core.frame import Codec, Signal
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics, Name
 from tailrace.core.sample import Sample
 from tailrace.gateway.door import Door
-from tailrace.wire import samples
-from tailrace.wire.content import Content
 
 _log = get("app")
 JOB = "tailrace"
@@ -47,7 +46,7 @@ class OwnMetrics:
         metrics: Metrics,
         every_s: float,
     ) -> None:
-        """`measure` sets what is measured only when it is asked for."""
+        """`measure` sets what is measured only when it is asked for, beside the process."""
         self._door = door
         self._tenant = tenant
         self._instance = instance
@@ -74,14 +73,11 @@ class OwnMetrics:
 
     async def store(self) -> None:
         """All of them as they are now. Raises TailraceError."""
+        process.measure(self._metrics)
         self._measure()
         now_ns = self._clock.wall_ns()
         listed = self._zeros + [self._sample(now_ns, *one) for one in self._metrics.values()]
-
-        def content(data: bytes) -> Sequence[Content]:
-            return [Content(Codec.RECORDS, data, len(listed), signal=Signal.METRICS)]
-
-        await self._door.take_bytes(samples.encode(listed), self._tenant, content)
+        await take_samples(self._door, self._tenant, listed)
         self._zeros = []
 
     def _sample(self, at_ns: int, name: Name, kind: str, value: float) -> Sample:

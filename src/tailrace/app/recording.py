@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from tailrace.alerts.evaluation.expression import at_step
 from tailrace.alerts.evaluation.recorded import recorded
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.rule import Group
+from tailrace.app.ownsamples import take_samples
 from tailrace.core.alerting import Labels
-from tailrace.core.frame import Codec, Signal
 from tailrace.gateway.door import Door
 from tailrace.query.matrix.matrix import Matrix
-from tailrace.wire import samples
-from tailrace.wire.content import Content
 
 
 class Recording:
@@ -35,10 +33,6 @@ class Recording:
         key = (owner.tenant, owner.rule_id)
         listed = recorded(group, owner, found, last_slot_ns, self._before.get(key, frozenset()))
         if listed:
-
-            def content(data: bytes) -> Sequence[Content]:
-                return [Content(Codec.RECORDS, data, len(listed), signal=Signal.METRICS)]
-
-            await self._door.take_bytes(samples.encode(listed), owner.tenant, content)
+            await take_samples(self._door, owner.tenant, listed)
         last = at_step(found, found.steps - 1)
         self._before[key] = frozenset(found.labels[row] for row, _ in last)

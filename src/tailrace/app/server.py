@@ -28,7 +28,7 @@ from tailrace.app.queries import policy as query_policy
 from tailrace.app.serving import SWITCH_S, settle
 from tailrace.app.streaming import Seen
 from tailrace.app.streaming import hub as alert_hub
-from tailrace.core import limits, log, process
+from tailrace.core import limits, log
 from tailrace.core.access import Scope
 from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
@@ -127,8 +127,7 @@ class Runtime:
         self._agent: Agent | None = None
 
     def _measure(self) -> None:
-        """Set the metrics that are measured when they are asked for."""
-        process.measure(self._metrics)
+        """Set the metrics that are measured when they are asked for, but for the process's."""
         self._fleet.measure()
         measure_disk(self._metrics, self._data)
 
