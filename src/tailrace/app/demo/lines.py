@@ -6,14 +6,9 @@ from datetime import UTC, datetime
 
 from tailrace.app.demo import vocabulary as words
 from tailrace.app.demo.shop import Access, Message, SlowQuery
+from tailrace.query.times import rfc3339
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def stamp(time_ns: int) -> str:
-    """UTC nanoseconds as 2026-01-01T00:00:00.000Z."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
 
 
 def access_line(time_ns: int, seen: Access) -> str:
@@ -29,13 +24,13 @@ def access_line(time_ns: int, seen: Access) -> str:
 def message_line(time_ns: int, said: Message) -> str:
     """`TIME LEVEL SERVICE [trace=ID] MESSAGE`; a stack follows on lines of its own."""
     trace = f" [trace={said.trace_id}]" if said.trace_id else ""
-    return f"{stamp(time_ns)} {said.severity} {said.service}{trace} {said.body}\n"
+    return f"{rfc3339(time_ns)} {said.severity} {said.service}{trace} {said.body}\n"
 
 
 def slow_line(time_ns: int, slow: SlowQuery) -> str:
     """`TIME WARN HOST duration=MS rows=N [trace=ID] STATEMENT`."""
     trace = f" [trace={slow.trace_id}]" if slow.trace_id else ""
     return (
-        f"{stamp(time_ns)} WARN {slow.host} duration={slow.duration_ms}ms rows={slow.rows}{trace} "
-        f"{slow.statement}\n"
+        f"{rfc3339(time_ns)} WARN {slow.host} duration={slow.duration_ms}ms rows={slow.rows}"
+        f"{trace} {slow.statement}\n"
     )
