@@ -92,6 +92,7 @@ class Alerting:
             clock,
             metrics,
             kept=listener.kept,
+            settled=feed.stored,
         )
         self._delivery = self._delivering()
         self._ruler = Ruler(self._book, self._reload)

@@ -93,6 +93,7 @@ Name = Literal[
     "tailrace_rule_failures_total",
     "tailrace_rule_missed_total",
     "tailrace_rule_late_total",
+    "tailrace_rule_unsettled_total",
     "tailrace_rule_seconds_total",
     "tailrace_rule_lag_seconds",
     "tailrace_rule_clock_jumps_total",

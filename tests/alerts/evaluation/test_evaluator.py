@@ -9,7 +9,7 @@ import pytest
 from tests.alerts.evaluation.answers import Answers, alerting, describe, group, when
 from tests.alerts.store import MemoryAlerts
 
-from tailrace.alerts.evaluation.evaluator import Evaluator
+from tailrace.alerts.evaluation.evaluator import Evaluator, Settled, at_once
 from tailrace.alerts.evaluation.slots import slot_at
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.rule import Group, Rule
@@ -44,13 +44,14 @@ class Play:
         self.metrics = Metrics()
         self.told: list[Alert] = []
         self.delay_s = 0.0
+        self.settled: Settled = at_once
         self.one = self.evaluator()
 
     def evaluator(self) -> Evaluator:
         """As a process that has just started."""
         return Evaluator(
             self.store, self.answers, describe, self.recorded, self._changed, self.clock,
-            self.metrics, self.delay_s,
+            self.metrics, self.delay_s, settled=self.settled,
         )  # fmt: skip
 
     def _changed(self, alerts: Sequence[Alert]) -> None:
@@ -291,21 +292,6 @@ def test_an_evaluation_is_remembered_with_its_slot() -> None:
         await it.slots(1)
         [said] = it.store.kept.evaluations.values()
         assert said.slot_ns == slot_at(rules, it.clock.wall_ns())
-
-    run(play)
-
-
-def test_a_slot_is_evaluated_when_what_came_before_it_can_be_asked_for() -> None:
-    async def play(it: Play) -> None:
-        rules = group(alerting())
-        it.delay_s = limits.RULE_DELAY_S
-        it.clock.advance(15 - (it.clock.wall_ns() - slot_at(rules, it.clock.wall_ns())) / S)
-        await it.restart(rules)
-        await it.one.look()
-        it.clock.advance(limits.RULE_DELAY_S)
-        await it.one.look()
-        slot = slot_at(rules, it.clock.wall_ns())
-        assert [grid.start_ns for _, grid in it.answers.asked] == [slot - 15 * S, slot]
 
     run(play)
 

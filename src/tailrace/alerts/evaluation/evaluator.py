@@ -8,7 +8,7 @@ wall clock is set, every time that an alert remembers is moved with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -54,6 +54,17 @@ class Kept(Protocol):
         before: Sequence[Standing],
         after: Sequence[Standing],
     ) -> None: ...
+
+
+class Settled(Protocol):
+    """Waits until what is durable now can be asked for; False when it cannot after `timeout_s`."""
+
+    def __call__(self, timeout_s: float) -> Awaitable[bool]: ...
+
+
+async def at_once(timeout_s: float) -> bool:
+    """A Settled where everything can be asked for at any time."""
+    return True
 
 
 class Stands(NamedTuple):
@@ -119,8 +130,10 @@ class Evaluator:
         metrics: Metrics,
         delay_s: float = limits.RULE_DELAY_S,
         kept: Kept | None = None,
+        settled: Settled = at_once,
     ) -> None:
-        """A slot is evaluated `delay_s` after its time, when queries see what came before it."""
+        """A slot is due `delay_s` after its time, when what came in before it is durable, and is
+        evaluated when that is `settled`."""
         self._store = store
         self._ask = ask
         self._describe = describe
@@ -130,6 +143,7 @@ class Evaluator:
         self._metrics = metrics
         self._delay_ns = int(delay_s * 1e9)
         self._kept = kept
+        self._settled = settled
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -241,9 +255,12 @@ class Evaluator:
         return max(0.0, min(waits, default=int(_LOOK_S * 1e9)) / 1e9)
 
     async def _turn(self, one: _Running) -> None:
+        slot_ns, moved_ns = self._slot(one.group), one.moved_ns
         try:
+            if not await self._settled(limits.RULE_SETTLE_S):
+                self._metrics.add("tailrace_rule_unsettled_total")
             async with self._turns:
-                await self._evaluate(one, self._slot(one.group))
+                await self._evaluate(one, slot_ns + one.moved_ns - moved_ns)
         except Exception:  # what nobody foresaw in one group must not stop the others
             self._metrics.add("tailrace_rule_failures_total", label="group")
             _log.exception("a group could not be evaluated", extra={"group": one.group.name})

@@ -9,8 +9,11 @@ RULE_CATCH_UP_S = 3_600
 RULE_CATCH_UP_SLOTS = 720
 # Slots of groups begin so far apart: those that begin together share what they read.
 RULE_PHASE_S = 3.0
-# How long after its time a slot is evaluated: what came in before it can be asked for by then.
-RULE_DELAY_S = 2.0
+# How long after its time a slot is due: what came in before it is durable by then.
+RULE_DELAY_S = 0.2
+# Then it is evaluated as soon as the store has that, and without it after so long: a store that is
+# behind delays rules, and does not stop them.
+RULE_SETTLE_S = 5.0
 # Groups of rules that are evaluated at the same time; the others' turns come after them.
 RULE_GROUPS_AT_ONCE = 2
 # A file of unit tests of rules: samples of all its series, entries of each of its lists, and
