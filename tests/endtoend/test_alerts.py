@@ -51,6 +51,16 @@ rules:
 """
 
 
+LATE = """
+groups:
+  - name: late
+    interval: 1s
+    rules:
+      - alert: Past
+        expr: sum by (service_name) (count_over_time({service_name="late"}[2s])) > 0
+"""
+
+
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
     path = tmp_path / "shop.yml"
@@ -279,3 +289,29 @@ def test_a_dead_letter_is_an_alert(start: Start) -> None:
     damage(server.data / "queue")
     server.start()
     server.until(lambda: fires(server, "DeadLetters"), "it fires")
+
+
+def test_what_rows_that_come_late_would_have_changed_is_told(start: Start, rules: Path) -> None:
+    rules.write_text(LATE)
+    server = started(start, rules)
+    began = datetime.now(UTC)
+
+    def evaluated() -> bool:
+        seen = [one["lastEvaluation"] for one in groups(server) if one["name"] == "late"]
+        return any(datetime.fromisoformat(one) > began + timedelta(seconds=10) for one in seen)
+
+    server.until(evaluated, "there are slots to come late for")
+    then = began + timedelta(seconds=3)
+    row = {"time": int(then.timestamp() * 1e9), "service": "late", "body": "was offline"}
+    assert server.post("/ingest/records", json.dumps(row).encode() + b"\n").status == 200
+    server.until(lambda: "lateRows" in late_rule(server), "it is evaluated again")
+    told = late_rule(server)["lateRows"]
+    assert told["missed"] == [{"service_name": "late"}]
+    # Two slots a second apart are within the two seconds of its range.
+    assert (told["held"], told["left"], told["unfoundedCount"]) == (2, 0, 0)
+    assert server.metric("tailrace_rule_late_changes_total", "missed") == 1
+
+
+def late_rule(server: Server) -> dict[str, Any]:
+    [rule] = [one for group in groups(server) for one in group["rules"] if one["name"] == "Past"]
+    return rule

@@ -44,6 +44,9 @@ ORDINARY: Values = {
     ("tailrace_dead_letters_total", "frame"): 2,
     ("tailrace_rule_failures_total", "expression"): 7,
     ("tailrace_rule_clock_jumps_total", ""): 0,
+    ("tailrace_rule_late_changes_total", "missed"): 0,
+    # What differs and made nobody wake up.
+    ("tailrace_rule_late_changes_total", "held"): lambda s: s // 15,
     # A receiver that is down for some minutes now and then.
     ("tailrace_notices_age_seconds", ""): lambda s: s % 600,
     ("tailrace_notices_total", "given_up"): 1,
@@ -62,6 +65,7 @@ WRONG: dict[str, Values] = {
         ("tailrace_disk_free_bytes", ""): lambda s: 100 * 1024 * MIB - s * 2 * MIB,
     },
     "NotificationsFailing": {("tailrace_notices_total", "given_up"): lambda s: 1 + int(s > 4000)},
+    "LateRows": {("tailrace_rule_late_changes_total", "missed"): lambda s: int(s > 4000)},
     "AlertsLate": {("tailrace_alerts_late", "silent"): lambda s: int(s > 4000)},
 }
 

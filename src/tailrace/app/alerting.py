@@ -19,6 +19,8 @@ from tailrace.alerts.http.alertmanager import AlertRoutes
 from tailrace.alerts.http.prometheus import routes as prometheus_routes
 from tailrace.alerts.http.ruler import Ruler
 from tailrace.alerts.http.silences import SilenceRoutes
+from tailrace.alerts.late.again import Again
+from tailrace.alerts.late.arrivals import Arrivals
 from tailrace.alerts.rule import Group, parted
 from tailrace.alerts.rules.book import Rulebook
 from tailrace.alerts.rules.files import RuleFiles
@@ -40,6 +42,7 @@ from tailrace.core.metrics import Metrics
 from tailrace.gateway.door import Door
 from tailrace.governance.alerts.store import ControlAlerts
 from tailrace.governance.control import Control
+from tailrace.query.late import LateRows
 from tailrace.query.service import QueryService
 
 _log = get("alerts")
@@ -83,6 +86,15 @@ class Alerting:
         )
         self._latency = Latency(config, door, feed, clock, metrics)
         listener = self._latency.listener
+        # With questions of its own: what it asks is not what others ask now.
+        self._again = Again(
+            LateRows(queries),
+            Expressions(queries),
+            lambda: self._evaluator.stands(),
+            feed.stored,
+            clock,
+            metrics,
+        )
         self._evaluator = Evaluator(
             self._store,
             self._ask,
@@ -93,6 +105,7 @@ class Alerting:
             metrics,
             kept=listener.kept,
             settled=feed.stored,
+            witness=self._again,
         )
         self._delivery = self._delivering()
         self._ruler = Ruler(self._book, self._reload)
@@ -102,6 +115,11 @@ class Alerting:
         # Two servers of one machine are two.
         self._holder = f"{socket.gethostname()} {xxhash.xxh3_64_hexdigest(bytes(directory))}"
         self._running: list[asyncio.Task[None]] = []
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """Who is to hear of what is stored."""
+        return self._again.arrivals
 
     async def open(self) -> None:
         """Read the rules. Raises StoreError."""
@@ -150,7 +168,7 @@ class Alerting:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._evaluate())
             tasks.create_task(sweeping.run(self._store, self._clock))
-            for part in (self._streaming, self._delivery):
+            for part in (self._streaming, self._delivery, self._again):
                 tasks.create_task(part.run())
 
     async def _evaluate(self) -> None:
@@ -211,7 +229,7 @@ class Alerting:
             self._clock,
         )
         return [
-            *prometheus_routes(self._queries, self._stands),
+            *prometheus_routes(self._queries, self._stands, self._again.report),
             *self._latency.routes(self._stands),
             *alerts.reading(),
             *self._silences.reading(),

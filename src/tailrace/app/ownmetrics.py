@@ -29,6 +29,8 @@ _FROM_ZERO: tuple[tuple[Name, str], ...] = (
     ("tailrace_rule_failures_total", "store"),
     ("tailrace_rule_failures_total", "stream"),
     ("tailrace_rule_failures_total", "group"),
+    ("tailrace_rule_late_changes_total", "missed"),
+    ("tailrace_rule_late_changes_total", "unfounded"),
     ("tailrace_notices_total", "given_up"),
 )
 

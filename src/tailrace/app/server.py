@@ -18,6 +18,7 @@ from tailrace import __version__
 from tailrace.agent.agent import Agent
 from tailrace.app.agent import Own, agent_settings, archive, check_agent
 from tailrace.app.alerting import Alerting
+from tailrace.app.changes import Each
 from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
@@ -227,7 +228,8 @@ class Runtime:
         self._stop.set()
 
     def _start_lanes(self) -> tuple[Writer, Archiver]:
-        hot = hot_tables(self._engine, self._scratch.path, self._queries.steps)
+        changes = Each(self._queries.steps, self._alerting.arrivals)
+        hot = hot_tables(self._engine, self._scratch.path, changes)
         bulk = bulk_tables(self._engine, self._scratch.path)
         writer = Writer(
             self._queue,

@@ -11,6 +11,8 @@ from tailrace.alerts.evaluation.evaluator import Stands
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Standing
 from tailrace.alerts.http import prometheus
+from tailrace.alerts.late.again import Report
+from tailrace.alerts.late.difference import Difference
 from tailrace.alerts.rule import Group, Rule
 from tailrace.core.alerting import Alert, Evaluated, Phase
 from tailrace.core.errors import QueryError
@@ -48,6 +50,24 @@ def asked(query: str = "") -> Asked:
 def rules(query: str, *found: Stands) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = prometheus.rules(asked(query), found)["groups"]
     return listed
+
+
+def test_a_rule_says_what_late_rows_changed() -> None:
+    found = Difference(4, held=3, left=1, missed=((("host", "a"),),), unfounded=2)
+    report = Report(NOW + S, NOW - 60 * S, NOW - 15 * S, found)
+    late = {("shop", "r"): report}
+    [group] = prometheus.rules(asked(), [stands()], lambda tenant, rule: late.get((tenant, rule)))[
+        "groups"
+    ]
+    [high, rate] = group["rules"]
+    assert high["lateRows"] == {
+        "evaluatedAt": "2027-01-15T08:00:01.000Z",
+        "from": "2027-01-15T07:59:00.000Z",
+        "to": "2027-01-15T07:59:45.000Z",
+        "slots": 4, "held": 3, "left": 1,
+        "missed": [{"host": "a"}], "missedCount": 1, "unfoundedCount": 2,
+    }  # fmt: skip
+    assert "lateRows" not in rate
 
 
 def test_a_group_says_when_it_was_evaluated_and_how_long_that_took() -> None:

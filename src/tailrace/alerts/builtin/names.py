@@ -5,7 +5,7 @@ from __future__ import annotations
 GUARD_FINDING = "GuardFinding"
 OF_THE_SERVER = (
     "AgentSilent", "QueueGrowing", "DeadLetters", "RuleFailing", "ClockSkew", "DiskForecast",
-    "NotificationsFailing", "AlertsLate",
+    "NotificationsFailing", "AlertsLate", "LateRows",
 )  # fmt: skip
 OF_TENANTS = ("ErrorRateJump",)
 NAMES = (*OF_THE_SERVER, *OF_TENANTS, GUARD_FINDING)

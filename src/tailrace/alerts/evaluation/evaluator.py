@@ -56,6 +56,15 @@ class Kept(Protocol):
     ) -> None: ...
 
 
+class Witness(Protocol):
+    """Who hears what a rule gave at its slots up to the last one, in time or later; `settled`:
+    whether the store had what came before them. It must not block."""
+
+    def gave(
+        self, group: Group, owner: Owner, found: Matrix, last_slot_ns: int, settled: bool
+    ) -> None: ...
+
+
 class Settled(Protocol):
     """Waits until what is durable now can be asked for; False when it cannot after `timeout_s`."""
 
@@ -131,6 +140,7 @@ class Evaluator:
         delay_s: float = limits.RULE_DELAY_S,
         kept: Kept | None = None,
         settled: Settled = at_once,
+        witness: Witness | None = None,
     ) -> None:
         """A slot is due `delay_s` after its time, when what came in before it is durable, and is
         evaluated when that is `settled`."""
@@ -144,6 +154,7 @@ class Evaluator:
         self._delay_ns = int(delay_s * 1e9)
         self._kept = kept
         self._settled = settled
+        self._witness = witness
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -257,22 +268,22 @@ class Evaluator:
     async def _turn(self, one: _Running) -> None:
         slot_ns, moved_ns = self._slot(one.group), one.moved_ns
         try:
-            if not await self._settled(limits.RULE_SETTLE_S):
-                self._metrics.add("tailrace_rule_unsettled_total")
+            settled = await self._settled(limits.RULE_SETTLE_S)
+            self._metrics.add("tailrace_rule_unsettled_total", not settled)
             async with self._turns:
-                await self._evaluate(one, slot_ns + one.moved_ns - moved_ns)
+                await self._evaluate(one, slot_ns + one.moved_ns - moved_ns, settled)
         except Exception:  # what nobody foresaw in one group must not stop the others
             self._metrics.add("tailrace_rule_failures_total", label="group")
             _log.exception("a group could not be evaluated", extra={"group": one.group.name})
         finally:
             one.busy = False
 
-    async def _evaluate(self, one: _Running, slot_ns: int) -> None:
+    async def _evaluate(self, one: _Running, slot_ns: int, settled: bool) -> None:
         """All rules of a group, in their order; then keep it, then tell it."""
         began_s, moved_ns = self._clock.monotonic_s(), one.moved_ns
         came: list[_Came] = []
         for place, (owner, before) in enumerate(zip(one.owners, list(one.standing), strict=True)):
-            standing, said = await self._rule(one.group, owner, before, slot_ns)
+            standing, said = await self._rule(one.group, owner, before, slot_ns, settled)
             came.append(_Came(place, before, standing, said))
             await asyncio.sleep(0)  # what was read for others needs no wait, and there are many
         one.slot_ns = slot_ns + one.moved_ns - moved_ns
@@ -334,7 +345,7 @@ class Evaluator:
         await self._store.evaluated([rule.said for rule in came], changed, gone)
 
     async def _rule(
-        self, group: Group, owner: Owner, before: Standing, slot_ns: int
+        self, group: Group, owner: Owner, before: Standing, slot_ns: int, settled: bool
     ) -> tuple[Standing, Evaluated]:
         began_s = self._clock.monotonic_s()
         standing, error = before, ""
@@ -345,6 +356,8 @@ class Evaluator:
                 )
                 if owner.rule.record:
                     await self._recorder.record(group, owner, found, standing.slot_ns)
+                if self._witness:
+                    self._witness.gave(group, owner, found, standing.slot_ns, settled)
         except (TailraceError, TimeoutError) as failed:
             standing, error = before, str(failed) or "it took longer than the interval of its group"
             self._metrics.add("tailrace_rule_failures_total", label="expression")

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from tailrace.alerts.evaluation.evaluator import Stands
 from tailrace.alerts.evaluation.state import Owner
 from tailrace.alerts.evaluation.turn import Standing
+from tailrace.alerts.late.again import Report
 from tailrace.alerts.rule import Group
 from tailrace.core.alerting import Alert, Evaluated, Phase, fingerprint
 from tailrace.core.errors import QueryError
@@ -25,6 +26,10 @@ from tailrace.query.service import QueryService
 from tailrace.query.times import rfc3339
 
 _TYPES = {"": ("alerting", "recording"), "alert": ("alerting",), "record": ("recording",)}
+# Series of alerts that late rows would have made fire.
+_SHOWN = 100
+# The last report of a rule, by tenant and id.
+Late = Callable[[str, str], Report | None]
 _NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -57,12 +62,13 @@ PREFIXES = ("/api/v1", "/prometheus/api/v1")
 def routes(
     service: QueryService,
     stands: Callable[[], Iterable[Stands]],
+    late: Late = lambda tenant, rule: None,
     identify: Identify = credential_tenant,
 ) -> list[BaseRoute]:
-    """`stands` says how all rules stand."""
+    """`stands` says how all rules stand, `late` what late rows changed of one."""
 
     async def listed(asked: Asked) -> object:
-        return rules(asked, stands())
+        return rules(asked, stands(), late)
 
     async def active(asked: Asked) -> object:
         return alerts(asked.tenant, stands())
@@ -75,14 +81,16 @@ def routes(
     ]
 
 
-def rules(asked: Asked, found: Iterable[Stands]) -> dict[str, Any]:
+def rules(
+    asked: Asked, found: Iterable[Stands], late: Late = lambda tenant, rule: None
+) -> dict[str, Any]:
     """The groups of a tenant and how they stand. Raises QueryError."""
     wanted = _Wanted.of(asked)
     listed = sorted(
         (one for one in found if _asked_for(wanted, asked.tenant, one.group)),
         key=lambda one: one.group.key,
     )
-    groups = [group for one in listed if (group := _group(wanted, one))["rules"]]
+    groups = [group for one in listed if (group := _group(wanted, one, late))["rules"]]
     return _page(asked, groups)
 
 
@@ -109,7 +117,7 @@ def _page(asked: Asked, groups: list[dict[str, Any]]) -> dict[str, Any]:
     return {"groups": groups[first:stop], **after}
 
 
-def _group(wanted: _Wanted, one: Stands) -> dict[str, Any]:
+def _group(wanted: _Wanted, one: Stands, late: Late) -> dict[str, Any]:
     group = one.group
     rows = zip(one.owners, one.standing, one.last, strict=True)
     return {
@@ -120,7 +128,7 @@ def _group(wanted: _Wanted, one: Stands) -> dict[str, Any]:
         "evaluationTime": sum(said.took_s for said in one.last),
         "lastEvaluation": _time(max((said.slot_ns for said in one.last), default=0)),
         "rules": [
-            _rule(wanted, owner, standing, said)
+            {**_rule(wanted, owner, standing, said), **_late(late(owner.tenant, owner.rule_id))}
             for owner, standing, said in rows
             if (not wanted.names or owner.rule.name in wanted.names)
             and ("alerting" if owner.rule.alert else "recording") in wanted.types
@@ -153,6 +161,26 @@ def _rule(wanted: _Wanted, owner: Owner, standing: Standing, said: Evaluated) ->
         **shared,
         "type": "alerting",
     }
+
+
+def _late(report: Report | None) -> dict[str, Any]:
+    """What late rows changed of a rule, where it was evaluated again."""
+    if report is None:
+        return {}
+    found = report.difference
+    told: dict[str, Any] = {
+        "evaluatedAt": _time(report.at_ns),
+        "from": _time(report.first_ns),
+        "to": _time(report.last_ns),
+        "slots": found.slots,
+        "held": found.held,
+        "left": found.left,
+        "missed": [dict(labels) for labels in found.missed[:_SHOWN]],
+        "missedCount": len(found.missed),
+        "unfoundedCount": found.unfounded,
+        **({"lastError": report.error} if report.error else {}),
+    }
+    return {"lateRows": told}
 
 
 def _state(active: Sequence[Alert]) -> str:

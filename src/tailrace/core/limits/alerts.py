@@ -163,3 +163,22 @@ RULE_SQL_INTERVALS = 1_500
 RULE_SQL_SHARE = 0.5
 # What such a statement may give: RULE_SERIES rows with 1.6 KB of labels.
 RULE_SQL_BYTES = 16 * MIB
+# Rows that come so long after their time are late: agents and shippers send every second or two.
+RULE_LATE_S = 5.0
+# How long late rows are gathered before it is asked what they are.
+RULE_LATE_LOOK_S = 5.0
+# Services and times of which is told that rows came late; beyond that all that the tenant's rules
+# read since then is looked at.
+RULE_LATE_ROWS = 10_000
+# Slots are evaluated again so long after the last late row of theirs, and at most so long after the
+# first one: each of them once.
+RULE_LATE_QUIET_S = 15.0
+RULE_LATE_LONGEST_S = 600.0
+# Ranges of slots of a rule that wait for that; more are one.
+RULE_LATE_SPANS = 20
+# The share of a core that it may take: it is not urgent.
+RULE_LATE_SHARE = 0.2
+# How far back it is known what rules gave, as far as missed slots are evaluated, and its size: a
+# rule that gives nothing takes 250 bytes, one that gives ten other series at each slot 270 KB.
+RULE_SAID_S = 3_600
+RULE_SAID_BYTES = 32 * MIB
