@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import TokenType
@@ -9,6 +11,9 @@ from sqlglot.tokenizer_core import TokenType
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
 from tailrace.query.sql.dialect import TailraceSql
+
+# It says on the log what it could not parse; the answer says it too.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 _DIALECT = TailraceSql()
 _OPEN = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-
-from sqlglot import exp
 
 from tailrace.core import limits
 from tailrace.core.bounds import Bounds
@@ -20,16 +17,10 @@ from tailrace.query.plan import Statement
 from tailrace.query.service import QueryService
 from tailrace.query.sources import Source
 from tailrace.query.sql import second
-from tailrace.query.sql.checker import check
 from tailrace.query.sql.formats import Field, Format
-from tailrace.query.sql.parser import parse
-from tailrace.query.sql.rewrite import statement
 from tailrace.query.sql.views import ARCHIVED, Extent
 from tailrace.query.times import SECOND_NS
 from tailrace.store.schema import HOT_TABLES
-
-# It says on the log what it could not parse; the answer says it too.
-logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 _HARD: dict[str, object] = {
     "allow_ddl": 0,
@@ -184,14 +175,9 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
 
 
 def _made(text: str, extent: Extent) -> tuple[Statement, frozenset[str]]:
-    """The statement, and the names of tables in it."""
-    tree = parse(text)
-    try:
-        check(tree)
-        names = frozenset(node.name for node in tree.find_all(exp.Table))
-        return statement(tree, extent), names
-    except RecursionError:
-        raise QueryError("the query is nested too deeply") from None
+    from tailrace.query.sql.making import made
+
+    return made(text, extent)
 
 
 def explained(error: StoreError) -> Exception:
