@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tailrace.core import limits, log
 from tailrace.core.bounds import USUAL, Terms
 from tailrace.core.errors import StoreError
 from tailrace.store import schema, statement
+from tailrace.store.connections import connections
 from tailrace.store.handover import Handover
 from tailrace.store.statement import Asked, store_error
 
@@ -129,10 +129,7 @@ class Engine:
         config.write_text(configuration(self._memory_bytes))
         path = f"{self._directory / 'tables'}?config-file={config}"
         try:
-            clients = [
-                clickhouse_connect.get_client(interface="chdb", path=path)
-                for _ in range(READERS + OTHERS)
-            ]
+            clients = connections(path, READERS + OTHERS)
         except ClickHouseError as error:
             found = store_error(error)
             why = str(found).rpartition("Failed to create connection: ")[2]
