@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 import time
 import zlib
 from collections.abc import Iterator
@@ -80,16 +81,22 @@ def loki(labels: dict[str, str], metadata: dict[str, str]) -> bytes:
 
 def zstd_bomb(size: int) -> bytes:
     """Zeros that expand 10,000-fold and more; the frame does not say how far."""
-    compressor = zstandard.ZstdCompressor(level=19).compressobj()
+    compressor = zstandard.ZstdCompressor(level=1).compressobj()
     parts = [compressor.compress(bytes(MIB)) for _ in range(size // MIB)]
     return b"".join([*parts, compressor.flush()])
 
 
 def gzip_bomb(size: int) -> bytes:
-    """Zeros; gzip cannot make more than 1,030 bytes of one."""
-    compressor = zlib.compressobj(9, wbits=31)
-    parts = [compressor.compress(bytes(MIB)) for _ in range(size // MIB)]
-    return b"".join([*parts, compressor.flush()])
+    """Zeros; gzip cannot make more than 1,030 bytes of one. A block that refers to none before it
+    is the same each time, and is packed once."""
+    block, times = bytes(MIB), size // MIB
+    packer = zlib.compressobj(9, wbits=31)
+    first, again = (packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    checksum = 0
+    for _ in range(times):
+        checksum = zlib.crc32(block, checksum)
+    last = b"\x03\0" + struct.pack("<II", checksum, times * MIB)
+    return first + again * (times - 1) + last
 
 
 def varint(number: int) -> bytes:
