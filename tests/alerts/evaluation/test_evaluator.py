@@ -153,6 +153,33 @@ def test_slots_that_are_evaluated_with_a_later_one_are_counted() -> None:
     run(play)
 
 
+def test_missed_slots_that_take_too_long_are_asked_for_by_halves() -> None:
+    class Slow(Answers):
+        async def value(self, *words: object) -> Matrix:
+            found = await super().value(*words)  # type: ignore[arg-type]
+            if self.asked[-1][1].steps > 10:
+                raise TimeoutError
+            return found
+
+    async def play(it: Play) -> None:
+        rules = group(alerting())
+        await it.one.open([rules])
+        await it.slots(1)
+        it.answers = slow = Slow(it.answers.answers)
+        it.clock.advance(15 * 18)
+        await it.restart(rules)
+        await it.slots(3)
+        [[said]] = [one.last for one in it.one.stands()]
+        assert said.error != ""
+        await it.slots(2)
+        assert [grid.steps for _, grid in slow.asked] == [19, 9, 12, 6, 8]
+        [[said]] = [one.last for one in it.one.stands()]
+        assert (said.error, said.slot_ns) == ("", slot_at(rules, it.clock.wall_ns()))
+        assert it.metrics.get("tailrace_rule_missed_total") == 0
+
+    run(play)
+
+
 def test_a_rule_that_fails_says_so_stays_as_it_is_and_makes_up_for_it() -> None:
     async def play(it: Play) -> None:
         await it.one.open([group(alerting(for_s=45))])

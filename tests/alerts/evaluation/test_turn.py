@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.alerts.evaluation.answers import Answers, alerting, describe, group, when
 
 from tailrace.alerts.evaluation.state import Held, Owner
-from tailrace.alerts.evaluation.turn import Seen, Standing, evaluated, grid_of
+from tailrace.alerts.evaluation.turn import Seen, Standing, evaluated, grid_of, took_too_long
 from tailrace.alerts.rule import Group, Rule
 from tailrace.core import limits
 from tailrace.core.alerting import Labels, Phase
 from tailrace.core.errors import QueryError
+from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.plan import Grid
 
 S = 1_000_000_000
 NOW = 1_800_000_000 * S
@@ -51,6 +55,41 @@ def test_slots_that_were_not_told_of_are_left_for_the_next_turn() -> None:
     assert answers.asked[1][1].start_ns == NOW - 45 * S
     [alert] = turn(one, answers, second).alerts.values()
     assert (alert.active_ns, alert.fired_ns) == (NOW - 75 * S, NOW - 15 * S)
+
+
+class Slow(Answers):
+    """Takes too long where it is asked for more than so many slots."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__({"up == 0": when(lambda _: False)})
+        self.most = most
+
+    async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix:
+        if grid.steps > self.most:
+            raise TimeoutError
+        return await super().value(rule, tenant, grid)
+
+
+@given(owed=st.integers(1, 240), most=st.integers(1, 300))
+def test_slots_that_are_too_many_at_once_are_asked_for_in_parts(owed: int, most: int) -> None:
+    """Turn after turn, each an interval after the one before."""
+    answers, one = Slow(most), group(alerting())
+    begun = NOW - owed * 15 * S
+    standing, now, turns = Standing({}, begun), NOW, 0
+    while standing.slot_ns < now or not turns:
+        now, turns = NOW + turns * 15 * S, turns + 1
+        try:
+            standing = turn(one, answers, standing, now)
+        except TimeoutError:
+            standing = took_too_long(one, standing, now)
+        assert turns < 200
+    asked = [g.start_ns + n * 15 * S for _, g in answers.asked for n in range(g.steps)]
+    assert asked == sorted(set(asked))
+    slots = (now - begun) // (15 * S)
+    assert len(asked) + standing.missed == slots
+    assert standing.at_once == 0
+    # Nothing is given up where so many are answered that the present is reached by them.
+    assert standing.missed == 0 or most < 2 * limits.RULE_CATCH_UP_LEAST
 
 
 def test_what_held_and_ended_in_missed_slots_is_not_missed() -> None:

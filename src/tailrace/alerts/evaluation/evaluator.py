@@ -20,7 +20,7 @@ from tailrace.alerts.evaluation.jumps import Jumps
 from tailrace.alerts.evaluation.leaving import let_go
 from tailrace.alerts.evaluation.slots import after, slot_at
 from tailrace.alerts.evaluation.state import Owner
-from tailrace.alerts.evaluation.turn import Describe, Standing, evaluated
+from tailrace.alerts.evaluation.turn import Describe, Standing, evaluated, took_too_long
 from tailrace.alerts.rule import Group, rule_id
 from tailrace.core import limits
 from tailrace.core.alerting import Alert, AlertStore, Evaluated, Phase
@@ -360,6 +360,8 @@ class Evaluator:
                     self._witness.gave(group, owner, found, standing.slot_ns, settled)
         except (TailraceError, TimeoutError) as failed:
             standing, error = before, str(failed) or "it took longer than the interval of its group"
+            if isinstance(failed, TimeoutError):
+                standing = took_too_long(group, before, slot_ns)
             self._metrics.add("tailrace_rule_failures_total", label="expression")
         took_s = self._clock.monotonic_s() - began_s
         missed = standing.missed - before.missed

@@ -44,21 +44,41 @@ class Describe(Protocol):
 
 @dataclass(frozen=True)
 class Standing:
-    """How a rule stands after its last evaluation, at `slot_ns` (0: never)."""
+    """How a rule stands after its last evaluation, at `slot_ns` (0: never). `at_once`: how many
+    slots may be asked for in one question, since more took too long; 0: any number."""
 
     alerts: dict[Labels, Alert]
     slot_ns: int = 0
     missed: int = 0
+    at_once: int = 0
 
 
 def grid_of(group: Group, standing: Standing, slot_ns: int) -> tuple[Grid, int]:
-    """The slots that are due up to `slot_ns`, and how many before them are too old."""
+    """The slots that are asked for of those that are due up to `slot_ns`, and how many before them
+    are given up: they are too old, or the present would not be reached by so few at a time."""
     if not standing.slot_ns:
         return Grid(slot_ns, group.interval_ns, 1), 0
     owed = (slot_ns - standing.slot_ns) // group.interval_ns
     most = min(int(limits.RULE_CATCH_UP_S * 1e9) // group.interval_ns, limits.RULE_CATCH_UP_SLOTS)
     steps = max(1, min(owed, max(most, 1)))
-    return Grid(slot_ns - (steps - 1) * group.interval_ns, group.interval_ns, steps), owed - steps
+    first_ns, missed = slot_ns - (steps - 1) * group.interval_ns, owed - steps
+    if not standing.at_once or steps <= standing.at_once:
+        return Grid(first_ns, group.interval_ns, steps), missed
+    if standing.at_once < limits.RULE_CATCH_UP_LEAST:
+        return _newest(group, standing, slot_ns)
+    return Grid(first_ns, group.interval_ns, standing.at_once), missed
+
+
+def _newest(group: Group, standing: Standing, slot_ns: int) -> tuple[Grid, int]:
+    """The last slot alone; the others are given up."""
+    owed = (slot_ns - standing.slot_ns) // group.interval_ns
+    return Grid(slot_ns, group.interval_ns, 1), owed - 1
+
+
+def took_too_long(group: Group, standing: Standing, slot_ns: int) -> Standing:
+    """The same, to be asked for half as many slots at once next time."""
+    grid, _ = grid_of(group, standing, slot_ns)
+    return replace(standing, at_once=grid.steps // 2) if grid.steps > 1 else standing
 
 
 async def evaluated(
@@ -77,10 +97,11 @@ async def evaluated(
         if grid.steps == 1:
             raise
         # One slot that cannot be answered keeps the rule from the present no longer than itself.
-        grid, missed = Grid(slot_ns, group.interval_ns, 1), missed + grid.steps - 1
+        grid, missed = _newest(group, standing, slot_ns)
         found = await _asked(owner, group, grid, ask)
     last_ns = grid.start_ns + (found.steps - 1) * grid.step_ns
-    after = replace(standing, slot_ns=last_ns, missed=standing.missed + missed)
+    at_once = 0 if last_ns == slot_ns else 2 * standing.at_once
+    after = replace(standing, slot_ns=last_ns, missed=standing.missed + missed, at_once=at_once)
     if not owner.rule.alert:
         return after, found
     alerts = standing.alerts

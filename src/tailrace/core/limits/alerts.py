@@ -7,6 +7,9 @@ from tailrace.core.limits.units import KIB, MIB
 # Rules that were not in time are evaluated at the slots of so long ago, and at no more of them.
 RULE_CATCH_UP_S = 3_600
 RULE_CATCH_UP_SLOTS = 720
+# Where all of them in one question take longer than an interval it is half as many, the oldest
+# first; with fewer than so many the present would hardly be reached, and the others are missed.
+RULE_CATCH_UP_LEAST = 4
 # Slots of groups begin so far apart: those that begin together share what they read.
 RULE_PHASE_S = 3.0
 # How long after its time a slot is due: what came in before it is durable by then.
