@@ -8,7 +8,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from tailrace.alerts.late.difference import difference, given
-from tailrace.alerts.late.memory import Memory, Run
+from tailrace.alerts.late.memory import NOTHING, Memory, Run, packed
 from tailrace.alerts.rule import Rule
 from tailrace.core.alerting import Labels
 from tailrace.query.matrix.matrix import matrix_of
@@ -25,7 +25,7 @@ KEY = ("shop", "r")
 
 def runs(sets: list[set[Labels]]) -> list[Run]:
     memory = Memory()
-    memory.put(KEY, BASE, STEP, [frozenset(map(hash, one)) for one in sets])
+    memory.put(KEY, BASE, STEP, [packed(map(hash, one)) for one in sets])
     return list(memory.runs(KEY))
 
 
@@ -87,7 +87,7 @@ def test_a_sum_in_another_order_is_the_same_value() -> None:
 def test_the_value_of_what_alerts_does_not_count() -> None:
     one, named = given(alerting(), matrix_of({A: [1.0, None]}, 2))
     other, _ = given(alerting(), matrix_of({A: [2.0, None]}, 2))
-    assert one == other == [frozenset(named), frozenset()]
+    assert one == other == [packed(named), NOTHING]
     assert set(named.values()) == {A}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tailrace.alerts.late.memory import NOTHING, Given, Run
+from tailrace.alerts.late.memory import NOTHING, Given, Run, packed, unpacked
 from tailrace.alerts.rule import Rule
 from tailrace.core.alerting import Labels
 from tailrace.query.matrix.matrix import Matrix
@@ -54,7 +54,7 @@ def given(rule: Rule, found: Matrix) -> tuple[list[Given], dict[int, Labels]]:
     if rule.alert:
         numbers = [hash(labels) for labels in found.labels]
         each = [
-            frozenset(numbers[row] for row in np.flatnonzero(found.present[:, step]))
+            packed(numbers[row] for row in np.flatnonzero(found.present[:, step]))
             for step in range(found.steps)
         ]
         return each, dict(zip(numbers, found.labels, strict=True))
@@ -64,7 +64,7 @@ def given(rule: Rule, found: Matrix) -> tuple[list[Given], dict[int, Labels]]:
 def _valued(found: Matrix, step: int) -> Given:
     rows = np.flatnonzero(found.present[:, step])
     values = found.values[rows, step].tolist()
-    return frozenset(
+    return packed(
         hash((found.labels[row], f"{value:.{_DIGITS}g}"))
         for row, value in zip(rows.tolist(), values, strict=True)
     )
@@ -80,7 +80,11 @@ def difference(
     """From all that is known of a rule, before and after slots were evaluated again. `named` are
     the labels of numbers that are new."""
     old, new = _by_slot(before, step_ns), _by_slot(after, step_ns)
-    changed = [(old[slot], new[slot]) for slot in old.keys() & new.keys() if old[slot] != new[slot]]
+    changed = [
+        (unpacked(old[slot]), unpacked(new[slot]))
+        for slot in old.keys() & new.keys()
+        if old[slot] != new[slot]
+    ]
     held = sum(len(now - then) for then, now in changed)
     left = sum(len(then - now) for then, now in changed)
     if not rule.alert or not changed:
@@ -98,7 +102,7 @@ def _by_slot(runs: Iterable[Run], step_ns: int) -> dict[int, Given]:
     }
 
 
-def _fired(runs: Iterable[Run], for_ns: int, step_ns: int) -> Given:
+def _fired(runs: Iterable[Run], for_ns: int, step_ns: int) -> frozenset[int]:
     """What held at slots that follow one another for so long."""
     since: dict[int, int] = {}
     fired: set[int] = set()
@@ -106,7 +110,7 @@ def _fired(runs: Iterable[Run], for_ns: int, step_ns: int) -> Given:
     for run in runs:
         if run.first_ns != last_ns + step_ns:
             since = {}
-        since = {one: since.get(one, run.first_ns) for one in run.given}
+        since = {one: since.get(one, run.first_ns) for one in unpacked(run.given)}
         fired |= {one for one, first_ns in since.items() if run.last_ns - first_ns >= for_ns}
         last_ns = run.last_ns
     return frozenset(fired)

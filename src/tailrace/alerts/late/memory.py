@@ -6,6 +6,7 @@ recorded series its value, too. Slots that follow one another and gave the same 
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +16,21 @@ from tailrace.core import limits
 
 # Tenant and id of a rule.
 RuleKey: TypeAlias = tuple[str, str]
-Given: TypeAlias = frozenset[int]
-NOTHING: Given = frozenset()
-# Of a run, and of each number in it.
+# The numbers of a slot, in order, eight bytes each.
+Given: TypeAlias = bytes
+NOTHING: Given = b""
+# Of a run, beside its numbers.
 _RUN_BYTES = 250
-_NUMBER_BYTES = 90
+
+
+def packed(numbers: Iterable[int]) -> Given:
+    """Numbers of 64 bits as they are kept."""
+    return array("q", sorted(numbers)).tobytes()
+
+
+def unpacked(kept: Given) -> frozenset[int]:
+    """The numbers again."""
+    return frozenset(array("q", kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Run:
 
     @property
     def bytes(self) -> int:
-        return _RUN_BYTES + _NUMBER_BYTES * len(self.given)
+        return _RUN_BYTES + len(self.given)
 
 
 class Memory:

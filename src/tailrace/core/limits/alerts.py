@@ -182,6 +182,6 @@ RULE_LATE_SPANS = 20
 # The share of a core that it may take: it is not urgent.
 RULE_LATE_SHARE = 0.2
 # How far back it is known what rules gave, as far as missed slots are evaluated, and its size: a
-# rule that gives nothing takes 250 bytes, one that gives ten other series at each slot 270 KB.
+# rule that gives nothing takes 250 bytes, one that records ten series every 15 seconds 80 KB.
 RULE_SAID_S = 3_600
 RULE_SAID_BYTES = 32 * MIB
