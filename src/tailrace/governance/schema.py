@@ -70,6 +70,10 @@ rule_texts
          tenant, folder, name       the key; `name` is the group
          text                       JSON
          updated_ns
+error_patterns                      of core/errorpatterns.py: what services have logged before
+         tenant, id                 the key; `id` is a hash
+         service                    its name
+         first_ns, last_ns
 """
 
 from __future__ import annotations
@@ -281,6 +285,16 @@ RULE_TEXTS = Table(
     _json("text"),
     _number("updated_ns"),
 )
+ERROR_PATTERNS = Table(
+    "error_patterns",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("id", primary_key=True),
+    _text("service"),
+    _number("first_ns"),
+    _number("last_ns"),
+    Index("error_patterns_by_time", "tenant", "last_ns"),
+)
 
 # What each step adds. A step never changes: one that alters a table states the old form itself.
 MIGRATIONS: tuple[tuple[Table, ...], ...] = (
@@ -289,4 +303,5 @@ MIGRATIONS: tuple[tuple[Table, ...], ...] = (
     (KEYS,),
     (FINDINGS, FINDING_HOURS, FINDING_SPANS, FINDING_WRITERS),
     (LEASES, ALERTS, ALERT_EVALUATIONS, ALERT_GROUPS, ALERT_NOTICES, SILENCES, RULE_TEXTS),
+    (ERROR_PATTERNS,),
 )

@@ -152,6 +152,32 @@ STREAM_MISSED_S = 3_600
 STREAM_LINE_CHARS = 1_000
 # After how long without a line an alert may be resolved: one that comes and goes tells nobody more.
 STREAM_QUIET_LEAST_S = 10.0
+# Statements of errors, and services, that are remembered of a tenant: 250 of each of 200 services. A
+# row of the control store has some 150 bytes; those seen longest ago go.
+ERROR_PATTERNS = 50_000
+# When one was seen last is written again after so long: one that comes all the time costs a row an
+# hour, not one a minute.
+ERROR_PATTERN_AGAIN_S = 3_600.0
+# Statements that one look at the errors of a tenant gives, and of one service: those with most lines.
+# The others are new at the next look; a service that has so many is told of once.
+ERROR_PATTERNS_SEEN = 5_000
+ERROR_PATTERNS_OF_SERVICE = 200
+# Services that one look gives.
+ERROR_SERVICES_SEEN = 5_000
+# Alerts for one new statement each that fire at once, of a service; what is beyond is one alert of
+# the service. Of all alerts of a tenant so many fire; what is beyond is one alert of the tenant.
+NEW_PATTERNS_OF_SERVICE = 5
+NEW_PATTERN_ALERTS = 100
+# Of a statement in a label: it is on one line of a screen or two, and of a notice.
+NEW_PATTERN_CHARS = 300
+# How far back the next look goes after looks that failed, or a stop; and lines found in a look are
+# of so long before they came, at most.
+NEW_PATTERN_CATCH_UP_S = 3_600
+NEW_PATTERN_LATE_S = 86_400
+# Longest time for which a service that is new is not told of: a longer one is better turned off.
+LEARNING_LONGEST_S = 30 * 86_400.0
+# How long an evaluation waits for the store to have what was acknowledged before it.
+NEW_PATTERN_STORED_S = 10.0
 # How long rules wait at a start for the store to have what was taken in before: what is evaluated
 # without it would miss what happened just before a crash. A longer backlog is not waited for.
 RULE_BACKLOG_S = 30.0

@@ -5,21 +5,23 @@ Work of whoever leads first looks whether it still does, in the same transaction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from tailrace.core.alerting import Alert, Evaluated, Notice, RuleText, Silence, Told
-from tailrace.governance.alerts import lease, outbox, requests, states
+from tailrace.core.errorpatterns import Remembered
+from tailrace.governance.alerts import lease, outbox, patterns, requests, states
 from tailrace.governance.control import Control
 
 _T = TypeVar("_T")
 
 
 class ControlAlerts:
-    """A core.alerting.AlertStore on a `control` that is open."""
+    """A core.alerting.AlertStore, and core.errorpatterns.ErrorPatterns, on a `control` that is
+    open."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -42,6 +44,18 @@ class ControlAlerts:
     ) -> None:
         work = partial(states.evaluated, last=last, changed=changed, gone=gone)
         await self._led(work, durable=bool(changed or gone))
+
+    async def remembered(self, tenant: str, ids: Collection[str]) -> Mapping[str, Remembered]:
+        return await self._control.read(partial(patterns.remembered, tenant=tenant, ids=ids))
+
+    async def looked(
+        self, last: Evaluated, changed: Sequence[Alert], seen: Sequence[Remembered]
+    ) -> None:
+        def work(connection: Connection) -> None:
+            states.evaluated(connection, [last], changed, [])
+            patterns.see(connection, seen)
+
+        await self._led(work, durable=bool(changed or seen))
 
     async def forget(self, tenant: str, rule: str) -> None:
         await self._led(partial(states.forget, tenant=tenant, rule=rule))
