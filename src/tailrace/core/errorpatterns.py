@@ -20,8 +20,8 @@ _ID_BYTES = 16
 class Remembered(msgspec.Struct, frozen=True):
     """A statement of a service, or the service itself, by `id_of`.
 
-    `first_ns` and `last_ns`: when it was taken in first and last, as far as is known, UTC. `last_ns`
-    is limits.ERROR_PATTERN_AGAIN_S coarse.
+    `first_ns` and `last_ns`: when it was taken in first and last, as far as is known, UTC. The
+    latter is limits.ERROR_PATTERN_AGAIN_S coarse.
     """
 
     tenant: str

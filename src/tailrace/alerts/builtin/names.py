@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 GUARD_FINDING = "GuardFinding"
+NEW_ERROR_PATTERN = "NewErrorPattern"
 OF_THE_SERVER = (
     "AgentSilent", "QueueGrowing", "DeadLetters", "RuleFailing", "ClockSkew", "DiskForecast",
     "NotificationsFailing", "AlertsLate", "LateRows",
 )  # fmt: skip
 OF_TENANTS = ("ErrorRateJump",)
-NAMES = (*OF_THE_SERVER, *OF_TENANTS, GUARD_FINDING)
+NAMES = (*OF_THE_SERVER, *OF_TENANTS, GUARD_FINDING, NEW_ERROR_PATTERN)

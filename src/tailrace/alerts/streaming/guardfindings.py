@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from tailrace.alerts.builtin.groups import FOLDER
 from tailrace.alerts.builtin.names import GUARD_FINDING
-from tailrace.alerts.evaluation import state
-from tailrace.alerts.evaluation.evaluator import Stands
-from tailrace.alerts.evaluation.state import Held, Owner
-from tailrace.alerts.evaluation.turn import Standing
-from tailrace.alerts.rule import Group, Rule, rule_id
+from tailrace.alerts.evaluation.state import Held
+from tailrace.alerts.rule import Group, Rule
+from tailrace.alerts.streaming.made import Made
 from tailrace.core import log
-from tailrace.core.alerting import Alert, AlertStore, Evaluated, Labels, Phase
+from tailrace.core.alerting import Alert, AlertStore, Evaluated, Labels
 from tailrace.core.clock import Clock
 from tailrace.core.errors import StoreError
 from tailrace.core.finding import Finding, Place
@@ -39,17 +36,7 @@ def group_of(tenant: str) -> Group:
     return Group(tenant, FOLDER, "guard", (RULE,), every_ns, origin="built in")
 
 
-RULE_ID = rule_id(group_of(""), 0)
-
-
-@dataclass
-class _Tenant:
-    alerts: dict[Labels, Alert] = field(default_factory=dict)
-    looked_ns: int = 0
-    error: str = ""
-
-
-class GuardFindings:
+class GuardFindings(Made):
     """`open`, then `run` until it is cancelled. `changed` as of Evaluator."""
 
     def __init__(
@@ -62,29 +49,14 @@ class GuardFindings:
         tenants: Iterable[str],
     ) -> None:
         """`tenants` are those that it is shown to even when they have no findings."""
-        self._store = store
+        super().__init__(store, group_of, changed, metrics, tenants)
         self._findings = findings
-        self._changed = changed
         self._clock = clock
-        self._metrics = metrics
-        self._tenants = {name: _Tenant() for name in tenants}
         self._raised = asyncio.Event()
-
-    def owns(self, _tenant: str, rule: str) -> bool:
-        """Whether it is this one."""
-        return rule == RULE_ID
 
     def raised(self, _finding: Finding, _sentence: str) -> None:
         """Something begins to alert. Of governance.findings.book.Raised."""
         self._raised.set()
-
-    async def open(self) -> None:
-        """Go on with what is kept. Raises StoreError."""
-        for one in self._tenants.values():
-            one.alerts = {}
-        for alert in await self._store.alerts():
-            if alert.rule == RULE_ID:
-                self._tenants.setdefault(alert.tenant, _Tenant()).alerts[alert.labels] = alert
 
     async def run(self) -> None:
         """Look now, when something is raised, and now and then."""
@@ -105,53 +77,23 @@ class GuardFindings:
                 said = _held(finding, sentence)
                 held.setdefault(finding.place.tenant, {})[said.labels] = said
         except StoreError as error:
-            self._failed(self._tenants.values(), error)
+            self._not_kept(self.tenants, error)
             return
-        for tenant in sorted(held.keys() | self._tenants.keys()):
-            one = self._tenants.setdefault(tenant, _Tenant())
+        now_ns = self._clock.wall_ns()
+        for tenant in sorted({*held, *self.tenants}):
             try:
-                await self._step(tenant, one, held.get(tenant, {}))
-                one.error = ""
+                await self.step(tenant, now_ns, held.get(tenant, {}).values(), self._keep)
             except StoreError as error:
-                self._failed([one], error)
+                self._not_kept([tenant], error)
 
-    def _failed(self, tenants: Iterable[_Tenant], error: StoreError) -> None:
+    def _not_kept(self, tenants: Iterable[str], error: StoreError) -> None:
         """What is not kept is not told; the next look finds it again."""
-        for one in tenants:
-            one.error = str(error)
-        self._metrics.add("tailrace_rule_failures_total", label="store")
+        self.failed(tenants, str(error), "store")
         _log.error("findings cannot be made alerts", extra={"why": str(error)})
 
-    async def _step(self, tenant: str, one: _Tenant, held: dict[Labels, Held]) -> None:
-        now_ns = self._clock.wall_ns()
-        before = one.alerts
-        after = state.step(Owner(tenant, RULE_ID, RULE), before, now_ns, held.values())
-        news = [alert for labels, alert in after.items() if alert != before.get(labels)]
-        changed = [alert for alert in news if state.differs(before.get(alert.labels), alert)]
+    async def _keep(self, said: Evaluated, changed: Sequence[Alert]) -> None:
         if changed:
-            await self._store.evaluated([Evaluated(tenant, RULE_ID, now_ns)], changed, [])
-        one.alerts, one.looked_ns = after, now_ns
-        if told := [alert for alert in news if alert.phase is not Phase.PENDING]:
-            self._changed(told)
-
-    def stands(self) -> list[Stands]:
-        """How it stands for each tenant, as rules do that are evaluated."""
-        return [
-            Stands(
-                group_of(tenant),
-                [Owner(tenant, RULE_ID, RULE)],
-                [Standing(dict(one.alerts), one.looked_ns)],
-                [Evaluated(tenant, RULE_ID, one.looked_ns, error=one.error)],
-            )
-            for tenant, one in self._tenants.items()
-        ]
-
-    def told(self, alerts: Sequence[Alert]) -> None:
-        """Resolved alerts that everybody was told of, and that are no more in the store."""
-        for alert in alerts:
-            kept = self._tenants.get(alert.tenant, _Tenant()).alerts
-            if alert.rule == RULE_ID and kept.get(alert.labels) == alert:
-                del kept[alert.labels]
+            await self.store.evaluated([said], changed, [])
 
 
 def _held(finding: Finding, sentence: str) -> Held:

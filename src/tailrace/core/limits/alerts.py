@@ -152,14 +152,14 @@ STREAM_MISSED_S = 3_600
 STREAM_LINE_CHARS = 1_000
 # After how long without a line an alert may be resolved: one that comes and goes tells nobody more.
 STREAM_QUIET_LEAST_S = 10.0
-# Statements of errors, and services, that are remembered of a tenant: 250 of each of 200 services. A
-# row of the control store has some 150 bytes; those seen longest ago go.
+# Statements of errors, and services, that are remembered of a tenant: 250 of each of 200 services.
+# A row of the control store has some 150 bytes; those seen longest ago go.
 ERROR_PATTERNS = 50_000
 # When one was seen last is written again after so long: one that comes all the time costs a row an
 # hour, not one a minute.
 ERROR_PATTERN_AGAIN_S = 3_600.0
-# Statements that one look at the errors of a tenant gives, and of one service: those with most lines.
-# The others are new at the next look; a service that has so many is told of once.
+# Statements that one look at the errors of a tenant gives, and of one service: those with most
+# lines. A service that has so many new ones is told of once.
 ERROR_PATTERNS_SEEN = 5_000
 ERROR_PATTERNS_OF_SERVICE = 200
 # Services that one look gives.

@@ -19,9 +19,7 @@ _AT_ONCE = 500
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
-def remembered(
-    connection: Connection, tenant: str, ids: Collection[str]
-) -> dict[str, Remembered]:
+def remembered(connection: Connection, tenant: str, ids: Collection[str]) -> dict[str, Remembered]:
     """Those of `ids` that are known, by id."""
     found: dict[str, Remembered] = {}
     for some in _parts(sorted(ids)):

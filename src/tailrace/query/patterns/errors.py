@@ -1,8 +1,8 @@
 """What errors a tenant's services logged lately: statements with their lines, by service.
 
-Two statements: the services that sent lines, with when the first one was taken in; then, where there
-are errors, their shapes. Rows are chosen by when they were taken in, so that none is looked at
-twice or falls between two looks, and read from the hot table, where all of them are.
+Two statements: the services that sent lines, with when the first one was taken in; then, where
+there are errors, their shapes. Rows are chosen by when they were taken in, so that none falls
+between two looks, and read from the hot table, where all of them are.
 """
 
 from __future__ import annotations

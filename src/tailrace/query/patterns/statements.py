@@ -1,10 +1,10 @@
 """The statement of a line: its shape without what people and machines are called, so that what one
 place in a program says is one statement, whatever it is about, and may be told to people.
 
-A shape still holds what varies and has no digit: names of users and hosts, addresses of mail, paths,
-quoted texts, values of fields. Each becomes `<_>` as well, but for what fields say of what happened,
-such as `msg`. It is a function of the shape alone, so the same line gives the same statement always.
-A bare word, such as a name that nothing announces, stays.
+A shape still holds what varies and has no digit: names of users and hosts, addresses of mail,
+paths, quoted texts, values of fields. Each becomes `<_>` as well, but for what fields say of what
+happened, such as `msg`. It is a function of the shape alone, so the same line always gives the same
+statement. A bare word, such as a name that nothing announces, stays.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import re
 from tailrace.query.patterns.shapes import ANY, finished
 
 # Fields whose text is what the line says; of others the value is of one case.
-_SAYS = frozenset(
-    "code error event exception err kind level lvl logger message msg reason severity status type"
-    .split()
-)  # fmt: skip
+_SAYS = frozenset({
+    "code", "err", "error", "event", "exception", "kind", "level", "lvl", "logger", "message",
+    "msg", "reason", "severity", "status", "type",
+})  # fmt: skip
 _FIELD = (
     r"""(?:\\?"(?P<json>[\w.@-]{1,64})\\?"\s*:\s*|(?<![\w.-])(?P<word>[A-Za-z_][\w.-]{0,63})=)"""
 )
