@@ -1,9 +1,9 @@
-"""An AlertStore in memory, held to the same laws as the one of the control store."""
+"""An AlertStore in memory, and ErrorPatterns, held to the same laws as the control store's."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from tailrace.core.alerting import (
     Silence,
     Told,
 )
+from tailrace.core.errorpatterns import Remembered
 from tailrace.core.errors import StoreError, TooLarge
 
 
@@ -34,6 +35,7 @@ class Kept:
     last_id: int = 0
     silences: dict[tuple[str, str], Silence] = field(default_factory=dict)
     rules: dict[tuple[str, str, str], RuleText] = field(default_factory=dict)
+    patterns: dict[tuple[str, str], Remembered] = field(default_factory=dict)
 
 
 class MemoryAlerts:
@@ -77,6 +79,29 @@ class MemoryAlerts:
         for one in last:
             said = replace(one, error=one.error[: limits.ALERT_ERROR_CHARS])
             self.kept.evaluations[one.tenant, one.rule] = said
+
+    async def remembered(self, tenant: str, ids: Collection[str]) -> Mapping[str, Remembered]:
+        self._works()
+        known = self.kept.patterns
+        return {one: known[tenant, one] for one in ids if (tenant, one) in known}
+
+    async def looked(
+        self, last: Evaluated, changed: Sequence[Alert], seen: Sequence[Remembered]
+    ) -> None:
+        await self.evaluated([last], changed, [])
+        known = self.kept.patterns
+        for one in seen:
+            before = known.get((one.tenant, one.id), one)
+            first_ns = min(before.first_ns, one.first_ns)
+            last_ns = max(before.last_ns, one.last_ns)
+            known[one.tenant, one.id] = replace(before, first_ns=first_ns, last_ns=last_ns)
+        for tenant in {one.tenant for one in seen}:
+            its = sorted(
+                (one for one in known.values() if one.tenant == tenant),
+                key=lambda one: (one.last_ns, one.id),
+            )
+            for one in its[: max(0, len(its) - limits.ERROR_PATTERNS)]:
+                del known[tenant, one.id]
 
     async def forget(self, tenant: str, rule: str) -> None:
         self._leads()

@@ -36,6 +36,7 @@ from tailrace.core.alerting import (
     Silence,
     Told,
 )
+from tailrace.core.errorpatterns import Remembered
 from tailrace.core.errors import StoreError
 from tailrace.governance.alerts.store import ControlAlerts
 from tailrace.governance.control import Control
@@ -65,6 +66,8 @@ MATCHERS = st.lists(st.builds(Matcher, NAMES, st.just("="), NAMES), max_size=2).
 SILENCE = st.builds(
     Silence, st.sampled_from(["1", "2"]), TENANTS, MATCHERS, TIMES, TIMES, NAMES, NAMES, TIMES
 )
+IDS = st.sampled_from(["1", "2", "3"])
+SEEN = st.builds(Remembered, TENANTS, IDS, st.just("web"), TIMES, TIMES)
 FOLDERS = st.sampled_from(["f", "g"])
 TEXT = st.builds(RuleText, TENANTS, FOLDERS, FOLDERS, NAMES, TIMES)
 
@@ -104,8 +107,9 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def empty(self) -> None:
         def work(connection: Any) -> None:
-            for table in MIGRATIONS[-1]:
-                connection.execute(delete(table))
+            for step in MIGRATIONS[4:]:
+                for table in step:
+                    connection.execute(delete(table))
 
         self.runner.run(self.controls[0].run(work))
         # Numbers of notices go on where another run left them.
@@ -132,6 +136,14 @@ class Machine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1), last=few(EVALUATED), changed=few(ALERT), gone=few(ALERT))
     def evaluated(self, who: int, last: Any, changed: Any, gone: Any) -> None:
         self.both(who, "evaluated", last, changed, gone)
+
+    @rule(who=st.integers(0, 1), last=EVALUATED, changed=few(ALERT), seen=few(SEEN))
+    def looked(self, who: int, last: Any, changed: Any, seen: Any) -> None:
+        self.both(who, "looked", last, changed, seen)
+
+    @rule(who=st.integers(0, 1), tenant=TENANTS, ids=few(IDS))
+    def remembered(self, who: int, tenant: str, ids: Any) -> None:
+        self.both(who, "remembered", tenant, ids)
 
     @rule(who=st.integers(0, 1), tenant=TENANTS, name=RULES)
     def forget(self, who: int, tenant: str, name: str) -> None:

@@ -28,7 +28,7 @@ from tailrace.alerts.templating import template
 from tailrace.alerts.templating.annotator import Outside
 from tailrace.alerts.templating.descriptions import Descriptions
 from tailrace.app.alertsettings import AlertsConfig, patterns
-from tailrace.app.builtinrules import builtin_groups, finding_tenants
+from tailrace.app.builtinrules import builtin_groups
 from tailrace.app.latency import Latency
 from tailrace.app.recording import Recording
 from tailrace.app.streaming import Seen, Streaming
@@ -81,9 +81,7 @@ class Alerting:
         self._ask = Expressions(queries)
         outside = Outside(config.external_labels, config.external_url)
         describe = Descriptions(outside, self._ask, metrics)
-        self._streaming = Streaming(
-            self._store, queries, seen, describe, self._changed, finding_tenants(config)
-        )
+        self._streaming = Streaming(config, self._store, queries, seen, describe, self._changed)
         self._latency = Latency(config, door, feed, clock, metrics)
         listener = self._latency.listener
         # With questions of its own: what it asks is not what others ask now.

@@ -29,8 +29,8 @@ class AlertsConfig(DeliverySettings, kw_only=True, forbid_unknown_fields=True):
     """Beside who is told: `rules`, files, or patterns of them, of the tenant "default"; `tenants`,
     those of others. `interval`: of groups that name none. `canary`: how often a marked line is
     written that says how late alerts are, 0 for never. `builtin`: whether there are built-in rules,
-    without those of `disable`; those about the server are of `builtin_tenant`. `external_labels`
-    are for templates."""
+    without those of `disable`; those about the server are of `builtin_tenant`. `learning`: how long
+    the errors of a service that is new are not new. `external_labels` are for templates."""
 
     rules: list[str] = msgspec.field(default_factory=list)
     tenants: list[TenantRules] = msgspec.field(default_factory=list)
@@ -38,6 +38,7 @@ class AlertsConfig(DeliverySettings, kw_only=True, forbid_unknown_fields=True):
     builtin: bool = True
     builtin_tenant: str = TENANT
     disable: list[str] = msgspec.field(default_factory=list)
+    learning: Seconds = Seconds("24h")
     canary: Seconds = Seconds("5s")
     external_labels: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -64,6 +65,9 @@ def patterns(config: AlertsConfig) -> Mapping[str, Sequence[str]]:
         found[one.name] = one.rules
     if config.interval < limits.RULE_INTERVAL_LEAST_S:
         raise ConfigError(f'alerts.interval: at least "{limits.RULE_INTERVAL_LEAST_S:g}s"')
+    if config.learning > limits.LEARNING_LONGEST_S:
+        most = f"{limits.LEARNING_LONGEST_S / 86_400:g}d"
+        raise ConfigError(f'alerts.learning: at most "{most}"; alerts.disable turns the alert off')
     if config.canary and not _CANARY_LEAST_S <= config.canary <= limits.CANARY_INTERVAL_S:
         raise ConfigError(
             f'alerts.canary: from "{_CANARY_LEAST_S:g}s" to "{limits.CANARY_INTERVAL_S:g}s", or '

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tailrace.alerts.builtin.names import GUARD_FINDING, NAMES
+from tailrace.alerts.builtin.names import GUARD_FINDING, NAMES, NEW_ERROR_PATTERN
 from tailrace.app.alertsettings import TENANT, AlertsConfig
 from tailrace.app.mistakes import nearest
 from tailrace.core.errors import ConfigError
@@ -34,12 +34,23 @@ def builtin_groups(config: AlertsConfig, check_template: TemplateCheck) -> list[
 
     if not config.builtin:
         return []
-    tenants = dict.fromkeys([TENANT, *(one.name for one in config.tenants)])
-    interval_ns = int(config.interval * 1e9)
+    tenants, interval_ns = _with_rules(config), int(config.interval * 1e9)
     return builtin(config.builtin_tenant, tenants, config.disable, interval_ns, check_template)
 
 
 def finding_tenants(config: AlertsConfig) -> list[str]:
     """Tenants that the built-in alert of findings is shown to without any; none where it is off."""
-    off = not config.builtin or GUARD_FINDING in config.disable
-    return [] if off else [config.builtin_tenant]
+    return [config.builtin_tenant] if _is_on(config, GUARD_FINDING) else []
+
+
+def pattern_tenants(config: AlertsConfig) -> list[str]:
+    """Tenants whose errors are looked at for new ones; none where that is off."""
+    return _with_rules(config) if _is_on(config, NEW_ERROR_PATTERN) else []
+
+
+def _is_on(config: AlertsConfig, name: str) -> bool:
+    return config.builtin and name not in config.disable
+
+
+def _with_rules(config: AlertsConfig) -> list[str]:
+    return list(dict.fromkeys([TENANT, *(one.name for one in config.tenants)]))

@@ -1,24 +1,30 @@
-"""Alerts that wait for no evaluation, wired: rules with a stream, and findings of the guard."""
+"""Alerts that wait for no evaluation, wired: rules with a stream, findings of the guard, and new
+errors."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tailrace.alerts.evaluation.evaluator import Stands
 from tailrace.alerts.evaluation.turn import Describe
 from tailrace.alerts.rule import Group
 from tailrace.alerts.streaming.guardfindings import GuardFindings
+from tailrace.alerts.streaming.newpatterns import NewPatterns, Store
 from tailrace.alerts.streaming.streams import Streams, joined
+from tailrace.app.alertsettings import AlertsConfig
+from tailrace.app.builtinrules import finding_tenants, pattern_tenants
 from tailrace.core import limits
-from tailrace.core.alerting import Alert, AlertStore
+from tailrace.core.alerting import Alert
 from tailrace.core.clock import Clock
 from tailrace.core.finding import Finding
 from tailrace.core.metrics import Metrics
 from tailrace.governance.findings.book import Book
 from tailrace.query.logs.logs import Logs
+from tailrace.query.patterns.errors import errors
 from tailrace.query.service import QueryService
 from tailrace.query.tail.hub import Hub
 from tailrace.queue.follower import LogFeed
@@ -29,6 +35,8 @@ from tailrace.writer.repair import readable
 
 # Twice a second what came is looked at: an alert within 2 s at a fifth of what a live tail costs.
 GATHER_S = 0.5
+# New errors are looked for once in so many intervals of ordinary groups: a minute.
+LOOKED_AT_INTERVALS = 4
 
 
 @dataclass(frozen=True)
@@ -47,30 +55,50 @@ def hub(queue: SegmentLog, engine: Engine, scratch: Path, clock: Clock) -> Hub:
 
 
 class Streaming:
-    """Both as one; `open` before the evaluator is, which asks what it `owns`."""
+    """All as one; `open` before the evaluator is, which asks what it `owns`."""
 
     def __init__(
         self,
-        store: AlertStore,
+        config: AlertsConfig,
+        store: Store,
         queries: QueryService,
         seen: Seen,
         describe: Describe,
         changed: Callable[[Sequence[Alert]], None],
-        tenants: Collection[str],
     ) -> None:
-        """`tenants`: those that the built-in alert of findings is shown to; none turns it off."""
-        self._streams = Streams(store, Logs(queries), seen.hub, describe, changed, queries.metrics)
+        metrics = queries.metrics
+        self._streams = Streams(store, Logs(queries), seen.hub, describe, changed, metrics)
         self._findings: GuardFindings | None = None
-        if tenants:
+        self._patterns: NewPatterns | None = None
+        if tenants := finding_tenants(config):
+            alerting = seen.findings.alerting
             self._findings = GuardFindings(
-                store, seen.findings.alerting, changed, queries.clock, queries.metrics, tenants
+                store, alerting, changed, queries.clock, metrics, tenants
             )
+        if tenants := pattern_tenants(config):
+            self._patterns = NewPatterns(
+                store,
+                partial(errors, queries),
+                seen.hub.feed.stored,
+                changed,
+                queries.clock,
+                metrics,
+                tenants,
+                config.interval * LOOKED_AT_INTERVALS,
+                config.learning,
+                config.external_url,
+            )
+
+    @property
+    def _made(self) -> list[GuardFindings | NewPatterns]:
+        """Alerts that the server makes itself."""
+        return [one for one in (self._findings, self._patterns) if one is not None]
 
     async def open(self, groups: Iterable[Group]) -> None:
         """Go on with what is kept. Raises StoreError."""
         await self._streams.open(groups)
-        if self._findings:
-            await self._findings.open()
+        for one in self._made:
+            await one.open()
 
     async def load(self, groups: Iterable[Group]) -> None:
         """Other rules from here on. Raises StoreError."""
@@ -78,15 +106,14 @@ class Streaming:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._streams.run())
-            if self._findings:
-                both.create_task(self._findings.run())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._streams.run())
+            for one in self._made:
+                tasks.create_task(one.run())
 
     def owns(self, tenant: str, rule: str) -> bool:
         """Whether a rule is one of these."""
-        of_guard = self._findings is not None and self._findings.owns(tenant, rule)
-        return of_guard or self._streams.owns(tenant, rule)
+        return any(one.owns(tenant, rule) for one in (*self._made, self._streams))
 
     def raised(self, finding: Finding, sentence: str) -> None:
         """The guard begins to alert. Of governance.findings.book.Raised."""
@@ -98,10 +125,9 @@ class Streaming:
         found = {one.group.key: one for one in evaluated}
         for one in self._streams.stands():
             found[one.group.key] = joined(found.get(one.group.key), one)
-        return [*found.values(), *(self._findings.stands() if self._findings else [])]
+        return [*found.values(), *(stands for one in self._made for stands in one.stands())]
 
     def told(self, alerts: Sequence[Alert]) -> None:
         """Resolved alerts that everybody was told of, and that are no more in the store."""
-        self._streams.told(alerts)
-        if self._findings:
-            self._findings.told(alerts)
+        for one in (self._streams, *self._made):
+            one.told(alerts)

@@ -69,7 +69,7 @@ def _bounded(found: list[Held], firing: Mapping[Labels, Alert], url: str) -> lis
             kept.append(one)
             room -= 1
         else:
-            beyond += 1
+            beyond += 1 if _PATTERN in dict(one.labels) else int(one.value)
     if beyond:
         kept.append(_of_many(_labels(), "many services", beyond, firing, url))
     return kept
@@ -94,9 +94,7 @@ def _of_statement(one: New, url: str) -> Held:
     return Held(_labels(one.service, text), tuple(sorted(annotations.items())), float(lines))
 
 
-def _of_many(
-    labels: Labels, who: str, more: int, firing: Mapping[Labels, Alert], url: str
-) -> Held:
+def _of_many(labels: Labels, who: str, more: int, firing: Mapping[Labels, Alert], url: str) -> Held:
     """`more` kinds of errors beside those that the alert told of before."""
     before = firing.get(labels)
     kinds = more + int(before.value if before else 0)

@@ -160,8 +160,8 @@ ERROR_PATTERNS = 50_000
 ERROR_PATTERN_AGAIN_S = 3_600.0
 # Statements that one look at the errors of a tenant gives, and of one service: those with most
 # lines. A service that has so many new ones is told of once.
-ERROR_PATTERNS_SEEN = 5_000
-ERROR_PATTERNS_OF_SERVICE = 200
+ERROR_PATTERNS_SEEN = 10_000
+ERROR_PATTERNS_OF_SERVICE = 1_000
 # Services that one look gives.
 ERROR_SERVICES_SEEN = 5_000
 # Alerts for one new statement each that fire at once, of a service; what is beyond is one alert of
