@@ -79,6 +79,7 @@ class NewPatterns(Made):
         self._stored = stored
         self._clock = clock
         self._every_ns = int(every_s * 1e9)
+        self._overlap_ns = max(self._every_ns, _DURABLE_NS)
         self._learning_ns = int(learning_s * 1e9)
         self._url = url
         self._looked_at = list(self.tenants)
@@ -119,7 +120,7 @@ class NewPatterns(Made):
         found = novelty(tenant, errors, known, now_ns, learned_ns)
         said = held(found.new, self.firing(tenant), self._url)
         # What comes late is asked for again.
-        slot_ns = now_ns if whole else min(now_ns, since_ns + _DURABLE_NS)
+        slot_ns = now_ns if whole else min(now_ns, since_ns + self._overlap_ns)
         await self.step(tenant, now_ns, said, partial(self._keep, found.seen), slot_ns)
 
     def _since(self, tenant: str, now_ns: int) -> tuple[int, int]:
@@ -128,7 +129,8 @@ class NewPatterns(Made):
         if not looked_ns:
             back_ns = max(self._learning_ns, self._every_ns)
             return (2 * back_ns if self._learning_ns else 0), now_ns - back_ns
-        since_ns = min(looked_ns, now_ns) - _DURABLE_NS
+        # What is asked for twice is remembered by then. A clock that was set back is seen to.
+        since_ns = looked_ns - self._overlap_ns if looked_ns <= now_ns else 0
         return self._learning_ns, max(since_ns, now_ns - _CATCH_UP_NS)
 
     async def _keep(

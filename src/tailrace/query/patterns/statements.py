@@ -18,17 +18,21 @@ _SAYS = frozenset({
     "code", "err", "error", "event", "exception", "kind", "level", "lvl", "logger", "message",
     "msg", "reason", "severity", "status", "type",
 })  # fmt: skip
-_FIELD = (
-    r"""(?:\\?"(?P<json>[\w.@-]{1,64})\\?"\s*:\s*|(?<![\w.-])(?P<word>[A-Za-z_][\w.-]{0,63})=)"""
-)
-_QUOTED = r"""\\?"(?:[^"\\]|\\[^"])*\\?(?:"|\Z)|(?<!\w)'[^']*'(?!\w)|`[^`]*`"""
+_STATES = frozenset({"true", "false", "null"})
+_MARKS = "\"'`"
+_FIELD = r"""(?:"(?P<json>[\w.@-]{1,64})"\s*:\s*|(?<![\w.-])(?P<word>[A-Za-z_][\w.-]{0,63})=)"""
+_QUOTED = r"""(?:"(?:[^"\\]|\\.)*(?:"|\Z)|(?<!\w)'[^']*'(?!\w)|`[^`]*`)"""
+# Within a quoted text.
+_ESCAPED = re.compile(r"""\\"(?:[^"\\]|\\[^"])+\\"|(?<!\w)'[^']+'(?!\w)|`[^`]+`""")
 _BARE = r"""[^\s"'`,;&(){}\[\]]+"""
 _VALUED = re.compile(rf"{_FIELD}(?P<value>{_QUOTED}|{_BARE})|(?P<quoted>{_QUOTED})")
+# Each begins where a word does: from every place of a long word it would be looked for again.
 _NAMED = re.compile(
-    r"""[^\s"'`<>()\[\]{},;=]+@[^\s"'`<>()\[\]{},;=]+"""  # mail, and user@host
-    r"""|\b[A-Za-z][\w+.-]*://[^\s"'`()\[\]{},;]+"""
+    r"""(?<!\w)#[a-z][\w-]*:[\w<>]+|"""  # pseudonyms of the guard
+    r"""(?<![^\s"'`<>()\[\]{},;=])[^\s"'`<>()\[\]{},;=]+@[^\s"'`<>()\[\]{},;=]+"""  # mail
+    r"""|(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s"'`()\[\]{},;]+"""
     r"""|(?<![\w/.<>])~?(?:/[^\s"'`()\[\]{},;:=/]+)+/?"""  # paths
-    r"""|(?<![\w.>])(?:[a-z<][a-z_<>-]*\.){2,}[a-z<][a-z_<>-]*(?=:<_>)"""  # host:port
+    r"""|(?<![\w.<>-])(?:[a-z<][a-z_<>-]*\.){2,}[a-z<][a-z_<>-]*(?=:<_>)"""  # host:port
     r"""|(?<=\buser )(?!<_>)[^\s"'`,;:()\[\]{}]+"""
 )
 
@@ -44,15 +48,25 @@ def _value(found: re.Match[str]) -> str:
     if quoted := found["quoted"]:
         return _emptied(quoted)
     value = found["value"]
+    before = found[0][: -len(value)]
     name = found["json"] or found["word"]
-    if name.lower() in _SAYS or value in ("true", "false", "null"):
+    if name.lower() in _SAYS:
+        return before + _inner(value)
+    if value in _STATES:
         return found[0]
-    return found[0][: -len(value)] + (_emptied(value) if value[0] in "\\\"'`" else ANY)
+    return before + (_emptied(value) if value[0] in _MARKS else ANY)
+
+
+def _inner(value: str) -> str:
+    """What a field says, without what it quotes."""
+    if value[0] not in _MARKS:
+        return value
+    return value[0] + _ESCAPED.sub(lambda one: _emptied(one[0]), value[1:])
 
 
 def _emptied(quoted: str) -> str:
     """`"..."` as `"<_>"`; one that is empty stays."""
-    start = quoted[: 2 if quoted[0] == "\\" else 1]
-    end = start if quoted.endswith(start) and len(quoted) >= 2 * len(start) else ""
-    inner = quoted[len(start) : len(quoted) - len(end)]
-    return f"{start}{ANY if inner else ''}{end}"
+    mark = quoted[: 2 if quoted[0] == "\\" else 1]
+    end = mark if quoted.endswith(mark) and len(quoted) >= 2 * len(mark) else ""
+    inner = quoted[len(mark) : len(quoted) - len(end)]
+    return f"{mark}{ANY if inner else ''}{end}"
