@@ -9,7 +9,10 @@ import pytest
 from places import Place, nothing
 from sqlalchemy import insert, select
 
+from tailrace.core.alerting import Alert, Evaluated, Phase
+from tailrace.core.errorpatterns import Remembered
 from tailrace.core.errors import StoreError
+from tailrace.governance.alerts.store import ControlAlerts
 from tailrace.governance.control import Control
 from tailrace.governance.database import NAME
 from tailrace.governance.schema import CHANGES, LOSSES, MIGRATIONS
@@ -46,6 +49,34 @@ def test_a_file_of_the_first_schema_keeps_its_rows_and_gets_the_new_tables(tmp_p
     with sqlite3.connect(tmp_path / NAME) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert connection.execute("SELECT number FROM changes").fetchone() == (1,)
+
+
+def test_a_store_of_the_fifth_schema_keeps_its_alerts_and_remembers_errors_from_then_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its alerts fire while it is migrated, and stay as they were; the old one is refused then."""
+    labels = (("alertname", "Slow"),)
+    fires = Alert("shop", "r", labels, (), Phase.FIRING, 1.5, 1, 2)
+    seen = Remembered("shop", "1", "web", 3, 4)
+
+    async def before(control: Control) -> None:
+        await ControlAlerts(control).evaluated([Evaluated("shop", "r", 9)], [fires], [])
+
+    async def after(control: Control) -> None:
+        store = ControlAlerts(control)
+        assert await store.alerts() == [fires]
+        assert await store.remembered("shop", ["1"]) == {}
+        await store.looked(Evaluated("shop", "r", 10), [], [seen])
+        assert await store.remembered("shop", ["1"]) == {"1": seen}
+
+    with monkeypatch.context() as old:
+        old.setattr("tailrace.governance.control.MIGRATIONS", MIGRATIONS[:5])
+        place.use(before)
+    place.use(after)
+    place.use(nothing)
+    monkeypatch.setattr("tailrace.governance.control.MIGRATIONS", MIGRATIONS[:5])
+    with pytest.raises(StoreError, match="newer tailrace"):
+        place.use(nothing)
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

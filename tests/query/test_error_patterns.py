@@ -48,6 +48,7 @@ STATEMENTS = [
      '{"message": "no \\"<_>\\" here", "who": "<_>", "ok": false, "to": ""}'),
     ("shop.cart.Basket: it broke", "shop.cart.Basket: it broke"),
     ("java.lang.IllegalStateException: closed", "java.lang.IllegalStateException: closed"),
+    ("pod shop-7d9f8-xkqzt is gone", "pod shop-<_> is gone"),
     ("read/write failed", "read/write failed"),
     ('"', '"'),
     ("a='' b=\"\" c=", "a='' b=\"\" c="),
