@@ -95,6 +95,7 @@ class World:
         return Errors(services, found)
 
     async def _stored(self, timeout_s: float) -> bool:
+        assert timeout_s == limits.NEW_PATTERN_STORED_S
         return self.whole
 
     def look(self, after_s: float = 60) -> None:
