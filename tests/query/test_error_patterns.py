@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from typing import Any
@@ -19,7 +20,7 @@ from tailrace.core.clock import ManualClock
 from tailrace.core.errors import QueryError
 from tailrace.core.metrics import Metrics
 from tailrace.query.bounds.allowance import Allowance, Policy
-from tailrace.query.patterns.errors import Errors, Lines, errors
+from tailrace.query.patterns.errors import Errors, Lines, errors, joined
 from tailrace.query.patterns.shapes import ANY, finished
 from tailrace.query.patterns.statements import statement
 from tailrace.query.service import QueryService
@@ -124,6 +125,22 @@ def row(body: str, at_s: float = 60, **more: Any) -> dict[str, Any]:
 def asked(engine: Any, tenant: str, since_s: float = 300, policy: Policy | None = None) -> Errors:
     service = QueryService(engine, clock=ManualClock(NOW), policy=policy)
     return asyncio.run(errors(service, tenant, NOW - int(since_s * SECOND), NOW))
+
+
+def test_times_that_are_asked_apart_are_joined(engine: Any) -> None:
+    tenant = engine.tenant()
+    engine.load(tenant, [
+        row("order 1 failed", 200), row("order 2 failed", 100), row("x", 100, service="cart"),
+    ])  # fmt: skip
+    service, cuts = QueryService(engine, clock=ManualClock(NOW)), [300, 100, 0]
+
+    async def parts() -> list[Errors]:
+        times = [NOW - cut * SECOND for cut in cuts]
+        return [await errors(service, tenant, *span) for span in itertools.pairwise(times)]
+
+    some = asyncio.run(parts())
+    assert [len(one.found) for one in some] == [1, 2]
+    assert joined(some) == asked(engine, tenant)
 
 
 def test_errors_of_a_time_by_service_and_statement(engine: Any) -> None:

@@ -35,8 +35,8 @@ from tailrace.writer.repair import readable
 
 # Twice a second what came is looked at: an alert within 2 s at a fifth of what a live tail costs.
 GATHER_S = 0.5
-# New errors are looked for once in so many intervals of ordinary groups: a minute.
-LOOKED_AT_INTERVALS = 4
+# New errors are looked for once in so many intervals of ordinary groups, and at least so often.
+LOOK_INTERVALS, LOOK_S = 4, 60.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Streaming:
                 queries.clock,
                 metrics,
                 tenants,
-                config.interval * LOOKED_AT_INTERVALS,
+                min(config.interval * LOOK_INTERVALS, LOOK_S),
                 config.learning,
                 config.external_url,
             )

@@ -80,14 +80,14 @@ class World:
     def log(self, statement: str, service: str = "web", tenant: str = "t") -> None:
         self.rows.append(Row(self.clock.wall_ns(), tenant, service, statement))
 
-    async def _ask(self, tenant: str, since_ns: int, now_ns: int) -> Errors:
-        self.asked.append((since_ns, now_ns))
+    async def _ask(self, tenant: str, since_ns: int, until_ns: int) -> Errors:
+        self.asked.append((since_ns, until_ns))
         if tenant in self.refused:
             raise QueryError("it reads too much")
         services: dict[str, int] = {}
         found: dict[tuple[str, str], Lines] = {}
         for row in self.rows:
-            if row.tenant == tenant and row.at_ns >= since_ns:
+            if row.tenant == tenant and since_ns <= row.at_ns < until_ns:
                 services.setdefault(row.service, row.at_ns)
                 if row.statement:
                     key = (row.service, row.statement)
@@ -157,12 +157,39 @@ def test_the_first_look_learns_what_the_store_has_of_the_time_of_learning() -> N
     it = World()
     it.log("it broke")
     it.look(LEARNING_S - 1)
-    now_ns = it.clock.wall_ns()
-    assert it.asked == [(now_ns - int(LEARNING_S) * S, now_ns)]
+    assert it.asked[0][0] == it.clock.wall_ns() - int(LEARNING_S) * S
     assert it.told == []
     it.log("new")
     it.look()
     assert it.patterns() == ["new"]
+
+
+def test_a_long_time_is_learned_in_parts_between_which_no_line_falls() -> None:
+    it = World(86_400.0)
+    for n in range(200):
+        it.log("x" * (n + 1))
+        it.clock.advance(430)
+    it.look(1)
+    assert len(it.asked) == 24
+    assert all(one[1] == other[0] for one, other in zip(it.asked, it.asked[1:], strict=False))
+    its = {one.id for one in it.store.kept.patterns.values()}
+    assert its == {id_of("web"), *(id_of("web", "x" * (n + 1)) for n in range(200))}
+
+
+def test_what_cannot_be_learned_at_once_is_learned_from_less_and_then_as_it_comes() -> None:
+    it = World()
+    it.refused = {"t"}
+    it.log("it broke")
+    it.look(LEARNING_S - 100)
+    it.refused = set()
+    it.log("fine")
+    it.look()
+    [first, second] = it.asked
+    assert first[0] < second[0] == it.clock.wall_ns() - int(LEARNING_S / 4) * S
+    it.look(300)
+    it.log("it broke")
+    it.look()
+    assert it.told == []
 
 
 def test_a_restart_goes_on_where_the_last_look_was() -> None:
@@ -218,8 +245,7 @@ def test_it_goes_back_an_hour_at_most() -> None:
     it = World()
     it.learned()
     it.look(3 * limits.NEW_PATTERN_CATCH_UP_S)
-    since_ns, now_ns = it.asked[-1]
-    assert now_ns - since_ns == limits.NEW_PATTERN_CATCH_UP_S * S
+    assert it.asked[-1][0] == it.clock.wall_ns() - limits.NEW_PATTERN_CATCH_UP_S * S
 
 
 def test_lines_that_the_store_does_not_have_yet_are_found_when_it_has_them() -> None:

@@ -25,7 +25,7 @@ from tailrace.core.clock import Clock
 from tailrace.core.errorpatterns import ErrorPatterns, Remembered
 from tailrace.core.errors import StoreError, TailraceError
 from tailrace.core.metrics import Metrics
-from tailrace.query.patterns.errors import Errors
+from tailrace.query.patterns.errors import Errors, joined
 from tailrace.query.times import SECOND_NS
 
 _log = log.get("alerts")
@@ -34,6 +34,10 @@ FIRES_NS = 900 * SECOND_NS
 # A frame is taken in so long before it is durable, at most.
 _DURABLE_NS = 5 * SECOND_NS
 _CATCH_UP_NS = int(limits.NEW_PATTERN_CATCH_UP_S * 1e9)
+# Rows may be taken in while they are asked for, by another clock.
+_AHEAD_NS = 60 * SECOND_NS
+# A first look that fails is followed by one that goes back so many times less.
+_SHORTER = 4
 RULE = Rule(
     '{service_name=~".+", level=~"error|fatal"}',
     "logql",
@@ -48,7 +52,7 @@ class Store(AlertStore, ErrorPatterns, Protocol):
     """Who keeps alerts, and what services have logged, so that both can be in one transaction."""
 
 
-# Errors of a tenant that were taken in from a time on, as it is now, UTC nanoseconds. Raises
+# Errors of a tenant that were taken in from one time to before another, UTC nanoseconds. Raises
 # TailraceError and TimeoutError.
 Ask = Callable[[str, int, int], Awaitable[Errors]]
 # Whether the store has all that was acknowledged, within so many seconds.
@@ -83,6 +87,8 @@ class NewPatterns(Made):
         self._learning_ns = int(learning_s * 1e9)
         self._url = url
         self._looked_at = list(self.tenants)
+        # How far the first look at a tenant goes back.
+        self._back_ns = dict.fromkeys(self._looked_at, max(self._learning_ns, self._every_ns))
 
     async def run(self) -> None:
         """Look now and every so often."""
@@ -100,6 +106,7 @@ class NewPatterns(Made):
                 self._failed(tenant, str(error), "store")
             except (TailraceError, TimeoutError) as error:
                 self._failed(tenant, str(error) or "the query took too long", "expression")
+                self._shorten(tenant)
             except Exception:  # what nobody foresaw in one tenant must not stop the others
                 _log.exception("a look at new errors failed", extra={"tenant": tenant})
                 self._failed(tenant, "it failed; the log says how", "expression")
@@ -109,13 +116,17 @@ class NewPatterns(Made):
         self.failed([tenant], words, kind)
         _log.error("new errors cannot be looked for", extra={"tenant": tenant, "why": words})
 
+    def _shorten(self, tenant: str) -> None:
+        """A first look that is too much learns less; services are learned as they go on then."""
+        self._back_ns[tenant] = max(self._back_ns.get(tenant, 0) // _SHORTER, self._every_ns)
+
     async def _look_at(self, tenant: str, whole: bool) -> None:
         """`whole`: the store has all that came before now. Raises what `ask` does, StoreError."""
         now_ns = self._clock.wall_ns()
         learned_ns, since_ns = self._since(tenant, now_ns)
         errors = Errors({})
         if tenant in self._looked_at:  # else its alerts end
-            errors = await self._ask(tenant, since_ns, now_ns)
+            errors = await self._asked(tenant, since_ns, now_ns)
         known = await self._patterns.remembered(tenant, ids(errors))
         found = novelty(tenant, errors, known, now_ns, learned_ns)
         said = held(found.new, self.firing(tenant), self._url)
@@ -123,12 +134,22 @@ class NewPatterns(Made):
         slot_ns = now_ns if whole else min(now_ns, since_ns + self._overlap_ns)
         await self.step(tenant, now_ns, said, partial(self._keep, found.seen), slot_ns)
 
+    async def _asked(self, tenant: str, since_ns: int, now_ns: int) -> Errors:
+        """In parts of an hour, each within the bounds of a query."""
+        starts = range(since_ns, now_ns + 1, _CATCH_UP_NS + self._overlap_ns)
+        ends = [*starts[1:], now_ns + _AHEAD_NS]
+        parts = [
+            await self._ask(tenant, start, end) for start, end in zip(starts, ends, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else joined(parts)
+
     def _since(self, tenant: str, now_ns: int) -> tuple[int, int]:
         """How long services are new, and from when on to look; at first all is learned."""
         looked_ns = self.looked_ns(tenant)
         if not looked_ns:
-            back_ns = max(self._learning_ns, self._every_ns)
-            return (2 * back_ns if self._learning_ns else 0), now_ns - back_ns
+            # Services are known for less than that by then.
+            learning_ns = 2 * max(self._learning_ns, self._every_ns) if self._learning_ns else 0
+            return learning_ns, now_ns - self._back_ns.get(tenant, 0)
         # What is asked for twice is remembered by then. A clock that was set back is seen to.
         since_ns = looked_ns - self._overlap_ns if looked_ns <= now_ns else 0
         return self._learning_ns, max(since_ns, now_ns - _CATCH_UP_NS)

@@ -8,12 +8,13 @@ between two looks, and read from the hot table, where all of them are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tailrace.core.frame import Signal
 from tailrace.core.limits import (
+    ERROR_PATTERNS,
     ERROR_PATTERNS_OF_SERVICE,
     ERROR_PATTERNS_SEEN,
     ERROR_SERVICES_SEEN,
@@ -55,40 +56,55 @@ class Errors:
     found: Mapping[tuple[str, str], Lines] = field(default_factory=dict)
 
 
-async def errors(service: QueryService, tenant: str, since_ns: int, now_ns: int) -> Errors:
-    """Of rows that were taken in from `since_ns` on, with times of at most a day before that. Of
-    more than PATTERN_ROWS errors one of every so many is looked at.
+def joined(parts: Sequence[Errors]) -> Errors:
+    """Those of several times; of too many statements those with most lines."""
+    services: dict[str, int] = {}
+    found: dict[tuple[str, str], Lines] = {}
+    for part in parts:
+        for name, first_ns in part.services.items():
+            services[name] = min(first_ns, services.get(name, first_ns))
+        for key, lines in part.found.items():
+            one = found.setdefault(key, Lines(0, lines.first_ns))
+            one.number += lines.number
+            one.first_ns = min(one.first_ns, lines.first_ns)
+    most = sorted(found.items(), key=lambda item: -item[1].number)
+    return Errors(services, dict(most[:ERROR_PATTERNS]))
+
+
+async def errors(service: QueryService, tenant: str, since_ns: int, until_ns: int) -> Errors:
+    """Of rows that were taken in from `since_ns` to before `until_ns`, with times of at most a day
+    before that. Of more than PATTERN_ROWS errors one of every so many is looked at.
 
     Raises QueryError, Busy, StoreError, TimeoutError.
     """
     with asking(Question(tenant, "new patterns of errors")):
         async with service.slot("patterns"):
-            rows = await service.run(_services(tenant, since_ns, now_ns))
+            rows = await service.run(_services(tenant, since_ns, until_ns))
             services = {name: first_ns for name, first_ns, _ in rows}
             number = sum(row[2] for row in rows)
             if not number:
                 return Errors(services)
             every = -(-number // PATTERN_ROWS)
-            shapes = await service.run(_shapes(tenant, since_ns, now_ns, every))
+            shapes = await service.run(_shapes(tenant, since_ns, until_ns, every))
     return Errors(services, await asyncio.to_thread(_merged, shapes, every))
 
 
-def _services(tenant: str, since_ns: int, now_ns: int) -> Statement:
+def _services(tenant: str, since_ns: int, until_ns: int) -> Statement:
     """Rows `(service, when its first row was taken in, errors)`."""
     bind = Binder()
     sql = (
         "SELECT toValidUTF8(ServiceName) AS Service, "
         f"toUnixTimestamp64Nano(min(IngestTime)), countIf({_ERROR}) AS Errors "
-        f"FROM {_TABLE} WHERE {_taken_in(tenant, since_ns, now_ns, bind)} GROUP BY Service "
+        f"FROM {_TABLE} WHERE {_taken_in(tenant, since_ns, until_ns, bind)} GROUP BY Service "
         f"ORDER BY Errors DESC, Service LIMIT {ERROR_SERVICES_SEEN}"
     )
     return Statement(sql, bind.values)
 
 
-def _shapes(tenant: str, since_ns: int, now_ns: int, every: int) -> Statement:
+def _shapes(tenant: str, since_ns: int, until_ns: int, every: int) -> Statement:
     """Rows `(service, shape, lines, the event time of the first one)`."""
     bind = Binder()
-    where = f"{_taken_in(tenant, since_ns, now_ns, bind)} AND {_ERROR}"
+    where = f"{_taken_in(tenant, since_ns, until_ns, bind)} AND {_ERROR}"
     if every > 1:
         where += f" AND _part_offset % {int(every)} = 0"
     sql = (
@@ -103,10 +119,11 @@ def _shapes(tenant: str, since_ns: int, now_ns: int, every: int) -> Statement:
     return Statement(sql, bind.values)
 
 
-def _taken_in(tenant: str, since_ns: int, now_ns: int, bind: Binder) -> str:
+def _taken_in(tenant: str, since_ns: int, until_ns: int, bind: Binder) -> str:
     """The times of rows keep the engine from whole days of them."""
-    span = (since_ns - _LATE_NS, now_ns + _AHEAD_NS)
-    return f"{of_tenant(tenant, span, bind)} AND IngestTime >= {moment(since_ns, bind)}"
+    span = (since_ns - _LATE_NS, until_ns + _AHEAD_NS)
+    since, until = moment(since_ns, bind), moment(until_ns, bind)
+    return f"{of_tenant(tenant, span, bind)} AND IngestTime >= {since} AND IngestTime < {until}"
 
 
 def _merged(shapes: list[tuple[Any, ...]], every: int) -> dict[tuple[str, str], Lines]:
