@@ -323,6 +323,7 @@ class Machine(RuleBasedStateMachine):
         self.learning: set[str] = set()
         self.kept_ever: dict[tuple[Labels, int], Alert] = {}
         self.swept: Counter[str] = Counter()
+        self.first_ns = 0  # the first look that was kept
         self.before: set[str] = set()
 
     @rule(service=st.sampled_from("ab"), statement=st.sampled_from(["", *"uvwxyz"]))
@@ -357,6 +358,8 @@ class Machine(RuleBasedStateMachine):
         now = {one: seen for (_, one), seen in self.it.store.kept.patterns.items()}
         self.swept.update(self.before - now.keys())
         self.before = set(now)
+        if not self.first_ns and self.it.store.kept.evaluations:
+            self.first_ns = self.it.clock.wall_ns()
         for labels, alert in self.it.kept.items():
             if alert.fired_ns:
                 self.kept_ever[labels, alert.fired_ns] = alert
@@ -382,8 +385,9 @@ class Machine(RuleBasedStateMachine):
         self.it.look(1)
         self.it.look(1)
         now_ns, known = self.it.clock.wall_ns(), self.it.store.kept.patterns
-        lately = {row for row in self.it.rows if now_ns - row.at_ns < 3_600 * S}
-        if limits.ERROR_PATTERNS > ROOM[0]:
+        since_ns = max(now_ns - 3_600 * S, (self.first_ns or now_ns) - 299 * S)
+        lately = {row for row in self.it.rows if row.at_ns >= since_ns}
+        if ROOM[0] < limits.ERROR_PATTERNS:
             assert all(("t", id_of(row.service, row.statement)) in known for row in lately)
         told = {(one.labels, one.fired_ns) for one in self.it.told}
         fires = {(labels, one.fired_ns) for labels, one in self.it.kept.items() if _fires(one)}
