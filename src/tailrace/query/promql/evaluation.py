@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -19,7 +20,6 @@ from tailrace.query.labels import Labels
 from tailrace.query.logql.ast import Matcher
 from tailrace.query.matrix.aggregate import aggregate
 from tailrace.query.matrix.binary import combine
-from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.groups import NAME, without_name
 from tailrace.query.matrix.matrix import Floats, Matrix, Scalar, Value, constant
 from tailrace.query.matrix.merging import merged
@@ -39,42 +39,53 @@ from tailrace.query.promql.ast import (
     Text,
     Window,
 )
-from tailrace.query.promql.grids import FOLDS, GRIDS
+from tailrace.query.promql.leaf import NAMED, Leaf, leaf_of
 from tailrace.query.promql.points import Points, of_matrix
-from tailrace.query.promql.reading import Asked, Fold, Reader, spread
+from tailrace.query.promql.reading import Asked, milliseconds, spread
 from tailrace.query.promql.tokens import MS
 from tailrace.query.promql.windows import Windows
 from tailrace.query.times import SECOND_NS
 
-# Functions of a window that give a sample as it is, so the name stays.
-_NAMED = frozenset({"first_over_time", "last_over_time"})
+
+class Reads(Protocol):
+    """Who reads for a query: a Reader, or who has some of it already."""
+
+    async def leaf(self, leaf: Leaf, on: Grid) -> Matrix:
+        """Its value at every step."""
+        ...
+
+    async def points(
+        self, window: Window, on: Grid, named: bool
+    ) -> tuple[list[Labels], Points, Grid]:
+        """See `Reader.points`."""
+        ...
 
 
 class Evaluation:
-    """Of one query. Raises QueryError, and what the engine raises."""
+    """Of one query. Raises QueryError, and what `reads` raises."""
 
-    def __init__(self, reader: Reader, asked: Asked) -> None:
-        self._reader = reader
+    def __init__(self, reads: Reads, asked: Asked) -> None:
+        self._reads = reads
         self._asked = asked
 
     async def value(self, tree: Expression, on: Grid) -> Value:
         """The value of `tree`, a number or a vector, at every step of `on`."""
+        if not isinstance(tree, Aggregation) and (leaf := self._leaf(tree)) is not None:
+            return await self._read(tree, leaf, on)
         match tree:
             case Number():
                 return constant(tree.value, on.steps)
-            case Selector():
-                return await self._reader.last(tree, on)
             case Negative():
                 inner = await self.value(tree.inner, on)
                 return combine("*", inner, constant(-1.0, on.steps))
             case Binary():
                 left, right = await self.value(tree.left, on), await self.value(tree.right, on)
                 return combine(tree.op, left, right, tree.matching, tree.returns_bool)
-            case Call():
-                return await self._call(tree, on)
             case Aggregation():
                 return await self._aggregation(tree, on)
-            case Text() | Window() | Subquery():
+            case Call():
+                return await self._call(tree, on)
+            case _:
                 raise QueryError("the query gives neither numbers nor vectors", tree.position)
 
     async def vector(self, tree: Expression, on: Grid) -> Matrix:
@@ -90,9 +101,10 @@ class Evaluation:
         return found.values
 
     async def _aggregation(self, tree: Aggregation, on: Grid) -> Matrix:
-        folded = await self._folded(tree, on)
-        if folded is not None and not _too_large(tree, folded):
-            return folded
+        if (leaf := self._leaf(tree)) is not None:
+            folded = await self._reads.leaf(leaf, on)
+            if not _too_large(tree, folded):
+                return folded
         inner = await self.vector(tree.inner, on)
         if isinstance(tree.parameter, Text):
             return aggregate(tree.function, tree.grouping, inner, tree.parameter.value)
@@ -112,21 +124,15 @@ class Evaluation:
         ]
         return side_by_side(steps)
 
-    async def _folded(self, tree: Aggregation, on: Grid) -> Matrix | None:
-        """Where the engine can aggregate what it reads."""
-        if tree.function not in FOLDS:
-            return None
-        fold, inner = Fold(tree.function, tree.grouping), tree.inner
-        if isinstance(inner, Selector):
-            return await self._reader.grid("", inner, self._asked.lookback_ns, on, fold)
-        if isinstance(inner, Call) and inner.function in GRIDS and inner.function != "timestamp":
-            [window] = inner.arguments
-            if isinstance(window, Window):
-                fold = Fold(tree.function, _unnamed(tree.grouping))
-                return await self._reader.grid(
-                    inner.function, window.selector, window.range_ns, on, fold
-                )
-        return None
+    def _leaf(self, tree: Expression) -> Leaf | None:
+        return leaf_of(tree, self._asked.lookback_ns, self._asked.stored)
+
+    async def _read(self, tree: Expression, leaf: Leaf, on: Grid) -> Matrix:
+        """The value of what is a leaf."""
+        found = await self._reads.leaf(leaf, on)
+        if isinstance(tree, Call) and tree.function == "absent_over_time":
+            return absent(found, _matchers(leaf.selector))
+        return found
 
     async def _call(self, tree: Call, on: Grid) -> Value:
         name, arguments = tree.function, tree.arguments
@@ -156,24 +162,18 @@ class Evaluation:
                 "step": asked.step_ns if length_ns else 0}[name] / SECOND_NS  # fmt: skip
 
     async def _timestamp(self, of: Expression, on: Grid) -> Matrix:
-        if isinstance(of, Selector):
-            return await self._reader.last(of, on, of_time=True)
         found = await self.vector(of, on)
         times = np.broadcast_to(_seconds(on), found.values.shape)
         return merged(list(map(without_name, found.labels)), times, found.present, None)
 
     async def _over(self, tree: Call, over: Window | Subquery, on: Grid) -> Matrix:
-        """A function of a window."""
+        """A function of a window, or of a subquery."""
         name = tree.function
-        if isinstance(over, Window) and name in GRIDS and name != "timestamp":
-            return await self._reader.grid(name, over.selector, over.range_ns, on)
-        labels, samples, read = await self._samples(over, on, name in _NAMED)
-        ends = read.start_ns // MS + np.arange(read.steps, dtype=np.int64) * (read.step_ns // MS)
-        window = Windows(samples, ends, over.range_ns // MS)
+        labels, samples, read = await self._samples(over, on, name in NAMED)
+        window = Windows(samples, milliseconds(read), over.range_ns // MS)
         if name == "absent_over_time":
             there = Matrix(labels, np.ones(window.counts.shape), window.counts > 0, None)
-            of = over.selector if isinstance(over, Window) else over
-            return spread(absent(there, _matchers(of)), on.steps)
+            return spread(absent(there, _matchers(over)), on.steps)
         if name in windows.FUNCTIONS:
             values, present = windows.evaluate(name, window)
         else:
@@ -187,7 +187,7 @@ class Evaluation:
         each step although the window is at a fixed time."""
         others = [one for one in tree.arguments if not isinstance(one, Window | Subquery)]
         given = [await self.numbers(one, on) for one in others]
-        now = on.start_ns // MS + np.arange(on.steps, dtype=np.int64) * (on.step_ns // MS)
+        now = milliseconds(on)
         if len(window.times) < on.steps:
             window = replace(window, times=np.repeat(window.times, on.steps))
             if all(isinstance(one, Number) for one in others):
@@ -199,9 +199,8 @@ class Evaluation:
     ) -> tuple[list[Labels], Points, Grid]:
         """Series, their samples, and where their windows end."""
         if isinstance(over, Window):
-            labels, found, read = await self._reader.points(over.selector, over.range_ns, on, named)
-            return list(labels), found, read
-        read = self._reader.moved(on, over.offset_ns, over.at)
+            return await self._reads.points(over, on, named)
+        read = self._asked.moved(on, over.offset_ns, over.at)
         inner = _inner(over, read)
         matrix = await self.vector(over.inner, inner) if inner.steps > 0 else None
         if matrix is None:
@@ -233,11 +232,6 @@ def _too_large(tree: Aggregation, folded: Matrix) -> bool:
     return tree.function == "avg" and bool(np.isinf(folded.values[folded.present]).any())
 
 
-def _unnamed(grouping: Grouping) -> Grouping:
-    """Of series that have lost their names."""
-    return replace(grouping, labels=tuple(one for one in grouping.labels if one != NAME))
-
-
 def _inner(over: Subquery, on: Grid) -> Grid:
     """The multiples of the step of a subquery in all of its windows, `(first - range, last]`."""
     step = over.step_ns or limits.QUERY_SUBQUERY_STEP_S * SECOND_NS
@@ -254,6 +248,5 @@ def _inner(over: Subquery, on: Grid) -> Grid:
 
 
 def _seconds(on: Grid) -> Floats:
-    milliseconds = on.start_ns // MS + np.arange(on.steps, dtype=np.int64) * (on.step_ns // MS)
-    found: Floats = milliseconds / 1000.0
+    found: Floats = milliseconds(on) / 1000.0
     return found

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
+from tailrace.query.expressions import any_text
 from tailrace.query.labels import Labels
 from tailrace.query.logql.ast import Matcher
-from tailrace.query.matrix.grouping import Grouping
-from tailrace.query.matrix.matrix import Matrix, nothing
+from tailrace.query.matrix.matrix import Bools, Floats, Matrix, nothing
 from tailrace.query.matrix.merging import merged
 from tailrace.query.plan import Grid, Statement
-from tailrace.query.promql import grids, points, seriestable
-from tailrace.query.promql.ast import At, Selector
+from tailrace.query.promql import grids, points, seriestable, windows
+from tailrace.query.promql.ast import At, Selector, Window
+from tailrace.query.promql.leaf import Leaf
 from tailrace.query.promql.points import Points
 from tailrace.query.promql.series import Found, grouped
 from tailrace.query.promql.seriestable import Span
+from tailrace.query.promql.tokens import MS
 from tailrace.query.service import QueryService
 from tailrace.query.sources import Source
 from tailrace.query.times import SECOND_NS
@@ -40,13 +43,13 @@ class Asked:
     lookback_ns: int = limits.QUERY_LOOKBACK_S * SECOND_NS
     sources: Mapping[tuple[int, int], Source] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class Fold:
-    """An aggregation that the engine does: one of `grids.FOLDS`."""
-
-    function: str
-    grouping: Grouping
+    def moved(self, on: Grid, offset_ns: int, at: At) -> Grid:
+        """The grid at which a selector is read: one step where it has a fixed time."""
+        if at is None:
+            return Grid(on.start_ns - offset_ns, on.step_ns, on.steps)
+        ends = {"start": self.start_ns, "end": self.end_ns}
+        fixed = ends[at] if isinstance(at, str) else at
+        return Grid(fixed - offset_ns, on.step_ns, 1)
 
 
 class Reader:
@@ -57,83 +60,110 @@ class Reader:
         self._asked = asked
         self._known: dict[tuple[tuple[Matcher, ...], Span], list[Found]] = {}
 
-    def moved(self, on: Grid, offset_ns: int, at: At) -> Grid:
-        """The grid at which a selector is read: one step where it has a fixed time."""
-        if at is None:
-            return Grid(on.start_ns - offset_ns, on.step_ns, on.steps)
-        ends = {"start": self._asked.start_ns, "end": self._asked.end_ns}
-        fixed = ends[at] if isinstance(at, str) else at
-        return Grid(fixed - offset_ns, on.step_ns, 1)
+    async def leaf(self, leaf: Leaf, on: Grid) -> Matrix:
+        """Its value at every step."""
+        found, read = await self._selected(leaf.selector, leaf.range_ns, on)
+        [whole] = await self._parts(leaf, [found], read)
+        return spread(whole, on.steps).without_empty()
 
-    async def last(self, selector: Selector, on: Grid, of_time: bool = False) -> Matrix:
-        """The last sample of each series within the lookback, or its time in seconds."""
-        function = "timestamp" if of_time else ""
-        return await self.grid(function, selector, self._asked.lookback_ns, on)
+    async def leaves(
+        self, leaf: Leaf, label: str, values: Sequence[str], on: Grid
+    ) -> dict[str, Matrix]:
+        """What each of many leaves gives that are `leaf` but for one more matcher, by its value:
+        `label="value"`."""
+        one_of = Matcher(label, "=~", any_text(values))
+        selector = replace(leaf.selector, matchers=(*leaf.selector.matchers, one_of))
+        found, read = await self._selected(selector, leaf.range_ns, on)
+        parts: dict[str, list[Found]] = {value: [] for value in values}
+        for one in found:
+            parts[one.value(label)].append(one)
+        matrices = await self._parts(leaf, list(parts.values()), read)
+        spread_out = (spread(one, on.steps).without_empty() for one in matrices)
+        return dict(zip(parts, spread_out, strict=True))
 
-    async def grid(
-        self, function: str, selector: Selector, range_ns: int, on: Grid, fold: Fold | None = None
-    ) -> Matrix:
-        """A function of `grids.GRIDS` at every step, of each series or folded."""
-        read = self.moved(on, selector.offset_ns, selector.at)
-        if read.last_ns < 0:
-            return nothing(on.steps)
-        found = await self._found(selector, read.start_ns - range_ns, read.last_ns)
-        labels, members = self._labelled(found, named=not function)
-        if fold is not None:
-            groups = grouped(found, fold.grouping, self._asked.stored)
-            labels, members = list(groups), list(groups.values())
-        _check_cells(len(found), read.steps)
-        if not found:
-            return nothing(on.steps)
-        table = self._table(read.start_ns - range_ns, read.last_ns)
-        name = fold.function if fold else ""
+    async def _parts(
+        self, leaf: Leaf, parts: Sequence[Sequence[Found]], read: Grid
+    ) -> list[Matrix]:
+        """A matrix for each part of the series."""
+        groups = [_groups(leaf, part) for part in parts]
+        members = [one for part in groups for _, one in part]
+        _check_cells(sum(map(len, parts)), read.steps)
+        if not members:
+            return [nothing(read.steps)] * len(parts)
+        if leaf.function in grids.GRIDS:
+            values, present = await self._grid(leaf, members, read)
+        else:
+            values, present = await self._windows(leaf, members, read)
+        found, start = [], 0
+        for part in groups:
+            stop = start + len(part)
+            labels = [one for one, _ in part]
+            found.append(merged(labels, values[start:stop], present[start:stop], None))
+            start = stop
+        return found
+
+    async def _grid(
+        self, leaf: Leaf, members: Sequence[Sequence[Found]], read: Grid
+    ) -> tuple[Floats, Bools]:
+        table = self._table(read.start_ns - leaf.range_ns, read.last_ns)
+        fold = leaf.fold.function if leaf.fold else ""
         statement = grids.statement(
-            function, range_ns, name, members, self._asked.tenant, table, read
+            leaf.function, leaf.range_ns, fold, members, self._asked.tenant, table, read
         )
         raw = await self._raw(statement)
         values, present = grids.decoded(raw, len(members), read.steps)
-        if name == "group":
-            values = np.ones_like(values)
-        return spread(merged(labels, values, present, None), on.steps).without_empty()
+        return np.ones_like(values) if fold == "group" else values, present
 
-    def _labelled(
-        self, found: Sequence[Found], named: bool
-    ) -> tuple[list[Labels], list[list[Found]]]:
-        """Each series by itself, and its labels, which may be those of another one, too."""
-        return [one.spelled(self._asked.stored, named) for one in found], [[one] for one in found]
+    async def _windows(
+        self, leaf: Leaf, members: Sequence[Sequence[Found]], read: Grid
+    ) -> tuple[Floats, Bools]:
+        samples = await self._samples(members, leaf.range_ns, read)
+        window = windows.Windows(samples, milliseconds(read), leaf.range_ns // MS)
+        return windows.evaluate(leaf.function, window)
 
     async def points(
-        self, selector: Selector, range_ns: int, on: Grid, named: bool
+        self, window: Window, on: Grid, named: bool
     ) -> tuple[list[Labels], Points, Grid]:
         """Series, whose labels may be the same, the samples in their windows, and the grid at which
         the windows end."""
-        read = self.moved(on, selector.offset_ns, selector.at)
-        after = read.start_ns - range_ns
-        found = await self._found(selector, after, read.last_ns) if read.last_ns >= 0 else []
-        labels, members = self._labelled(found, named)
+        found, read = await self._selected(window.selector, window.range_ns, on)
         _check_cells(len(found), read.steps)
         if not found:
             return [], points.decoded(b"", 0), read
+        samples = await self._samples([[one] for one in found], window.range_ns, read)
+        return [one.spelled(self._asked.stored, named) for one in found], samples, read
+
+    async def _samples(
+        self, members: Sequence[Sequence[Found]], range_ns: int, read: Grid
+    ) -> Points:
+        """Those of all windows."""
+        after = read.start_ns - range_ns
         table = self._table(after, read.last_ns)
         statement = points.statement(members, self._asked.tenant, table, after, read.last_ns)
-        samples = points.decoded(await self._raw(statement), len(found))
+        samples = points.decoded(await self._raw(statement), len(members))
         if len(samples.times) > limits.QUERY_VALUES:
             raise QueryError(
                 f"the query needs more than {limits.QUERY_VALUES} single samples (QUERY_VALUES); "
                 "use fewer series or a shorter range"
             )
-        return labels, samples, read
+        return samples
 
-    async def _found(self, selector: Selector, start_ns: int, end_ns: int) -> list[Found]:
-        """The series that a selector selects. Raises QueryError when they are too many."""
-        span = (start_ns, end_ns)
+    async def _selected(
+        self, selector: Selector, range_ns: int, on: Grid
+    ) -> tuple[list[Found], Grid]:
+        """The series that a selector selects, and where it is read. Raises QueryError when they
+        are too many."""
+        read = self._asked.moved(on, selector.offset_ns, selector.at)
+        if read.last_ns < 0:
+            return [], read
+        span = (read.start_ns - range_ns, read.last_ns)
         key = (selector.matchers, span)
         if key not in self._known:
             most = limits.QUERY_SERIES_SUMMED
-            self._known[key] = await select(
-                self._service, selector.matchers, self._asked.tenant, span, most
-            )
-        return self._known[key]
+            found = await select(self._service, selector.matchers, self._asked.tenant, span, most)
+            # In one order, whatever else was selected with them.
+            self._known[key] = sorted(found, key=lambda one: one.fingerprint)
+        return self._known[key], read
 
     def _table(self, start_ns: int, end_ns: int) -> str:
         source = next(
@@ -149,6 +179,18 @@ class Reader:
             async for piece in pieces:
                 out += piece
         return bytes(out)
+
+
+def _groups(leaf: Leaf, found: Sequence[Found]) -> list[tuple[Labels, list[Found]]]:
+    """Labels, which may be there more than once, and the series that they stand for."""
+    if leaf.fold is not None:
+        return list(grouped(found, leaf.fold.grouping, leaf.stored).items())
+    return [(one.spelled(leaf.stored, leaf.named), [one]) for one in found]
+
+
+def milliseconds(on: Grid) -> NDArray[np.int64]:
+    """The times of the steps, UTC milliseconds."""
+    return on.start_ns // MS + np.arange(on.steps, dtype=np.int64) * (on.step_ns // MS)
 
 
 async def select(

@@ -12,6 +12,7 @@ from tailrace.query.labels import Labels, sanitise
 from tailrace.query.matrix.matrix import Matrix, Value
 from tailrace.query.plan import Grid, Statement
 from tailrace.query.promql import seriestable
+from tailrace.query.promql.apart import Apart, alone
 from tailrace.query.promql.ast import (
     NAME,
     Call,
@@ -24,6 +25,7 @@ from tailrace.query.promql.ast import (
 from tailrace.query.promql.evaluation import Evaluation
 from tailrace.query.promql.functions import OF_THE_RANGE
 from tailrace.query.promql.kinds import kind
+from tailrace.query.promql.leaf import Elsewhere, Leaf
 from tailrace.query.promql.points import Points
 from tailrace.query.promql.reading import Asked, Reader, select
 from tailrace.query.promql.series import Found, as_stored, safe_name
@@ -74,6 +76,28 @@ class Samples:
         if isinstance(found, Matrix):
             _check_answer(found)
         return found
+
+    async def value_with(
+        self, tree: Expression, tenant: str, on: Grid, elsewhere: Elsewhere
+    ) -> Value:
+        """As `value`, with what `elsewhere` has read of it; each of the other leaves is read in a
+        slot of its own. Nothing is remembered."""
+        asked = _asked(tree, tenant, on, LOOKBACK_NS, {})
+        found = await Evaluation(Apart(self.service, asked, elsewhere), asked).value(tree, on)
+        if isinstance(found, Matrix):
+            _check_answer(found)
+        return found
+
+    async def leaves(
+        self, leaf: Leaf, label: str, values: Sequence[str], tenant: str, on: Grid
+    ) -> Mapping[str, Matrix]:
+        """By value, what each of the leaves gives that are `leaf` with `label="value"`, too; of the
+        label "" it is `leaf` itself, under "". Nothing is remembered."""
+        asked = Asked(tenant, on.start_ns, on.last_ns, on.step_ns)
+        async with alone(self.service, asked, leaf.selector, leaf.range_ns, on) as reader:
+            if not label:
+                return {"": await reader.leaf(leaf, on)}
+            return await reader.leaves(leaf, label, values, on)
 
     async def _sources(
         self, tree: Expression, tenant: str, on: Grid, lookback_ns: int

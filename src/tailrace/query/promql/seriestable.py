@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tailrace.query.binder import Binder
+from tailrace.query.expressions import alternatives
 from tailrace.query.logql.ast import Matcher
 from tailrace.query.needle import label_regex
 from tailrace.query.plan import Statement
@@ -71,14 +72,21 @@ def _seen(tenant: str, span: Span, bind: Binder) -> list[str]:
 
 
 def _condition(matcher: Matcher, bind: Binder) -> str:
-    equal = matcher.op in ("=", "!=")
-    value = bind.text(matcher.value if equal else label_regex(matcher.value))
+    test = _test(matcher, bind)
     spellings = [_value(matcher.name, bind)]
     if matcher.name == NAME:
         spellings.append(_safe("MetricName", ":"))
-    tests = [f"{name} = {value}" if equal else f"match({name}, {value})" for name in spellings]
-    found = f"({' OR '.join(tests)})"
+    found = f"({' OR '.join(f'{test[0]}{name}{test[1]}' for name in spellings)})"
     return found if matcher.op in ("=", "=~") else f"NOT {found}"
+
+
+def _test(matcher: Matcher, bind: Binder) -> tuple[str, str]:
+    """SQL before and after what is to be equal to the value, or to match it."""
+    if matcher.op in ("=", "!="):
+        return "", f" = {bind.text(matcher.value)}"
+    if (texts := alternatives(matcher.value)) is not None:
+        return "", f" IN {bind.texts(texts)}"
+    return "match(", f", {bind.text(label_regex(matcher.value))})"
 
 
 def _value(label: str, bind: Binder) -> str:
