@@ -1,275 +1,83 @@
-"""Rules that share what they read give what they give by themselves."""
+"""Leaves that meet at a place are read together, and one that cannot be read spoils no other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from tests.query.logs.rows import rows
 
-from tailrace.alerts.evaluation.expression import Expressions
-from tailrace.alerts.evaluation.scans import Asked, Scans
-from tailrace.alerts.evaluation.shapes import SERVICE, of_services, shaped
-from tailrace.alerts.evaluation.slots import slot_at
-from tailrace.alerts.rule import Group, Rule
+from tailrace.alerts.evaluation.kept import Kept
+from tailrace.alerts.evaluation.scans import Leaf, Place, Scan, Scans, Share, Slots
 from tailrace.core import limits
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.query.logql.parser import parse_metric
-from tailrace.query.logs.leaf import Leaf, leaves
-from tailrace.query.logs.logs import Logs
-from tailrace.query.matrix.matrix import Matrix, Value, as_matrix, matrix_of
+from tailrace.query.matrix.matrix import Matrix, matrix_of
 from tailrace.query.plan import Grid
-from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
-BASE = 1_767_225_600 * SECOND
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-
-pipelines = st.sampled_from([
-    "", '|= "status"', "| json", "| logfmt", '| logfmt | __error__=""', "| json | status > 5",
-    '| regexp "status=(?P<service_name>[0-9]+)"', '| pattern "<service_name>=<status>"',
-    "| logfmt | drop level", "| logfmt | keep service_name, status",
-    '| service_name=~"w.*"', "| label_format a=level", "| logfmt | drop service_name",
-    "| logfmt | keep status", "| label_format b=service_name",
-    '| json service_name="status"', "| label_format service_name=level",
-    '| zone="a"', '| logfmt service_name, status | __error__=""',
-])  # fmt: skip
-labels = st.lists(
-    st.sampled_from(["level", "status", "service_name", "zone", "service_name_extracted"]),
-    max_size=2, unique=True,
-)  # fmt: skip
-plain = st.builds(
-    '{}({{service_name="{{service}}"{}}} {} [{}s]{})'.format,
-    st.sampled_from(["count_over_time", "rate", "bytes_over_time", "absent_over_time"]),
-    st.sampled_from(["", ', level!="info"', ', host_name=~"h.|x"']),
-    pipelines,
-    st.sampled_from([5, 20, 60]),
-    st.sampled_from(["", "", " offset 10s"]),
-)
+STEP = 15 * SECOND
+SLOTS = Slots(STEP, 0)
 
 
-def unwrapping(functions: Sequence[str], groupings: Sequence[str]) -> st.SearchStrategy[str]:
-    return st.builds(
-        '{}{{service_name="{{service}}"}} {} | unwrap {} | __error__="" [{}s]){}'.format,
-        st.sampled_from(functions),
-        st.sampled_from(["| logfmt", "| json", "| logfmt | drop service_name"]),
-        st.sampled_from(["dur", "status", "duration(dur)", "service_name"]),
-        st.sampled_from([5, 60]),
-        st.sampled_from(groupings),
-    )
+def leaf(*parts: str, tenant: str = "shop", slots: Slots = SLOTS) -> Leaf[str]:
+    """Of each part, `shape=value`, a place."""
+    pairs = (part.split("=") for part in parts)
+    return tuple(Share(Place(tenant, shape, slots), value) for shape, value in pairs)
 
 
-unwrapped = st.one_of(
-    unwrapping(["sum_over_time(", "rate("], [""]),
-    unwrapping(
-        [
-            "avg_over_time(", "max_over_time(", "first_over_time(", "last_over_time(",
-            "quantile_over_time(0.5, ", "stddev_over_time(",
-        ],
-        ["", " by (level)", " by (service_name)", " by ()", " without (level)",
-         " without (service_name)"],
-    ),
-)  # fmt: skip
-grouped = st.builds(
-    "{} {} ({})".format,
-    st.sampled_from(["sum", "max", "count", "avg"]),
-    st.one_of(
-        st.just(""),
-        labels.map(lambda names: f"by ({', '.join(names)})"),
-        labels.map(lambda names: f"without ({', '.join(names)})"),
-    ),
-    plain,
-)
-one = st.one_of(plain, unwrapped, grouped)
-expressions = st.one_of(
-    one,
-    st.builds("{} > {}".format, one, st.sampled_from([0, 1, 3])),
-    st.builds("({}) {} ({})".format, grouped,
-              st.sampled_from(["/", "-", "or", "and", "unless", ">", "/ on (level)",
-                               "/ ignoring (service_name)", "and on (service_name)",
-                               "* on (level) group_left (service_name)"]), grouped),
-    st.builds("{} or vector(0)".format, grouped),
-    st.builds('label_replace({}, "a", "$1", "service_name", "(.).*")'.format, one),
-    st.builds("topk(50, {})".format, one),
-)  # fmt: skip
-
-
-def load(engine: Any, found: Sequence[dict[str, Any]]) -> str:
-    tenant: str = engine.tenant()
-    engine.load(tenant, [
-        {**{k: v for k, v in row.items() if k != "second"},
-         "ns": BASE + row["second"] * SECOND + n, "seq": n}
-        for n, row in enumerate(found)
-    ])  # fmt: skip
-    return tenant
-
-
-def shared(logs: Logs, tenant: str, texts: Sequence[str], grid: Grid) -> Scans:
-    """Scans that share these, however few they are."""
-    found = Scans(logs, ManualClock())
-    asked = [
-        Asked(tenant, parse_metric(text), grid.step_ns, grid.start_ns % grid.step_ns)
-        for text in texts
-    ]
-    asyncio.run(found.load(asked * limits.SCAN_RULES))
-    return found
-
-
-def answer(metric: Any, text: str, tenant: str, grid: Grid) -> Any:
-    """Series by labels, each of (value, variance) or None at each step; or the words of the
-    error."""
-    try:
-        found = as_matrix(asyncio.run(metric(parse_metric(text), tenant, grid))).without_empty()
-    except QueryError as error:
-        return str(error).partition(":")[0]
-    return {own: _steps(found, row) for row, own in enumerate(found.labels)}
-
-
-def _steps(found: Matrix, row: int) -> list[tuple[float, float] | None]:
-    unknown = np.full(found.values.shape, -1.0)
-    variance = unknown if found.variance is None else found.variance
-    return [
-        (float(found.values[row, step]), float(variance[row, step])) if there else None
-        for step, there in enumerate(found.present[row])
-    ]
-
-
-def same(left: Any, right: Any) -> bool:
-    if isinstance(left, str) or isinstance(right, str):
-        return bool(left == right)
-    return left.keys() == right.keys() and all(
-        (a is None) == (b is None)
-        and (a is None or np.allclose(a, b, rtol=1e-9, atol=0, equal_nan=True))
-        for own, steps in left.items()
-        for a, b in zip(steps, right[own], strict=True)
-    )
-
-
-@EXAMPLES
-@given(
-    found=rows, expression=expressions, start=st.integers(0, 40), steps=st.sampled_from([1, 1, 4])
-)
-def test_a_rule_gives_what_it_gives_by_itself(
-    engine: Any, found: list[dict[str, Any]], expression: str, start: int, steps: int
-) -> None:
-    tenant = load(engine, found)
-    logs = Logs(QueryService(engine))
-    grid = Grid(BASE + start * SECOND, 15 * SECOND, steps)
-    texts = [expression.replace("{service}", name) for name in ("web", "api", "nobody")]
-    scans = shared(logs, tenant, texts, grid)
-    for text in texts:
-        alone = answer(Logs(QueryService(engine)).metric, text, tenant, grid)
-        assert same(answer(scans.metric, text, tenant, grid), alone), text
-
-
-@pytest.mark.parametrize("expression", [
-    'sum(rate({S, level="error"}[1m])) / sum(rate({S}[1m])) > 0.1',
-    'sum by (level) (count_over_time({S} |= "status" [1m]))',
-    "sum by (service_name, status) (count_over_time({S} | logfmt [1m]))",
-    "count_over_time({S}[1m])",
-    "sum without (level) (bytes_rate({S}[30s] offset 10s))",
-    "avg_over_time({S} | logfmt | unwrap dur [1m]) by (level)",
-    "max by (status) (max_over_time({S} | logfmt | unwrap dur [1m]))",
-    "quantile_over_time(0.9, {S} | logfmt | unwrap dur [1m]) by ()",
-    "sum_over_time({S} | logfmt | unwrap dur [1m])",
-    "absent_over_time({S}[1m])",
-    "sum(count_over_time({S}[1m])) or vector(0)",
-    "topk(2, sum by (status) (count_over_time({S} | logfmt [1m])))",
-    "sum by (level) (rate({S}[1m])) and on (level) sum by (level) (rate({S}[10s])) > 0",
-])  # fmt: skip
-@pytest.mark.parametrize("steps", [1, 4])
-def test_sampled_rows_of_one_service_change_nothing_for_another(
-    engine: Any, expression: str, steps: int
-) -> None:
-    tenant = load(engine, [
-        {"second": n, "body": f"status={n % 3} dur={n}.5", "severity": 9 + n % 2 * 8,
-         "service": ("web", "api")[n % 5 // 3], "weight": 20 if n % 5 > 2 and n % 4 else 1}
-        for n in range(60)
-    ])  # fmt: skip
-    logs = Logs(QueryService(engine))
-    grid = Grid(BASE + 15 * SECOND, 15 * SECOND, steps)
-    texts = [expression.replace("S", f'service_name="{name}"') for name in ("web", "api", "none")]
-    scans = shared(logs, tenant, texts, grid)
-    found = [answer(scans.metric, text, tenant, grid) for text in texts]
-    assert found[0] or "absent" in expression
-    for text, one in zip(texts, found, strict=True):
-        assert same(one, answer(Logs(QueryService(engine)).metric, text, tenant, grid)), text
-
-
-class Counting:
-    """Logs in which each service has as many lines as its name has letters; what was read of
-    them."""
+class Store:
+    """Each value has one series, whose number is the length of the value; what was read."""
 
     def __init__(self, bad: Sequence[str] = (), failure: Exception | None = None) -> None:
         self.bad = bad
         self.failure = failure or QueryError("too many series")
         self.read: list[tuple[str, ...]] = []
-        self.alone: list[str] = []
         self.slow = 10**6
+        self.gate: asyncio.Event | None = None
 
-    async def leaf(self, leaf: Leaf, tenant: str, grid: Grid) -> Matrix:
-        [value] = [one.value for one in leaf.aggregation.query.matchers if one.name == SERVICE]
-        services = tuple(value.split("|"))
-        self.read.append(services)
-        await asyncio.sleep(60 if len(services) >= self.slow else 0)
-        if set(services) & set(self.bad):
+    async def __call__(self, scan: Scan[str]) -> Mapping[str, Matrix]:
+        self.read.append(scan.values)
+        if self.gate:
+            await self.gate.wait()
+        await asyncio.sleep(60 if len(scan.values) >= self.slow else 0)
+        if set(scan.values) & set(self.bad):
             raise self.failure
-        by = leaf.aggregation.grouping
-        label = (SERVICE,) if by and SERVICE in by.labels else ()
-        found = {tuple((one, name) for one in label): [float(len(name))] for name in services}
-        return matrix_of(found, grid.steps)
-
-    async def metric(self, query: Any, tenant: str, grid: Grid) -> Value:
-        self.alone.append(tenant)
-        [leaf] = leaves(query)
-        return await self.leaf(leaf, tenant, grid)
+        steps = scan.grid.steps
+        return {one: matrix_of({(): [float(len(one))] * steps}, steps) for one in scan.values}
 
 
 class Play:
-    """Rules that count the lines of services."""
+    """Leaves of a shape, one of each value."""
 
-    def __init__(self, *services: str, tenant: str = "shop", **logs: Any) -> None:
-        self.logs: Any = Counting(**logs)
+    def __init__(self, *values: str, **store: Any) -> None:
+        self.store = Store(**store)
         self.clock = ManualClock()
-        self.scans = Scans(self.logs, self.clock)
-        self.services = services
-        self.asked = [Asked(tenant, self.query(name), 15 * SECOND, 0) for name in services]
+        self.kept = Kept(self.clock)
+        self.scans: Scans[str] = Scans(self.store, self.kept, self.clock)
+        self.leaves = [leaf(f"lines={value}") for value in values]
 
-    def query(self, service: str) -> Any:
-        return parse_metric(f'sum(count_over_time({{service_name="{service}"}}[1m]))')
+    async def load(self) -> None:
+        await self.scans.load([one] for one in self.leaves)
 
-    async def value(self, service: str, slot: int = 4, tenant: str = "shop") -> float:
-        grid = Grid(slot * 15 * SECOND, 15 * SECOND, 1)
-        found = await self.scans.metric(self.query(service), tenant, grid)
-        assert isinstance(found, Matrix)
+    async def value(self, one: Leaf[str], slot: int = 4) -> float | None:
+        """None where it is to be asked for alone."""
+        share = self.scans.shared(one)
+        grid = Grid(slot * STEP, STEP, 1)
+        if share is None or (found := await self.scans.series(share, grid)) is None:
+            return None
         assert found.labels == [()]
         return float(found.values[0, 0])
 
-    async def all(self, slot: int = 4) -> list[float | str]:
-        found = [await self._told(name, slot) for name in self.services]
-        assert [one for one in found if isinstance(one, float)] == [
-            float(len(name))
-            for name, one in zip(self.services, found, strict=True)
-            if isinstance(one, float)
-        ]
-        return found
-
-    async def _told(self, service: str, slot: int) -> float | str:
-        try:
-            return await self.value(service, slot)
-        except QueryError as error:
-            return str(error)
+    async def all(self, slot: int = 4) -> list[float | None]:
+        """One after the other."""
+        return [await self.value(one, slot) for one in self.leaves]
 
 
 def run(play: Play, *slots: int) -> Any:
     async def whole() -> Any:
-        await play.scans.load(play.asked)
+        await play.load()
         return [await play.all(slot) for slot in slots][-1]
 
     return asyncio.run(whole())
@@ -278,140 +86,165 @@ def run(play: Play, *slots: int) -> Any:
 def test_rules_of_one_shape_are_read_in_one_question() -> None:
     play = Play("a", "bb", "ccc")
     assert run(play, 4) == [1.0, 2.0, 3.0]
-    assert play.logs.read == [("a", "bb", "ccc")]
+    assert play.store.read == [("a", "bb", "ccc")]
 
 
 def test_rules_that_ask_at_the_same_time_wait_for_one_question() -> None:
     play = Play("a", "bb", "ccc")
 
-    async def whole() -> list[float]:
-        await play.scans.load(play.asked)
-        return list(await asyncio.gather(*map(play.value, play.services)))
+    async def whole() -> list[float | None]:
+        await play.load()
+        return list(await asyncio.gather(*map(play.value, play.leaves)))
 
     assert asyncio.run(whole()) == [1.0, 2.0, 3.0]
-    assert len(play.logs.read) == 1
+    assert len(play.store.read) == 1
 
 
 def test_rules_of_other_slots_or_tenants_share_nothing() -> None:
     play = Play("a", "bb", "ccc")
-    play.asked[0] = play.asked[0]._replace(phase_ns=3 * SECOND)
-    play.asked[1] = play.asked[1]._replace(tenant="other")
-    run(play, 4)
-    assert play.logs.alone == ["shop"] * 3
+    play.leaves[0] = leaf("lines=a", slots=Slots(STEP, 3 * SECOND))
+    play.leaves[1] = leaf("lines=bb", tenant="other")
+    assert run(play, 4) == [None] * 3
+    assert not play.store.read
 
 
 def test_fewer_rules_than_are_worth_it_ask_by_themselves() -> None:
     play = Play(*"abcdefgh"[: limits.SCAN_RULES - 1])
+    assert run(play, 4) == [None] * len(play.leaves)
+
+
+def test_rules_that_are_the_same_are_as_many_as_they_are() -> None:
+    play = Play(*["aa"] * limits.SCAN_RULES)
+    assert run(play, 4) == [2.0] * limits.SCAN_RULES
+    assert play.store.read == [("aa",)]
+
+
+def test_a_rule_that_reads_the_same_twice_is_one() -> None:
+    play = Play()
+
+    async def whole() -> Any:
+        await play.scans.load([[leaf("lines=a")] * limits.SCAN_RULES])
+        return play.scans.shared(leaf("lines=a"))
+
+    assert asyncio.run(whole()) is None
+
+
+def test_a_leaf_is_read_where_most_others_are() -> None:
+    play = Play()
+    play.leaves = [leaf(f"a={n % 2}", f"b={n}", f"c{n}=x") for n in range(limits.SCAN_RULES + 1)]
+    others = [leaf("a=1", "d=y")] * 2
+    play.leaves += others
     run(play, 4)
-    assert len(play.logs.alone) == len(play.services)
+    assert play.store.read == [("0", "1")]
+    shared = [play.scans.shared(one) for one in play.leaves]
+    assert {one.place.shape for one in shared if one} == {"a"}
 
 
 def test_what_was_read_is_kept_for_a_while() -> None:
     play = Play("a", "bb", "ccc")
     run(play, 4, 4)
-    assert len(play.logs.read) == 1
+    assert len(play.store.read) == 1
     play.clock.advance(limits.SCAN_KEPT_S)
     run(play, 4)
-    assert len(play.logs.read) == 2
+    assert len(play.store.read) == 2
 
 
 def test_as_much_is_kept_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     play = Play("a", "bb", "ccc")
     run(play, 4, 5, 4, 5)
-    assert len(play.logs.read) == 2
-    monkeypatch.setattr(limits, "SCANS_KEPT_BYTES", 3_000)
-    run(play, 6, 7, 4)
-    assert len(play.logs.read) == 5
+    assert len(play.store.read) == 2
+    each = play.kept.bytes // 2
+    monkeypatch.setattr(limits, "SCANS_KEPT_BYTES", 4 * each)
+    run(play, 6, 7, 8)
+    assert play.kept.bytes <= 4 * each
+    assert len(play.store.read) == 5
+    run(play, 8, 7, 6, 5)
+    assert len(play.store.read) == 5
+    run(play, 4)
+    assert len(play.store.read) == 6
+
+
+def test_a_question_whose_answer_cannot_be_kept_is_asked_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play = Play("a", "bb", "ccc", "dddd")
+    run(play, 4)
+    monkeypatch.setattr(limits, "SCANS_KEPT_BYTES", 4 * play.kept.bytes - 4)
+    play.store.read.clear()
+    assert run(play, 5) == [1.0, 2.0, 3.0, 4.0]
+    assert play.store.read == [("a", "bb", "ccc", "dddd"), ("a", "bb"), ("ccc", "dddd")]
 
 
 def test_so_many_services_are_asked_for_in_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SCAN_SERVICES", 2)
+    monkeypatch.setattr(limits, "SCAN_VALUES", 2)
     play = Play("a", "bb", "ccc")
     run(play, 4)
-    assert play.logs.read == [("a", "bb"), ("ccc",)]
+    assert play.store.read == [("a", "bb"), ("ccc",)]
 
 
 def test_a_service_that_cannot_be_counted_is_asked_for_apart() -> None:
     play = Play("a", "bb", "ccc", "dddd", "eeeee", bad=["bb"])
-    told = run(play, 4)
-    assert told[1] == "too many series"
-    assert [told[0], *told[2:]] == [1.0, 3.0, 4.0, 5.0]
-    play.logs.read.clear()
+    assert run(play, 4) == [1.0, None, 3.0, 4.0, 5.0]
+    play.store.read.clear()
     asyncio.run(play.all(5))
-    assert play.logs.read == [("a",), ("bb",), ("ccc", "dddd", "eeeee")]
+    assert play.store.read == [("a",), ("ccc", "dddd", "eeeee")]
 
 
 def test_what_was_asked_apart_is_asked_together_again_some_time() -> None:
     play = Play("a", "bb", "ccc", bad=["bb"])
     run(play, 4)
-    play.logs.read.clear()
-    play.logs.bad = []
+    play.store.read.clear()
+    play.store.bad = []
     play.clock.advance(limits.SCAN_APART_S)
     asyncio.run(play.all(5))
-    assert play.logs.read == [("a", "bb", "ccc")]
+    assert play.store.read == [("a", "bb", "ccc")]
 
 
 def test_a_question_that_takes_too_long_is_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SCAN_SHARE", 0.001)
     play = Play("a", "bb", "ccc", "dddd")
-    play.logs.slow = 3
+    play.store.slow = 3
     assert run(play, 4) == [1.0, 2.0, 3.0, 4.0]
-    assert play.logs.read == [("a", "bb", "ccc", "dddd"), ("a", "bb"), ("ccc", "dddd")]
+    assert play.store.read == [("a", "bb", "ccc", "dddd"), ("a", "bb"), ("ccc", "dddd")]
 
 
 def test_a_store_that_fails_is_not_asked_by_each_rule() -> None:
     play = Play("a", "bb", "ccc", bad=["a"], failure=StoreError("closed"))
     with pytest.raises(StoreError):
         run(play, 4)
-    assert len(play.logs.read) == 1
+    assert len(play.store.read) == 1
 
 
 def test_other_rules_share_from_when_they_are_loaded() -> None:
     play = Play("a", "bb", "ccc")
 
-    async def whole() -> None:
-        await play.scans.load(play.asked)
-        await play.scans.load(play.asked[:2])
-        await play.all()
+    async def whole() -> Any:
+        await play.load()
+        play.leaves, gone = play.leaves[:2], play.leaves[2]
+        await play.load()
+        return [*await play.all(), await play.value(gone)]
 
-    asyncio.run(whole())
-    assert len(play.logs.alone) == 3
-
-
-def test_many_services_are_asked_for_by_their_names(engine: Any) -> None:
-    tenant = engine.tenant()
-    names = [f"s.{n}|x" for n in range(20)]
-    engine.load(tenant, [{"service": name, "seq": n} for n, name in enumerate(names)])
-    [leaf] = leaves(parse_metric('sum(count_over_time({service_name="s.0|x"}[1m]))'))
-    known = shaped(leaf)
-    assert known is not None
-    engine.statements.clear()
-    logs = Logs(QueryService(engine))
-    found = asyncio.run(logs.leaf(of_services(known[0], names[:7]), tenant, Grid(BASE, SECOND, 1)))
-    assert sorted(found.labels) == [((SERVICE, name),) for name in sorted(names[:7])]
-    assert "ServiceName IN" in engine.statements[-1]
+    assert asyncio.run(whole()) == [None] * 3
 
 
-@pytest.mark.parametrize("more", [{}, {"min_confidence": 0.9}, {"offset_ns": 5 * SECOND}])
-def test_rules_of_a_group_are_read_in_one_statement(engine: Any, more: dict[str, Any]) -> None:
-    tenant = engine.tenant()
-    engine.load(tenant, [{"service": f"s{n % 3}", "seq": n} for n in range(9)])
-    rules = tuple(
-        Rule(f'sum(count_over_time({{service_name="s{n}"}}[1m])) > 2', "logql", alert="A", **more)
-        for n in range(3)
-    )
-    group = Group(tenant, "rules.yml", "g", rules, 15 * SECOND)
-    slot_ns = slot_at(group, BASE + 30 * SECOND)
+@pytest.mark.parametrize("bad", [[], ["bb"]])
+def test_rules_may_be_others_while_a_question_is_under_way(bad: list[str]) -> None:
+    play = Play("a", "bb", "ccc", "dddd", bad=bad)
 
-    async def whole() -> list[Matrix]:
-        asker = Expressions(QueryService(engine))
-        await asker.load([group])
-        engine.statements.clear()
-        return [
-            await asker.value(rule, tenant, Grid(slot_ns - rule.offset_ns, group.interval_ns, 1))
-            for rule in rules
-        ]
+    async def whole() -> Any:
+        play.store.gate = asyncio.Event()
+        await play.load()
+        waiting = [asyncio.create_task(play.value(one)) for one in play.leaves]
+        while not play.store.read:
+            await asyncio.sleep(0)
+        gone, play.leaves = play.leaves[3], [*play.leaves[:3], leaf("lines=eeeee")]
+        await play.load()
+        play.store.gate.set()
+        assert await play.value(gone, 5) is None
+        return [await one for one in waiting], await play.all(5)
 
-    found = asyncio.run(whole())
-    assert [one.values.tolist() for one in found] == [[[3.0]]] * 3
-    assert len(engine.statements) == 1
+    first, then = asyncio.run(whole())
+    assert first[:1] + first[2:3] == [1.0, 3.0]
+    # What was read together is good for who is gone, too; else it is read alone.
+    assert first[3] == (None if bad else 4.0)
+    assert then == [1.0, None if bad else 2.0, 3.0, 5.0]

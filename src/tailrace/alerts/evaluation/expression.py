@@ -10,7 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from tailrace.alerts.evaluation.confidence import passing, threshold
-from tailrace.alerts.evaluation.scans import Asked, Scans
+from tailrace.alerts.evaluation.kept import Kept
+from tailrace.alerts.evaluation.logscans import LogRule, LogScans
+from tailrace.alerts.evaluation.samplescans import SampleRule, SampleScans
+from tailrace.alerts.evaluation.scans import Slots
 from tailrace.alerts.evaluation.slots import phase_ns as phase_of
 from tailrace.alerts.evaluation.statements import Statements
 from tailrace.alerts.rule import Group, Language, Rule
@@ -43,13 +46,16 @@ class Expressions:
     """An Asker over the query room. What the rules of `load` have in common is asked once."""
 
     def __init__(self, service: QueryService) -> None:
-        self._logs = Scans(Logs(service), service.clock)
-        self._samples = Samples(service)
+        kept = Kept(service.clock)
+        self._logs = LogScans(Logs(service), kept, service.clock)
+        self._samples = SampleScans(Samples(service), kept, service.clock)
         self._statements = Statements(service)
 
     async def load(self, groups: Iterable[Group]) -> None:
         """These are the rules from here on."""
+        groups = list(groups)
         await self._logs.load(_logql(groups))
+        await self._samples.load(_promql(groups))
 
     async def value(self, rule: Rule, tenant: str, grid: Grid) -> Matrix:
         """See Asker. A number is one series without labels."""
@@ -70,17 +76,26 @@ class Expressions:
         return as_matrix(found).without_empty()
 
 
-def _logql(groups: Iterable[Group]) -> Iterator[Asked]:
-    """What rules in LogQL ask, but for those that cannot be asked."""
+def _logql(groups: Iterable[Group]) -> Iterator[LogRule]:
+    for tenant, rule, tree, slots in _rules(groups, "logql"):
+        query = threshold(tree).measured if rule.min_confidence else tree
+        yield LogRule(tenant, query, slots)
+
+
+def _promql(groups: Iterable[Group]) -> Iterator[SampleRule]:
+    for tenant, _, tree, slots in _rules(groups, "promql"):
+        yield SampleRule(tenant, tree, slots)
+
+
+def _rules(groups: Iterable[Group], language: Language) -> Iterator[tuple[str, Rule, Any, Slots]]:
+    """Rules in a language with what they ask and when, but for those that cannot be asked."""
     for group in groups:
         for rule in group.rules:
-            if rule.language != "logql":
-                continue
-            with suppress(QueryError):
-                tree = parsed(rule.language, rule.expr)
-                query = threshold(tree).measured if rule.min_confidence else tree
-                phase_ns = (phase_of(group) - rule.offset_ns) % group.interval_ns
-                yield Asked(group.tenant, query, group.interval_ns, phase_ns)
+            if rule.language == language:
+                with suppress(QueryError):
+                    phase_ns = (phase_of(group) - rule.offset_ns) % group.interval_ns
+                    tree = parsed(rule.language, rule.expr)
+                    yield group.tenant, rule, tree, Slots(group.interval_ns, phase_ns)
 
 
 def _true(number: Scalar) -> Matrix:
@@ -96,14 +111,14 @@ def parsed(language: Language, text: str) -> Any:
     return _PARSERS[language](text)
 
 
-def _promql(text: str) -> Any:
+def _parse_promql(text: str) -> Any:
     tree = parse(text)
     if kind(tree) not in ("scalar", "vector"):
         raise QueryError(f"a rule needs numbers or a vector, not {SHOWN[kind(tree)]}", 0)
     return tree
 
 
-_PARSERS: dict[Language, Callable[[str], Any]] = {"promql": _promql, "logql": parse_metric}
+_PARSERS: dict[Language, Callable[[str], Any]] = {"promql": _parse_promql, "logql": parse_metric}
 
 
 def at_step(found: Matrix, step: int) -> list[tuple[int, float]]:

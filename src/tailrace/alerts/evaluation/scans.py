@@ -1,188 +1,163 @@
-"""Reads for many rules at once: rules that differ only in their service share what they read.
+"""Reads for many rules at once: leaves that are alike but for one value share what they read.
 
-A rule's expression is computed as it is, only its leaves are read otherwise: those of one shape
-(shapes.py) that are asked at the same slots are read in one question for all their services. A
-question that fails or takes too long is asked in halves from then on, so that one service whose
-rows cannot be counted keeps no other waiting for long.
+A rule's expression is computed as it is, only its leaves are read otherwise. Those that are alike
+but for one value, such as the name of a service, and are asked at the same slots meet at a place,
+and are read in one question for all their values. A question that fails or takes too long is asked
+in halves from then on, so that one value whose rows cannot be counted keeps no other waiting long.
+
+What a leaf is, and how those of a place are read, is each language's own: logscans.py and
+samplescans.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from tailrace.alerts.evaluation.shapes import by_service, of_services, own, ranks, shaped
+from tailrace.alerts.evaluation.kept import Kept, Series
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.errors import QueryError
-from tailrace.query.bounds.question import Question, asking
 from tailrace.query.bounds.shared import Shared
-from tailrace.query.logql.ast import Metric
-from tailrace.query.logql.text import text
-from tailrace.query.logs.leaf import Leaf, leaves
-from tailrace.query.logs.logs import Logs
-from tailrace.query.logs.metric import evaluate
-from tailrace.query.matrix.matrix import Matrix, Value
-from tailrace.query.matrix.pieces import memory_bytes
+from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.plan import Grid
 
-# What is kept of a question that found nothing.
-_LEAST_BYTES = 1_000
-Services: TypeAlias = tuple[str, ...]
-Series: TypeAlias = Mapping[str, Matrix]
+Shape = TypeVar("Shape")
+Values: TypeAlias = tuple[str, ...]
 
 
-class Place(NamedTuple):
-    """Where leaves meet: those of one shape whose slots are the same."""
+class Slots(NamedTuple):
+    """When something is asked: at steps of grids that begin `phase_ns` after a multiple of
+    `step_ns`."""
 
-    tenant: str
-    shape: Leaf
     step_ns: int
     phase_ns: int
 
 
-class Asked(NamedTuple):
-    """An expression that is asked again and again: at steps of a grid that begins `phase_ns` after
-    a multiple of `step_ns`."""
+class Place(NamedTuple, Generic[Shape]):
+    """Where leaves meet: those that have a shape in common, of one tenant and with the same
+    slots."""
 
     tenant: str
-    query: Metric
-    step_ns: int
-    phase_ns: int
+    shape: Shape
+    slots: Slots
 
 
-class _Scan(NamedTuple):
-    place: Place
-    services: Services
+class Share(NamedTuple, Generic[Shape]):
+    """What one leaf is of all that is read at a place. A place and a value are one leaf."""
+
+    place: Place[Shape]
+    value: str
+
+
+class Scan(NamedTuple, Generic[Shape]):
+    """One question: the series of each of these values at each step."""
+
+    place: Place[Shape]
+    values: Values
     grid: Grid
 
 
-class _Kept(NamedTuple):
-    until_s: float
-    series: Series
-    bytes: int
+# What a leaf may share: of one or more places one is chosen, where most meet.
+Leaf: TypeAlias = tuple[Share[Shape], ...]
 
 
-class Scans:
-    """`metric` is that of `logs`; what `load` was told of is shared. Used from one event loop."""
+def slots_of(grid: Grid) -> Slots:
+    """Those that a grid is of."""
+    return Slots(grid.step_ns, grid.start_ns % grid.step_ns)
 
-    def __init__(self, logs: Logs, clock: Clock) -> None:
-        self._logs = logs
+
+class Scans(Generic[Shape]):
+    """`read` answers a scan, with each of its values; it may raise QueryError, TimeoutError and
+    what else the engine raises. Used from one event loop."""
+
+    def __init__(
+        self, read: Callable[[Scan[Shape]], Awaitable[Series]], kept: Kept, clock: Clock
+    ) -> None:
+        self._read = read
+        self._kept = kept
         self._clock = clock
-        self._places: Mapping[Place, Services] = {}
-        # Of each service those that it is asked with.
-        self._together: dict[Place, dict[str, Services]] = {}
+        self._places: Mapping[Place[Shape], Values] = {}
+        # Of each value those that it is asked with.
+        self._together: dict[Place[Shape], dict[str, Values]] = {}
         self._again_s = 0.0
         self._under_way: Shared[Series] = Shared(clock, limits.SCAN_KEPT_S)
-        self._kept: dict[_Scan, _Kept] = {}
 
-    async def load(self, asked: Iterable[Asked]) -> None:
-        """Share what these have in common, and nothing else."""
-        self._places = await asyncio.to_thread(_places, asked)
+    async def load(self, rules: Iterable[Iterable[Leaf[Shape]]]) -> None:
+        """Share what the leaves of these rules have in common, and nothing else."""
+        self._places = await asyncio.to_thread(_places, rules)
         self._join()
 
     def _join(self) -> None:
-        """All services of a place together, as many as one question may have."""
+        """All values of a place together, as many as one question may have."""
         self._together = {
-            place: {name: piece for piece in _pieces(services) for name in piece}
-            for place, services in self._places.items()
+            place: {value: piece for piece in _pieces(values) for value in piece}
+            for place, values in self._places.items()
         }
         self._again_s = self._clock.monotonic_s() + limits.SCAN_APART_S
 
-    async def metric(self, query: Metric, tenant: str, grid: Grid) -> Value:
-        """The value of a metric query, see `Logs.metric`."""
-        phase_ns = grid.start_ns % grid.step_ns
-        found = _found(Asked(tenant, query, grid.step_ns, phase_ns))
-        if not any(place in self._together for place, _ in found):
-            return await self._logs.metric(query, tenant, grid)
-        return await evaluate(query, grid, partial(self._read, tenant, grid))
+    def shared(self, leaf: Leaf[Shape]) -> Share[Shape] | None:
+        """What a leaf shares with others, if anything."""
+        return next((one for one in leaf if one.value in self._together.get(one.place, {})), None)
 
-    async def _read(self, tenant: str, grid: Grid, leaf: Leaf) -> Matrix:
-        if (known := shaped(leaf)) is not None:
-            shape, service = known
-            place = Place(tenant, shape, grid.step_ns, grid.start_ns % grid.step_ns)
-            series = await self._series(place, service, grid)
-            if series is not None and (found := own(leaf, series)) is not None:
-                return found
-        return await self._logs.leaf(leaf, tenant, grid)
-
-    async def _series(self, place: Place, service: str, grid: Grid) -> Matrix | None:
-        """Those of a service; None where nothing is shared with it."""
+    async def series(self, share: Share[Shape], grid: Grid) -> Matrix | None:
+        """Those of a leaf at each step; None where it is to be asked for alone. Raises what `read`
+        raises, but for what a smaller question might not."""
         if self._clock.monotonic_s() >= self._again_s:
             self._join()
-        while services := self._together.get(place, {}).get(service):
+        place, value = share
+        while values := self._together.get(place, {}).get(value):
             try:
-                found = await self._scan(_Scan(place, services, grid))
+                found = await self._scan(Scan(place, values, grid))
             except (QueryError, TimeoutError):
-                self._part(place, services)
+                self._part(place, values)
             else:
-                return found.get(service, found[""])
+                return found[value]
         return None
 
-    def _part(self, place: Place, services: Services) -> None:
+    def _part(self, place: Place[Shape], values: Values) -> None:
         """Two halves from here on; one alone is asked as its rules ask."""
-        half = len(services) // 2
-        pieces = (services[:half], services[half:]) if half else ()
-        smaller = {name: piece for piece in pieces for name in piece}
+        half = len(values) // 2
+        pieces = (values[:half], values[half:]) if half else ()
+        smaller = {value: piece for piece in pieces for value in piece}
         known = self._together.get(place, {})
-        for name in services:
-            if known.get(name) == services:  # not yet by somebody else
-                known[name] = smaller.get(name, ())
+        for value in values:
+            if known.get(value) == values:  # not yet by somebody else
+                known[value] = smaller.get(value, ())
 
-    async def _scan(self, scan: _Scan) -> Series:
-        """Raises what `Logs.leaf` raises."""
-        self._let_go()
+    async def _scan(self, scan: Scan[Shape]) -> Series:
         if (known := self._kept.get(scan)) is not None:
-            return known.series
+            return known
         return await self._under_way.run(scan, 0.0, partial(self._asked, scan))
 
-    async def _asked(self, scan: _Scan) -> Series:
-        leaf = of_services(scan.place.shape, scan.services)
-        seconds = scan.grid.step_ns / 1e9 * limits.SCAN_SHARE
-        with asking(Question(scan.place.tenant, text(leaf.aggregation))):
-            async with asyncio.timeout(seconds):
-                found = await self._logs.leaf(leaf, scan.place.tenant, scan.grid)
-        series = by_service(found)
-        until_s = self._clock.monotonic_s() + limits.SCAN_KEPT_S
-        self._kept[scan] = _Kept(until_s, series, _LEAST_BYTES + memory_bytes(found))
-        return series
-
-    def _let_go(self) -> None:
-        """Of what is too old, and of the oldest where there is too much."""
-        now_s = self._clock.monotonic_s()
-        held = sum(one.bytes for one in self._kept.values())
-        for scan, one in list(self._kept.items()):
-            if one.until_s > now_s and held <= limits.SCANS_KEPT_BYTES:
-                break
-            del self._kept[scan]
-            held -= one.bytes
+    async def _asked(self, scan: Scan[Shape]) -> Series:
+        async with asyncio.timeout(scan.grid.step_ns / 1e9 * limits.SCAN_SHARE):
+            found = await self._read(scan)
+        self._kept.keep(scan, found)
+        return found
 
 
-def _found(asked: Asked) -> Iterator[tuple[Place, str]]:
-    """The places of the leaves of a query that can share, and their services."""
-    if ranks(asked.query):
-        return
-    for leaf in leaves(asked.query):
-        if (known := shaped(leaf)) is not None:
-            yield Place(asked.tenant, known[0], asked.step_ns, asked.phase_ns), known[1]
-
-
-def _places(asked: Iterable[Asked]) -> Mapping[Place, Services]:
-    """Where as many meet as are worth it, and their services in order."""
-    counts: dict[Place, Counter[str]] = {}
-    for one in asked:
-        for place, service in set(_found(one)):
-            counts.setdefault(place, Counter())[service] += 1
+def _places(rules: Iterable[Iterable[Leaf[Shape]]]) -> Mapping[Place[Shape], Values]:
+    """Where as many meet as are worth it, and their values in order. Each leaf is at one place, the
+    one at which most could meet."""
+    leaves = Counter(leaf for rule in rules for leaf in set(rule) if leaf)
+    most: Counter[Place[Shape]] = Counter()
+    for leaf, count in leaves.items():
+        most.update({one.place: count for one in leaf})
+    met: dict[Place[Shape], Counter[str]] = {}
+    for leaf, count in leaves.items():
+        place, value = max(leaf, key=lambda one: most[one.place])
+        met.setdefault(place, Counter())[value] += count
     return {
-        place: tuple(sorted(services))
-        for place, services in counts.items()
-        if services.total() >= limits.SCAN_RULES
+        place: tuple(sorted(values))
+        for place, values in met.items()
+        if values.total() >= limits.SCAN_RULES
     }
 
 
-def _pieces(services: Services) -> Iterator[Services]:
-    size = limits.SCAN_SERVICES
-    return (services[start : start + size] for start in range(0, len(services), size))
+def _pieces(values: Values) -> Iterator[Values]:
+    size = limits.SCAN_VALUES
+    return (values[start : start + size] for start in range(0, len(values), size))

@@ -120,8 +120,8 @@ ALERT_NOTICES_READ = 50
 ALERT_NOTICE_KEPT_S = 86_400.0
 # Rules of one shape at the same slots that are asked together: two are as cheap apart.
 SCAN_RULES = 3
-# Services that are asked for together: a statement of some ten kilobytes.
-SCAN_SERVICES = 500
+# Values, such as services, that are asked for together: a statement of some ten kilobytes.
+SCAN_VALUES = 500
 # How long what was read together is kept, for rules of the same slots whose turn comes later, and
 # how much of it: a bucket of a thousand rules reads a megabyte.
 SCAN_KEPT_S = 15.0

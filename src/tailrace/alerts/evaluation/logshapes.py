@@ -102,11 +102,11 @@ def of_services(shape: Leaf, services: Sequence[str]) -> Leaf:
     return Leaf(replace(shape.aggregation, query=replace(query, matchers=matchers)), shape.named)
 
 
-def by_service(found: Matrix) -> dict[str, Matrix]:
-    """The series of each service; under "" none of them."""
-    places: dict[str, list[int]] = {"": []}
+def by_service(found: Matrix, services: Sequence[str]) -> dict[str, Matrix]:
+    """The series of each of these services."""
+    places: dict[str, list[int]] = {name: [] for name in services}
     for row, labels in enumerate(found.labels):
-        places.setdefault(dict(labels)[SERVICE], []).append(row)
+        places[dict(labels)[SERVICE]].append(row)
     return {name: found.rows(np.array(rows, np.intp)) for name, rows in places.items()}
 
 
