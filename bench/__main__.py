@@ -1,8 +1,8 @@
 """`python -m bench [PART]`: measure, compare, print.
 
-PART is ingest, latency, queries, tail, alerts, agent, doors, fairness, guard-speed or guard-recall,
-all of these when none is named (`usual`); backlog and dashboard, which take as long as they do; or
-`all`.
+PART is ingest, latency, queries, tail, alerts, alerts-promql, agent, doors, fairness, guard-speed
+or guard-recall, all of these when none is named (`usual`); backlog and dashboard, which take as
+long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -33,6 +33,7 @@ from bench import (
     ingest,
     latency,
     queries,
+    samplerules,
     tail,
 )
 from bench.corpus.corpus import FULL_ROWS
@@ -41,7 +42,7 @@ from bench.figures import Figure, table
 from bench.server import Server
 
 PARTS = (
-    "ingest", "latency", "queries", "tail", "alerts", "agent", "doors", "fairness",
+    "ingest", "latency", "queries", "tail", "alerts", "alerts-promql", "agent", "doors", "fairness",
     "guard-speed", "guard-recall", "backlog", "dashboard",
 )  # fmt: skip
 # What runs when nothing is named.
@@ -138,6 +139,8 @@ def _measure(
         return agent.measure(scratch, options.agent_mb, options.seconds)
     if part == "alerts":
         return alerts.measure(scratch)
+    if part == "alerts-promql":
+        return samplerules.measure(scratch)
     if part == "doors":
         return entrance.measure(scratch, options.seconds)
     if part == "fairness":

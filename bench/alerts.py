@@ -88,7 +88,7 @@ _EVENTS = {"Event": "bench-event", "Urgent": "bench-urgent"}
 
 
 @dataclass
-class _Found:
+class Measured:
     """The server's CPU seconds; its metrics before and after; how long after their slots groups
     were done, and by alert the seconds from each event to its webhook."""
 
@@ -110,17 +110,17 @@ def measure(scratch: Path) -> list[Figure]:
     rules.write_text("groups: []\n")
     with Webhook() as webhook:
         more = _CONFIG.format(rules=rules, port=webhook.port)
-        with Server(scratch / "server", more) as server, _load(server.port):
+        with Server(scratch / "server", more) as server, load(server.port):
             time.sleep(SETTLE_S)
-            without = _measured(server)
-            rules.write_text("groups:" + "".join(map(_group, _services())) + _STREAM)
+            without = measured(server, SECONDS)
+            rules.write_text("groups:" + "".join(map(_group, services())) + _STREAM)
             server.await_metric("tailrace_rule_evaluations_total", 5.0 * SERVICES, FIRING_S)
             time.sleep(SETTLE_S)
-            loaded = _measured(server, _Events(server.port, webhook))
+            loaded = measured(server, SECONDS, _Events(server.port, webhook))
     return _figures(without, loaded)
 
 
-def _figures(without: _Found, loaded: _Found) -> list[Figure]:
+def _figures(without: Measured, loaded: Measured) -> list[Figure]:
     grown = loaded.grown
     event, urgent = loaded.seen["Event"], loaded.seen["Urgent"]
     return [
@@ -142,7 +142,8 @@ def _figures(without: _Found, loaded: _Found) -> list[Figure]:
     ]
 
 
-def _services() -> Sequence[str]:
+def services() -> Sequence[str]:
+    """Their names."""
     return [f"bench-{number:03d}" for number in range(SERVICES)]
 
 
@@ -150,10 +151,10 @@ def _group(service: str) -> str:
     return _GROUP.format(service=service, interval=INTERVAL_S)
 
 
-def _measured(server: Server, events: _Events | None = None) -> _Found:
-    """SECONDS of it. Raises RuntimeError."""
+def measured(server: Server, seconds: float, events: _Events | None = None) -> Measured:
+    """So many seconds of it. Raises RuntimeError."""
     before, before_s = server.metrics(), process.cpu_s(server.pid)
-    end_s = time.monotonic() + SECONDS
+    end_s = time.monotonic() + seconds
     lags = [0.0]
     while (now_s := time.monotonic()) < end_s:
         lag_s = server.metrics().get("tailrace_rule_lag_seconds", 0.0)
@@ -163,7 +164,7 @@ def _measured(server: Server, events: _Events | None = None) -> _Found:
             events.send_due()
         time.sleep(min(POLL_S, max(end_s - time.monotonic(), 0)))
     spent_s = process.cpu_s(server.pid) - before_s
-    return _Found(spent_s, before, server.metrics(), lags[1:], events.seen() if events else {})
+    return Measured(spent_s, before, server.metrics(), lags[1:], events.seen() if events else {})
 
 
 class Webhook:
@@ -210,7 +211,7 @@ class _Events:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self._webhook = webhook
         self._random = random.Random(SEED)
-        self._left = [(alert, service) for service in _services() for alert in _EVENTS]
+        self._left = [(alert, service) for service in services() for alert in _EVENTS]
         self._random.shuffle(self._left)
         self._sent: dict[tuple[str, str], float] = {}
         self._next_s = time.monotonic()
@@ -222,7 +223,7 @@ class _Events:
             row = {"severity": "INFO", "service": service, "body": _EVENTS[alert]}
             body = zstandard.compress(json.dumps(row).encode() + b"\n")
             self._sent[alert, service] = time.monotonic()
-            _post(self._connection, body)
+            post(self._connection, body)
             self._next_s += self._random.uniform(0, 2 * EVENT_EVERY_S)
 
     def seen(self) -> dict[str, list[float]]:
@@ -238,7 +239,7 @@ class _Events:
 
 
 @contextlib.contextmanager
-def _load(port: int) -> Iterator[None]:
+def load(port: int) -> Iterator[None]:
     """ROWS_PER_S rows a second while inside. Raises RuntimeError."""
     bodies = _bodies()
     stop = threading.Event()
@@ -261,7 +262,7 @@ def _load(port: int) -> Iterator[None]:
 
 def _bodies() -> list[bytes]:
     """The shop's rows in the name of many services and without a time of their own."""
-    names = _services()
+    names = services()
     numbers = count()
 
     def named(found: re.Match[bytes]) -> bytes:
@@ -286,14 +287,15 @@ def _send(
         for number in count():
             if stop.wait(max(start_s + number * every_s - time.monotonic(), 0)):
                 return
-            _post(connection, bodies[number % len(bodies)])
+            post(connection, bodies[number % len(bodies)])
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         errors.append(error)
     finally:
         connection.close()
 
 
-def _post(connection: http.client.HTTPConnection, body: bytes) -> None:
+def post(connection: http.client.HTTPConnection, body: bytes) -> None:
+    """Records in NDJSON, zstd. Raises RuntimeError for any answer but 200."""
     connection.request("POST", "/ingest/records", body, _HEADERS)
     answer = connection.getresponse()
     text = answer.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cramjam
@@ -15,6 +15,12 @@ from tailrace.wire.otlp.walk import encode_varint
 
 RECORDS = 2_000
 SERIES = 2_000
+# Headers of a remote write.
+REMOTE_WRITE = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
 _START_NS = 1_790_000_000_000_000_000
 _WORDS = [
     "order",
@@ -144,20 +150,22 @@ def remote_write(count: int = 8) -> Bodies:
                 "instance": f"10.0.0.{one % 250}:9100", "job": "shop", "method": "GET",
                 "pod": f"shop-{one}", "region": "eu-west-1", "zone": "eu-west-1a",
             }  # fmt: skip
-            pairs = b"".join(
-                nested(1, nested(1, name.encode()) + nested(2, value.encode()))
-                for name, value in labels.items()
-            )
             milliseconds = _START_NS // 10**6 + number * 15_000
-            value = struct.pack("<d", 1000.0 * one + number)
-            series += nested(1, pairs + nested(2, b"\x09" + value + field(2, milliseconds)))
+            series += written(labels, 1000.0 * one + number, milliseconds)
         bodies.append(bytes(cramjam.snappy.compress_raw(series)))
-    headers = {
-        "Content-Type": "application/x-protobuf",
-        "Content-Encoding": "snappy",
-        "X-Prometheus-Remote-Write-Version": "0.1.0",
-    }
-    return _bodies("Prometheus remote write", "/api/v1/write", headers, bodies, SERIES, 1_000_000)
+    return _bodies(
+        "Prometheus remote write", "/api/v1/write", REMOTE_WRITE, bodies, SERIES, 1_000_000
+    )
+
+
+def written(labels: Mapping[str, str], value: float, milliseconds: int) -> bytes:
+    """One series of a remote write, with one sample."""
+    pairs = b"".join(
+        nested(1, nested(1, name.encode()) + nested(2, text.encode()))
+        for name, text in labels.items()
+    )
+    sample = b"\x09" + struct.pack("<d", value) + field(2, milliseconds)
+    return nested(1, pairs + nested(2, sample))
 
 
 def ndjson(count: int = 8) -> Bodies:
