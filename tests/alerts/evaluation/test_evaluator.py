@@ -345,6 +345,17 @@ def test_so_many_groups_are_evaluated_at_once() -> None:
     run(play)
 
 
+def test_groups_of_the_same_slots_come_one_after_the_other() -> None:
+    async def play(it: Play) -> None:
+        await it.restart(*(group(alerting(), name=f"g{n}") for n in range(12)))
+        await it.slots(1, 3600)
+        starts = [grid.start_ns for _, grid in it.answers.asked]
+        assert starts == sorted(starts)
+        assert 1 < len(set(starts)) < len(starts)
+
+    run(play)
+
+
 def test_alerts_that_everybody_was_told_of_are_let_go() -> None:
     async def play(it: Play) -> None:
         begins = it.clock.wall_ns() // S

@@ -249,11 +249,10 @@ class Evaluator:
             turn.add_done_callback(self._tasks.discard)
 
     def _due(self) -> list[_Running]:
-        return [
-            one
-            for one in self._running.values()
-            if not one.busy and self._slot(one.group) > one.slot_ns
-        ]
+        """In the order of their slots: what those of the same slots read is kept for a while."""
+        due = [(self._slot(one.group), one) for one in self._running.values() if not one.busy]
+        due.sort(key=lambda pair: pair[0])
+        return [one for slot_ns, one in due if slot_ns > one.slot_ns]
 
     def _slot(self, group: Group) -> int:
         """The last one that can be evaluated."""
