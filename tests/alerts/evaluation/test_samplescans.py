@@ -187,6 +187,7 @@ SHARED = [
 ]
 LEFT = [
     "max_over_time(rate(requests{S}[1m])[5m:30s])",
+    "rate(requests{S}[1m]) >= min_over_time(rate(requests{S}[1m])[5m:15s])",
     "queue{S} @ start()",
     "quantile_over_time(0.9, queue{S}[5m])",
 ]
@@ -219,7 +220,7 @@ def test_what_one_rule_of_each_service_gives_and_asks(
 def test_series_are_in_the_same_order_as_alone(engine: ChdbEngine) -> None:
     tenant = engine.tenant()
     engine.load_samples(tenant, [
-        ("m", {"service": name, "id": str(n)}, [(0, 1)]) for name in SERVICES for n in range(20)
+        ("m", {"service": name, "id": str(n)}, [(0, 1)]) for name in SERVICES for n in range(300)
     ])  # fmt: skip
     grid = Grid(BASE, STEP, 1)
     rules = rules_of(tenant, "topk(3, m{S})", grid)
@@ -227,6 +228,19 @@ def test_series_are_in_the_same_order_as_alone(engine: ChdbEngine) -> None:
     for rule in rules.rules:
         alone = answer(Expressions(QueryService(engine)), rule, tenant, grid)
         assert answer(asker, rule, tenant, grid) == alone
+
+
+def test_a_name_in_quotes_is_spelled_as_it_is_stored_in_its_own_rule(engine: ChdbEngine) -> None:
+    tenant = shop(engine)
+    grid = Grid(BASE + 735 * SECOND, STEP, 1)
+    texts = [one % name for name in SERVICES for one in ('queue{service="%s"}',
+             'queue{service="%s", "instance"!="h9"}', 'requests{service="%s"}',
+             '{"requests", service="%s"}')]  # fmt: skip
+    rules = group(tenant, texts, grid)
+    asker = sharing(engine, rules)
+    found = [answer(asker, rule, tenant, grid) for rule in rules.rules]
+    names = [{name for labels, _ in one for name, _ in labels if "zone" in name} for one in found]
+    assert names == [set(), set(), {"zone_name"}, {"zone.name"}] * 2 + [set()] * 4
 
 
 def test_rules_that_are_alike_but_for_their_threshold_are_read_once(engine: ChdbEngine) -> None:
