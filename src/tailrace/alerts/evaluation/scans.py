@@ -134,7 +134,7 @@ class Scans(Generic[Shape]):
         return await self._under_way.run(scan, 0.0, partial(self._asked, scan))
 
     async def _asked(self, scan: Scan[Shape]) -> Series:
-        async with asyncio.timeout(scan.grid.step_ns / 1e9 * limits.SCAN_SHARE):
+        async with asyncio.timeout(scan.place.slots.step_ns / 1e9 * limits.SCAN_SHARE):
             found = await self._read(scan)
         self._kept.keep(scan, found)
         return found
