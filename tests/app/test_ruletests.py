@@ -96,6 +96,45 @@ tests:
       - {eval_time: 20m, alertname: Declined}
 """
 
+WEEKLY_RULES = """
+groups:
+  - name: unusual
+    rules:
+      - alert: UnusualRequests
+        expr: abs(weekly_robust_zscore(requests)) > 3.5 and requests > 10
+        for: 1h
+        annotations: {summary: "{{ $value | printf `%.1f` }} deviations"}
+      - alert: FewOrders
+        expr: >-
+          (sum(rate({service_name="shop"} |= "placed" [2h])) or vector(0))
+          < 0.5 * weekly_baseline(sum(rate({service_name="shop"} |= "placed" [2h])))
+"""
+# Three weeks, and then 16 hours of a fourth.
+WEEKLY_TESTS = """
+rule_files: [rules.yml]
+evaluation_interval: 1h
+tests:
+  - interval: 15m
+    input_series:
+      - {series: 'requests{app="a"}', values: '20 21 22 23 24x2011 20 22 24x20 70x25'}
+      - {series: 'requests{app="new"}', values: '_x2000 20x80'}
+    alert_rule_test:
+      - {eval_time: 509h, alertname: UnusualRequests}
+      - eval_time: 511h
+        alertname: UnusualRequests
+        exp_alerts:
+          - {exp_labels: {app: a}, exp_annotations: {summary: "+Inf deviations"}}
+  - interval: 1h
+    input_logs:
+      - {labels: '{app="shop"}', line: order placed, counts: '4x503 4x5 0x3 4x9'}
+    alert_rule_test:
+      - {eval_time: 508h, alertname: FewOrders}
+      - eval_time: 511h
+        alertname: FewOrders
+        exp_alerts: [{exp_labels: {}}]
+      - {eval_time: 519h, alertname: FewOrders}
+"""
+
 SQL_RULES = """
 groups:
   - name: shop
@@ -154,6 +193,13 @@ def test_rules_that_do_what_is_expected_pass(
 
 def test_rules_over_logs_are_tested_with_lines(tmp_path: Path) -> None:
     assert run(tmp_path, LOG_TESTS, LOG_RULES) == 0
+
+
+def test_rules_on_the_weeks_before_are_tested_over_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passed = run(tmp_path, WEEKLY_TESTS, WEEKLY_RULES)
+    assert (passed, capsys.readouterr().err) == (0, "")
 
 
 def test_rules_in_sql_see_lines_and_what_rules_record(

@@ -228,3 +228,29 @@ def test_a_file_that_is_gone_fails_the_query(store: Archiving, tmp_path: Path) -
     with pytest.raises(StoreError, match="1 of 2 files"):
         store.lines(tenant, ALL, (BASE, BASE + 7200 * SECOND))
     assert len(store.lines(tenant, ALL, HOUR)) == 1
+
+
+WEEK_S = 7 * 86_400
+
+
+@pytest.mark.parametrize("steps", [1, 20])
+@pytest.mark.parametrize("function", ["weekly_baseline", "weekly_robust_zscore"])
+def test_weeks_before_are_read_of_the_archive_and_nothing_between(
+    store: Archiving, monkeypatch: pytest.MonkeyPatch, function: str, steps: int
+) -> None:
+    tenant = store.engine.tenant()
+    around = [minute * 60 for minute in range(-60, 90, 7)]
+    load(store, *(s - week * WEEK_S for week in range(4) for s in around[week:]), tenant=tenant)
+    load(store, *(-day * 86_400 - 43_200 for day in range(21)), tenant=tenant)
+    query, grid = f"{function}(sum(count_over_time({ALL}[30m])), 3)", Grid(BASE, 60 * SECOND, steps)
+    before = store.metric(tenant, query, grid)
+    assert before
+    store.archived(tenant)
+    store.dropped(BASE - 86_400 * SECOND, tenant)
+    store.service.steps.changed(tenant, Signal.LOGS, 0)
+    # A file is of an hour: around the same time of a week there are four at most.
+    monkeypatch.setattr(limits, "ARCHIVE_QUERY_FILES", 4)
+    assert store.metric(tenant, query, grid) == before
+    assert any("answered from the archive" in one for one in store.remarks)
+    with pytest.raises(QueryError, match="files of the archive"):
+        store.metric(tenant, f"sum(count_over_time({ALL}[21d]))", grid)

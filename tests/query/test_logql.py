@@ -40,11 +40,13 @@ from tailrace.query.logql.ast import (
     Unwrap,
     Vector,
     VectorAggregation,
+    Weekly,
 )  # fmt: skip
 from tailrace.query.logql.operators import COMPARISONS, PRECEDENCE, SETS
 from tailrace.query.logql.parser import is_scalar, parse
 from tailrace.query.logql.stages import KEYWORDS
 from tailrace.query.logql.text import pretty, text
+from tailrace.query.logs.metric import weeklies
 from tailrace.query.matrix.grouping import EQUAL_LABELS, Grouping, Matching
 
 ERRORS = [
@@ -233,6 +235,13 @@ matchings = st.just(EQUAL_LABELS) | plain | st.builds(
 )  # fmt: skip
 
 
+def _weekly(function: str, inner: Any, weeks: int) -> Any:
+    """None is of a number, and none in another: those stay as they are."""
+    if is_scalar(inner) or weeklies(inner):
+        return inner
+    return Weekly(function, inner, weeks)
+
+
 def _binary(op: str, left: Any, right: Any, matching: Matching, returns_bool: bool) -> Binary:
     scalar = is_scalar(left) or is_scalar(right)
     if scalar and op in SETS:
@@ -268,6 +277,12 @@ metrics = st.recursive(
         )
         | st.builds(LabelReplace, inner, strings, strings, strings, regexes)
         | st.builds(
+            _weekly,
+            st.sampled_from(["weekly_baseline", "weekly_robust_zscore"]),
+            inner,
+            st.integers(3, 8),
+        )
+        | st.builds(
             _binary, st.sampled_from(sorted(PRECEDENCE)), inner, inner, matchings, st.booleans()
         )
     ),
@@ -301,3 +316,16 @@ def test_any_text_is_a_tree_or_a_query_error(source: str) -> None:
 
 def test_grouping_may_follow() -> None:
     assert parse('sum(rate({a="b"}[1m])) by (x)') == parse('sum by (x) (rate({a="b"}[1m]))')
+
+
+def test_the_usual_number_of_weeks_has_one_spelling() -> None:
+    counted = 'weekly_baseline(rate({a="b"} [1m])'
+    assert text(parse(f"{counted}, 4)")) == text(parse(f"{counted})")) == f"{counted})"
+    assert text(parse(f"{counted}, 3)")) == f"{counted}, 3)"
+
+
+def test_weeks_are_counted_over_the_whole_query() -> None:
+    part = 'weekly_robust_zscore(rate({a="b"}[1m]), 8)'
+    parse(" + ".join([part] * 4))
+    with pytest.raises(QueryError, match=r"more than 32 weeks \(QUERY_WEEKS_READ\) at 1:181"):
+        parse(" + ".join([*[part] * 4, 'weekly_baseline(rate({a="b"}[1m]), 1)']))

@@ -49,6 +49,7 @@ class QueryService:
         self.run = self.runner.run
         self.blocks = self.runner.blocks
         self.raw = self.runner.raw
+        self.together = self.runner.together
 
     async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
         """Where the rows of a range are, see `Sources`; what is to be told of that is remarked."""

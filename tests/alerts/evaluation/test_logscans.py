@@ -202,11 +202,58 @@ def test_sampled_rows_of_one_service_change_nothing_for_another(
         assert same(one, answer(Logs(QueryService(engine)).metric, text, tenant, grid)), text
 
 
+WEEK = 7 * 86_400 * SECOND
+
+
+@pytest.mark.parametrize("expression", [
+    "weekly_baseline(sum(count_over_time({S}[1m])))",
+    "weekly_robust_zscore(sum by (level) (rate({S}[10m])), 3) > 0.1",
+    "sum(rate({S}[10m])) / weekly_baseline(sum(rate({S}[10m])), 2)",
+    "weekly_baseline(topk(1, sum by (level) (count_over_time({S}[1m]))))",
+    "weekly_robust_zscore(absent_over_time({S}[1m]) or count_over_time({S}[20m]), 3)",
+])  # fmt: skip
+@pytest.mark.parametrize("steps", [1, 4])
+def test_weekly_rules_give_together_what_they_give_by_themselves(
+    engine: Any, expression: str, steps: int
+) -> None:
+    tenant = load(engine, [
+        {"second": n % 7 * 600 - 1_800 + n % 40 - week * WEEK // SECOND, "body": "x",
+         "severity": 9 + n % 2 * 8, "service": ("web", "api")[n % 5 // 3],
+         "weight": 20 if n % 5 > 2 and n % 4 else 1}
+        for week in range(4) for n in range(week, 90)
+    ])  # fmt: skip
+    logs = Logs(QueryService(engine))
+    grid = Grid(BASE + 45 * SECOND, 15 * SECOND, steps)
+    texts = [expression.replace("S", f'service_name="{name}"') for name in ("web", "api", "none")]
+    scans = shared(logs, tenant, texts, grid)
+    found = [answer(scans.metric, text, tenant, grid) for text in texts]
+    assert found[0]
+    for text, one in zip(texts, found, strict=True):
+        assert same(one, answer(Logs(QueryService(engine)).metric, text, tenant, grid)), text
+
+
+def test_each_week_of_weekly_rules_is_read_in_one_statement(engine: Any) -> None:
+    tenant = engine.tenant()
+    engine.load(tenant, [{"service": f"s{n}", "seq": n} for n in range(3)])
+    counted = 'sum(count_over_time({service_name="sN"}[1m]))'
+    texts = [f"{counted} - weekly_baseline({counted})".replace("N", str(n)) for n in range(3)]
+    grid = Grid(BASE + 30 * SECOND, 15 * SECOND, 1)
+    scans = shared(Logs(QueryService(engine)), tenant, texts, grid)
+
+    async def whole() -> None:
+        for text in texts:
+            await scans.metric(parse_metric(text), tenant, grid)
+
+    engine.statements.clear()
+    asyncio.run(whole())
+    assert len(engine.statements) == 1 + 4
+
+
 def test_many_services_are_asked_for_by_their_names(engine: Any) -> None:
     tenant = engine.tenant()
     names = [f"s.{n}|x" for n in range(20)]
     engine.load(tenant, [{"service": name, "seq": n} for n, name in enumerate(names)])
-    [leaf] = leaves(parse_metric('sum(count_over_time({service_name="s.0|x"}[1m]))'))
+    [(leaf, _)] = leaves(parse_metric('sum(count_over_time({service_name="s.0|x"}[1m]))'))
     known = shaped(leaf)
     assert known is not None
     engine.statements.clear()

@@ -12,6 +12,7 @@ from tailrace.core.frame import Signal
 from tailrace.query.late import BUCKET_NS
 
 S = 1_000_000_000
+W = 7 * 86_400
 T = 1_800_000_000 * S
 
 
@@ -37,6 +38,16 @@ def of(rule: Rule, name: str, at_ns: int = T) -> set[tuple[str, int, int]]:
             "a",
             {("logs", 0, 60), ("logs", 0, 120)},
         ),
+        (
+            'weekly_baseline(rate({service_name="a"}[1m] offset 1m), 2)',
+            "a",
+            {("logs", W + 60, W + 120), ("logs", 2 * W + 60, 2 * W + 120)},
+        ),
+        (
+            'sum(weekly_robust_zscore(rate({service_name="a"}[1m]), 3)) > 4',
+            "a",
+            {("logs", 0, 60), *(("logs", n * W - 1800, n * W + 1860) for n in (1, 2, 3))},
+        ),
         ("vector(1)", "a", set()),
         ("rate({", "a", set()),
     ],
@@ -54,6 +65,12 @@ def test_of_log_lines(expr: str, name: str, found: set[tuple[str, int, int]]) ->
         ("max_over_time(rate(x[1m])[30m:1m])", "x", {("metrics", 0, 1_860)}),
         ("x offset 5m", "x", {("metrics", 300, 600)}),
         ("x offset -5m", "x", {("metrics", -300, 0)}),
+        ("weekly_baseline(x, 2)", "x", {("metrics", W, W + 300), ("metrics", 2 * W, 2 * W + 300)}),
+        (
+            "weekly_robust_zscore(rate(x[10m]), 3)",
+            "x",
+            {("metrics", 0, 600), *(("metrics", n * W - 1800, n * W + 2400) for n in (1, 2, 3))},
+        ),
         ('{job="a"}', "whatever", {("metrics", 0, 300)}),
     ],
 )

@@ -95,11 +95,36 @@ def test_durations_of_prometheus_are_read(text: str, seconds: int) -> None:
     [
         ("up > 1", "min_confidence is of rules in LogQL"),
         ('count_over_time({a="b"}[5m])', "min_confidence needs a condition such as EXPR > 10"),
+        (
+            'weekly_robust_zscore(sum(count_over_time({a="b"}[5m]))) > 3.5',
+            "min_confidence is not for weekly_robust_zscore, of which nobody knows how sure it is",
+        ),
+        (
+            'count_over_time({a="b"}[5m]) - weekly_baseline(count_over_time({a="b"}[5m])) > 9',
+            "min_confidence is not for weekly_baseline",
+        ),
     ],
 )
 def test_only_a_threshold_on_logs_has_a_confidence(expr: str, problem: str) -> None:
     (said,) = of_rule(f"alert: A\nexpr: {expr}\nmin_confidence: 0.9")
     assert problem in said
+
+
+@pytest.mark.parametrize(
+    ("expr", "problem"),
+    [
+        ("weekly_robust_zscore(sum(rate(a[5m]))) > 3.5", ""),
+        ('weekly_baseline(sum(rate({a="b"} |= "c" [5m]))) > 3', ""),
+        ("weekly_baseline(weekly_baseline(a))", "6:27: expr: weekly_baseline stands inside"),
+        (
+            'weekly_baseline(sum(rate({a="b"} |= "c" [5m])), 9)',
+            "6:59: expr: weekly_baseline takes a whole number of weeks from 1 to 8 (QUERY_WEEKS)",
+        ),
+    ],
+)
+def test_weekly_functions_are_checked_at_their_place(expr: str, problem: str) -> None:
+    said = of_rule(f"alert: A\nexpr: {expr}")
+    assert (problem in said[0]) if problem else not said
 
 
 SQL = "SELECT count() AS value FROM logs"

@@ -84,6 +84,9 @@ WINDOW = Window(UP, 5 * MINUTE)
         ("5m", Number(300)), ("0x1F", Number(31)), (".5e3", Number(500)), ("'a\\n'", Text("a\n")),
         ("inF", Number(float("inf"))),
         ("time()", Call("time", ())),
+        ("weekly_baseline(up)", Call("weekly_baseline", (UP,))),
+        ("weekly_baseline(up, 4)", Call("weekly_baseline", (UP,))),
+        ("weekly_robust_zscore(up, 3)", Call("weekly_robust_zscore", (UP, Number(3)))),
         ("round(up)", Call("round", (UP,))),
         ("round(up, 0.1)", Call("round", (UP, Number(0.1)))),
     ],
@@ -144,6 +147,11 @@ def test_a_selector_alone_is_no_function() -> None:
 def test_what_is_printed_is_parsed_back(tree: Expression) -> None:
     assert parse(text(tree)) == tree
     assert parse(pretty(tree)) == tree
+
+
+@pytest.mark.parametrize("source", ["weekly_baseline(up, 2)", "sum(weekly_robust_zscore(up) > 3)"])
+def test_weekly_functions_are_printed_as_they_are_read(source: str) -> None:
+    assert text(parse(source)) == source
 
 
 def test_a_long_query_is_laid_out_over_lines() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tailrace.core.errors import QueryError
 from tailrace.query.logql.ast import Binary, Metric, Number
+from tailrace.query.logs.metric import weeklies
 from tailrace.query.matrix.binary import COMPARISONS
 from tailrace.query.matrix.matrix import Floats, Matrix
 
@@ -30,7 +31,13 @@ class Threshold(NamedTuple):
 
 
 def threshold(tree: Metric) -> Threshold:
-    """What a condition compares with which number. Raises QueryError for any other."""
+    """What a condition compares with which number. Raises QueryError for any other, and where
+    nobody knows how sure it is."""
+    if found := weeklies(tree):
+        raise QueryError(
+            f"min_confidence is not for {found[0].function}, of which nobody knows how sure it is",
+            found[0].position,
+        )
     if isinstance(tree, Binary) and tree.op in _MIRRORED and not tree.returns_bool:
         if isinstance(tree.right, Number):
             return Threshold(tree.left, tree.op, tree.right.value)

@@ -45,12 +45,14 @@ class LogScans:
             return await self._logs.metric(query, tenant, grid)
         return await evaluate(query, grid, partial(self._read, tenant, grid))
 
-    async def _read(self, tenant: str, grid: Grid, leaf: Leaf) -> Matrix:
-        if share := self._scans.shared(_share(tenant, leaf, slots_of(grid))):
-            series = await self._scans.series(share, grid)
+    async def _read(self, tenant: str, grid: Grid, leaf: Leaf, on: Grid) -> Matrix:
+        """A leaf of a query at the steps of `grid`, which is read at those of `on`."""
+        slots = slots_of(grid)._replace(earlier=on != grid)
+        if share := self._scans.shared(_share(tenant, leaf, slots)):
+            series = await self._scans.series(share, on)
             if series is not None and (found := own(leaf, series)) is not None:
                 return found
-        return await self._logs.leaf(leaf, tenant, grid)
+        return await self._logs.leaf(leaf, tenant, on)
 
     async def _asked(self, scan: Scan[Leaf]) -> Series:
         """Raises what `Logs.leaf` raises."""
@@ -64,7 +66,10 @@ def _leaves(rule: LogRule) -> list[tuple[Share[Leaf], ...]]:
     """What the leaves of a rule may share."""
     if ranks(rule.query):
         return []
-    return [_share(rule.tenant, leaf, rule.slots) for leaf in leaves(rule.query)]
+    return [
+        _share(rule.tenant, leaf, rule.slots._replace(earlier=earlier))
+        for leaf, earlier in leaves(rule.query)
+    ]
 
 
 def _share(tenant: str, leaf: Leaf, slots: Slots) -> tuple[Share[Leaf], ...]:

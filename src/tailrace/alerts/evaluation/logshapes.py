@@ -27,6 +27,7 @@ from tailrace.query.logql.ast import (
     RangeAggregation,
     Stage,
     VectorAggregation,
+    Weekly,
 )
 from tailrace.query.logs.leaf import Leaf
 from tailrace.query.logs.partials import WHOLE
@@ -86,7 +87,7 @@ def ranks(query: Metric) -> bool:
     match query:
         case VectorAggregation():
             return query.function in RANKED or ranks(query.inner)
-        case LabelReplace():
+        case LabelReplace() | Weekly():
             return ranks(query.inner)
         case Binary():
             return ranks(query.left) or ranks(query.right)

@@ -31,10 +31,11 @@ Values: TypeAlias = tuple[str, ...]
 
 class Slots(NamedTuple):
     """When something is asked: at steps of grids that begin `phase_ns` after a multiple of
-    `step_ns`."""
+    `step_ns`. `earlier`: it is read in the weeks before, by all at the same steps."""
 
     step_ns: int
     phase_ns: int
+    earlier: bool = False
 
 
 class Place(NamedTuple, Generic[Shape]):

@@ -14,7 +14,7 @@ from tailrace.core.frame import Signal
 from tailrace.query.labels import sanitise
 from tailrace.query.late import BUCKET_NS
 from tailrace.query.logql.ast import Matcher as Selecting
-from tailrace.query.logs.metric import range_aggregations
+from tailrace.query.logs.metric import read_at
 from tailrace.query.promql.ast import NAME, selectors
 from tailrace.query.promql.samples import LOOKBACK_NS
 from tailrace.query.promql.spans import spans
@@ -61,10 +61,10 @@ def _moved(one: Reads, offset_ns: int) -> Reads:
 
 
 def _logql(tree: object) -> Iterator[Reads]:
-    for one in range_aggregations(tree):  # type: ignore[arg-type]  # the parser gives metrics
-        last_ns = -one.offset_ns
+    for one, first_ns, last_ns in read_at(tree, 0, 0):  # type: ignore[arg-type]  # metrics
         passes = [_of_name(one.query.matchers, _SERVICE)]
-        yield Reads(Signal.LOGS, last_ns - one.range_ns, last_ns, passes)
+        before_ns = one.range_ns + one.offset_ns
+        yield Reads(Signal.LOGS, first_ns - before_ns, last_ns - one.offset_ns, passes)
 
 
 def _promql(tree: object) -> Iterator[Reads]:

@@ -156,6 +156,10 @@ QUERY_LOOKBACK_S = 300
 # The step of a subquery that names none, and the most steps of one: two months of minutes.
 QUERY_SUBQUERY_STEP_S = 60
 QUERY_SUBQUERY_STEPS = 100_000
+# How many weeks before a step a weekly function may look at, and those of all such functions in one
+# query together: each week is its expression evaluated once more, or up to five times.
+QUERY_WEEKS = 8
+QUERY_WEEKS_READ = 32
 # Matchers, line filters, functions and operators in one query: each is work for every row.
 QUERY_TERMS = 64
 # Queries that run at the same time; more wait, then get 429. Each has a connection of the

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from tailrace.core.bounds import Terms, Used
@@ -91,6 +92,12 @@ class Runner:
         self._metrics.add("tailrace_query_seconds_total", seconds)
         self._slow.ended(query, seconds, error)
 
+    def together(self) -> None:
+        """From here on the statements of the query in whose slot this is called share what one of
+        them may read: it asks the same of many times."""
+        query = _running.get()
+        query.together = query.together or replace(query.question.used)
+
     async def run(self, statement: Statement) -> list[tuple[Any, ...]]:
         """All rows of one statement, which is shared with who asks the same meanwhile.
 
@@ -103,7 +110,7 @@ class Runner:
             with self._statement(query, statement, used=used) as terms:
                 return await self._engine.rows(statement.sql, statement.parameters, terms), used
 
-        key = same(statement, query.question.tenant, query.allowed.bounds)
+        key = same(statement, query.question.tenant, query.left.bounds)
         until_s = query.began_s + query.allowed.timeout_s
         rows, read = await self._shared.run(key, until_s, begin)
         if read is not used:  # another's, and as much for this answer
@@ -137,7 +144,7 @@ class Runner:
             allowed = self._policy.of(question.tenant)
             query = Running(question, "", allowed, self._clock.monotonic_s())
         if self._policy.estimate:
-            await self._estimates.check(statement, query.allowed)
+            await self._estimates.check(statement, query.left)
         return query
 
     @contextmanager
@@ -153,7 +160,7 @@ class Runner:
         began_s = self._clock.monotonic_s()
         left_s = max(_LEAST_S, query.allowed.timeout_s - (began_s - query.began_s))
         try:
-            bounds = query.allowed.bounds.within(statement.bounds)
+            bounds = query.left.bounds.within(statement.bounds)
             yield Terms(left_s, bounds, used, statement.settings)
         except StoreError as error:
             found = explained(error, query.allowed, statement.bounds)

@@ -259,6 +259,16 @@ class LabelReplace:
 
 
 @dataclass(frozen=True)
+class Weekly:
+    """`function(inner, weeks)`: of the same time in the weeks before, see weekly.py."""
+
+    function: str
+    inner: Metric
+    weeks: int
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
 class Number:
     """A scalar."""
 
@@ -284,5 +294,7 @@ class Binary:
     position: int = field(default=0, compare=False)
 
 
-Metric: TypeAlias = RangeAggregation | VectorAggregation | LabelReplace | Number | Vector | Binary
+Metric: TypeAlias = (
+    RangeAggregation | VectorAggregation | LabelReplace | Weekly | Number | Vector | Binary
+)
 Query: TypeAlias = LogQuery | Metric

@@ -3,9 +3,11 @@
 query    = log | metric
 metric   = operands joined by operators, see operators.py
 operand  = [ sign ] number | "(" metric ")" | "vector" "(" number ")" | range | group | replace
+           | weekly
 range    = function "(" [ number "," ] log-range ")" [ grouping ]
 group    = function [ grouping ] "(" [ number "," ] metric ")" [ grouping ]
 replace  = "label_replace" "(" metric "," string "," string "," string "," string ")"
+weekly   = function "(" metric [ "," number ] ")"
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import math
 
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_TEXT_BYTES
+from tailrace.query import weekly
 from tailrace.query.logql.ast import (
     Binary,
     LabelReplace,
@@ -23,11 +26,13 @@ from tailrace.query.logql.ast import (
     Query,
     Vector,
     VectorAggregation,
+    Weekly,
 )
 from tailrace.query.logql.lexer import Token
 from tailrace.query.logql.operators import Operators
 from tailrace.query.logql.rangeparser import RANGE_FUNCTIONS, Ranges
 from tailrace.query.logql.stages import EMPTY_SELECTOR
+from tailrace.query.logql.weeks import Weeks
 from tailrace.query.matrix.grouping import Grouping, Matching
 
 VECTOR_FUNCTIONS = frozenset(
@@ -72,7 +77,7 @@ def is_scalar(query: Metric) -> bool:
     return isinstance(query, Number)
 
 
-class _Parser(Ranges, Operators[Metric]):
+class _Parser(Ranges, Weeks, Operators[Metric]):
     def query(self) -> Query:
         ahead = self._at
         while self._tokens[ahead].text == "(" and self._tokens[ahead].kind == "symbol":
@@ -109,6 +114,8 @@ class _Parser(Ranges, Operators[Metric]):
             return self._range()
         if token.text in VECTOR_FUNCTIONS:
             return self._group()
+        if token.text in weekly.FUNCTIONS:
+            return self._of_weeks()
         raise self._fail(f"unknown function {token.text!r}")
 
     def _number(self) -> float:
@@ -145,18 +152,38 @@ class _Parser(Ranges, Operators[Metric]):
         self._leave()
         return LabelReplace(inner, texts[0], texts[1], texts[2], pattern, start.position)
 
+    def _of_weeks(self) -> Weekly:
+        self._enter()
+        start = self._next()
+        self._begin_weekly(start)
+        self._expect("(", f"after {start.text}")
+        inner = self._inner(start.text)
+        if is_scalar(inner):
+            raise self._fail(f"{start.text} needs a vector, not a number", start)
+        weeks, position = float(weekly.WEEKS), start.position
+        if self._is(","):
+            self._next()
+            position = self._now.position
+            weeks = self._number()
+        self._expect(")", f"to close {start.text}")
+        self._leave()
+        return Weekly(start.text, inner, self._end_weekly(start, weeks, position), start.position)
+
+    def _inner(self, function: str) -> Metric:
+        if self._is("{"):
+            raise self._fail(f"{function} needs a metric query such as rate({{...}}[1m])")
+        return self.expression()
+
     def _group(self) -> VectorAggregation:
         self._enter()
         start = self._next()
         function = start.text
         grouping = None if function in _SORTS else self._grouping()
         self._expect("(", f"after {function}")
-        if self._is("{"):
-            raise self._fail(f"{function} needs a metric query such as rate({{...}}[1m])")
         parameter = None
-        if function in _PARAMETERS:
+        if function in _PARAMETERS and not self._is("{"):
             parameter = self._parameter(function)
-        inner = self.expression()
+        inner = self._inner(function)
         self._expect(")", f"to close {function}")
         if grouping is None and function not in _SORTS:
             grouping = self._grouping()

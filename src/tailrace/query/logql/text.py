@@ -15,6 +15,7 @@ from tailrace.query.logql.ast import (
     RangeAggregation,
     Vector,
     VectorAggregation,
+    Weekly,
 )
 from tailrace.query.logql.duration import duration_text
 from tailrace.query.logql.operators import PRECEDENCE
@@ -26,6 +27,7 @@ from tailrace.query.logql.operatortext import (
 )
 from tailrace.query.logql.stagetext import quote, stage_text, unwrap_text
 from tailrace.query.matrix.grouping import Grouping
+from tailrace.query.weekly import WEEKS
 
 __all__ = ["pretty", "quote", "text"]
 # Longer ones are laid out over several lines.
@@ -73,6 +75,10 @@ def _lines(query: Query, depth: int, columns: int | None) -> list[str]:
             inner[-1] += ","
             rest = f"{indent}{_INDENT}{_replace_arguments(query)}"
             return [f"{indent}label_replace(", *inner, rest, f"{indent})"]
+        case Weekly():
+            inner = _lines(query.inner, depth + 1, columns)
+            inner[-1] += _weeks(query)
+            return [f"{indent}{query.function}(", *inner, f"{indent})"]
         case Binary():
             left = _operand_lines(query.left, query, depth + 1, columns, on_the_left=True)
             right = _operand_lines(query.right, query, depth + 1, columns, on_the_left=False)
@@ -108,6 +114,8 @@ def _flat(query: Query) -> str:
             return f"{query.function}{_by(query)}({number}{_flat(query.inner)})"
         case LabelReplace():
             return f"label_replace({_flat(query.inner)}, {_replace_arguments(query)})"
+        case Weekly():
+            return f"{query.function}({_flat(query.inner)}{_weeks(query)})"
         case Number():
             return number_text(query.value)
         case Vector():
@@ -152,6 +160,10 @@ def _by(query: VectorAggregation) -> str:
     if query.function in _SORTS or query.grouping == Grouping(False, ()):
         return ""
     return f" {grouping_text(query.grouping)} "
+
+
+def _weeks(query: Weekly) -> str:
+    return "" if query.weeks == WEEKS else f", {query.weeks}"
 
 
 def _replace_arguments(query: LabelReplace) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
@@ -12,8 +12,11 @@ from tailrace.query.logql.ast import (
     Metric,
     RangeAggregation,
     VectorAggregation,
+    Weekly,
 )
 from tailrace.query.matrix.matrix import Matrix
+from tailrace.query.plan import Grid
+from tailrace.query.weekly import ZSCORE
 
 # Of an outer aggregation, the inner ones of which the groups may be folded at once.
 _SUMS = frozenset({"count_over_time", "rate", "bytes_over_time", "bytes_rate", "sum_over_time"})
@@ -34,7 +37,14 @@ class Leaf(NamedTuple):
     named: frozenset[str] = frozenset()
 
 
-Read: TypeAlias = Callable[[Leaf], Awaitable[Matrix]]
+class Use(NamedTuple):
+    """A leaf that is read at the steps of its query, or `earlier`: at those of weeks before."""
+
+    leaf: Leaf
+    earlier: bool = False
+
+
+Read: TypeAlias = Callable[[Leaf, Grid], Awaitable[Matrix]]
 
 
 def leaf_of(query: Metric, named: frozenset[str] = frozenset()) -> Leaf | None:
@@ -49,18 +59,23 @@ def leaf_of(query: Metric, named: frozenset[str] = frozenset()) -> Leaf | None:
             return None
 
 
-def leaves(query: Metric, named: frozenset[str] = frozenset()) -> Sequence[Leaf]:
-    """All leaves of a query."""
+def leaves(query: Metric, named: frozenset[str] = frozenset()) -> Iterator[Use]:
+    """All leaves of a query, and when they are read."""
     if (leaf := leaf_of(query, named)) is not None:
-        return [leaf]
+        yield Use(leaf)
+        return
     named = named_inside(query, named)
     match query:
         case VectorAggregation() | LabelReplace():
-            return leaves(query.inner, named)
+            yield from leaves(query.inner, named)
+        case Weekly():
+            for leaf, _ in leaves(query.inner, named):
+                yield Use(leaf, earlier=True)
+                if query.function == ZSCORE:
+                    yield Use(leaf)
         case Binary():
-            return [*leaves(query.left, named), *leaves(query.right, named)]
-        case _:
-            return []
+            yield from leaves(query.left, named)
+            yield from leaves(query.right, named)
 
 
 def named_inside(query: Metric, named: frozenset[str]) -> frozenset[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
@@ -17,7 +16,13 @@ from tailrace.query.logs import labelstatements as statements
 from tailrace.query.logs.entries import Entry
 from tailrace.query.logs.leaf import Leaf
 from tailrace.query.logs.lines import LogRange, lines
-from tailrace.query.logs.metric import evaluate, log_queries, names_of, range_aggregations
+from tailrace.query.logs.metric import (
+    evaluate,
+    log_queries,
+    names_of,
+    range_aggregations,
+    weeklies,
+)
 from tailrace.query.logs.ranges import aggregate
 from tailrace.query.logs.reading import Reading
 from tailrace.query.matrix.matrix import Matrix, Value
@@ -26,8 +31,10 @@ from tailrace.query.plan import Grid, Scope
 from tailrace.query.service import QueryService
 from tailrace.query.sources import Source
 from tailrace.query.steps import StepKey
+from tailrace.query.weekly import spans
 from tailrace.store.schema import HOT_TABLES
 
+Span = tuple[int, int]
 DEFAULT_LABELS = ("level", "service_name")
 
 
@@ -51,35 +58,55 @@ class Logs:
     async def metric(self, query: Metric, tenant: str, grid: Grid) -> Value:
         """The value of a metric query at every step of `grid`; finished steps are remembered."""
         # Not of the missing steps alone: what is told of the others changes with time, too.
-        source = Source(HOT_TABLES[Signal.LOGS])
-        if range_aggregations(query):
-            source = await self._source(tenant, *_times(query, grid))
+        sources = await self._sources(query, tenant, grid)
         if grid.steps < 2 or is_scalar(query):
-            return await self._evaluated(query, tenant, grid, source)
+            return await self._evaluated(query, tenant, grid, sources)
         key = StepKey(tenant, Signal.LOGS, "logql", text(query))
 
         async def part(missing: Grid) -> Matrix:
-            found = await self._evaluated(query, tenant, missing, source)
+            found = await self._evaluated(query, tenant, missing, sources)
             assert isinstance(found, Matrix)
             return found
 
         ahead_ns = max(0, *(-one.offset_ns for one in range_aggregations(query)), 0)
         return await self.service.steps.evaluate(key, grid, part, ahead_ns)
 
-    async def _evaluated(self, query: Metric, tenant: str, grid: Grid, source: Source) -> Value:
-        span = _times(query, grid)
+    async def _sources(self, query: Metric, tenant: str, grid: Grid) -> dict[Span, Source]:
+        """Where the rows of each range are that the query reads."""
+        if not range_aggregations(query):
+            return {_times(query, grid): Source(HOT_TABLES[Signal.LOGS])}
+        return {
+            span: await self._source(tenant, *span) for span in dict.fromkeys(_ranges(query, grid))
+        }
+
+    async def _evaluated(
+        self, query: Metric, tenant: str, grid: Grid, sources: Mapping[Span, Source]
+    ) -> Value:
         async with self.service.slot("metric"):
-            reading = await self._reading(query, tenant, span, source.within(*span))
-            return await evaluate(query, grid, partial(aggregate, grid=grid, reading=reading))
+            span = _times(query, grid)
+            source = _covering(sources, span)
+            reading = await self._reading(query, tenant, span, source)
+
+            async def read(leaf: Leaf, on: Grid) -> Matrix:
+                if on == grid:
+                    return await aggregate(leaf, on, reading)
+                part = _times(leaf.aggregation, on)
+                return await self._leaf(leaf, tenant, on, _covering(sources, part))
+
+            if weeklies(query):
+                self.service.together()
+            return await evaluate(query, grid, read)
 
     async def leaf(self, leaf: Leaf, tenant: str, grid: Grid) -> Matrix:
         """What `evaluate` reads for one leaf of a metric query; nothing is remembered."""
-        query = leaf.aggregation
-        span = _times(query, grid)
-        source = await self._source(tenant, *span)
+        source = await self._source(tenant, *_times(leaf.aggregation, grid))
         async with self.service.slot("metric"):
-            reading = await self._reading(query, tenant, span, source, leaf.named)
-            return await aggregate(leaf, grid, reading)
+            return await self._leaf(leaf, tenant, grid, source)
+
+    async def _leaf(self, leaf: Leaf, tenant: str, grid: Grid, source: Source) -> Matrix:
+        span = _times(leaf.aggregation, grid)
+        reading = await self._reading(leaf.aggregation, tenant, span, source, leaf.named)
+        return await aggregate(leaf, grid, reading)
 
     async def _reading(
         self,
@@ -95,7 +122,8 @@ class Logs:
         keys: Sequence[str] = ()
         if _needs_keys(query, named):
             keys = await self._keys_of(query, tenant, *span_ns)
-        return Reading(tenant, self.service.run, self.service.blocks, source, keys)
+        part = source.within(*span_ns)
+        return Reading(tenant, self.service.run, self.service.blocks, part, keys)
 
     async def scope(self, tenant: str, start_ns: int, end_ns: int) -> Scope:
         """Of statements about the rows in the range; needs a slot."""
@@ -167,6 +195,23 @@ def _times(query: Metric, grid: Grid) -> tuple[int, int]:
         start = min(start, grid.start_ns - one.range_ns - one.offset_ns)
         end = max(end, grid.last_ns - one.offset_ns)
     return max(start, 0), end
+
+
+def _ranges(query: Metric, grid: Grid) -> Iterator[Span]:
+    """From and to: of the rows that the steps of `grid` depend on, week by week."""
+    yield _times(query, grid)
+    for one in weeklies(query):
+        for start_ns, end_ns in spans(one.function, one.weeks, grid.start_ns, grid.last_ns):
+            start, end = _times(one, Grid(start_ns, end_ns - start_ns, 2))
+            yield start, max(end, 0)
+
+
+def _covering(sources: Mapping[Span, Source], span: Span) -> Source:
+    return next(
+        source
+        for (first_ns, last_ns), source in sources.items()
+        if first_ns <= span[0] and span[1] <= last_ns
+    )
 
 
 def _service(log: LogQuery) -> str:

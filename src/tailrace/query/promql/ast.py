@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from tailrace.query.logql.ast import Matcher
 from tailrace.query.matrix.grouping import EQUAL_LABELS, Grouping, Matching
+from tailrace.query.weekly import FUNCTIONS, WEEKS
 
 NAME = "__name__"
 # What an expression gives: a number or a series per step, samples of a window, or a text.
@@ -126,6 +127,17 @@ def children(tree: Expression) -> tuple[Expression, ...]:
             return (tree.left, tree.right)
         case _:
             return ()
+
+
+def is_weekly(tree: Expression) -> bool:
+    """Whether it is a weekly function itself."""
+    return isinstance(tree, Call) and tree.function in FUNCTIONS
+
+
+def weeks_of(tree: Call) -> int:
+    """How many weeks a weekly function looks at."""
+    said = [one.value for one in tree.arguments if isinstance(one, Number)]
+    return int(said[0]) if said else WEEKS
 
 
 def walk(tree: Expression) -> Iterator[Expression]:

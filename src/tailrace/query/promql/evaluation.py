@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
+from tailrace.query import weekly
 from tailrace.query.absence import absent
 from tailrace.query.labels import Labels
 from tailrace.query.logql.ast import Matcher
@@ -38,6 +40,8 @@ from tailrace.query.promql.ast import (
     Subquery,
     Text,
     Window,
+    is_weekly,
+    weeks_of,
 )
 from tailrace.query.promql.leaf import NAMED, Leaf, leaf_of
 from tailrace.query.promql.points import Points, of_matrix
@@ -138,6 +142,9 @@ class Evaluation:
         name, arguments = tree.function, tree.arguments
         if over := next((one for one in arguments if isinstance(one, Window | Subquery)), None):
             return await self._over(tree, over, on)
+        if is_weekly(tree):
+            inner = partial(self.vector, arguments[0])
+            return await weekly.weekly(name, weeks_of(tree), on, inner)
         match name:
             case "time":
                 return Scalar(_seconds(on))

@@ -21,6 +21,7 @@ from tailrace.query.promql.ast import (
 )
 from tailrace.query.promql.grids import FOLDS, GRIDS
 from tailrace.query.promql.windows import FUNCTIONS
+from tailrace.query.weekly import BASELINE
 
 # Functions that give a sample as it is, so the name stays; "" is the last sample.
 NAMED = frozenset({"", "first_over_time", "last_over_time"})
@@ -89,9 +90,14 @@ def _folded(tree: Aggregation, inner: Leaf | None) -> Leaf | None:
 
 
 def leaves(tree: Expression, lookback_ns: int, stored: bool) -> Iterator[Leaf]:
-    """The leaves of a query that are read at its own steps: not those of subqueries."""
+    """The leaves of a query that are read at its own steps: not those of subqueries, nor what is
+    only read in the weeks before."""
     if (leaf := leaf_of(tree, lookback_ns, stored)) is not None:
         yield leaf
-    elif not isinstance(tree, Subquery | Window):
+    elif not isinstance(tree, Subquery | Window) and not _is_baseline(tree):
         for child in children(tree):
             yield from leaves(child, lookback_ns, stored)
+
+
+def _is_baseline(tree: Expression) -> bool:
+    return isinstance(tree, Call) and tree.function == BASELINE

@@ -22,11 +22,13 @@ from dataclasses import replace
 from typing import Any
 
 from tailrace.core.errors import QueryError
+from tailrace.query import weekly
 from tailrace.query.expressions import matches_empty
 from tailrace.query.logql import operators
 from tailrace.query.logql.ast import Matcher
 from tailrace.query.logql.lexer import Token, place
 from tailrace.query.logql.operators import COMPARISONS, Operators
+from tailrace.query.logql.weeks import Weeks
 from tailrace.query.matrix.grouping import Grouping, Matching
 from tailrace.query.promql import kinds
 from tailrace.query.promql.ast import (
@@ -69,7 +71,7 @@ def parse_selector(source: str) -> Selector:
     return found
 
 
-class _Parser(PromWords, Operators[Expression]):
+class _Parser(PromWords, Weeks, Operators[Expression]):
     precedence = PRECEDENCE
 
     def _matching(self) -> Matching:
@@ -283,11 +285,22 @@ class _Parser(PromWords, Operators[Expression]):
             raise self._fail(f"unknown function {start.text!r}", start)
         self._count(start)
         self._enter()
+        if start.text in weekly.FUNCTIONS:
+            self._begin_weekly(start)
         arguments = self._arguments(start.text)
         self._leave()
         if wrong := kinds.wrong(start.text, arguments):
             raise self._fail(wrong, start)
+        if start.text in weekly.FUNCTIONS:
+            arguments = self._of_weeks(start, arguments)
         return Call(start.text, tuple(arguments), start.position)
+
+    def _of_weeks(self, start: Token, arguments: list[Expression]) -> list[Expression]:
+        """The arguments of a weekly function, in one spelling: without the usual weeks."""
+        said = arguments[1] if len(arguments) > 1 else Number(weekly.WEEKS, start.position)
+        weeks = said.value if isinstance(said, Number) else math.nan
+        found = self._end_weekly(start, weeks, said.position)
+        return arguments[:1] if found == weekly.WEEKS else arguments
 
     def _arguments(self, name: str) -> list[Expression]:
         self._expect("(", f"after {name}")

@@ -20,6 +20,7 @@ from tailrace.query.promql.ast import (
     Selector,
     Subquery,
     Window,
+    is_weekly,
     walk,
 )
 from tailrace.query.promql.evaluation import Evaluation
@@ -61,6 +62,8 @@ class Samples:
         async def part(missing: Grid) -> Value:
             asked = _asked(tree, tenant, missing, lookback_ns, sources)
             async with self.service.slot("samples"):
+                if any(map(is_weekly, walk(tree))):
+                    self.service.together()
                 return await Evaluation(Reader(self.service, asked), asked).value(tree, missing)
 
         async def series(missing: Grid) -> Matrix:
@@ -117,6 +120,8 @@ class Samples:
         sources = await self._sources(tree, tenant, on, LOOKBACK_NS)
         asked = _asked(tree, tenant, on, LOOKBACK_NS, sources)
         async with self.service.slot("samples"):
+            if any(map(is_weekly, walk(tree))):
+                self.service.together()
             evaluation = Evaluation(Reader(self.service, asked), asked)
             labels, found = await evaluation.samples(tree, on)
         if len(found.times) > limits.QUERY_CELLS or len(labels) > limits.QUERY_SERIES:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tailrace.query.promql.ast import At, Expression, Selector, Subquery, Window, children
+from tailrace.query import weekly
+from tailrace.query.promql.ast import (
+    At,
+    Call,
+    Expression,
+    Selector,
+    Subquery,
+    Window,
+    children,
+    is_weekly,
+    weeks_of,
+)
 
 
 def spans(
@@ -27,6 +38,9 @@ def _spans(
         case Subquery():
             start, end = _moved(tree.at, tree.offset_ns, start_ns, end_ns, ends)
             yield from _spans(tree.inner, start - tree.range_ns, end, back_ns, ends)
+        case Call() if is_weekly(tree):
+            for start, end in weekly.spans(tree.function, weeks_of(tree), start_ns, end_ns):
+                yield from _spans(tree.arguments[0], start, end, back_ns, ends)
         case _:
             for child in children(tree):
                 yield from _spans(child, start_ns, end_ns, back_ns, ends)
