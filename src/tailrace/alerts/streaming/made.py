@@ -83,9 +83,8 @@ class Made:
     ) -> None:
         """The alerts of a tenant as they are when `held` holds; `slot_ns` is `now_ns` where it is
         not given. Raises StoreError, and then nothing was told."""
+        await self.catch_up(tenant)
         one = self._tenant(tenant)
-        if one.unsure:
-            await self._catch_up(tenant, one)
         before, slot_ns = one.alerts, slot_ns or now_ns
         after = state.step(self._owner(tenant), before, now_ns, held)
         news = [alert for labels, alert in after.items() if alert != before.get(labels)]
@@ -100,11 +99,16 @@ class Made:
         one.alerts, one.looked_ns, one.error = after, slot_ns, ""
         self._tell(news)
 
-    async def _catch_up(self, tenant: str, one: _Tenant) -> None:
+    async def catch_up(self, tenant: str) -> None:
         """Tell what was kept though the store said that it failed. Raises StoreError."""
+        one = self._tenant(tenant)
+        if not one.unsure:
+            return
         kept = {a.labels: a for a in await self.store.alerts(tenant) if a.rule == self.id}
+        slots = {(said.tenant, said.rule): said.slot_ns for said in await self.store.evaluations()}
         news = [alert for labels, alert in kept.items() if alert != one.alerts.get(labels)]
         one.alerts, one.unsure = kept, False
+        one.looked_ns = slots.get((tenant, self.id), one.looked_ns)
         self._tell(news)
 
     def _tell(self, news: Iterable[Alert]) -> None:

@@ -122,6 +122,7 @@ class NewPatterns(Made):
 
     async def _look_at(self, tenant: str, whole: bool) -> None:
         """`whole`: the store has all that came before now. Raises what `ask` does, StoreError."""
+        await self.catch_up(tenant)
         now_ns = self._clock.wall_ns()
         learned_ns, since_ns = self._since(tenant, now_ns)
         errors = Errors({})
