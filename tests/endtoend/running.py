@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from nursery import NURSERY, Child
+
 START_S = 60.0
 STOP_S = 60.0
 POLL_S = 0.05
@@ -59,7 +61,9 @@ class Server:
         self._log = home / "server.log"
         self.tls: ssl.SSLContext | None = None
         self.headers: dict[str, str] = {}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Child | None = None
+        # Or started as users start it, with its imports.
+        self.forked = "LD_PRELOAD" not in environment
         self.environment = {
             **os.environ,
             "TAILRACE_SERVER__LISTEN": f"127.0.0.1:{self.port}",
@@ -78,9 +82,12 @@ class Server:
     def launch(self) -> None:
         """Start, without waiting."""
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.words(), stdout=log, stderr=log, env=self.environment
-            )
+            if self.forked:
+                self.process = NURSERY.bear(self.words(), self.environment, log.fileno())
+            else:
+                self.process = subprocess.Popen(
+                    self.words(), stdout=log, stderr=log, env=self.environment
+                )
 
     def words(self) -> list[str]:
         """The command line."""

@@ -194,13 +194,14 @@ def test_half_of_a_lock_is_a_refused_start(
         f"TAILRACE_SERVER__{key}": value.replace("HOME", str(tmp_path))
         for key, value in {"LISTEN": "127.0.0.1:0", **environment}.items()
     }
-    done = subprocess.run(
-        [COMMAND, "up"], env={**server.environment, **chosen}, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert words in done.stderr
-    assert "sesame" not in done.stderr
-    assert done.stderr.count("\n") == 1
+    server.environment |= chosen
+    server.launch()
+    assert server.process
+    assert server.process.wait(60.0) == 2
+    said = server.log()
+    assert words in said
+    assert "sesame" not in said
+    assert said.count("\n") == 1
 
 
 def test_an_open_address_starts_once_there_is_a_token(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ lost and nothing is there twice."""
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nursery import NURSERY
 from running import Server, Start, free_port
 
 COMMAND = Path(sys.executable).with_name("tailrace")
@@ -52,9 +54,8 @@ class Gateway:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [COMMAND, "gateway", "--config", self._config], stdout=log, stderr=log
-            )
+            words = [str(COMMAND), "gateway", "--config", str(self._config)]
+            self.process = NURSERY.bear(words, os.environ, log.fileno())
 
     def kill(self) -> None:
         self.process.kill()
