@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ groups:
       - alert: Quiet
         expr: absent_over_time({service_name="nobody"}[1m])
 """
-# The command, with less patience, and a part that hangs while a file is there.
+# The command, with less patience; the part that a file names hangs while it does.
 HANGING = """
 import asyncio, os, sys, time
 from pathlib import Path
@@ -34,30 +35,45 @@ from tailrace.cli import main
 from tailrace.gateway.door import Door
 from tailrace.writer.loader import Loader
 watch._LOOK_S = 0.2
-flag, part = Path(os.environ["FLAG"]), os.environ["PART"]
+flag = Path(os.environ["FLAG"])
 
-def hanging(method):
+def hangs(part):
+    return flag.read_text() == part
+
+def hanging(method, part):
     async def waits(*args):
-        while flag.exists():
-            time.sleep(0.05) if part == "loop" else await asyncio.sleep(0.05)
+        while hangs(part):
+            await asyncio.sleep(0.05)
+        while part == "evaluation" and hangs("loop"):
+            time.sleep(0.05)
         return await method(*args)
     return waits
 
-kind, name = {
-    "door": (Door, "take_bytes"), "writer": (Loader, "load"),
-    "evaluation": (Expressions, "value"), "loop": (Expressions, "value"),
-}[part]
-setattr(kind, name, hanging(getattr(kind, name)))
+for kind, name, part in (
+    (Door, "take_bytes", "door"), (Loader, "load", "writer"), (Expressions, "value", "evaluation"),
+):
+    setattr(kind, name, hanging(getattr(kind, name), part))
 sys.exit(main())
 """
 
 
 class Hanging(Server):
-    """A part of it hangs while `flag` is there."""
+    """A part of it can hang."""
 
-    def __init__(self, home: Path, part: str) -> None:
-        self.flag = home / "flag"
-        super().__init__(home, **QUICK, PART=part, FLAG=str(self.flag))
+    def __init__(self, home: Path) -> None:
+        self._flag = home / "flag"
+        self._flag.write_text("")
+        super().__init__(home, **QUICK, FLAG=str(self._flag))
+        self.forked = False
+
+    @contextmanager
+    def hang(self, part: str) -> Iterator[None]:
+        """The part hangs until the end."""
+        self._flag.write_text(part)
+        try:
+            yield
+        finally:
+            self._flag.write_text("")
 
     def said(self) -> list[str]:
         """What its log says of how late alerts are."""
@@ -69,13 +85,15 @@ class Hanging(Server):
         return [sys.executable, "-c", HANGING, self.command]
 
 
-@pytest.fixture
-def servers() -> Iterator[list[Server]]:
-    """Killed with the test."""
-    found: list[Server] = []
-    yield found
-    for one in found:
-        one.kill()
+@pytest.fixture(scope="module")
+def hanging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all parts: each test waits until all is in time, and lets its part go on."""
+    server = Hanging(tmp_path_factory.mktemp("hanging"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 def latency(server: Server) -> Any:
@@ -165,19 +183,16 @@ def test_of_an_alert_that_is_told_it_is_known_how_late_each_step_was(
     ],
 )
 def test_a_part_that_hangs_is_said_and_that_it_is_over(
-    part: str, words: str, tmp_path: Path, servers: list[Server]
+    part: str, words: str, hanging: Hanging
 ) -> None:
-    server = Hanging(tmp_path, part)
-    servers.append(server)
-    server.start()
+    server = hanging
     server.until(lambda: through(server) and not latency(server)["late"], "all is in time")
     before = len(server.said())
-    server.flag.touch()
-    server.until(lambda: len(server.said()) > before, "it is said")
-    assert server.said()[before].startswith("alerts are late: ")
-    assert words in server.said()[before]
-    if part != "loop":
-        assert server.metric("tailrace_alerts_late", "silent") == 1
-        assert words in latency(server)["late"]
-    server.flag.unlink()
+    with server.hang(part):
+        server.until(lambda: len(server.said()) > before, "it is said")
+        assert server.said()[before].startswith("alerts are late: ")
+        assert words in server.said()[before]
+        if part != "loop":
+            assert server.metric("tailrace_alerts_late", "silent") == 1
+            assert words in latency(server)["late"]
     server.until(lambda: server.said()[-1] == "alerts are in time again", "it is over")
