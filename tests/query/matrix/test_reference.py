@@ -22,7 +22,7 @@ from tailrace.query.matrix.relabel import label_join, label_replace
 from . import reference
 from .reference import Labels, Refused, Vector
 
-EXAMPLES = settings(max_examples=250, deadline=None)
+EXAMPLES = settings(max_examples=125, deadline=None)
 NAMES = ("a", "b", "c", "__name__")
 NUMBERS = (0.0, 1.0, 2.0, 3.0, -1.0, 0.5, 1e15, 1e-9, math.inf, -math.inf, math.nan)
 Vectors = list[Vector]

@@ -183,7 +183,7 @@ STREAMS = st.sampled_from([{}, {"ab": "stream"}, {"x": "stream", "zz": "stream"}
     st.sets(st.sampled_from(["a", "b", "a_b", "ab", "ab_c", "x", "x_extracted"])),
     STREAMS,
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_wanting_some_labels_changes_none_of_them(
     line: str, wanted: set[str], stream: dict[str, str]
 ) -> None:
@@ -248,7 +248,7 @@ VALUES = ANY | st.sampled_from(
 
 
 @given(st.sampled_from(sorted([*FUNCTIONS, *SPECIAL])), ARGUMENTS, VALUES)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_a_function_takes_any_arguments(name: str, arguments: list[str], value: str) -> None:
     assert len(filled(f"{{{{{name} {' '.join(arguments)}}}}}", value)) <= TEMPLATE_CHARS
 

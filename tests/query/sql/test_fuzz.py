@@ -46,7 +46,7 @@ def mutants(draw: st.DrawFn) -> str:
 
 
 @settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -60,7 +60,7 @@ def test_no_mutant_fails_the_server_or_sees_another_tenant(asker: Any, query: st
 
 
 @settings(
-    max_examples=150,
+    max_examples=75,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
