@@ -200,7 +200,7 @@ SPANS = st.builds(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(sent=st.lists(SPANS, min_size=1, max_size=12), resource=PAIRS)
 def test_any_spans_come_back_as_they_were_sent(
