@@ -21,17 +21,31 @@ elif [ ${#missing[@]} -gt 0 ]; then
     echo "not installed: ${missing[*]}; tests that need it will be skipped." >&2
     echo "install with: sudo apt-get install ${missing[*]}" >&2
 fi
-# Only unpacked, for the tests: syslog-ng cannot be installed beside rsyslog, Prometheus would start
-# its service, and rsyslog's TLS is a module that is named by its path.
+# Only unpacked, for the tests: syslog-ng cannot be installed beside rsyslog, Prometheus and its
+# Alertmanager would start their services, and rsyslog's TLS is a module that is named by its path.
+packages="prometheus prometheus-alertmanager syslog-ng-core libivykis0 libnet1 libpcre3 libwrap0
+    rsyslog-gnutls"
 unpacked=$(cd "$(dirname "$0")/.." && pwd)/.venv/debian
-[ -e "$unpacked/.ready" ] && exit 0
+# The Alertmanager of Debian looks for its templates there, and has no setting for another place.
+templates=/usr/share/prometheus/alertmanager
+# What is there says of which list it is, so that a package that is new in it is fetched.
+done_with() { [ "$(cat "$unpacked/.ready" 2>/dev/null)" = "$packages" ]; }
+placed() { [ -d "$templates" ] || ! root; }
+done_with && placed && exit 0
 mkdir -p "$unpacked"
 cd "$unpacked"
 unpack() {
-    apt-get download -qq prometheus syslog-ng-core libivykis0 libnet1 libpcre3 libwrap0 \
-        rsyslog-gnutls &&
-        for package in ./*.deb; do dpkg -x "$package" .; done && rm -f ./*.deb && touch .ready
+    # shellcheck disable=SC2086
+    done_with || apt-get download -qq $packages &&
+        for package in ./*.deb; do [ ! -e "$package" ] || dpkg -x "$package" .; done &&
+        rm -f ./*.deb && echo "$packages" >.ready
 }
 # Without root apt warns that it cannot change its user for the download.
 unpack 2>/dev/null || { root && apt-get update -qq && unpack; } ||
-    echo "prometheus and syslog-ng could not be fetched by apt-get; tests with them are skipped." >&2
+    echo "prometheus, prometheus-alertmanager and syslog-ng could not be fetched by apt-get;" \
+        "tests with them are skipped." >&2
+if done_with && ! placed; then
+    mkdir -p "$templates" && cp -r "$unpacked$templates/." "$templates"
+fi
+[ -d "$templates" ] ||
+    echo "no $templates: tests with Alertmanager are skipped; install prometheus-alertmanager." >&2

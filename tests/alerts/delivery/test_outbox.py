@@ -97,6 +97,24 @@ def test_a_notice_is_sent_and_leaves_the_store() -> None:
     asyncio.run(run())
 
 
+def test_what_a_receiver_will_never_take_leaves_at_once_and_counts_as_given_up() -> None:
+    async def run() -> None:
+        bench, asked = Bench(), []
+
+        def answer(notice: Notice) -> None:
+            asked.append(notice.body)
+            raise NotTaken("it refuses some alerts", over=True)
+
+        bench.receivers["a"].answer = answer
+        await bench.put("one")
+        await bench.put("two")
+        await bench.outbox.send_due()
+        assert asked == [b"one", b"two"]
+        assert (bench.given_up, bench.sent, bench.left()) == (2, [], 0)
+
+    asyncio.run(run())
+
+
 def test_a_notice_is_sent_once_it_is_taken_and_never_when_it_is_given_up() -> None:
     async def run() -> None:
         bench = Bench()

@@ -165,6 +165,38 @@ def test_one_of_several_alertmanagers_is_enough_and_each_is_told() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "over"),
+    [
+        ("application/json", '"invalid label set"', True),
+        ("text/plain", "Client sent an HTTP request to an HTTPS server.", False),
+        ("application/json", '{"code": 400}', False),
+    ],
+)
+def test_what_an_alertmanager_itself_refuses_is_over(kind: str, body: str, over: bool) -> None:
+    async def run() -> None:
+        async with serving(status(400, f"Content-Type: {kind}", body=body)) as served:
+            url = f"http://127.0.0.1:{served.port}"
+            with pytest.raises(NotTaken, match=r"400|refuses") as found:
+                await receiver("alertmanager", urls=[url], token="t0ken").send(ONE)
+            assert (found.value.over, found.value.lasting) == (over, not over)
+            assert served.received[0].header("authorization") == "Bearer t0ken"
+
+    asyncio.run(run())
+
+
+def test_an_alertmanager_that_is_away_does_not_keep_others_from_refusing() -> None:
+    async def run() -> None:
+        refusal = status(400, "Content-Type: application/json", body='"no"')
+        async with serving(refusal) as served, serving(status(500)) as bad:
+            urls = [f"http://127.0.0.1:{one.port}" for one in (bad, served)]
+            with pytest.raises(NotTaken) as found:
+                await receiver("alertmanager", urls=urls).send(ONE)
+            assert found.value.over
+
+    asyncio.run(run())
+
+
 def python(program: str) -> Sender:
     return receiver("command", command=[sys.executable, "-c", program])
 

@@ -36,7 +36,7 @@ class Delivery:
         """`settings` are checked. `forgotten` and `told`: see Dispatcher; `sent`: see Outbox."""
         targets = allowed(settings.allow_targets)
         senders = {
-            name: (sender(one, targets, clock), float(one.timeout))
+            name: (sender(one, targets, clock, settings.external_labels), float(one.timeout))
             for name, one in receivers(settings).items()
         }
         self._names = list(senders)

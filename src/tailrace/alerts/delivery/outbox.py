@@ -3,7 +3,8 @@
 A notice leaves the store after its receiver took it, so it arrives at least once; one that was
 being sent when the process died is sent again, with the same key. After a failure nothing is sent
 to the receiver for a while, then one at a time until one is taken. What fails for a reason that a
-person has to mend is tried every few minutes. Nothing is given up before it is a day old.
+person has to mend is tried every few minutes. Nothing is given up before it is a day old, but for
+what a receiver took a part of and says that it will never take the rest.
 
 Times are of the monotonic clock, so that a wall clock that is set neither hurries nor ends any.
 """
@@ -248,7 +249,9 @@ class Outbox:
         self._metrics.add("tailrace_notices_total", label="failed")
         _log.warning("a notice for %s is not taken: %s", receiver.name, error)
         now_s = self._clock.monotonic_s()
-        if now_s - held.made_s >= limits.ALERT_NOTICE_KEPT_S:
+        if error.over:
+            receiver.failures, receiver.rests_s = 0, 0.0
+        if error.over or now_s - held.made_s >= limits.ALERT_NOTICE_KEPT_S:
             held.taken = True
             self._say_given_up(held.notice, str(error))
             return

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -40,11 +40,18 @@ class Answer:
     body: bytes
 
 
-class Post:
-    """Sends to the URLs of one receiver. `tls_ca` and `tls_cert`: PEM files, "" for the usual."""
+Judge = Callable[[Answer], None]
 
-    def __init__(self, allowed: Allowed, tls_ca: str = "", tls_cert: str = "") -> None:
+
+class Post:
+    """Sends to the URLs of one receiver. `tls_ca` and `tls_cert`: PEM files, "" for the usual.
+    `judge` raises NotTaken for an answer that says so."""
+
+    def __init__(
+        self, allowed: Allowed, tls_ca: str = "", tls_cert: str = "", judge: Judge | None = None
+    ) -> None:
         self._allowed = allowed
+        self._judge = judge or judged
         self._tls = (tls_ca, tls_cert)
 
     async def post(
@@ -59,7 +66,7 @@ class Post:
         for _ in range(_REDIRECTS + 1):
             answer = await self._once(url, given, body, trusted)
             if answer.status not in (307, 308):
-                return judge(answer)
+                return self._judge(answer)
             to = urljoin(url, answer.headers.get("location", ""))
             if not is_url(to) or (url.startswith("https:") and not to.startswith("https:")):
                 raise NotTaken(f"status {answer.status}: it redirects to nowhere", lasting=True)
@@ -167,7 +174,7 @@ async def _event(connection: h11.Connection, reader: asyncio.StreamReader) -> ob
     return event
 
 
-def judge(answer: Answer) -> None:
+def judged(answer: Answer) -> None:
     """Raises NotTaken when it says that the notice was not taken."""
     if 200 <= answer.status < 300:
         return

@@ -129,7 +129,8 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     """Who is told of what no route takes: `receiver`, the first of `receivers` where it is not set,
     or the own log where there is none. `group_*` and `repeat_interval` are of all routes that do
     not say otherwise. `allow_targets`: networks and names that redirects, and what came by the API,
-    may lead to though they are private. `external_url`: where a person finds this server."""
+    may lead to though they are private. `external_url`: where a person finds this server.
+    `external_labels`: what templates know, and Alertmanagers are told, beside an alert's labels."""
 
     receiver: str = ""
     group_by: list[str] = msgspec.field(default_factory=lambda: ["alertname"])
@@ -141,6 +142,7 @@ class DeliverySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     inhibit: list[InhibitSettings] = []
     allow_targets: list[str] = []
     external_url: str = ""
+    external_labels: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def receivers(settings: DeliverySettings) -> dict[str, AnyReceiver]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from tailrace.alerts.delivery.receivers.alertmanager import AlertmanagerReceiver
@@ -31,8 +32,13 @@ class Sender(Protocol):
         ...
 
 
-def sender(settings: AnyReceiver, allowed: Allowed, clock: Clock) -> Sender:
-    """For the receiver of these settings."""
+def sender(
+    settings: AnyReceiver,
+    allowed: Allowed,
+    clock: Clock,
+    external_labels: Mapping[str, str] | None = None,
+) -> Sender:
+    """For the receiver of these settings. `external_labels`: see DeliverySettings."""
     match settings:
         case Webhook():
             return WebhookReceiver(settings, allowed)
@@ -43,6 +49,6 @@ def sender(settings: AnyReceiver, allowed: Allowed, clock: Clock) -> Sender:
         case Command():
             return CommandReceiver(settings)
         case Alertmanager():
-            return AlertmanagerReceiver(settings, allowed, clock)
+            return AlertmanagerReceiver(settings, allowed, clock, external_labels or {})
         case _:
             return LogReceiver()
