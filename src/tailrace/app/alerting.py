@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from tailrace.alerts.delivery import sweeping
 from tailrace.alerts.delivery.delivery import Delivery
+from tailrace.alerts.delivery.view import View
 from tailrace.alerts.evaluation.backlog import await_backlog
 from tailrace.alerts.evaluation.evaluator import Evaluator, Stands
 from tailrace.alerts.evaluation.expression import Expressions
@@ -220,12 +221,7 @@ class Alerting:
 
     def reading(self) -> list[BaseRoute]:
         """For those who may ask."""
-        alerts = AlertRoutes(
-            self._store,
-            lambda alert: self._delivery.muted(alert),
-            lambda alert: self._delivery.receivers(alert),
-            self._clock,
-        )
+        alerts = AlertRoutes(self._store, View(self._config), self._clock)
         return [
             *prometheus_routes(self._queries, self._stands, self._again.report),
             *self._latency.routes(self._stands),

@@ -9,7 +9,7 @@ from tailrace.alerts.delivery.dispatcher import Dispatcher
 from tailrace.alerts.delivery.inhibition import Inhibition, rules
 from tailrace.alerts.delivery.outbox import Outbox
 from tailrace.alerts.delivery.receivers import sender
-from tailrace.alerts.delivery.routing import destinations, tree
+from tailrace.alerts.delivery.routing import tree
 from tailrace.alerts.delivery.settings import DeliverySettings, receivers
 from tailrace.alerts.delivery.targets import allowed
 from tailrace.core.alerting import Alert, AlertStore, Notice, Silence
@@ -39,12 +39,10 @@ class Delivery:
             name: (sender(one, targets, clock, settings.external_labels), float(one.timeout))
             for name, one in receivers(settings).items()
         }
-        self._names = list(senders)
-        self._root = tree(settings)
         self._outbox = Outbox(store, senders, clock, metrics, sent=sent)
         self._dispatcher = Dispatcher(
             store,
-            self._root,
+            tree(settings),
             Inhibition(rules(settings.inhibit)),
             clock,
             settings.external_url,
@@ -54,14 +52,6 @@ class Delivery:
         )
         self.changed = self._dispatcher.changed
         self.silence: Callable[[Silence], None] = self._dispatcher.silence
-        self.muted = self._dispatcher.muted
-
-    def receivers(self, alert: Alert | None) -> list[str]:
-        """Names of those who are told of an alert; of all for None."""
-        if alert is None:
-            return self._names
-        found = destinations(self._root, alert.tenant, dict(alert.labels))
-        return list(dict.fromkeys(one.receiver for one in found))
 
     async def load(self) -> None:
         """Go on where the last process was. Raises StoreError."""

@@ -103,13 +103,6 @@ class Dispatcher:
         self._silences.put(silence)
         self._silences.forget(self._clock.wall_ns())
 
-    def muted(self, alert: Alert) -> tuple[list[str], bool]:
-        """For those who ask: the ids of the silences that hold for it, and whether it is
-        inhibited."""
-        labels = dict(alert.labels)
-        silences = self._silences.of(alert.tenant, labels, self._clock.wall_ns())
-        return silences, self._inhibition.inhibits(alert.tenant, labels)
-
     async def run(self) -> None:
         """Until it is cancelled. What the store refuses is tried again."""
         failures = 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tailrace.alerts.delivery import matching
 from tailrace.alerts.delivery.matching import Predicate
 from tailrace.alerts.delivery.settings import InhibitSettings
-from tailrace.core.alerting import Alert, Phase
+from tailrace.core.alerting import Alert, Phase, fingerprint
 from tailrace.core.errors import ConfigError
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -77,14 +77,22 @@ class Inhibition:
 
     def inhibits(self, tenant: str, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels is not to be told."""
-        return any(self._inhibits(one, tenant, labels) for one in self._sources)
+        return any(_inhibitor(one, tenant, labels) for one in self._sources)
 
-    @staticmethod
-    def _inhibits(one: _Sources, tenant: str, labels: Mapping[str, str]) -> bool:
-        firing = one.places.get(_place(one.rule, tenant, labels))
-        if not firing or not one.rule.target(labels):
-            return False
-        return not (one.rule.source(labels) and all(firing.values()))
+    def by(self, tenant: str, labels: Mapping[str, str]) -> list[str]:
+        """Fingerprints of alerts that inhibit one with these labels: of each rule the first."""
+        found = (_inhibitor(one, tenant, labels) for one in self._sources)
+        return list(dict.fromkeys(fingerprint(key[2]) for key in found if key))
+
+
+def _inhibitor(one: _Sources, tenant: str, labels: Mapping[str, str]) -> _Key | None:
+    """The first alert by which an alert with these labels is not to be told."""
+    firing = one.places.get(_place(one.rule, tenant, labels))
+    if not firing or not one.rule.target(labels):
+        return None
+    if not one.rule.source(labels):
+        return next(iter(firing))
+    return next((key for key, both in firing.items() if not both), None)
 
 
 def _place(rule: InhibitRule, tenant: str, labels: Mapping[str, str]) -> _Place:
