@@ -18,73 +18,74 @@ def of_rule(written: str) -> list[str]:
     return problems(f"groups:\n- name: a\n  rules:\n  -\n{lines}\n")
 
 
-@pytest.mark.parametrize(
-    ("rule", "problem"),
-    [
-        ("alert: A", "5:5: expr is empty; a rule needs an expression"),
-        ("alert: A\nexpr: ''", "6:5: expr is empty; a rule needs an expression"),
-        ("alert: A\nexpr: ' '", "6:5: expr is empty; a rule needs an expression"),
-        ("alert: A\nexpr: ~", "6:5: expr is empty; a rule needs an expression"),
-        ("alert: A\nexpr: [up]", "6:11: expr has to be a text"),
-        ("expr: up", "5:5: a rule needs a name: alert or record"),
-        ("alert: ''\nexpr: up", "5:5: a rule needs a name: alert or record"),
-        ("alert: A\nrecord: a\nexpr: up", "6:5: a rule has alert or record, not both"),
-        ("record: a\nexpr: up\nfor: 5m", "7:5: for is of alerts; this rule records"),
-        (
-            "record: a\nexpr: up\nkeep_firing_for: 5m",
-            "7:5: keep_firing_for is of alerts; this rule records",
-        ),
-        (
-            "record: a\nexpr: up\nannotations: {a: b}",
-            "7:5: annotations is of alerts; this rule records",
-        ),
-        (
-            "record: a\nexpr: up\nmin_confidence: 0.9",
-            "7:5: min_confidence is of alerts; this rule records",
-        ),
-        (
-            "record: a{b='c'}\nexpr: up",
-            "5:5: record has to be the name of a metric, without braces; labels go to labels",
-        ),
-        (
-            "alert: A\nexpr: up\nlabels: {__name__: b}",
-            "7:14: __name__ cannot be a label of a rule",
-        ),
-        ("alert: A\nexpr: up\nlabels: {'': b}", "7:14: a name in labels is empty"),
-        ("alert: A\nexpr: up\nlabels: {a: [b]}", "7:17: a of labels has to be a text"),
-        ("alert: A\nexpr: up\nlabels: [a]", "7:13: labels has to be a mapping of names to texts"),
-        ("alert: A\nexpr: up\nannotations: {'': b}", "7:19: a name in annotations is empty"),
-        ("alert: A\nexpr: up\nlabels: {a: b, a: c}", "7:20: 'a' is there twice, first in line 7"),
-        ("alert: A\nexpr: up\nalert: B", "7:5: 'alert' is there twice, first in line 5"),
-        (
-            "alert: A\nexpr: up\nannotation: {a: b}",
-            "7:5: unknown field 'annotation' of a rule; is it 'annotations'?",
-        ),
-        (
-            "alert: A\nexpr: up\nlanguage: promsql",
-            "7:15: language has to be one of promql, logql, sql",
-        ),
-        ("alert: A\nexpr: up\n[x]: y", "7:5: a name has to be a text"),
-        ("alert: A\nexpr: up\n<<: y", "7:9: << merges mappings"),
-        ("alert: A\nexpr: up\nlanguage: logql", "6:11: expr: unknown function 'up'"),
-    ],
-)
+RULES = [
+    ("alert: A", "5:5: expr is empty; a rule needs an expression"),
+    ("alert: A\nexpr: ''", "6:5: expr is empty; a rule needs an expression"),
+    ("alert: A\nexpr: ' '", "6:5: expr is empty; a rule needs an expression"),
+    ("alert: A\nexpr: ~", "6:5: expr is empty; a rule needs an expression"),
+    ("alert: A\nexpr: [up]", "6:11: expr has to be a text"),
+    ("expr: up", "5:5: a rule needs a name: alert or record"),
+    ("alert: ''\nexpr: up", "5:5: a rule needs a name: alert or record"),
+    ("alert: A\nrecord: a\nexpr: up", "6:5: a rule has alert or record, not both"),
+    ("record: a\nexpr: up\nfor: 5m", "7:5: for is of alerts; this rule records"),
+    (
+        "record: a\nexpr: up\nkeep_firing_for: 5m",
+        "7:5: keep_firing_for is of alerts; this rule records",
+    ),
+    (
+        "record: a\nexpr: up\nannotations: {a: b}",
+        "7:5: annotations is of alerts; this rule records",
+    ),
+    (
+        "record: a\nexpr: up\nmin_confidence: 0.9",
+        "7:5: min_confidence is of alerts; this rule records",
+    ),
+    (
+        "record: a{b='c'}\nexpr: up",
+        "5:5: record has to be the name of a metric, without braces; labels go to labels",
+    ),
+    (
+        "alert: A\nexpr: up\nlabels: {__name__: b}",
+        "7:14: __name__ cannot be a label of a rule",
+    ),
+    ("alert: A\nexpr: up\nlabels: {'': b}", "7:14: a name in labels is empty"),
+    ("alert: A\nexpr: up\nlabels: {a: [b]}", "7:17: a of labels has to be a text"),
+    ("alert: A\nexpr: up\nlabels: [a]", "7:13: labels has to be a mapping of names to texts"),
+    ("alert: A\nexpr: up\nannotations: {'': b}", "7:19: a name in annotations is empty"),
+    ("alert: A\nexpr: up\nlabels: {a: b, a: c}", "7:20: 'a' is there twice, first in line 7"),
+    ("alert: A\nexpr: up\nalert: B", "7:5: 'alert' is there twice, first in line 5"),
+    (
+        "alert: A\nexpr: up\nannotation: {a: b}",
+        "7:5: unknown field 'annotation' of a rule; is it 'annotations'?",
+    ),
+    (
+        "alert: A\nexpr: up\nlanguage: promsql",
+        "7:15: language has to be one of promql, logql, sql",
+    ),
+    ("alert: A\nexpr: up\n[x]: y", "7:5: a name has to be a text"),
+    ("alert: A\nexpr: up\n<<: y", "7:9: << merges mappings"),
+    ("alert: A\nexpr: up\nlanguage: logql", "6:11: expr: unknown function 'up'"),
+]
+
+
+@pytest.mark.parametrize(("rule", "problem"), RULES)
 def test_a_wrong_rule_has_one_problem_at_its_place(rule: str, problem: str) -> None:
     assert of_rule(rule) == [problem]
 
 
-@pytest.mark.parametrize(
-    "text", ["5", "5x", "1m1h", "1h1h", "-5m", "1.5h", "", "5 m", "11y", "1us"]
-)
+NO_DURATIONS = ["5", "5x", "1m1h", "1h1h", "-5m", "1.5h", "", "5 m", "11y", "1us"]
+DURATIONS = [
+    ("0", 0), ("0s", 0), ("1h30m", 5400), ("1d", 86400), ("1w", 604800), ("90s", 90), ("~", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_DURATIONS)
 def test_what_is_no_duration_of_prometheus_is_refused(text: str) -> None:
     (said,) = of_rule(f"alert: A\nexpr: up\nfor: '{text}'")
     assert said.startswith("7:10: for has to be a duration up to ten years such as 30s or 1h30m")
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("0", 0), ("0s", 0), ("1h30m", 5400), ("1d", 86400), ("1w", 604800), ("90s", 90), ("~", 0)],
-)
+@pytest.mark.parametrize(("text", "seconds"), DURATIONS)
 def test_durations_of_prometheus_are_read(text: str, seconds: int) -> None:
     (group,) = read(f"groups: [{{name: a, rules: [{{alert: A, expr: up, for: {text}}}]}}]").groups
     assert group.rules[0].for_ns == seconds * 10**9
@@ -197,46 +198,46 @@ def test_a_confidence_is_from_0_to_1(text: str) -> None:
     assert said.startswith("7:21: min_confidence has to be")
 
 
-@pytest.mark.parametrize(
-    ("group", "problem"),
-    [
-        ("rules: []", "1:10: a group needs a name"),
-        ("name: ''", "1:11: a group needs a name"),
-        ("name: a, limit: -1", "1:27: limit has to be a whole number from 0"),
-        ("name: a, limit: 1e3", "1:27: limit has to be a whole number from 0"),
-        ("name: a, rules: {a: b}", "1:27: rules has to be a list"),
-        ("name: a, labels: {__name__: b}", "1:29: __name__ cannot be a label of a rule"),
-        (
-            "name: a, evaluation_interval: 1m",
-            "1:20: unknown field 'evaluation_interval' of a group",
-        ),
-        ("name: a, interval: 10ms", "1:20: interval has to be at least 1s (RULE_INTERVAL_LEAST_S)"),
-    ],
-)
+GROUPS = [
+    ("rules: []", "1:10: a group needs a name"),
+    ("name: ''", "1:11: a group needs a name"),
+    ("name: a, limit: -1", "1:27: limit has to be a whole number from 0"),
+    ("name: a, limit: 1e3", "1:27: limit has to be a whole number from 0"),
+    ("name: a, rules: {a: b}", "1:27: rules has to be a list"),
+    ("name: a, labels: {__name__: b}", "1:29: __name__ cannot be a label of a rule"),
+    (
+        "name: a, evaluation_interval: 1m",
+        "1:20: unknown field 'evaluation_interval' of a group",
+    ),
+    ("name: a, interval: 10ms", "1:20: interval has to be at least 1s (RULE_INTERVAL_LEAST_S)"),
+]
+
+
+@pytest.mark.parametrize(("group", "problem"), GROUPS)
 def test_a_wrong_group_has_one_problem_at_its_place(group: str, problem: str) -> None:
     (said,) = problems(f"groups: [{{{group}}}]")
     assert said.startswith(problem)
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("groups: a", "1:9: groups has to be a list"),
-        ("a", "1:1: the file has to be a mapping of groups, namespace"),
-        ("[a]", "1:1: the file has to be a mapping of groups, namespace"),
-        ("group: [{name: a}]", "1:1: unknown field 'group' of the file; is it 'groups'?"),
-        ("groups: [a]", "1:10: a group has to be a mapping of name, interval"),
-        ("groups: [{name: a, rules: [b]}]", "1:28: a rule has to be a mapping of record, alert"),
-        (
-            "groups:\n- name: a\n- name: a\n",
-            "3:3: the group 'a' is there twice, first in line 2",
-        ),
-        (
-            "groups: []\n---\ngroups: []\n",
-            "3:1: a document after the first needs a namespace of its own",
-        ),
-    ],
-)
+FILES = [
+    ("groups: a", "1:9: groups has to be a list"),
+    ("a", "1:1: the file has to be a mapping of groups, namespace"),
+    ("[a]", "1:1: the file has to be a mapping of groups, namespace"),
+    ("group: [{name: a}]", "1:1: unknown field 'group' of the file; is it 'groups'?"),
+    ("groups: [a]", "1:10: a group has to be a mapping of name, interval"),
+    ("groups: [{name: a, rules: [b]}]", "1:28: a rule has to be a mapping of record, alert"),
+    (
+        "groups:\n- name: a\n- name: a\n",
+        "3:3: the group 'a' is there twice, first in line 2",
+    ),
+    (
+        "groups: []\n---\ngroups: []\n",
+        "3:1: a document after the first needs a namespace of its own",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), FILES)
 def test_a_wrong_file_has_its_problem_first(text: str, problem: str) -> None:
     assert problems(text)[0].startswith(problem)
 
