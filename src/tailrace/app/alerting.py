@@ -16,6 +16,8 @@ from tailrace.alerts.delivery.view import View
 from tailrace.alerts.evaluation.backlog import await_backlog
 from tailrace.alerts.evaluation.evaluator import Evaluator, Stands
 from tailrace.alerts.evaluation.expression import Expressions
+from tailrace.alerts.evaluation.state import Owner
+from tailrace.alerts.evaluation.turn import Standing
 from tailrace.alerts.http.alertmanager import AlertRoutes
 from tailrace.alerts.http.prometheus import routes as prometheus_routes
 from tailrace.alerts.http.ruler import Ruler
@@ -28,6 +30,7 @@ from tailrace.alerts.rules.files import RuleFiles
 from tailrace.alerts.templating import template
 from tailrace.alerts.templating.annotator import Outside
 from tailrace.alerts.templating.descriptions import Descriptions
+from tailrace.app.alertseries import AlertSeries
 from tailrace.app.alertsettings import AlertsConfig, patterns
 from tailrace.app.builtinrules import builtin_groups
 from tailrace.app.latency import Latency
@@ -84,7 +87,9 @@ class Alerting:
         describe = Descriptions(outside, self._ask, metrics)
         self._streaming = Streaming(config, self._store, queries, seen, describe, self._changed)
         self._latency = Latency(config, door, feed, clock, metrics)
-        listener = self._latency.listener
+        self._series = AlertSeries(
+            door, lambda: self._streaming.stands([]), clock, metrics, config.interval
+        )
         # With questions of its own: what it asks is not what others ask now.
         self._again = Again(
             LateRows(queries),
@@ -98,11 +103,11 @@ class Alerting:
             self._store,
             self._ask,
             describe,
-            Recording(door, listener.heard),
+            Recording(door, self._latency.listener.heard),
             self._changed,
             clock,
             metrics,
-            kept=listener.kept,
+            kept=self._kept,
             settled=feed.stored,
             witness=self._again,
         )
@@ -155,6 +160,7 @@ class Alerting:
                 await self._ask.load(evaluated)
                 await self._streaming.open(streamed)
                 await self._evaluator.open(evaluated, self._streaming.owns)
+                self._series.begin()
                 return asyncio.create_task(self._lead())
             if await self._book.changed():
                 await self._reload()
@@ -169,6 +175,8 @@ class Alerting:
             tasks.create_task(sweeping.run(self._store, self._clock))
             for part in (self._streaming, self._delivery, self._again):
                 tasks.create_task(part.run())
+            if self._config.series:
+                tasks.create_task(self._series.run())
 
     async def _evaluate(self) -> None:
         await await_backlog(self._feed)
@@ -205,12 +213,25 @@ class Alerting:
         await self._evaluator.load(evaluated)
         await self._streaming.load(streamed)
         self._latency.rules.retain(self._stands())
+        self._series.retain(self._stands())
 
     def _groups(self) -> list[Group]:
         return [*self._book.groups, *self._latency.groups]
 
     def _changed(self, alerts: Sequence[Alert]) -> None:
         self._delivery.changed(alerts)
+
+    def _kept(
+        self,
+        group: Group,
+        owners: Sequence[Owner],
+        before: Sequence[Standing],
+        after: Sequence[Standing],
+    ) -> None:
+        """See Kept."""
+        self._latency.listener.kept(group, owners, before, after)
+        if self._config.series:
+            self._series.kept(group, owners, before, after)
 
     def raised(self, finding: Finding, sentence: str) -> None:
         """The guard begins to alert. Of governance.findings.book.Raised."""

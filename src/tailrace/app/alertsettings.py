@@ -30,7 +30,8 @@ class AlertsConfig(DeliverySettings, kw_only=True, forbid_unknown_fields=True):
     those of others. `interval`: of groups that name none. `canary`: how often a marked line is
     written that says how late alerts are, 0 for never. `builtin`: whether there are built-in rules,
     without those of `disable`; those about the server are of `builtin_tenant`. `learning`: how long
-    the errors of a service that is new are not new."""
+    the errors of a service that is new are not new. `series`: whether alerts are series of ALERTS,
+    too."""
 
     rules: list[str] = msgspec.field(default_factory=list)
     tenants: list[TenantRules] = msgspec.field(default_factory=list)
@@ -40,6 +41,7 @@ class AlertsConfig(DeliverySettings, kw_only=True, forbid_unknown_fields=True):
     disable: list[str] = msgspec.field(default_factory=list)
     learning: Seconds = Seconds("24h")
     canary: Seconds = Seconds("5s")
+    series: bool = True
 
 
 def check(config: AlertsConfig) -> None:

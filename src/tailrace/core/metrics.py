@@ -101,6 +101,7 @@ Name = Literal[
     "tailrace_rule_lag_seconds",
     "tailrace_rule_clock_jumps_total",
     "tailrace_rule_files",
+    "tailrace_alert_samples_total",
     "tailrace_notices_total",
     "tailrace_notices_waiting",
     "tailrace_notices_age_seconds",

@@ -13,7 +13,8 @@ from typing import Protocol
 
 import msgspec
 
-from tailrace.alerts.evaluation import state
+from tailrace.alerts.evaluation import activeseries, state
+from tailrace.alerts.evaluation.activeseries import Active
 from tailrace.alerts.evaluation.expression import Asker, at_step, parsed
 from tailrace.alerts.evaluation.recorded import recorded
 from tailrace.alerts.evaluation.state import Owner
@@ -71,6 +72,7 @@ class _Standing:
     group: Group
     alerts: dict[Labels, Alert] = field(default_factory=dict)
     before: frozenset[Labels] = frozenset()
+    active: Active = field(default_factory=dict)
 
 
 async def failures(
@@ -141,6 +143,7 @@ class _Running:
         if rule.record:
             await self._record(one, on, found)
             return
+        made: list[Sample] = []
         for step in range(on.steps):
             slot_ns = on.start_ns + step * on.step_ns
             series = [Seen(found.labels[row], value) for row, value in at_step(found, step)]
@@ -150,6 +153,10 @@ class _Running:
             one.alerts = state.step(one.owner, one.alerts, slot_ns, held)
             fires = [alert for alert in one.alerts.values() if alert.phase is Phase.FIRING]
             firing.setdefault(step, []).extend(fires)
+            active = activeseries.active(one.alerts.values())
+            made += activeseries.samples(active, one.active, slot_ns)
+            one.active = active
+        await self._bench.put(self._tenant, [_stored(sample) for sample in made])
 
     async def _record(self, one: _Standing, on: Grid, found: Matrix) -> None:
         made = recorded(one.group, one.owner, found, on.last_ns, one.before)
@@ -191,8 +198,7 @@ def _read_ahead(rules: Sequence[Rule]) -> bool:
     evaluation does not say, or is asked time by time anyway."""
     later: set[str] = set()
     for rule in reversed(rules):
-        if rule.record:
-            later.add(rule.record)
+        later |= {rule.record} if rule.record else {activeseries.ALERTS, activeseries.FOR_STATE}
         if any("query" in text for _, text in (*rule.labels, *rule.annotations)):
             return True
         if rule.language == "sql" or (rule.language == "promql" and not _reads_back(rule, later)):

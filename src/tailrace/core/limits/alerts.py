@@ -26,6 +26,11 @@ RULE_TEST_CASES = 1_000
 RULE_TEST_STEPS = 50_000
 # Series that one rule may give: each of them is an alert that somebody is told of.
 RULE_SERIES = 10_000
+# Alerts of a rule that are series of ALERTS: a sample of two series each at every evaluation.
+ALERT_SERIES = 1_000
+# Samples of these series that wait for room, of all tenants: some 20 MB. The next evaluation says
+# the same again.
+ALERT_SAMPLES_WAITING = 50_000
 # Alerts that are kept of one tenant: all are held in memory, mostly a kilobyte each.
 ALERTS_PER_TENANT = 50_000
 # What an alert's labels say in all, and its annotations: more is no message to a person.
