@@ -22,12 +22,12 @@ SCRIPTS = Path(test_parser.__file__).parent / "scripts"
 CORPUS = Path(test_checks.__file__).parent / "corpus"
 
 # What Debian's promtool, 2.42, says of what is in the language since: quoted names, numbers for
-# durations and durations for numbers, digits parted by _, and these functions.
+# durations and durations for numbers, digits parted by _, and these functions; weekly_ is ours.
 NEWER = re.compile(
     r"unexpected string|missing unit character|unexpected (number|duration)|bad number or duration"
     r"|duration must be greater than 0|trailing commas|unexpected <by> in aggregation"
     r"|unexpected \"\(\"|unknown function with name \"(limitk|limit_ratio|first_over_time"
-    r"|mad_over_time|ts_of_\w+|double_exponential_smoothing|histogram_avg|step|range"
+    r"|mad_over_time|ts_of_\w+|weekly_\w+|double_exponential_smoothing|histogram_avg|step|range"
     r"|sort_by_label(_desc)?)\""
 )
 # What is refused here alone: bounds, a function that is gone since, and a label without a name,
