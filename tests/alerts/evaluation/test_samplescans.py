@@ -335,3 +335,34 @@ def test_a_rule_sees_what_another_one_recorded_at_its_next_slot(engine: ChdbEngi
     assert answer(asker, second, tenant, replace(grid, start_ns=grid.start_ns + STEP)) == [
         ((), [2.0])
     ]
+
+
+WEEK_S = 7 * 86_400
+
+
+@pytest.mark.parametrize("expression", [
+    'sum(rate(m{service="S"}[10m])) / weekly_baseline(sum(rate(m{service="S"}[10m])), 2)',
+    'weekly_robust_zscore(max(m{service="S"}), 3)',
+    'sum(m{service="S"}) - sum(weekly_baseline(m{service="S"}, 1))',
+])  # fmt: skip
+@pytest.mark.parametrize("steps", [1, 4])
+def test_rules_on_the_weeks_before_share_what_they_read_now_alone(
+    engine: ChdbEngine, expression: str, steps: int
+) -> None:
+    tenant, grid = engine.tenant(), Grid(BASE + 45 * SECOND, STEP, steps)
+    engine.load_samples(tenant, [
+        ("m", {"service": name, "id": str(n)},
+         [(minute * 60 - week * WEEK_S, (minute * (n + 3) + week) % 17)
+          for week in range(4) for minute in range(-60, 60)])
+        for name in SERVICES[:2] for n in range(2)
+    ])  # fmt: skip
+    rules = group(tenant, [expression.replace("S", name) for name in SERVICES], grid)
+    asker, gave = sharing(engine, rules), 0
+    for rule in rules.rules:
+        found = asyncio.run(asker.value(rule, tenant, grid))
+        alone = asyncio.run(Expressions(QueryService(engine)).value(rule, tenant, grid))
+        assert list(found.labels) == list(alone.labels)
+        assert (found.present == alone.present).all()
+        assert np.allclose(found.values[found.present], alone.values[alone.present], equal_nan=True)
+        gave += int(found.present.sum())
+    assert gave
