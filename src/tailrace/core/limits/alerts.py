@@ -128,7 +128,7 @@ SCAN_RULES = 3
 # Values, such as services, that are asked for together: a statement of some ten kilobytes.
 SCAN_VALUES = 500
 # How long what was read together is kept, for rules of the same slots whose turn comes later, and
-# how much of it: a bucket of a thousand rules reads a megabyte.
+# how much of it: a bucket of a thousand rules reads a megabyte. One question may find a quarter.
 SCAN_KEPT_S = 15.0
 SCANS_KEPT_BYTES = 64 * MIB
 # The part of an interval that one question for many rules may take, and how long one that failed is
