@@ -265,7 +265,7 @@ def test_built_in_rules_are_turned_off(start: Start) -> None:
     server = built_in(start, TAILRACE_ALERTS__BUILTIN="false")
     assert groups(server) == []
     server.kill()
-    names = "['AgentSilent','GuardFinding','ErrorRateJump']"
+    names = "['AgentSilent','GuardFinding','ErrorRateJump','NewErrorPattern']"
     server.environment |= {
         "TAILRACE_ALERTS__BUILTIN": "true",
         "TAILRACE_ALERTS__DISABLE": names,

@@ -102,6 +102,7 @@ class Ends(RuleBasedStateMachine):
         self.read = 0
         self.knows: dict[str, set[Name]] = {receiver: set() for receiver in RECEIVERS}
         self.unheard: set[tuple[str, Name]] = set()  # by receiver
+        self.seen: set[tuple[Name, int]] = set()  # with when it fired
         self.restart()
 
     def restart(self) -> None:
@@ -224,7 +225,11 @@ class Ends(RuleBasedStateMachine):
             if alert.unheard:
                 labels = dict(alert.labels)
                 name = (labels["alertname"], labels["host"])
-                self.unheard |= {(one, name) for one in RECEIVERS if name not in self.knows[one]}
+                # It stays until everybody heard of it: of one it is seen once.
+                if (name, alert.fired_ns) not in self.seen:
+                    self.seen.add((name, alert.fired_ns))
+                    missing = (one for one in RECEIVERS if name not in self.knows[one])
+                    self.unheard |= {(one, name) for one in missing}
 
     def teardown(self) -> None:
         """In the end everybody knows how it is: first while what holds goes on, then when nothing

@@ -70,7 +70,7 @@ class Slow(Answers):
         return await super().value(rule, tenant, grid)
 
 
-@given(owed=st.integers(1, 240), most=st.integers(1, 300))
+@given(owed=st.integers(1, 180), most=st.integers(1, 300))
 def test_slots_that_are_too_many_at_once_are_asked_for_in_parts(owed: int, most: int) -> None:
     """Turn after turn, each an interval after the one before."""
     answers, one = Slow(most), group(alerting())
