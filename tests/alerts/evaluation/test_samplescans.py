@@ -346,7 +346,7 @@ WEEK_S = 7 * 86_400
     'sum(m{service="S"}) - sum(weekly_baseline(m{service="S"}, 1))',
 ])  # fmt: skip
 @pytest.mark.parametrize("steps", [1, 4])
-def test_rules_on_the_weeks_before_share_what_they_read_now_alone(
+def test_rules_on_the_weeks_before_share_what_they_read_of_each(
     engine: ChdbEngine, expression: str, steps: int
 ) -> None:
     tenant, grid = engine.tenant(), Grid(BASE + 45 * SECOND, STEP, steps)
@@ -366,3 +366,9 @@ def test_rules_on_the_weeks_before_share_what_they_read_now_alone(
         assert np.allclose(found.values[found.present], alone.values[alone.present], equal_nan=True)
         gave += int(found.present.sum())
     assert gave
+    engine.statements.clear()
+    asker, counts = sharing(engine, rules), []
+    for rule in rules.rules:
+        asyncio.run(asker.value(rule, tenant, grid))
+        counts.append(len(engine.statements))
+    assert counts == counts[:1] * len(SERVICES)

@@ -49,11 +49,10 @@ class SampleScans:
         return await self._samples.value_with(tree, tenant, grid, elsewhere)
 
     async def _read(self, tenant: str, grid: Grid, leaf: Leaf, on: Grid) -> Matrix | None:
-        """A leaf that is read at the slots of its rule, and not for a subquery."""
-        if on != grid:
-            return None
-        share = self._scans.shared(_shares(tenant, leaf, slots_of(grid)))
-        return await self._scans.series(share, grid) if share else None
+        """A leaf of a query at the steps of `grid`, which is read at those of `on`."""
+        slots = slots_of(grid)._replace(earlier=on != grid)
+        share = self._scans.shared(_shares(tenant, leaf, slots))
+        return await self._scans.series(share, on) if share else None
 
     async def _asked(self, scan: Scan[SampleShape]) -> Series:
         """Raises what `Samples.leaves` raises."""
@@ -67,7 +66,9 @@ class SampleScans:
 def _leaves(rule: SampleRule) -> list[_Shares]:
     """What the leaves of a rule may share."""
     found = leaves(rule.tree, LOOKBACK_NS, as_stored(rule.tree))
-    return [_shares(rule.tenant, leaf, rule.slots) for leaf in found]
+    return [
+        _shares(rule.tenant, leaf, rule.slots._replace(earlier=earlier)) for leaf, earlier in found
+    ]
 
 
 def _shares(tenant: str, leaf: Leaf, slots: Slots) -> _Shares:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix
@@ -18,10 +18,11 @@ from tailrace.query.promql.ast import (
     Subquery,
     Window,
     children,
+    is_weekly,
 )
 from tailrace.query.promql.grids import FOLDS, GRIDS
 from tailrace.query.promql.windows import FUNCTIONS
-from tailrace.query.weekly import BASELINE
+from tailrace.query.weekly import ZSCORE
 
 # Functions that give a sample as it is, so the name stays; "" is the last sample.
 NAMED = frozenset({"", "first_over_time", "last_over_time"})
@@ -53,6 +54,13 @@ class Leaf:
     def named(self) -> bool:
         """Whether its series keep their names."""
         return self.function in NAMED
+
+
+class Use(NamedTuple):
+    """A leaf that is read at the steps of its query, or `earlier`: at those of weeks before."""
+
+    leaf: Leaf
+    earlier: bool = False
 
 
 # What somebody else has read of a leaf at each step of a grid; None where it is to be read here.
@@ -89,15 +97,16 @@ def _folded(tree: Aggregation, inner: Leaf | None) -> Leaf | None:
     return replace(inner, fold=Fold(tree.function, grouping))
 
 
-def leaves(tree: Expression, lookback_ns: int, stored: bool) -> Iterator[Leaf]:
-    """The leaves of a query that are read at its own steps: not those of subqueries, nor what is
-    only read in the weeks before."""
+def leaves(tree: Expression, lookback_ns: int, stored: bool) -> Iterator[Use]:
+    """The leaves of a query that are read at its own steps, or at those of weeks before: not those
+    of subqueries."""
     if (leaf := leaf_of(tree, lookback_ns, stored)) is not None:
-        yield leaf
-    elif not isinstance(tree, Subquery | Window) and not _is_baseline(tree):
+        yield Use(leaf)
+    elif isinstance(tree, Call) and is_weekly(tree):
+        for leaf, _ in leaves(tree.arguments[0], lookback_ns, stored):
+            yield Use(leaf, earlier=True)
+            if tree.function == ZSCORE:
+                yield Use(leaf)
+    elif not isinstance(tree, Subquery | Window):
         for child in children(tree):
             yield from leaves(child, lookback_ns, stored)
-
-
-def _is_baseline(tree: Expression) -> bool:
-    return isinstance(tree, Call) and tree.function == BASELINE
