@@ -89,7 +89,7 @@ def test_what_rules_would_have_said_with_late_rows(engine: Any) -> None:
         )  # fmt: skip
         one = Evaluator(
             MemoryAlerts(), Expressions(queries), describe, _Nobody(), lambda _: None, clock,
-            metrics, delay_s=0.0, witness=again,
+            metrics, delay_s=0.0, watcher=again,
         )  # fmt: skip
         await one.open([rules])
         for _ in range(20):

@@ -109,7 +109,7 @@ class Alerting:
             metrics,
             kept=self._kept,
             settled=feed.stored,
-            witness=self._again,
+            watcher=self._again,
         )
         self._delivery = self._delivering()
         self._ruler = Ruler(self._book, self._reload)

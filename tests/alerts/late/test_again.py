@@ -58,7 +58,7 @@ class Play:
         )  # fmt: skip
         self.one = Evaluator(
             MemoryAlerts(), self.answers, describe, self, lambda _: None, self.clock, self.metrics,
-            delay_s=0.0, settled=self._settled, witness=self.again,
+            delay_s=0.0, settled=self._settled, watcher=self.again,
         )  # fmt: skip
 
     async def record(self, *_: object) -> None:

@@ -56,7 +56,7 @@ class Kept(Protocol):
     ) -> None: ...
 
 
-class Witness(Protocol):
+class Watcher(Protocol):
     """Who hears what a rule gave at its slots up to the last one, in time or later; `settled`:
     whether the store had what came before them. It must not block."""
 
@@ -140,7 +140,7 @@ class Evaluator:
         delay_s: float = limits.RULE_DELAY_S,
         kept: Kept | None = None,
         settled: Settled = at_once,
-        witness: Witness | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         """A slot is due `delay_s` after its time, when what came in before it is durable, and is
         evaluated when that is `settled`."""
@@ -154,7 +154,7 @@ class Evaluator:
         self._delay_ns = int(delay_s * 1e9)
         self._kept = kept
         self._settled = settled
-        self._witness = witness
+        self._watcher = watcher
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._turns = asyncio.Semaphore(limits.RULE_GROUPS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -355,8 +355,8 @@ class Evaluator:
                 )
                 if owner.rule.record:
                     await self._recorder.record(group, owner, found, standing.slot_ns)
-                if self._witness:
-                    self._witness.gave(group, owner, found, standing.slot_ns, settled)
+                if self._watcher:
+                    self._watcher.gave(group, owner, found, standing.slot_ns, settled)
         except (TailraceError, TimeoutError) as failed:
             standing, error = before, str(failed) or "it took longer than the interval of its group"
             if isinstance(failed, TimeoutError):

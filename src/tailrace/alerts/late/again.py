@@ -64,7 +64,7 @@ class _Known(NamedTuple):
 
 
 class Again:
-    """A Witness of evaluations. `arrivals` is to hear of what is stored. Used from one event
+    """A Watcher of evaluations. `arrivals` is to hear of what is stored. Used from one event
     loop."""
 
     def __init__(
@@ -95,7 +95,7 @@ class Again:
     def gave(
         self, group: Group, owner: Owner, found: Matrix, last_slot_ns: int, settled: bool
     ) -> None:
-        """See Witness."""
+        """See Watcher."""
         key, step_ns = (owner.tenant, owner.rule_id), group.interval_ns
         first_ns = last_slot_ns - (found.steps - 1) * step_ns
         each, _ = given(owner.rule, found)
