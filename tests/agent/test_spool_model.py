@@ -57,11 +57,13 @@ class Model(RuleBasedStateMachine):
         )
         assert whole
         assert self.marks == [e.note.entry for e in self.kept if e.note.entry >= covered]
+        spool.numbered(SOURCE, 5, spool.next_entry)
         self.spool = spool
 
     def teardown(self) -> None:
         while any(self.step(lane) for lane in LANES):
             pass
+        assert self.spool.settled() == (self.spool.next_entry, self.spool.next_entry)
         dropped = self.dropped()
         for lane in LANES:
             wanted = [e.note.entry for e in self.kept if lane_of(e.note) is lane]
@@ -180,6 +182,17 @@ class Model(RuleBasedStateMachine):
         assert self.spool.size_bytes < LIMIT_BYTES + 12 * 2_000
         on_disk = sum(p.stat().st_size for p in (self.home / "spool").glob("*.spool"))
         assert on_disk == self.spool.size_bytes
+
+    @invariant()
+    def what_is_settled_was_acknowledged_or_is_a_loss(self) -> None:
+        settled = self.spool.settled()
+        assert settled is not None
+        before, following = settled
+        assert following == self.spool.next_entry
+        done = {number for lane in LANES for number in self.delivered[lane]}
+        for loss in self.losses.pending():
+            done |= set(range(loss.first_seq, loss.last_seq + 1))
+        assert {e.note.seq for e in self.kept if e.note.seq < before} <= done
 
     @invariant()
     def what_is_lost_is_counted(self) -> None:

@@ -16,6 +16,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import xxhash
+
 from tailrace.agent.checkpoints import Checkpoints, State
 from tailrace.agent.delivery.entries import Note
 from tailrace.agent.delivery.losses import Loss, Losses
@@ -33,6 +35,7 @@ from tailrace.agent.settings import AgentSettings
 from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
+from tailrace.core.fleet import Settled
 from tailrace.core.metrics import Metrics
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Gateways, Target, targets
@@ -59,8 +62,10 @@ class Agent:
         checkpoints = Checkpoints(directory)
         self.losses = Losses(directory, metrics)
         spool = Spool(directory / "spool", settings.spool_bounds, metrics, self.losses, clock)
-        state = recover(checkpoints, spool, clock, settings.resource.get("host.id", ""))
+        machine = settings.resource.get("host.id", "")
+        state = recover(checkpoints, spool, clock, machine, places(gateways))
         self._spool = spool
+        self._numbering = state.source, state.epoch, state.from_seq
         nearest = Gateways(gateways, clock, state.source, settings.zone, settings.region)
         sender = Sender(nearest, token, tls)
         self._shipper = Shipper(
@@ -84,6 +89,7 @@ class Agent:
             clock,
             metrics,
             self._tell_losses,
+            self._tell_settled,
         )
         self._announcer = Announcer(
             condition.compose,
@@ -131,6 +137,13 @@ class Agent:
         except OSError:  # a full disk: they are told when it takes the note that they were
             self._told = []
         return self._told
+
+    def _tell_settled(self) -> list[Settled]:
+        try:
+            found = self._spool.settled()
+        except OSError:  # the next announcement says it
+            found = None
+        return [Settled(*self._numbering, *found)] if found else []
 
     def _losses_told(self, count: int) -> None:
         """The server keeps so many of those that were told last."""
@@ -227,11 +240,19 @@ def _new_source() -> str:
     return f"agent-{uuid.uuid4().hex[:12]}"
 
 
-def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock, machine: str = "") -> State:
+def places(gateways: Sequence[Target]) -> str:
+    """A hash of where frames go, whatever the order."""
+    addresses = "\n".join(sorted(one.url.geturl() for one in gateways))
+    return xxhash.xxh3_64_hexdigest(addresses.encode())
+
+
+def recover(
+    checkpoints: Checkpoints, spool: Spool, clock: Clock, machine: str = "", gateways: str = ""
+) -> State:
     """The state after everything that the spool holds, durable. Raises OSError.
 
     A directory that was copied from another `machine` gets a new name: under the old one its
-    frames would be taken for the other's.
+    frames would be taken for the other's. `gateways`: a hash of where frames go from now on.
     """
     loaded = checkpoints.load()
     state = loaded.state or State(_new_source(), clock.wall_ns())
@@ -247,14 +268,18 @@ def recover(checkpoints: Checkpoints, spool: Spool, clock: Clock, machine: str =
     if not (loaded.intact and whole):
         # Numbers may have been used that nobody remembers: never use them again.
         state.epoch = max(state.epoch + 1, clock.wall_ns())
-        state.next_seq = 1
+        state.next_seq = state.from_seq = 1
         _log.warning("agent state was damaged; a new epoch begins", extra={"epoch": state.epoch})
     if machine and state.machine != machine:
         if state.machine:
             state.source = _new_source()
+            state.from_seq = state.next_seq
             _log.warning("the directory is from another machine", extra={"source": state.source})
         state.machine = machine
+    if state.gateways != gateways:
+        state.gateways, state.from_seq = gateways, state.next_seq
     checkpoints.save(state)
+    spool.numbered(state.source, state.epoch, state.next_seq)
     spool.release(state.next_entry)
     return state
 

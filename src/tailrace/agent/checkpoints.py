@@ -54,7 +54,9 @@ class State(msgspec.Struct):
     given up. `patterns`: inputs that have been started before. `finished`: files that were read to
     their end and are gone, the last of many; they may come again, compressed. `machine`: where
     it was written, as `host.id`; empty where there is none. `since`: by the path of a log whose
-    rotated files are not all decided on, from what time on they may have been missed.
+    rotated files are not all decided on, from what time on they may have been missed. `gateways`: a
+    hash of where frames go, and `from_seq` the first of this source and epoch that went nowhere
+    else.
     """
 
     source: str
@@ -69,6 +71,8 @@ class State(msgspec.Struct):
     acked_bulk: int = 1
     machine: str = ""
     since: dict[str, int] = {}
+    gateways: str = ""
+    from_seq: int = 1
 
     def cover(self, key: str, mark: Mark) -> None:
         """The source `key` is taken up to `mark`."""

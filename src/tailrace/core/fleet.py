@@ -44,6 +44,21 @@ class Loss(msgspec.Struct, frozen=True):
     at_ns: Count
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """Of the frames that `source` numbers in this epoch none below `before_seq` is still to come:
+    each was acknowledged by a gateway or is among the losses.
+
+    `next_seq` is the number of the next frame. Frames below `from_seq` may have gone to other
+    gateways than those of now.
+    """
+
+    source: Name
+    epoch: Count
+    from_seq: Count
+    before_seq: Count
+    next_seq: Count
+
+
 class InputReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """One input: `named` is what a person gave it (paths, units, an address).
 
@@ -67,7 +82,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     with frames that no gateway has; `spool_age_s`: of the oldest such frame. `cpu_s` since the
     start, `cpu_share` of one core since the announcement before. `dropped`: rows by reason.
     `rejected`: frames that a gateway refused. `losses`: the oldest that no server has confirmed.
-    `inputs` may be fewer than `inputs_total`.
+    `settled`: how far its frames are delivered. `inputs` may be fewer than `inputs_total`.
     """
 
     source: Name
@@ -93,6 +108,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cpu_share: Amount = 0.0
     resident_bytes: Count = 0
     losses: Annotated[list[Loss], Meta(max_length=limits.ANNOUNCED_LOSSES)] = []
+    settled: Annotated[list[Settled], Meta(max_length=limits.ANNOUNCED_NUMBERINGS)] = []
 
 
 class Confirmed(msgspec.Struct, frozen=True):

@@ -51,9 +51,14 @@ def decode(body: bytes) -> Announcement:
         said = _decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise InputError(f"body is no announcement: {error}", "announcement") from None
-    texts = [said.source, said.host, *(loss.source for loss in said.losses)]
+    texts = [said.source, said.host]
+    texts += [loss.source for loss in said.losses] + [one.source for one in said.settled]
     if not all(text.isprintable() for text in texts):
         raise InputError("source and host must be printable", "announcement")
     if any(loss.last_seq < loss.first_seq for loss in said.losses):
         raise InputError("a loss ends before it begins: last_seq < first_seq", "announcement")
+    if any(max(one.from_seq, one.before_seq) > one.next_seq for one in said.settled):
+        raise InputError(
+            "settled before it is numbered: from_seq or before_seq > next_seq", "announcement"
+        )
     return said

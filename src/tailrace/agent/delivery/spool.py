@@ -25,21 +25,21 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from tailrace.agent.delivery import entries as form
 from tailrace.agent.delivery.entries import Entry, Note, lane_of
+from tailrace.agent.delivery.lanes import Place, Reader, Segment
 from tailrace.agent.delivery.losses import SPOOL_AGE, SPOOL_FULL, Losses
 from tailrace.agent.delivery.rewrite import Dropping, rewrite
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.disk import sync_directory
-from tailrace.core.frame import Lane
+from tailrace.core.frame import Header, Lane
 from tailrace.core.metrics import Metrics
 from tailrace.wire import frames
 
@@ -66,62 +66,6 @@ class Bounds(msgspec.Struct, frozen=True):
     full: WhenFull = "stop"
 
 
-class _Segment:
-    """`last`: of each lane, a number that none of its entries here is above. `size`: durable bytes;
-    a reader goes no further. `version` grows when the file is written anew."""
-
-    def __init__(self, path: Path, first: int, size: int) -> None:
-        self.path = path
-        self.first = first
-        self.size = size
-        self.version = 0
-        self.last = {Lane.HOT: 0, Lane.BULK: 0}
-
-    def holds(self, note: Note) -> None:
-        lane = lane_of(note)
-        self.last[lane] = max(self.last[lane], note.entry)
-
-    def waits(self, reader: _Reader) -> bool:
-        return self.last[reader.lane] >= reader.acked
-
-
-class _Place(NamedTuple):
-    first: int = 0  # of the segment
-    version: int = 0
-    offset: int = 0
-
-
-class _Reader:
-    """One lane: read up to `place` and `number`, acknowledged up to `safe` and `acked`.
-    `descriptor`: of the segment that is being read."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self.lock = threading.Lock()  # taken before the spool's own
-        self.descriptor = -1
-        self._opened = (0, 0)
-        self.begin(1)
-
-    def open(self, segment: _Segment) -> None:
-        """Read this one, which may be open already. Raises OSError."""
-        wanted = (segment.first, segment.version)
-        if self.descriptor < 0 or self._opened != wanted:
-            self.close()
-            self.descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-            self._opened = wanted
-
-    def close(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-    def begin(self, acked: int) -> None:
-        self.acked = self.number = acked
-        self.place = self.safe = _Place()
-        self.handed: deque[tuple[int, _Place]] = deque()
-        self.oldest = (0, 0)  # what was acknowledged, and the time of the next entry
-
-
 class Spool:
     """One thread appends and releases, one reads and acknowledges."""
 
@@ -142,12 +86,13 @@ class Spool:
         self._losses = losses or Losses(directory.parent, metrics)
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
         self._writing: int | None = None
-        self._readers = {lane: _Reader(lane) for lane in (Lane.HOT, Lane.BULK)}
+        self._readers = {lane: Reader(lane) for lane in (Lane.HOT, Lane.BULK)}
         self._too_old = False
         self._aged_s = float("-inf")
         self._source = ""
+        self._numbering, self._next_seq = ("", 0), 1
         self.next_entry = 1
 
     def recover(
@@ -170,7 +115,7 @@ class Spool:
         self._readers[Lane.BULK].begin(min(max(acked_bulk, self._losses.dropped(source)), covered))
         self.next_entry = covered
         found = sorted(self._directory.glob("*.spool"))
-        segments = [_Segment(path, int(path.stem), path.stat().st_size) for path in found]
+        segments = [Segment(path, int(path.stem), path.stat().st_size) for path in found]
         intact = True
         for index, segment in enumerate(segments):
             following = segments[index + 1].first if index + 1 < len(segments) else None
@@ -188,7 +133,7 @@ class Spool:
         return intact
 
     def _scan(
-        self, segment: _Segment, following: int | None, covered: int, apply: Callable[[Note], None]
+        self, segment: Segment, following: int | None, covered: int, apply: Callable[[Note], None]
     ) -> bool:
         end = 0  # of the last whole piece
         piece: list[Note] = []
@@ -207,7 +152,7 @@ class Spool:
         return whole
 
     def _recovered(
-        self, segment: _Segment, piece: list[Note], covered: int, apply: Callable[[Note], None]
+        self, segment: Segment, piece: list[Note], covered: int, apply: Callable[[Note], None]
     ) -> None:
         for note in piece:
             segment.holds(note)
@@ -280,8 +225,9 @@ class Spool:
             for entry in entries:
                 segment.holds(entry.note)
             self.next_entry = entries[-1].note.entry + 1
+            self._next_seq = entries[-1].note.seq + 1
 
-    def _open_segment(self) -> tuple[_Segment, int]:
+    def _open_segment(self) -> tuple[Segment, int]:
         if self._writing is not None and self._segments[-1].size >= self._segment_bytes:
             self.close()
         if self._writing is None:
@@ -289,7 +235,7 @@ class Spool:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
             self._writing = os.open(path, flags, 0o600)
             with self._lock:
-                self._segments.append(_Segment(path, self.next_entry, 0))
+                self._segments.append(Segment(path, self.next_entry, 0))
             sync_directory(self._directory)
         return self._segments[-1], self._writing
 
@@ -341,7 +287,7 @@ class Spool:
             reader.place, reader.number = reader.safe, reader.acked
             reader.handed.clear()
 
-    def _next(self, reader: _Reader) -> Entry | None:
+    def _next(self, reader: Reader) -> Entry | None:
         """The lane's next entry; `place` is after it. The caller closes the reader."""
         while found := self._open(reader):
             segment, offset, end, following = found
@@ -351,12 +297,12 @@ class Spool:
                 _log.error("spooled frames are damaged", extra={"path": str(segment.path)})
             elif entry.note.entry >= following:
                 entry, after = None, end
-            reader.place = _Place(reader.place.first, reader.place.version, after)
+            reader.place = Place(reader.place.first, reader.place.version, after)
             if entry and entry.note.entry >= reader.number and lane_of(entry.note) is reader.lane:
                 return entry
         return None
 
-    def _open(self, reader: _Reader) -> tuple[_Segment, int, int, int] | None:
+    def _open(self, reader: Reader) -> tuple[Segment, int, int, int] | None:
         """The segment of the lane's next entry, open: itself, offset, end, number after."""
         with self._lock:
             for index, segment in enumerate(self._segments):
@@ -366,7 +312,7 @@ class Spool:
                 here = (segment.first, segment.version) == reader.place[:2]
                 offset = reader.place.offset if here else 0
                 if offset < segment.size:
-                    reader.place = _Place(segment.first, segment.version, offset)
+                    reader.place = Place(segment.first, segment.version, offset)
                     reader.open(segment)
                     rest = self._segments[index + 1 : index + 2]
                     return segment, offset, segment.size, rest[0].first if rest else _NEVER
@@ -379,20 +325,45 @@ class Spool:
         times = [self._oldest_ns(reader) for reader in self._readers.values()]
         return min((time for time in times if time), default=0)
 
-    def _oldest_ns(self, reader: _Reader) -> int:
+    def _oldest_ns(self, reader: Reader) -> int:
+        header = self._oldest(reader)
+        return header.received_ns if header else 0
+
+    def _oldest(self, reader: Reader) -> Header | None:
+        """Of the lane's first entry that no gateway has. Raises OSError."""
         with reader.lock:
             with self._lock:
                 if not any(segment.waits(reader) for segment in self._segments):
-                    return 0
-            if reader.oldest[0] != reader.acked:
+                    return None
+            if reader.oldest is None or reader.oldest[0] != reader.acked:
                 kept = reader.place, reader.number
                 reader.place, reader.number = reader.safe, reader.acked
                 with contextlib.closing(reader):
                     entry = self._next(reader)
                 reader.place, reader.number = kept
-                time_ns = frames.header(entry.frame).received_ns if entry else 0
-                reader.oldest = (reader.acked, time_ns)
+                if entry is None:
+                    return None
+                reader.oldest = (reader.acked, frames.header(entry.frame))
             return reader.oldest[1]
+
+    def numbered(self, source: str, epoch: int, next_seq: int) -> None:
+        """After `recover`: who numbers the frames that come, and the first of them."""
+        self._numbering, self._next_seq = (source, epoch), next_seq
+
+    def settled(self) -> tuple[int, int] | None:
+        """The number below which no frame waits, and that of the next frame.
+
+        Each frame below the first is with a gateway, among the losses, or was damaged here. None
+        while frames of an older epoch or of another source wait. Raises OSError.
+        """
+        with self._lock:
+            next_seq = before_seq = self._next_seq
+        for reader in self._readers.values():
+            if (header := self._oldest(reader)) is not None:
+                if (header.source, header.epoch) != self._numbering:
+                    return None
+                before_seq = min(before_seq, header.seq)
+        return before_seq, next_seq
 
     def release(self, covered: int) -> None:
         """Delete what both lanes are done with below the entry `covered`, then keep to the bounds.
@@ -464,7 +435,7 @@ class Spool:
                     break
         return False
 
-    def _oldest_of(self, reader: _Reader) -> tuple[_Segment, int] | None:
+    def _oldest_of(self, reader: Reader) -> tuple[Segment, int] | None:
         """The first segment that the lane waits in, and the number after it."""
         with self._lock:
             for index, segment in enumerate(self._segments):
@@ -473,7 +444,7 @@ class Spool:
                     return segment, rest[0].first if rest else self.next_entry
         return None
 
-    def _rewrite(self, segment: _Segment, chosen: Dropping) -> None:
+    def _rewrite(self, segment: Segment, chosen: Dropping) -> None:
         """Replace the segment by what is kept of it, and remember what is lost. Raises OSError."""
         target = segment.path.with_suffix(".rewrite")
         try:

@@ -11,7 +11,7 @@ from tailrace.agent.fleet.activity import Activity
 from tailrace.agent.settings import AgentSettings
 from tailrace.core import limits, process
 from tailrace.core.clock import Clock
-from tailrace.core.fleet import TEXT_CHARACTERS, Announcement, Loss
+from tailrace.core.fleet import TEXT_CHARACTERS, Announcement, Loss, Settled
 from tailrace.core.metrics import Metrics, Name
 
 # The reading thread comes round several times a second, unless its disk is stuck.
@@ -36,9 +36,11 @@ class Condition:
         clock: Clock,
         metrics: Metrics,
         losses: Callable[[], Sequence[Loss]] = lambda: (),
+        settled: Callable[[], Sequence[Settled]] = lambda: (),
     ) -> None:
         """`gateway`: the base URL of the one that is used. `losses`: those that no server has
-        confirmed, the oldest first."""
+        confirmed, the oldest first. `settled` is asked before them: what is given up in between is
+        then told before it is settled."""
         self._settings = settings
         self._source = source
         self._activity = activity
@@ -47,6 +49,7 @@ class Condition:
         self._clock = clock
         self._metrics = metrics
         self._losses = losses
+        self._settled = settled
         self._started_ns = clock.wall_ns()
         self._cpu_s = process.cpu_s()
         self._at_s = clock.monotonic_s()
@@ -57,6 +60,7 @@ class Condition:
         dropped = self._metrics.labelled("tailrace_agent_dropped_total")
         cpu_s, share = self._cpu()
         age_s = self._metrics.get("tailrace_agent_spool_age_seconds")
+        settled = list(self._settled())
         return Announcement(
             source=self._source,
             version=__version__,
@@ -80,6 +84,7 @@ class Condition:
             cpu_s=round(cpu_s, 3),
             cpu_share=round(share, 5),
             resident_bytes=process.resident_bytes(),
+            settled=settled,
             losses=list(self._losses()[: limits.ANNOUNCED_LOSSES]),
         )
 

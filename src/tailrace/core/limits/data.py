@@ -397,6 +397,8 @@ ANNOUNCEMENT_BYTES = 64 * KIB
 ANNOUNCEMENTS_BYTES = 64 * ANNOUNCEMENT_BYTES
 ANNOUNCED_INPUTS = 64
 ANNOUNCED_LOSSES = 64
+# An agent numbers frames in one way, and in another after damage, which is rare.
+ANNOUNCED_NUMBERINGS = 4
 ANNOUNCE_LARGEST_S = 3600.0
 # Agents that are remembered of one tenant, and for how long after they were last heard of.
 AGENTS_PER_TENANT = 10_000
