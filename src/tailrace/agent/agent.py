@@ -35,7 +35,7 @@ from tailrace.agent.settings import AgentSettings
 from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
-from tailrace.core.fleet import Settled
+from tailrace.core.fleet import SOURCE_PREFIX, Settled
 from tailrace.core.metrics import Metrics
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Gateways, Target, targets
@@ -237,7 +237,7 @@ def delivery(settings: AgentSettings) -> tuple[list[Target], Token, Tls]:
 
 
 def _new_source() -> str:
-    return f"agent-{uuid.uuid4().hex[:12]}"
+    return f"{SOURCE_PREFIX}{uuid.uuid4().hex[:12]}"
 
 
 def places(gateways: Sequence[Target]) -> str:

@@ -16,6 +16,7 @@ from tailrace.core.errors import StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
 from tailrace.governance.findings.book import Book, Raised, nobody
+from tailrace.governance.ledger.known import GuardedAway
 from tailrace.guard.announcements import GuardedRegistry
 from tailrace.guard.cleaner import Cleaner
 from tailrace.guard.guard import Guard
@@ -51,7 +52,8 @@ class Guarding:
         thresholds = Thresholds(config.guard.thresholds, kinds)
         self.findings = Book(control, clock, metrics, thresholds.of, titles, KINDS, raised)
         load = partial(Cleaner, config.guard, clock)
-        self.guard = Guard(behind, load, self._keys, self.findings, clock, metrics)
+        self.away = GuardedAway(control, clock)
+        self.guard = Guard(behind, load, self._keys, self.findings, clock, metrics, self.away)
         self._scrubber = Scrubber(self.guard.cleaner)
         self._running: list[asyncio.Task[None]] = []
 

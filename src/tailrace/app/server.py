@@ -41,6 +41,9 @@ from tailrace.gateway.routes import routes as gateway_routes
 from tailrace.governance.findings.http import routes as finding_routes
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
+from tailrace.governance.ledger.http import routes as ledger_routes
+from tailrace.governance.ledger.known import Lost
+from tailrace.governance.ledger.ledger import Ledger
 from tailrace.guard.audit import Audit
 from tailrace.guard.http import audit_routes
 from tailrace.query.bounds.http import routes as slow_routes
@@ -53,12 +56,14 @@ from tailrace.query.sources import HotAndArchive
 from tailrace.query.sql.http import routes as sql_routes
 from tailrace.query.tail.hub import Hub
 from tailrace.query.tail.socket import routes as tail_routes
+from tailrace.queue.buried import Buried
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.follower import LogFeed
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
 from tailrace.store.expiry import TURN_S, Archived, Expiry
+from tailrace.store.framerecord import FrameRecord
 from tailrace.store.framerows import FrameRows
 from tailrace.store.horizon import Horizon
 from tailrace.store.reach import Reach
@@ -101,6 +106,15 @@ class Runtime:
         self._sink = self._guarding.guard
         self._front = Front(config, data, self._control, self._clock, self._metrics, self._sink)
         self._fleet = Fleet(self._control, self._clock, self._metrics)
+        witnesses = (
+            FrameRecord(self._engine),
+            Lost(self._control),
+            self._guarding.away,
+            Buried(OsFileSystem(), data / "queue" / "dead"),
+        )
+        self._ledger = Ledger(
+            self._fleet, self._control, witnesses, self._handled, self._clock, self._metrics
+        )
         self._archive = Archive(self._engine, archive(config, data))
         self._horizon = Horizon(data / "store" / "horizon")
         self._audit = Audit(StoredRows(self._engine, self._archive))
@@ -163,7 +177,7 @@ class Runtime:
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._open()
         writer, archiver = self._start_lanes()
-        beside = [asyncio.create_task(self._expiry().run())]
+        beside = [asyncio.create_task(one.run()) for one in (self._expiry(), self._ledger)]
         if self._config.alerts.builtin:
             beside.append(asyncio.create_task(self._own_metrics().run()))
         try:
@@ -209,6 +223,7 @@ class Runtime:
         await self._guarding.open()
         await asyncio.to_thread(self._scratch.open)
         await self._fleet.open()
+        await self._ledger.open()
         try:
             await self._engine.open()
             await self._queue.open()
@@ -252,14 +267,15 @@ class Runtime:
         self._tasks = [asyncio.create_task(writer.run()), asyncio.create_task(archiver.run())]
         return writer, archiver
 
-    def _expiry(self) -> Expiry:
-        async def caught_up() -> bool:
-            return all([await self._queue.passed(name, TURN_S) for name in ("writer", "archiver")])
+    async def _handled(self) -> bool:
+        """Whether all that is in the queue now was stored and archived, waited for an hour."""
+        return all([await self._queue.passed(name, TURN_S) for name in ("writer", "archiver")])
 
+    def _expiry(self) -> Expiry:
         return Expiry(
             self._engine,
             self._horizon,
-            Archived(caught_up, lambda: self._archive.upto),
+            Archived(self._handled, lambda: self._archive.upto),
             self._clock,
             self._metrics,
             self._config.store.keep,
@@ -283,7 +299,7 @@ class Runtime:
         guarded = self._front.entrance.guarded
         guarding = self._guarding
         routes: list[BaseRoute] = [
-            *gateway_routes(self._front.door, guarding.registry(self._fleet)),
+            *gateway_routes(self._front.door, guarding.registry(self._ledger)),
             *guarded(loki_routes(logs), Scope.QUERY, text_form),
             *guarded(tail_routes(logs, self._hub()), Scope.QUERY, text_form),
             *guarded(prometheus_routes(queries), Scope.QUERY),
@@ -293,6 +309,7 @@ class Runtime:
             *guarded(slow_routes(queries.slow), Scope.ADMIN),
             *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
+            *guarded(ledger_routes(self._ledger), Scope.QUERY),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),
             *guarded(audit_routes(self._audit, guarding.guard.cleaner, self._clock), Scope.ADMIN),

@@ -10,6 +10,7 @@ import msgspec
 from tailrace.core.finding import Finding
 from tailrace.core.fleet import Announcement
 from tailrace.core.frame import Frame, Header, Lane, Signal
+from tailrace.core.ledger import Range, Span
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -149,6 +150,25 @@ class Registry(Protocol):
     """
 
     async def announce(self, tenant: str, said: Announcement) -> int: ...
+
+
+class Witness(Protocol):
+    """Who knows what became of frames.
+
+    `known` gives, for each span, the numbers in it of frames that are where this one looks. It
+    says nothing of others, and may know of them later. Raises StoreError.
+    """
+
+    async def known(self, spans: Sequence[Span]) -> list[list[Range]]: ...
+
+
+class Away(Protocol):
+    """Who remembers frames that were taken and of which, on purpose, nothing was passed on.
+
+    `note` returns when it is kept. Raises StoreError.
+    """
+
+    async def note(self, headers: Sequence[Header]) -> None: ...
 
 
 class StoredRow(msgspec.Struct, frozen=True):

@@ -19,6 +19,10 @@ PATH = "/agents/announce"
 # Whose agent it is, from a gateway that may send in the name of any tenant.
 TENANT_HEADER = "Tailrace-Tenant"
 
+# How a source begins that an agent made. What a gateway makes of one of its frames beside the first
+# has another source: "agent-1#1".
+SOURCE_PREFIX = "agent-"
+
 Text = Annotated[str, Meta(max_length=TEXT_CHARACTERS)]
 Name = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS)]
 Word = Annotated[str, Meta(pattern="^[a-z][a-z_]{0,39}$")]
@@ -115,3 +119,8 @@ class Confirmed(msgspec.Struct, frozen=True):
     """The answer: so many of the announcement's losses, from the first on, are kept durably."""
 
     confirmed_losses: Count = 0
+
+
+def announces(source: str) -> bool:
+    """Whether who numbers frames by this name says in announcements how far it is."""
+    return source.startswith(SOURCE_PREFIX) and "#" not in source

@@ -30,6 +30,8 @@ Name = Literal[
     "tailrace_agents",
     "tailrace_agents_clock_skew_seconds",
     "tailrace_agent_losses_rows_total",
+    "tailrace_ledger_checked_frames_total",
+    "tailrace_ledger_gap_frames",
     "tailrace_findings_alerts_total",
     "tailrace_findings_joined_total",
     "tailrace_findings_waiting",

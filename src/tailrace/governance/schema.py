@@ -74,6 +74,20 @@ error_patterns                      of core/errorpatterns.py: what services have
          tenant, id                 the key; `id` is a hash
          service                    its name
          first_ns, last_ns
+
+Of frames by their numbers, see ledger/ledger.py:
+
+ledger_marks
+         tenant, source, epoch      the key
+         checked_seq                what became of every frame below it was looked at
+         at_ns                      server's clock when it was written
+ledger_gaps
+         tenant, source, epoch, first_seq, last_seq
+                                    the key: frames from `first_seq` to `last_seq` are missing
+         found_ns
+ledger_guarded
+         tenant, source, epoch, seq the key: a frame that the guard let nothing pass of
+         at_ns
 """
 
 from __future__ import annotations
@@ -295,6 +309,35 @@ ERROR_PATTERNS = Table(
     _number("last_ns"),
     Index("error_patterns_by_time", "tenant", "last_ns"),
 )
+LEDGER_MARKS = Table(
+    "ledger_marks",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("source", primary_key=True),
+    _number("epoch", primary_key=True),
+    _number("checked_seq"),
+    _number("at_ns"),
+)
+LEDGER_GAPS = Table(
+    "ledger_gaps",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("source", primary_key=True),
+    _number("epoch", primary_key=True),
+    _number("first_seq", primary_key=True),
+    _number("last_seq", primary_key=True),
+    _number("found_ns"),
+)
+LEDGER_GUARDED = Table(
+    "ledger_guarded",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("source", primary_key=True),
+    _number("epoch", primary_key=True),
+    _number("seq", primary_key=True),
+    _number("at_ns"),
+    Index("ledger_guarded_by_time", "tenant", "at_ns"),
+)
 
 # What each step adds. A step never changes: one that alters a table states the old form itself.
 MIGRATIONS: tuple[tuple[Table, ...], ...] = (
@@ -304,4 +347,5 @@ MIGRATIONS: tuple[tuple[Table, ...], ...] = (
     (FINDINGS, FINDING_HOURS, FINDING_SPANS, FINDING_WRITERS),
     (LEASES, ALERTS, ALERT_EVALUATIONS, ALERT_GROUPS, ALERT_NOTICES, SILENCES, RULE_TEXTS),
     (ERROR_PATTERNS,),
+    (LEDGER_MARKS, LEDGER_GAPS, LEDGER_GUARDED),
 )

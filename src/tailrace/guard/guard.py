@@ -11,7 +11,7 @@ import msgspec
 
 from tailrace.core import limits
 from tailrace.core.clock import Clock
-from tailrace.core.contracts import BoundedSink, Findings, Receipt
+from tailrace.core.contracts import Away, BoundedSink, Findings, Receipt
 from tailrace.core.errors import Busy, ConfigError, InputError, Poison, StoreError
 from tailrace.core.finding import Finding, Place
 from tailrace.core.frame import Codec, Frame, Header, Signal
@@ -56,15 +56,17 @@ class Guard:
         findings: Findings,
         clock: Clock,
         metrics: Metrics,
+        away: Away | None = None,
     ) -> None:
         """`load` compiles the detectors. Raises ConfigError from it; what else goes wrong there is
-        tried again."""
+        tried again. `away` hears of frames of which no row may pass."""
         self._behind = behind
         self._load = load
         self._keyring = keyring
         self._findings = findings
         self._clock = clock
         self._metrics = metrics
+        self._away = away
         self._work = Work("guard")
         self._cleaner: Cleaner | None = None
         self._tried_s: float | None = None
@@ -98,10 +100,23 @@ class Guard:
         cleaner.approved.watch()
         guarded = [await self._guard(cleaner, frame) for frame in frames]
         passing = [one.frame for one in guarded if one.frame is not None]
+        if len(passing) < len(frames):
+            await self._note_away(frames, guarded)
         if passing:
             await self._behind.accept(passing)
         self._count(frames, guarded)
         return Receipt(len(frames), sum(frame.header.rows for frame in frames))
+
+    async def _note_away(self, frames: Sequence[Frame], guarded: Sequence[Guarded]) -> None:
+        """Before they are acknowledged: who looks for them later must not miss them."""
+        if self._away is None:
+            return
+        gone = zip(frames, guarded, strict=True)
+        try:
+            await self._away.note([frame.header for frame, one in gone if one.frame is None])
+        except StoreError as error:
+            _log.error("what the guard drops cannot be noted: %s", error)
+            raise Busy("logs cannot be kept just now; try again", _RETRY_S) from error
 
     async def close(self, deadline_s: float) -> None:
         """See Sink."""
