@@ -1,0 +1,165 @@
+"""A real agent and a real server: every frame is looked for, and one that is gone is named."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Server, Start
+
+from tailrace.store.engine import Engine
+
+COMMAND = Path(sys.executable).with_name("tailrace")
+LOOK_S = 90.0  # of a machine with other things to do
+SETTINGS = {
+    "TAILRACE_AGENT__ANNOUNCE": "1h",  # the server's own, which is not what is looked at
+    "TAILRACE_GUARD__RULES": "[{detector='email', action='drop_row'}]",
+}
+
+
+class Shop:
+    """`tailrace agent` beside a server: one file, which is written to line by line."""
+
+    def __init__(self, home: Path, server: Server) -> None:
+        self.server = server
+        self._log = home / "shop.log"
+        self._log.touch()
+        config = home / "shop.toml"
+        config.write_text(
+            f"[agent]\ndirectory = '{home / 'agent'}'\nannounce = '1s'\nflush_interval = '20ms'\n"
+            f"gateways = ['http://127.0.0.1:{server.port}']\nsystem = 'shop'\n"
+            f"resource = {{ 'host.name' = 'red', 'host.id' = '' }}\n"
+            f"[[agent.inputs]]\npaths = ['{self._log}']\n"
+        )
+        self.process = subprocess.Popen(
+            [COMMAND, "agent", "--config", config], env=dict(os.environ)
+        )
+        self.written = 0
+
+    def write(self, *lines: str) -> None:
+        """Each in a frame of its own, for what was written before is delivered."""
+        for line in lines:
+            with self._log.open("a") as file:
+                file.write(f"{line}\n")
+            self.written += 1
+            self.server.until(lambda: self.said().get("lines", 0) >= self.written, "lines read")
+            self.server.until(self.delivered, "delivered")
+
+    def said(self) -> dict[str, Any]:
+        """Its last announcement."""
+        answer = self.server.get("/api/v1/agents")
+        agents = answer.json()["agents"] if answer.status == 200 else []
+        found = [one["announcement"] for one in agents if one["announcement"]["host"] == "red"]
+        return found[0] if found else {}
+
+    def settled(self) -> dict[str, int]:
+        return (self.said().get("settled") or [{}])[0]
+
+    def delivered(self) -> bool:
+        said = self.settled()
+        return bool(said) and said["before_seq"] == said["next_seq"]
+
+    def checked(self) -> int:
+        """The number below which the server looked for every frame, as it is kept."""
+        uri = f"file:{self.server.data}/control/control.sqlite?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as control:
+            row = control.execute(
+                "SELECT checked_seq FROM ledger_marks WHERE source = ?", [self.said()["source"]]
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def until_checked(self) -> int:
+        """All that was numbered."""
+        self.server.until(
+            lambda: self.delivered() and self.checked() == self.settled()["next_seq"],
+            "checked",
+            LOOK_S,
+        )
+        return self.checked()
+
+    def gaps(self) -> dict[str, Any]:
+        answer = self.server.get("/api/v1/ledger/gaps")
+        assert answer.status == 200, answer
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@pytest.fixture
+def shop(tmp_path: Path, start: Start) -> Iterator[Shop]:
+    found = Shop(tmp_path, start(**SETTINGS))
+    yield found
+    found.process.kill()
+    found.process.wait()
+
+
+def test_all_frames_are_checked_though_the_guard_drops_some_and_the_server_is_killed(
+    shop: Shop,
+) -> None:
+    shop.write("one", "mail jane@example.com", "two")
+    assert shop.until_checked() >= 4
+    assert shop.server.metric("tailrace_ledger_checked_frames_total") >= 3
+    assert shop.server.metric("tailrace_guard_dropped_rows_total") == 1
+    with shop._log.open("a") as file:
+        for number in range(200):
+            file.write(f"line {number}\n")
+            file.flush()
+    shop.written += 200
+    shop.server.kill()
+    shop.server.start()
+    shop.write("mail joe@example.com", "three")
+    assert shop.until_checked() >= 6
+    assert shop.gaps() == {"frames": 0, "gaps": [], "truncated": False}
+    assert shop.server.metric("tailrace_ledger_gap_frames") == 0
+
+
+def test_a_frame_whose_record_is_gone_is_named(tmp_path: Path, start: Start) -> None:
+    # Until the archive has them, nothing is checked.
+    shop = Shop(tmp_path, start(**SETTINGS, TAILRACE_ARCHIVE__STEP="1h"))
+    try:
+        shop.write("one", "two", "three")
+        shop.server.until(lambda: shop.server.counts().get("shop") == 3, "stored")
+        shop.server.kill()
+        source = asyncio.run(delete(shop.server.data, 2))
+        shop.server.environment["TAILRACE_ARCHIVE__STEP"] = "1s"
+        shop.server.start()
+        shop.until_checked()
+        found = shop.gaps()
+        assert found["frames"] == 1
+        (gap,) = found["gaps"]
+        assert (gap["source"], gap["first_seq"], gap["last_seq"]) == (source, 2, 2)
+        assert shop.server.metric("tailrace_ledger_gap_frames") == 1
+        assert "frames are missing that were acknowledged" in shop.server.log()
+        shop.server.kill()
+        shop.server.start()
+        assert shop.gaps() == found
+        assert shop.server.metric("tailrace_ledger_gap_frames") == 1
+    finally:
+        shop.process.kill()
+        shop.process.wait()
+
+
+async def delete(data: Path, seq: int) -> str:
+    """The record of one frame of the agent; its source."""
+    engine = Engine(data / "store")
+    await engine.open()
+    try:
+        ((source, frames),) = await engine.rows(
+            f"SELECT Source, count() FROM frames WHERE Source LIKE 'agent-%' AND Seq = {seq} "
+            "GROUP BY Source"
+        )
+        assert frames == 1
+        await engine.write(
+            f"ALTER TABLE frames DELETE WHERE Source = '{source}' AND Seq = {seq} "
+            "SETTINGS mutations_sync=2"
+        )
+        return str(source)
+    finally:
+        await engine.close()
