@@ -16,6 +16,7 @@ from tailrace.core.fleet import Announcement, Loss
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
 from tailrace.governance.fleet import Fleet
+from tailrace.governance.ledger.ledger import Ledger
 from tailrace.governance.schema import AGENTS
 from tailrace.guard.announcements import GuardedRegistry
 from tailrace.ship.credentials import Tls, Token
@@ -44,6 +45,22 @@ async def fleet(path: Path) -> AsyncIterator[tuple[Registry, Fail]]:
     control = Control(path)
     await control.open()
     found = Fleet(control, ManualClock(), Metrics())
+    await found.open()
+    try:
+        yield found, lambda: control.run(AGENTS.drop)
+    finally:
+        await control.close()
+
+
+@asynccontextmanager
+async def ledger(path: Path) -> AsyncIterator[tuple[Registry, Fail]]:
+    async def passed() -> bool:
+        return True
+
+    control = Control(path)
+    await control.open()
+    fleet = Fleet(control, ManualClock(), Metrics())
+    found = Ledger(fleet, control, [], passed, ManualClock(), Metrics())
     await found.open()
     try:
         yield found, lambda: control.run(AGENTS.drop)
@@ -88,6 +105,7 @@ async def fake(_: Path) -> AsyncIterator[tuple[Registry, Fail]]:
 
 REGISTRIES: dict[str, Callable[[Path], Place]] = {
     "fleet": fleet,
+    "ledger": ledger,
     "guard": guarded,
     "upstream": upstream,
     "the gateway's fake": fake,

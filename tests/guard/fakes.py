@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tailrace.core.contracts import Receipt
 from tailrace.core.finding import Finding
-from tailrace.core.frame import Frame
+from tailrace.core.frame import Frame, Header
 from tailrace.core.keys import Secret
 
 from .cleaning import KEYS
@@ -35,6 +35,19 @@ class FakeSink:
 
     def ready(self) -> bool:
         return self.is_ready
+
+
+class FakeAway:
+    """An Away."""
+
+    def __init__(self) -> None:
+        self.noted: list[Header] = []
+        self.failure: Exception | None = None
+
+    async def note(self, headers: Sequence[Header]) -> None:
+        if self.failure:
+            raise self.failure
+        self.noted += headers
 
 
 class FakeKeyring:

@@ -22,7 +22,7 @@ from tailrace.guard.guard import Guard
 from tailrace.guard.settings import Custom, Rule
 
 from .cleaning import KEYS, USUAL, acting, cleaner, header, pseudonym
-from .fakes import FakeFindings, FakeKeyring, FakeSink
+from .fakes import FakeAway, FakeFindings, FakeKeyring, FakeSink
 
 JANE = pseudonym("email", b"jane@example.com")
 DIRTY = b"one\nto jane@example.com\ntwo\n"
@@ -38,7 +38,10 @@ class World:
         self.findings = FakeFindings()
         self.clock = ManualClock()
         self.metrics = Metrics()
-        self.guard = Guard(self.sink, load, self.keyring, self.findings, self.clock, self.metrics)
+        self.away = FakeAway()
+        self.guard = Guard(
+            self.sink, load, self.keyring, self.findings, self.clock, self.metrics, self.away
+        )
 
     def accept(self, *frames: Frame) -> Receipt:
         return asyncio.run(self.guard.accept(frames))
@@ -141,6 +144,19 @@ def test_a_frame_of_which_nothing_is_left_does_not_pass_but_is_taken() -> None:
     assert world.accept(frame(b"jane@example.com\n")) == Receipt(1, 1)
     assert world.sink.frames == [clean]
     assert sum(one.hits for one in world.findings.found) == 2
+
+
+def test_a_frame_of_which_nothing_is_left_is_noted_before_it_is_acknowledged() -> None:
+    by = acting("email", "drop_row")
+    world, clean, gone = World(lambda: by), frame(b"one\n"), frame(b"jane@example.com\n")
+    world.accept(clean, gone, frame(DIRTY))
+    assert world.away.noted == [gone.header]
+    world.away.failure = StoreError("not just now")
+    before = list(world.sink.frames)
+    with pytest.raises(Busy):
+        world.accept(clean, gone)
+    assert world.sink.frames == before
+    world.accept(clean)
 
 
 def test_identifiers_of_a_frame_are_cleaned_keys_and_values() -> None:
