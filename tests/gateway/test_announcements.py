@@ -33,6 +33,7 @@ GOOD: dict[str, Any] = {
     "inputs": [{"type": "files", "named": "/a", "rows": 3}], "inputs_total": 1,
     "losses": [{"source": "agent-1", "epoch": 1, "first_seq": 1, "last_seq": 2, "rows": 1,
                 "bytes": 1, "reason": "spool_full", "at_ns": 1}],
+    "settled": [{"source": "agent-1", "epoch": 1, "from_seq": 1, "before_seq": 2, "next_seq": 3}],
 }  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def test_nobody_is_heard_without_the_token() -> None:
 
 
 LOSS = GOOD["losses"][0]
+SETTLED = GOOD["settled"][0]
 HOSTILE = [
     (b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b"\xff\xfe", 400), (b"[" * 60_000, 400),
     (changed(source=""), 400), (changed(source="x" * 201), 400), (changed(source="a\x1b[2J"), 400),
@@ -98,6 +100,11 @@ HOSTILE = [
     (changed(losses=[{**LOSS, "reason": "<script>"}]), 400),
     (changed(losses=[{**LOSS, "last_seq": 0}]), 400),
     (changed(losses=[{**LOSS, "rows": 1e400}]), 400),
+    (changed(settled=[SETTLED] * (limits.ANNOUNCED_NUMBERINGS + 1)), 400),
+    (changed(settled=[{**SETTLED, "before_seq": 4}]), 400),
+    (changed(settled=[{**SETTLED, "from_seq": 4}]), 400),
+    (changed(settled=[{**SETTLED, "source": "a\nb"}]), 400),
+    (changed(settled=[{**SETTLED, "next_seq": 2**63}]), 400),
     (changed(host="\ud800"), 400),
     (b" " * (limits.ANNOUNCEMENT_BYTES + 1), 413),
 ]  # fmt: skip

@@ -50,6 +50,8 @@ ORDINARY: Values = {
     # A receiver that is down for some minutes now and then.
     ("tailrace_notices_age_seconds", ""): lambda s: s % 600,
     ("tailrace_notices_total", "given_up"): 1,
+    # A record that came a little late.
+    ("tailrace_ledger_gap_frames", ""): lambda s: 3 * (s % 600 < 240),
     ("tailrace_alerts_late", "slow"): 0,
     ("tailrace_alerts_late", "silent"): 0,
     ("tailrace_disk_bytes", ""): 1000 * 1024 * MIB,
@@ -66,6 +68,7 @@ WRONG: dict[str, Values] = {
     },
     "NotificationsFailing": {("tailrace_notices_total", "given_up"): lambda s: 1 + int(s > 4000)},
     "LateRows": {("tailrace_rule_late_changes_total", "missed"): lambda s: int(s > 4000)},
+    "LedgerGap": {("tailrace_ledger_gap_frames", ""): lambda s: 2 * int(s > 3900)},
     "AlertsLate": {("tailrace_alerts_late", "silent"): lambda s: int(s > 4000)},
 }
 
