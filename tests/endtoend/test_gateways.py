@@ -126,6 +126,9 @@ def test_any_of_three_gateways_may_be_killed(
         writer.join()
         server.until(lambda: server.counts("shop") == {"shop": LINES}, "all lines are stored", 60.0)
         server.until(lambda: bool(server.get("/api/v1/agents").json()["agents"]), "agent is known")
+        checked = "tailrace_ledger_checked_frames_total"
+        server.until(lambda: server.metric(checked) > 0, "frames are looked for", 90.0)
+        assert server.get("/api/v1/ledger/gaps").json()["frames"] == 0
     finally:
         agent.terminate()
         agent.wait(30.0)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Server, Start
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from running import Server, Start, free_port
 
 from tailrace.store.engine import Engine
 
@@ -26,23 +29,28 @@ SETTINGS = {
 
 
 class Shop:
-    """`tailrace agent` beside a server: one file, which is written to line by line."""
+    """`tailrace agent` beside a server: one file, which is written to line by line, and `more`."""
 
-    def __init__(self, home: Path, server: Server) -> None:
+    def __init__(self, home: Path, server: Server, more: str = "") -> None:
         self.server = server
         self._log = home / "shop.log"
         self._log.touch()
-        config = home / "shop.toml"
-        config.write_text(
+        self._config = home / "shop.toml"
+        self._config.write_text(
             f"[agent]\ndirectory = '{home / 'agent'}'\nannounce = '1s'\nflush_interval = '20ms'\n"
             f"gateways = ['http://127.0.0.1:{server.port}']\nsystem = 'shop'\n"
             f"resource = {{ 'host.name' = 'red', 'host.id' = '' }}\n"
-            f"[[agent.inputs]]\npaths = ['{self._log}']\n"
+            f"[[agent.inputs]]\npaths = ['{self._log}']\n" + more
         )
-        self.process = subprocess.Popen(
-            [COMMAND, "agent", "--config", config], env=dict(os.environ)
-        )
+        self.start()
         self.written = 0
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([COMMAND, "agent", "--config", self._config])
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def write(self, *lines: str) -> None:
         """Each in a frame of its own, for what was written before is delivered."""
@@ -85,6 +93,9 @@ class Shop:
         )
         return self.checked()
 
+    def refused(self) -> int:
+        return len(list((self._config.parent / "agent" / "rejected").glob("*.trf")))
+
     def gaps(self) -> dict[str, Any]:
         answer = self.server.get("/api/v1/ledger/gaps")
         assert answer.status == 200, answer
@@ -96,8 +107,7 @@ class Shop:
 def shop(tmp_path: Path, start: Start) -> Iterator[Shop]:
     found = Shop(tmp_path, start(**SETTINGS))
     yield found
-    found.process.kill()
-    found.process.wait()
+    found.kill()
 
 
 def test_all_frames_are_checked_though_the_guard_drops_some_and_the_server_is_killed(
@@ -142,8 +152,65 @@ def test_a_frame_whose_record_is_gone_is_named(tmp_path: Path, start: Start) -> 
         assert shop.gaps() == found
         assert shop.server.metric("tailrace_ledger_gap_frames") == 1
     finally:
-        shop.process.kill()
-        shop.process.wait()
+        shop.kill()
+
+
+EVERYTHING = """
+sample = 0.5
+[[agent.inputs]]
+type = 'host'
+interval = '1s'
+[[agent.inputs]]
+type = 'otlp'
+listen = '127.0.0.1:{port}'
+"""
+
+
+def test_frames_of_every_lane_and_signal_are_checked(tmp_path: Path, start: Start) -> None:
+    port = free_port()
+    server = start(**SETTINGS, TAILRACE_ARCHIVE__STEP="3s")
+    shop = Shop(tmp_path, server, EVERYTHING.format(port=port))
+    try:
+        server.until(lambda: post(port, "logs", b"") == 200, "the agent listens")
+        for times in range(1, 4):
+            with shop._log.open("a") as file:
+                file.write("".join(f"line {number}\n" for number in range(200)))
+            assert post(port, "traces", trace(b"t" * 16)) == 200
+            assert post(port, "traces", trace(b"")) == 200  # which the gateway refuses
+            server.until(lambda wanted=times: shop.refused() == wanted, "refused")  # type: ignore[misc]
+            shop.kill()
+            shop.start()
+            server.until(lambda: post(port, "logs", b"") == 200, "the agent listens")
+        server.until(lambda: server.metric("tailrace_queue_frames_total", "bulk") > 0, "bulk")
+        shop.process.terminate()  # what it measures of the host has no end
+        assert shop.process.wait(30) == 0
+        last = shop.until_checked()
+        assert last > 10
+        assert shop.gaps() == {"frames": 0, "gaps": [], "truncated": False}
+    finally:
+        shop.kill()
+
+
+def post(port: int, signal: str, body: bytes) -> int:
+    url = f"http://127.0.0.1:{port}/v1/{signal}"
+    headers = {"Content-Type": "application/x-protobuf"}
+    asked = urllib.request.Request(url, body, headers)
+    try:
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def trace(trace_id: bytes) -> bytes:
+    """A request of one span, which is none without the id of its trace."""
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = trace_id, b"s" * 8, "pay"
+    span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
+    return bytes(request.SerializeToString())
 
 
 async def delete(data: Path, seq: int) -> str:
