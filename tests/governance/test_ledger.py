@@ -46,6 +46,7 @@ class Server:
         self.gone: set[int] = set()
         self.seen: list[Span] = []
         self.failure: Exception | None = None
+        self.takes_s = 0
 
     def run(self, use: Callable[[Ledger], Awaitable[None]]) -> None:
         async def work(control: Control) -> None:
@@ -66,6 +67,7 @@ class Server:
         if self.failure:
             raise self.failure
         self.seen += spans
+        self.clock.advance(self.takes_s)
         gone = [(number, number) for number in sorted(self.gone)]
         return [without([(span.first_seq, span.last_seq)], gone) for span in spans]
 
@@ -289,6 +291,17 @@ def test_the_numbers_of_a_look_are_bounded(sqlite: Server, monkeypatch: pytest.M
 
     sqlite.run(use)
     assert sum(span.frames for span in sqlite.seen) == 20
+
+
+def test_asking_takes_a_twentieth_of_the_time_at_most(sqlite: Server) -> None:
+    async def use(ledger: Ledger) -> None:
+        assert ledger.pause_s == 5
+        await say(ledger, sqlite.new, 11)
+        sqlite.takes_s = 3
+        await ledger.look()
+        assert ledger.pause_s == 60
+
+    sqlite.run(use)
 
 
 def test_gaps_are_looked_at_in_turn(sqlite: Server, monkeypatch: pytest.MonkeyPatch) -> None:

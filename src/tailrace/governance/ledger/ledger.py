@@ -31,6 +31,9 @@ from tailrace.governance.ledger.marks import Marks
 
 _log = log.get("governance")
 LOOK_S = 5.0
+# Witnesses are asked for at most one part of so many of the time: what agents say gathers
+# meanwhile, and one question has it all.
+ASKING_SHARE = 20
 SWEEP_S = 3600.0
 # New gaps that are named in the log, of one look.
 _NAMED = 5
@@ -63,6 +66,7 @@ class Ledger:
         self._marks = Marks(clock.wall_ns())
         self._gaps = Gaps()
         self._swept_s = clock.monotonic_s()
+        self._asked_s = 0.0
 
     async def open(self) -> None:
         """Remember what was checked and what is missing. Raises StoreError."""
@@ -95,10 +99,10 @@ class Ledger:
         return self._gaps.listed(tenant)
 
     async def run(self) -> None:
-        """Look every LOOK_S, until cancelled. What fails is tried again in the next look."""
+        """Look again and again, until cancelled. What fails is tried again in the next look."""
         failing = False
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self.pause_s)
             try:
                 await self.look()
                 failing = False
@@ -106,6 +110,11 @@ class Ledger:
                 if not failing:
                     _log.error("the ledger cannot be checked; trying again: %s", error)
                 failing = True
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds from the end of one look to the next."""
+        return max(LOOK_S, self._asked_s * ASKING_SHARE)
 
     async def look(self) -> None:
         """Check what agents said that they delivered, and whether gaps are filled. Raises
@@ -115,7 +124,9 @@ class Ledger:
         old = self._gaps.some(limits.LEDGER_GAPS)
         if not (new or old) or not await self._passed():
             return
+        began_s = self._clock.monotonic_s()
         missing = await self._missing([*new, *old])
+        self._asked_s = self._clock.monotonic_s() - began_s
         now_ns = self._clock.wall_ns()
         change = Change()
         for span, left in zip(new, missing, strict=False):
