@@ -315,6 +315,11 @@ def test_gaps_are_looked_at_in_turn(sqlite: Server, monkeypatch: pytest.MonkeyPa
         for _ in range(3):
             await ledger.look()
         assert [span.first_seq for span in sqlite.seen] == [2, 4, 6, 2, 4, 6]
+        await say(ledger, sqlite.new, 5, "agent-z", "bank")
+        await ledger.look()
+        sqlite.seen = []
+        await ledger.look()
+        assert {span.numbering.tenant for span in sqlite.seen} == {"shop", "bank"}
 
     sqlite.run(use)
 

@@ -5,7 +5,8 @@ A Range is (first, last), both of them in it. Lists of ranges ascend, and no two
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -31,6 +32,15 @@ class Span(msgspec.Struct, frozen=True, order=True):
     def frames(self) -> int:
         """How many."""
         return self.last_seq - self.first_seq + 1
+
+
+def in_turn(spans: Iterable[Span]) -> Iterator[Span]:
+    """The first of each tenant, then the second of each, and so on."""
+    by_tenant: dict[str, list[Span]] = {}
+    for span in spans:
+        by_tenant.setdefault(span.numbering.tenant, []).append(span)
+    for row in zip_longest(*by_tenant.values()):
+        yield from (span for span in row if span is not None)
 
 
 def ranges(numbers: Iterable[int]) -> list[Range]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select
 
 from tailrace.core import limits, log
-from tailrace.core.ledger import Numbering, Range, Span
+from tailrace.core.ledger import Numbering, Range, Span, in_turn
 from tailrace.governance.ledger.known import of
 from tailrace.governance.schema import LEDGER_GAPS
 
@@ -57,8 +58,8 @@ class Gaps:
         return [_gap(span, found_ns) for found_ns, span in mine]
 
     def some(self, most: int) -> list[Span]:
-        """Those that were looked at longest ago."""
-        return [span for span, _ in zip(self._found, range(most), strict=False)]
+        """Those that were looked at longest ago; tenants take turns."""
+        return list(islice(in_turn(self._found), most))
 
     def new(self, span: Span, missing: Sequence[Range], now_ns: int) -> Change:
         """What of a span that was never looked at is missing."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tailrace.core import limits, log
 from tailrace.core.fleet import Settled
-from tailrace.core.ledger import Numbering, Span
+from tailrace.core.ledger import Numbering, Span, in_turn
 from tailrace.governance.ledger.known import of
 from tailrace.governance.schema import LEDGER_MARKS
 
@@ -87,22 +86,20 @@ class Marks:
         """What is delivered and not checked, within the limits of one look. Tenants take turns, and
         of each goes first who was looked at longest ago."""
         numbers, found = limits.LEDGER_NUMBERS, list[Span]()
-        for span in _in_turn(self._unchecked()):
+        for span in in_turn(self._unchecked()):
             if len(found) == limits.LEDGER_SPANS or span.frames > numbers:
                 break
             found.append(span)
             numbers -= span.frames
         return found
 
-    def _unchecked(self) -> dict[str, list[Span]]:
-        """By tenant: of one numbering at most SHARE frames."""
-        found: dict[str, list[Span]] = {}
+    def _unchecked(self) -> Iterator[Span]:
+        """Of one numbering at most SHARE frames."""
         for one, mark in self._marks.items():
             first = max(mark.checked_seq, mark.from_seq)
             last = min(mark.before_seq, first + SHARE) - 1
             if first <= last:
-                found.setdefault(one.tenant, []).append(Span(one, first, last))
-        return found
+                yield Span(one, first, last)
 
     def checked(self, span: Span, now_ns: int) -> None:
         """It was looked at. One that is forgotten meanwhile stays so."""
@@ -125,12 +122,6 @@ class Marks:
     def kept(self, one: Numbering, now_ns: int) -> None:
         """It was written."""
         self._marks[one].kept_ns = now_ns
-
-
-def _in_turn(by_tenant: Mapping[str, Sequence[Span]]) -> Iterator[Span]:
-    """The first of each tenant, then the second of each."""
-    for row in zip_longest(*by_tenant.values()):
-        yield from (span for span in row if span is not None)
 
 
 def load(connection: Connection) -> list[tuple[Numbering, int, int]]:
