@@ -8,7 +8,7 @@ import pytest
 from spooled import SOURCE, entry
 
 from tailrace.agent.agent import places, recover
-from tailrace.agent.checkpoints import Checkpoints, State
+from tailrace.agent.checkpoints import Checkpoints, Former, State
 from tailrace.agent.delivery.spool import Spool
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Lane
@@ -69,14 +69,37 @@ def test_while_frames_of_an_older_epoch_wait_nothing_is_said(home: Home) -> None
     (home.path / "checkpoints").write_bytes(b"torn")
     state = home.start()
     assert (state.epoch > 5, state.next_seq, state.from_seq) == (True, 1, 1)
+    assert state.former == Former(SOURCE, 5, 1, 4)
     assert home.spool.settled() is None
+    assert home.spool.settled_before(SOURCE, 5, 4) == 1
     home.spool.append([entry(4, state.epoch)])
     home.spool.read(1 << 20, 99)
     home.spool.ack(3)
     assert home.spool.settled() is None
+    assert home.spool.settled_before(SOURCE, 5, 4) == 2
     home.spool.read(1 << 20, 99, Lane.BULK)
     home.spool.ack(2, Lane.BULK)
     assert home.spool.settled() == (4, 5)
+    assert home.spool.settled_before(SOURCE, 5, 4) == 4
+    home.spool.close()
+    assert home.start().former == Former(SOURCE, 5, 1, 4)
+
+
+def test_of_what_is_older_than_the_epoch_before_nothing_is_said(home: Home) -> None:
+    (home.path / "checkpoints").write_bytes(b"torn")
+    second = home.start()
+    home.spool.append([entry(4, second.epoch)])
+    home.spool.close()
+    (home.path / "checkpoints").write_bytes(b"torn")
+    third = home.start()
+    assert third.former is not None
+    assert (third.former.epoch, third.former.next_seq) == (second.epoch, 5)
+    assert home.spool.settled_before(SOURCE, second.epoch, 5) == 0
+    home.spool.read(1 << 20, 99)
+    home.spool.ack(3)
+    home.spool.read(1 << 20, 99, Lane.BULK)
+    home.spool.ack(2, Lane.BULK)
+    assert home.spool.settled_before(SOURCE, second.epoch, 5) == 4
 
 
 def test_a_copy_on_another_machine_says_nothing_of_what_it_did_not_number(home: Home) -> None:

@@ -18,7 +18,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from running import Server, Start, free_port
 
+from tailrace.agent.delivery import entries
+from tailrace.core.payload import expand
 from tailrace.store.engine import Engine
+from tailrace.wire import frames
 
 COMMAND = Path(sys.executable).with_name("tailrace")
 LOOK_S = 90.0  # of a machine with other things to do
@@ -75,12 +78,13 @@ class Shop:
         said = self.settled()
         return bool(said) and said["before_seq"] == said["next_seq"]
 
-    def checked(self) -> int:
+    def checked(self, epoch: int = 0) -> int:
         """The number below which the server looked for every frame, as it is kept."""
         uri = f"file:{self.server.data}/control/control.sqlite?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as control:
             row = control.execute(
-                "SELECT checked_seq FROM ledger_marks WHERE source = ?", [self.said()["source"]]
+                "SELECT checked_seq FROM ledger_marks WHERE source = ? AND epoch = ?",
+                [self.said()["source"], epoch or self.settled()["epoch"]],
             ).fetchone()
         return int(row[0]) if row else 0
 
@@ -189,6 +193,44 @@ def test_frames_of_every_lane_and_signal_are_checked(tmp_path: Path, start: Star
         assert shop.gaps() == {"frames": 0, "gaps": [], "truncated": False}
     finally:
         shop.kill()
+
+
+def test_the_end_of_a_damaged_epoch_is_checked_too(shop: Shop) -> None:
+    shop.write("one", "two")
+    shop.until_checked()
+    before = shop.settled()
+    shop.server.kill()
+    with shop._log.open("a") as file:
+        file.write("three\n")
+    # A server that is away hears nothing; the spool holds the frame.
+    spool = shop._config.parent / "agent" / "spool"
+    waited = time.monotonic() + LOOK_S
+    while not any(b"three" in expanded for expanded in spooled(spool)):
+        assert time.monotonic() < waited
+        time.sleep(0.05)
+    shop.kill()
+    (shop._config.parent / "agent" / "checkpoints").write_bytes(b"torn")
+    shop.start()
+    shop.server.start()
+    shop.server.until(lambda: len(shop.said().get("settled", [])) == 2, "both are said", LOOK_S)
+    new, former = shop.said()["settled"]
+    assert (former["epoch"], former["from_seq"]) == (before["epoch"], 1)
+    assert (new["epoch"] > former["epoch"], new["from_seq"]) == (True, 1)
+    assert former["before_seq"] == former["next_seq"] == before["next_seq"] + 1
+    shop.server.until(
+        lambda: shop.checked(former["epoch"]) == former["next_seq"], "the former checked", LOOK_S
+    )
+    assert shop.gaps()["frames"] == 0
+
+
+def spooled(directory: Path) -> Iterator[bytes]:
+    """The payloads of all frames that are whole in a spool."""
+    for path in directory.glob("*.spool"):
+        with path.open("rb", buffering=0) as file:
+            for _, entry in entries.walk(file.fileno(), path.stat().st_size):
+                if entry is not None:
+                    (frame,) = frames.decode(frames.MAGIC + entry.frame)
+                    yield expand(frame.payload, frame.header.bytes)
 
 
 def post(port: int, signal: str, body: bytes) -> int:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import xxhash
@@ -65,7 +65,7 @@ class Agent:
         machine = settings.resource.get("host.id", "")
         state = recover(checkpoints, spool, clock, machine, places(gateways))
         self._spool = spool
-        self._numbering = state.source, state.epoch, state.from_seq
+        self._numbering, self._former = (state.source, state.epoch, state.from_seq), state.former
         nearest = Gateways(gateways, clock, state.source, settings.zone, settings.region)
         sender = Sender(nearest, token, tls)
         self._shipper = Shipper(
@@ -140,10 +140,16 @@ class Agent:
 
     def _tell_settled(self) -> list[Settled]:
         try:
-            found = self._spool.settled()
+            return list(self._settled())
         except OSError:  # the next announcement says it
-            found = None
-        return [Settled(*self._numbering, *found)] if found else []
+            return []
+
+    def _settled(self) -> Iterator[Settled]:
+        if (found := self._spool.settled()) is not None:
+            yield Settled(*self._numbering, *found)
+        if (old := self._former) is not None:
+            before_seq = self._spool.settled_before(old.source, old.epoch, old.next_seq)
+            yield Settled(old.source, old.epoch, old.from_seq, before_seq, old.next_seq)
 
     def _losses_told(self, count: int) -> None:
         """The server keeps so many of those that were told last."""
@@ -267,13 +273,11 @@ def recover(
     state.next_entry = spool.next_entry
     if not (loaded.intact and whole):
         # Numbers may have been used that nobody remembers: never use them again.
-        state.epoch = max(state.epoch + 1, clock.wall_ns())
-        state.next_seq = state.from_seq = 1
+        state.number_anew(state.source, max(state.epoch + 1, clock.wall_ns()), 1)
         _log.warning("agent state was damaged; a new epoch begins", extra={"epoch": state.epoch})
     if machine and state.machine != machine:
         if state.machine:
-            state.source = _new_source()
-            state.from_seq = state.next_seq
+            state.number_anew(_new_source(), state.epoch, state.next_seq)
             _log.warning("the directory is from another machine", extra={"source": state.source})
         state.machine = machine
     if state.gateways != gateways:

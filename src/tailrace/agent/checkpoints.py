@@ -46,6 +46,16 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     changed_ns: int = 0
 
 
+class Former(msgspec.Struct, frozen=True, array_like=True):
+    """How frames were numbered before: every number below `next_seq` was spooled whole. `from_seq`
+    as in `State`."""
+
+    source: str
+    epoch: int
+    from_seq: int
+    next_seq: int
+
+
 class State(msgspec.Struct):
     """All that an agent must remember. `files` is keyed by "device:inode", `cursors` by input.
 
@@ -56,7 +66,7 @@ class State(msgspec.Struct):
     it was written, as `host.id`; empty where there is none. `since`: by the path of a log whose
     rotated files are not all decided on, from what time on they may have been missed. `gateways`: a
     hash of where frames go, and `from_seq` the first of this source and epoch that went nowhere
-    else.
+    else. `former`: how they were numbered before that, if ever in another way.
     """
 
     source: str
@@ -73,6 +83,13 @@ class State(msgspec.Struct):
     since: dict[str, int] = {}
     gateways: str = ""
     from_seq: int = 1
+    former: Former | None = None
+
+    def number_anew(self, source: str, epoch: int, next_seq: int) -> None:
+        """Nothing that was numbered before is numbered so again."""
+        self.former = Former(self.source, self.epoch, self.from_seq, self.next_seq)
+        self.source, self.epoch = source, epoch
+        self.next_seq = self.from_seq = next_seq
 
     def cover(self, key: str, mark: Mark) -> None:
         """The source `key` is taken up to `mark`."""

@@ -365,6 +365,18 @@ class Spool:
                 before_seq = min(before_seq, header.seq)
         return before_seq, next_seq
 
+    def settled_before(self, source: str, epoch: int, next_seq: int) -> int:
+        """The same for how frames were numbered before, up to `next_seq`; 0 while any wait that are
+        older still. Raises OSError."""
+        before_seq = next_seq
+        for reader in self._readers.values():
+            if (header := self._oldest(reader)) is not None:
+                if (header.source, header.epoch) == (source, epoch):
+                    before_seq = min(before_seq, header.seq)
+                elif (header.source, header.epoch) != self._numbering:
+                    return 0
+        return before_seq
+
     def release(self, covered: int) -> None:
         """Delete what both lanes are done with below the entry `covered`, then keep to the bounds.
 
