@@ -67,10 +67,14 @@ class GuardedAway:
         bound = self._noted >= _BOUND_EVERY
         self._noted = 0 if bound else self._noted
 
+        numbers: dict[Numbering, set[int]] = {}
+        for h in frames:
+            numbers.setdefault(Numbering(h.tenant, h.source, h.epoch), set()).add(h.seq)
+
         def write(connection: Connection) -> None:
-            for header in frames:
-                _note(connection, header, now_ns)
-            for tenant in {header.tenant for header in frames} if bound else ():
+            for one, found in numbers.items():
+                _note(connection, one, found, now_ns)
+            for tenant in {one.tenant for one in numbers} if bound else ():
                 _bound(connection, tenant)
 
         await self._control.run(write)
@@ -111,13 +115,13 @@ def _guarded(connection: Connection, span: Span) -> list[Range]:
     return [(seq, seq) for seq in connection.execute(found).scalars()]
 
 
-def _note(connection: Connection, header: Header, now_ns: int) -> None:
-    """Sent again it is noted once."""
-    one = Numbering(header.tenant, header.source, header.epoch)
-    this = and_(of(LEDGER_GUARDED, one), _g.seq == header.seq)
-    if connection.execute(select(_g.seq).where(this)).one_or_none() is None:
-        key = {"tenant": one.tenant, "source": one.source, "epoch": one.epoch}
-        connection.execute(insert(LEDGER_GUARDED).values(**key, seq=header.seq, at_ns=now_ns))
+def _note(connection: Connection, one: Numbering, numbers: set[int], now_ns: int) -> None:
+    """Sent again they are noted once."""
+    known = _guarded(connection, Span(one, min(numbers), max(numbers)))
+    key = {"tenant": one.tenant, "source": one.source, "epoch": one.epoch, "at_ns": now_ns}
+    fresh = sorted(numbers - {seq for seq, _ in known})
+    if fresh:
+        connection.execute(insert(LEDGER_GUARDED), [{**key, "seq": seq} for seq in fresh])
 
 
 def _bound(connection: Connection, tenant: str) -> None:
