@@ -29,6 +29,7 @@ import asyncio, os, sys, time
 from pathlib import Path
 from tailrace.core import limits
 limits.ALERTS_SILENT_S = 4.0
+limits.RULE_SETTLE_S = 0.5
 from tailrace.alerts.evaluation.expression import Expressions
 from tailrace.alerts.latency import watch
 from tailrace.cli import main
@@ -80,6 +81,10 @@ class Hanging(Server):
         lines = self._log.read_text().splitlines()
         records = [json.loads(line) for line in lines if line.startswith("{")]
         return [one["body"] for one in records if one["body"].startswith("alerts are ")]
+
+    def in_time(self) -> bool:
+        """Whether it is, and has said so."""
+        return self.said()[-1:] in ([], ["alerts are in time again"]) and not latency(self)["late"]
 
     def words(self) -> list[str]:
         return [sys.executable, "-c", HANGING, self.command]
@@ -187,7 +192,7 @@ def test_a_part_that_hangs_is_said_and_that_it_is_over(
     part: str, words: str, hanging: Hanging
 ) -> None:
     server = hanging
-    server.until(lambda: through(server) and not latency(server)["late"], "all is in time")
+    server.until(lambda: through(server) and server.in_time(), "all is in time")
     before = len(server.said())
     with server.hang(part):
         server.until(lambda: len(server.said()) > before, "it is said")

@@ -24,7 +24,8 @@ from tailrace.query.plan import Grid
 from tailrace.query.promql.parser import parse
 from tailrace.query.promql.samples import Samples
 from tailrace.query.service import QueryService
-from tailrace.query.weekly import BASELINE, SPACING_NS, WEEK_NS, ZSCORE, weekly
+from tailrace.query.weekly import weekly
+from tailrace.query.weeks import BASELINE, SPACING_NS, WEEK_NS, ZSCORE
 
 from .conftest import BASE_S
 

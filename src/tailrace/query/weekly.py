@@ -1,79 +1,20 @@
-"""`weekly_baseline` and `weekly_robust_zscore`, of PromQL and LogQL: which times they look at.
-
-A query asks them at the steps of a grid, and each week before is that grid moved by a week. The
-baseline takes one sample of each week. The score takes five, a quarter of an hour apart around the
-same time, since a median and a deviation of four samples say little.
-"""
+"""`weekly_baseline` and `weekly_robust_zscore`, of PromQL and LogQL, at the times of weeks.py."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 from tailrace.core.errors import QueryError
-from tailrace.core.limits import QUERY_VALUES, QUERY_WEEKS
+from tailrace.core.limits import QUERY_VALUES
 from tailrace.query.bounds.question import remark
 from tailrace.query.matrix.confidence import is_estimate
 from tailrace.query.matrix.matrix import Matrix, nothing
 from tailrace.query.matrix.pieces import columns
-from tailrace.query.matrix.weekly import LEAST_WEEKS, baseline, robust_zscore
+from tailrace.query.matrix.weekly import baseline, robust_zscore
 from tailrace.query.plan import Grid
-from tailrace.query.times import HOUR_NS
+from tailrace.query.weeks import ZSCORE, looks
 
-BASELINE, ZSCORE = "weekly_baseline", "weekly_robust_zscore"
-# The fewest weeks that each may be asked for.
-FUNCTIONS = {BASELINE: 1, ZSCORE: LEAST_WEEKS}
-WEEKS = 4
-WEEK_NS = 7 * 24 * HOUR_NS
-SPACING_NS = HOUR_NS // 4
-# Samples of a week on either side of the same time.
-_BESIDE = {BASELINE: 0, ZSCORE: 2}
 _OF_SAMPLES = "{} of sampled rows: how sure it is is not known"
-
-
-@dataclass(frozen=True)
-class Look:
-    """One reading in a week before: at the steps of `grid`, of which the steps of the query are
-    those from each of `starts` on."""
-
-    grid: Grid
-    starts: Sequence[int]
-
-
-def wrong_weeks(function: str, weeks: float) -> str:
-    """What is wrong with a number of weeks; "" when it is right."""
-    least = FUNCTIONS[function]
-    if weeks in range(least, QUERY_WEEKS + 1):
-        return ""
-    return f"{function} takes a whole number of weeks from {least} to {QUERY_WEEKS} (QUERY_WEEKS)"
-
-
-def spans(function: str, weeks: int, start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
-    """From when to when the steps are that are looked at, for steps from `start_ns` to `end_ns`:
-    those themselves where they are, and those of each week before."""
-    if function == ZSCORE:
-        yield start_ns, end_ns
-    beside_ns = _BESIDE[function] * SPACING_NS
-    for week in range(1, weeks + 1):
-        yield start_ns - week * WEEK_NS - beside_ns, end_ns - week * WEEK_NS + beside_ns
-
-
-def looks(function: str, week: int, on: Grid) -> Sequence[Look]:
-    """The readings of the week that is `week` weeks before `on`: one where its samples lie on one
-    grid that is not larger than all of theirs together."""
-    beside = _BESIDE[function]
-    count = 2 * beside + 1
-    first_ns = on.start_ns - week * WEEK_NS - beside * SPACING_NS
-    if on.steps == 1 and beside:
-        return [Look(Grid(first_ns, SPACING_NS, count), range(count))]
-    apart, rest = divmod(SPACING_NS, on.step_ns)
-    if not beside or (not rest and apart <= on.steps):
-        starts = range(0, count * apart, apart) if beside else (0,)
-        return [Look(Grid(first_ns, on.step_ns, on.steps + starts[-1]), starts)]
-    return [
-        Look(Grid(first_ns + number * SPACING_NS, on.step_ns, on.steps), (0,))
-        for number in range(count)
-    ]
 
 
 async def weekly(

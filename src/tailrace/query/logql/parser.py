@@ -16,7 +16,6 @@ import math
 
 from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_TEXT_BYTES
-from tailrace.query import weekly
 from tailrace.query.logql.ast import (
     Binary,
     LabelReplace,
@@ -34,6 +33,8 @@ from tailrace.query.logql.rangeparser import RANGE_FUNCTIONS, Ranges
 from tailrace.query.logql.stages import EMPTY_SELECTOR
 from tailrace.query.logql.weeks import Weeks
 from tailrace.query.matrix.grouping import Grouping, Matching
+from tailrace.query.weeks import FUNCTIONS as WEEKLY
+from tailrace.query.weeks import WEEKS
 
 VECTOR_FUNCTIONS = frozenset(
     {"sum", "min", "max", "avg", "count", "stddev", "stdvar", "topk", "bottomk", "approx_topk",
@@ -114,7 +115,7 @@ class _Parser(Ranges, Weeks, Operators[Metric]):
             return self._range()
         if token.text in VECTOR_FUNCTIONS:
             return self._group()
-        if token.text in weekly.FUNCTIONS:
+        if token.text in WEEKLY:
             return self._of_weeks()
         raise self._fail(f"unknown function {token.text!r}")
 
@@ -160,7 +161,7 @@ class _Parser(Ranges, Weeks, Operators[Metric]):
         inner = self._inner(start.text)
         if is_scalar(inner):
             raise self._fail(f"{start.text} needs a vector, not a number", start)
-        weeks, position = float(weekly.WEEKS), start.position
+        weeks, position = float(WEEKS), start.position
         if self._is(","):
             self._next()
             position = self._now.position

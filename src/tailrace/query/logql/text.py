@@ -27,7 +27,7 @@ from tailrace.query.logql.operatortext import (
 )
 from tailrace.query.logql.stagetext import quote, stage_text, unwrap_text
 from tailrace.query.matrix.grouping import Grouping
-from tailrace.query.weekly import WEEKS
+from tailrace.query.weeks import WEEKS
 
 __all__ = ["pretty", "quote", "text"]
 # Longer ones are laid out over several lines.

@@ -1,4 +1,4 @@
-"""What both languages' parsers keep of weekly functions, see weekly.py."""
+"""What both languages' parsers keep of weekly functions, see query/weeks.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tailrace.core.errors import QueryError
 from tailrace.core.limits import QUERY_WEEKS_READ
 from tailrace.query.logql.lexer import Token, place
 from tailrace.query.logql.words import Words
-from tailrace.query.weekly import wrong_weeks
+from tailrace.query.weeks import wrong_weeks
 
 
 class Weeks(Words):

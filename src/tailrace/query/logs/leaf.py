@@ -16,7 +16,7 @@ from tailrace.query.logql.ast import (
 )
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.plan import Grid
-from tailrace.query.weekly import ZSCORE
+from tailrace.query.weeks import ZSCORE
 
 # Of an outer aggregation, the inner ones of which the groups may be folded at once.
 _SUMS = frozenset({"count_over_time", "rate", "bytes_over_time", "bytes_rate", "sum_over_time"})

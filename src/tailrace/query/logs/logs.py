@@ -31,7 +31,7 @@ from tailrace.query.plan import Grid, Scope
 from tailrace.query.service import QueryService
 from tailrace.query.sources import Source
 from tailrace.query.steps import StepKey
-from tailrace.query.weekly import spans
+from tailrace.query.weeks import spans
 from tailrace.store.schema import HOT_TABLES
 
 Span = tuple[int, int]

@@ -27,7 +27,8 @@ from tailrace.query.matrix.confidence import is_estimate
 from tailrace.query.matrix.matrix import Matrix, Scalar, Value, constant
 from tailrace.query.matrix.relabel import label_replace
 from tailrace.query.plan import Grid
-from tailrace.query.weekly import spans, weekly
+from tailrace.query.weekly import weekly
+from tailrace.query.weeks import spans
 
 _COUNTED = "count of series of sampled rows: those of the rows which were kept"
 

@@ -18,12 +18,10 @@ from tailrace.query.labels import Labels
 from tailrace.query.matrix.groups import without_name
 from tailrace.query.matrix.matrix import Bools, Floats, Matrix
 from tailrace.query.matrix.merging import merged
+from tailrace.query.weeks import LEAST_SAMPLES, LEAST_WEEKS
 
 MAD_SCALE = 1.4826
 MEAN_SCALE = 1.253314
-# A week counts where it has so many of its samples, and so many weeks have to count.
-LEAST_SAMPLES = 3
-LEAST_WEEKS = 3
 # Deviations below this part of the median are of the arithmetic, not of what is measured.
 _ROUNDING = 1e-9
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from tailrace.query.logql.ast import Matcher
 from tailrace.query.matrix.grouping import EQUAL_LABELS, Grouping, Matching
-from tailrace.query.weekly import FUNCTIONS, WEEKS
+from tailrace.query.weeks import FUNCTIONS, WEEKS
 
 NAME = "__name__"
 # What an expression gives: a number or a series per step, samples of a window, or a text.

@@ -16,7 +16,6 @@ import numpy as np
 
 from tailrace.core import limits
 from tailrace.core.errors import QueryError
-from tailrace.query import weekly
 from tailrace.query.absence import absent
 from tailrace.query.labels import Labels
 from tailrace.query.logql.ast import Matcher
@@ -49,6 +48,7 @@ from tailrace.query.promql.reading import Asked, milliseconds, spread
 from tailrace.query.promql.tokens import MS
 from tailrace.query.promql.windows import Windows
 from tailrace.query.times import SECOND_NS
+from tailrace.query.weekly import weekly
 
 
 class Reads(Protocol):
@@ -144,7 +144,7 @@ class Evaluation:
             return await self._over(tree, over, on)
         if is_weekly(tree):
             inner = partial(self.vector, arguments[0])
-            return await weekly.weekly(name, weeks_of(tree), on, inner)
+            return await weekly(name, weeks_of(tree), on, inner)
         match name:
             case "time":
                 return Scalar(_seconds(on))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tailrace.query import weekly
 from tailrace.query.promql.ast import Kind
+from tailrace.query.weeks import FUNCTIONS as WEEKLY
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ FUNCTIONS: Mapping[str, Signature] = {
     "time": _SCALAR,
     "timestamp": _VECTOR,
     "vector": Signature(("scalar",)),
-    **dict.fromkeys(weekly.FUNCTIONS, Signature(("vector", "scalar"), optional=1)),
+    **dict.fromkeys(WEEKLY, Signature(("vector", "scalar"), optional=1)),
 }
 # Functions whose value depends on the range that is asked for, not on the step alone.
 OF_THE_RANGE = frozenset({"start", "end", "range", "step"})

@@ -22,7 +22,7 @@ from tailrace.query.promql.ast import (
 )
 from tailrace.query.promql.grids import FOLDS, GRIDS
 from tailrace.query.promql.windows import FUNCTIONS
-from tailrace.query.weekly import ZSCORE
+from tailrace.query.weeks import ZSCORE
 
 # Functions that give a sample as it is, so the name stays; "" is the last sample.
 NAMED = frozenset({"", "first_over_time", "last_over_time"})

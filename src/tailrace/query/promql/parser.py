@@ -22,7 +22,6 @@ from dataclasses import replace
 from typing import Any
 
 from tailrace.core.errors import QueryError
-from tailrace.query import weekly
 from tailrace.query.expressions import matches_empty
 from tailrace.query.logql import operators
 from tailrace.query.logql.ast import Matcher
@@ -47,6 +46,8 @@ from tailrace.query.promql.ast import (
 from tailrace.query.promql.functions import AGGREGATIONS, FUNCTIONS
 from tailrace.query.promql.tokens import MS, PromWords, number_of
 from tailrace.query.times import LAST_NS
+from tailrace.query.weeks import FUNCTIONS as WEEKLY
+from tailrace.query.weeks import WEEKS
 
 PRECEDENCE = {**operators.PRECEDENCE, "atan2": operators.PRECEDENCE["*"]}
 _POWER = PRECEDENCE["^"]
@@ -285,22 +286,22 @@ class _Parser(PromWords, Weeks, Operators[Expression]):
             raise self._fail(f"unknown function {start.text!r}", start)
         self._count(start)
         self._enter()
-        if start.text in weekly.FUNCTIONS:
+        if start.text in WEEKLY:
             self._begin_weekly(start)
         arguments = self._arguments(start.text)
         self._leave()
         if wrong := kinds.wrong(start.text, arguments):
             raise self._fail(wrong, start)
-        if start.text in weekly.FUNCTIONS:
+        if start.text in WEEKLY:
             arguments = self._of_weeks(start, arguments)
         return Call(start.text, tuple(arguments), start.position)
 
     def _of_weeks(self, start: Token, arguments: list[Expression]) -> list[Expression]:
         """The arguments of a weekly function, in one spelling: without the usual weeks."""
-        said = arguments[1] if len(arguments) > 1 else Number(weekly.WEEKS, start.position)
+        said = arguments[1] if len(arguments) > 1 else Number(WEEKS, start.position)
         weeks = said.value if isinstance(said, Number) else math.nan
         found = self._end_weekly(start, weeks, said.position)
-        return arguments[:1] if found == weekly.WEEKS else arguments
+        return arguments[:1] if found == WEEKS else arguments
 
     def _arguments(self, name: str) -> list[Expression]:
         self._expect("(", f"after {name}")

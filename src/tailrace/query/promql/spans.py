@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tailrace.query import weekly
+from tailrace.query import weeks
 from tailrace.query.promql.ast import (
     At,
     Call,
@@ -39,7 +39,7 @@ def _spans(
             start, end = _moved(tree.at, tree.offset_ns, start_ns, end_ns, ends)
             yield from _spans(tree.inner, start - tree.range_ns, end, back_ns, ends)
         case Call() if is_weekly(tree):
-            for start, end in weekly.spans(tree.function, weeks_of(tree), start_ns, end_ns):
+            for start, end in weeks.spans(tree.function, weeks_of(tree), start_ns, end_ns):
                 yield from _spans(tree.arguments[0], start, end, back_ns, ends)
         case _:
             for child in children(tree):
