@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,16 @@ from tailrace.cli import main
 
 
 def written(folder: Path, kind: str) -> dict[Path, str]:
-    """A file for each test of suites/KIND.yml, and its name."""
-    (folder / "rules.yml").write_bytes((SUITES / "rules.yml").read_bytes())
+    """A file for each test of suites/KIND.yml, and its name. Those that speak of rules of
+    asking.yml have these, too."""
+    for name in ("rules.yml", "asking.yml"):
+        (folder / name).write_bytes((SUITES / name).read_bytes())
     found = {}
     for number, one in enumerate(yaml.safe_load((SUITES / f"{kind}.yml").read_text())):
         path = folder / f"{kind}{number}.yml"
-        whole = {"rule_files": ["rules.yml"], "tests": [{"interval": "1m", **one}]}
+        asks = re.search("Down|Listed|Paged|ALERTS|job:alerts", yaml.safe_dump(one))
+        rules = ["rules.yml", *(["asking.yml"] if asks else [])]
+        whole = {"rule_files": rules, "tests": [{"interval": "1m", **one}]}
         path.write_text(yaml.safe_dump(whole))
         found[path] = one["name"]
     return found

@@ -31,7 +31,7 @@ from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 pipelines = st.sampled_from([
     "", '|= "status"', "| json", "| logfmt", '| logfmt | __error__=""', "| json | status > 5",
