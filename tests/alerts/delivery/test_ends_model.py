@@ -22,7 +22,7 @@ from tailrace.alerts.delivery.messages import read
 from tailrace.alerts.delivery.routing import tree
 from tailrace.alerts.evaluation.evaluator import Evaluator
 from tailrace.alerts.rule import Group, Rule
-from tailrace.core.alerting import Alert, Evaluated, Labels, Notice, Told
+from tailrace.core.alerting import Alert, Evaluated, Labels, Notice, Phase, Told
 from tailrace.core.clock import ManualClock
 from tailrace.core.metrics import Metrics
 
@@ -222,14 +222,16 @@ class Ends(RuleBasedStateMachine):
                 self.unheard.discard((notice.receiver, name))
         self.read = len(self.store.every)
         for alert in self.store.kept.alerts.values():
-            if alert.unheard:
-                labels = dict(alert.labels)
-                name = (labels["alertname"], labels["host"])
+            labels = dict(alert.labels)
+            name = (labels["alertname"], labels["host"])
+            if alert.phase is Phase.FIRING:
+                # It fires again before anybody was told: what is told is how it is then.
+                self.unheard -= {(one, name) for one in RECEIVERS}
+            elif alert.unheard and (name, alert.fired_ns) not in self.seen:
                 # It stays until everybody heard of it: of one it is seen once.
-                if (name, alert.fired_ns) not in self.seen:
-                    self.seen.add((name, alert.fired_ns))
-                    missing = (one for one in RECEIVERS if name not in self.knows[one])
-                    self.unheard |= {(one, name) for one in missing}
+                self.seen.add((name, alert.fired_ns))
+                missing = (one for one in RECEIVERS if name not in self.knows[one])
+                self.unheard |= {(one, name) for one in missing}
 
     def teardown(self) -> None:
         """In the end everybody knows how it is: first while what holds goes on, then when nothing

@@ -234,6 +234,26 @@ def test_the_alerts_of_a_rule_that_is_gone_have_ended_and_those_of_one_that_stay
         [alert] = it.store.kept.alerts.values()
         assert (dict(alert.labels)["alertname"], alert.phase) == ("Down", Phase.FIRING)
 
+    run(play)
+
+
+def test_what_was_pending_when_its_rule_went_begins_anew_with_it() -> None:
+    async def play(it: Play) -> None:
+        begins = it.clock.wall_ns() // S
+        a, b = (("host", "a"),), (("host", "b"),)
+        it.answers.answers["up == 0"] = lambda s: {a: 1.0, b: 1.0} if s > begins + 60 else {a: 1.0}
+        await it.one.open([group(alerting(for_s=60))])
+        await it.slots(6)
+        assert it.phases() == ["firing", "pending"]
+        await it.one.load([])
+        assert it.phases() == ["resolved"]
+        it.clock.advance(600)
+        await it.one.load([group(alerting(for_s=60))])
+        await it.slots(2)
+        assert it.phases() == ["pending", "pending"]
+
+    run(play)
+
 
 def test_a_rule_that_is_gone_is_forgotten_when_everybody_knows() -> None:
     async def play(it: Play) -> None:
