@@ -16,9 +16,17 @@ from pathlib import Path
 
 import cramjam
 
-from bench.alerts import INTERVAL_S, SERVICES, Measured, load, measured, services
+from bench.alerts import (
+    INTERVAL_S,
+    SERVICES,
+    Measured,
+    figures_of_rules,
+    load,
+    measured,
+    services,
+)
 from bench.doorbodies import REMOTE_WRITE, written
-from bench.figures import Figure, at_most, percentile, plain
+from bench.figures import Figure, plain
 from bench.server import Server
 
 SECONDS = 75
@@ -76,17 +84,9 @@ def measure(scratch: Path) -> list[Figure]:
 
 
 def _figures(without: Measured, loaded: Measured) -> list[Figure]:
-    grown = loaded.grown
     return [
         plain("rules in PromQL", _RULES, "rules"),
-        plain("CPU without rules", without.cpu_s / SECONDS, "cores"),
-        at_most("CPU of the rules", (loaded.cpu_s - without.cpu_s) / SECONDS, "cores", 0.5),
-        plain("slots evaluated", grown("evaluations"), "slots"),
-        at_most("slots missed", grown("missed") + grown("late"), "slots", 0),
-        at_most("failures", grown("failures"), "failures", 0),
-        plain("seconds that groups took", grown("seconds"), "s"),
-        plain("slot to evaluated, p50", percentile(loaded.lags, 0.5), "s"),
-        at_most("slot to evaluated, p99", percentile(loaded.lags, 0.99), "s", INTERVAL_S),
+        *figures_of_rules(without, loaded, SECONDS),
     ]
 
 

@@ -168,6 +168,17 @@ def test_a_rule_gives_what_it_gives_by_itself(
         assert same(answer(scans.metric, text, tenant, grid), alone), text
 
 
+def of_web_that_is_as_alone(engine: Any, tenant: str, expression: str, grid: Grid) -> Any:
+    """What the expression gives of the service "web", where S stands for a service and what it
+    gives of each is read together; asserts that each is what it is alone."""
+    texts = [expression.replace("S", f'service_name="{name}"') for name in ("web", "api", "none")]
+    scans = shared(Logs(QueryService(engine)), tenant, texts, grid)
+    found = [answer(scans.metric, text, tenant, grid) for text in texts]
+    for text, one in zip(texts, found, strict=True):
+        assert same(one, answer(Logs(QueryService(engine)).metric, text, tenant, grid)), text
+    return found[0]
+
+
 @pytest.mark.parametrize("expression", [
     'sum(rate({S, level="error"}[1m])) / sum(rate({S}[1m])) > 0.1',
     'sum by (level) (count_over_time({S} |= "status" [1m]))',
@@ -192,14 +203,8 @@ def test_sampled_rows_of_one_service_change_nothing_for_another(
          "service": ("web", "api")[n % 5 // 3], "weight": 20 if n % 5 > 2 and n % 4 else 1}
         for n in range(60)
     ])  # fmt: skip
-    logs = Logs(QueryService(engine))
     grid = Grid(BASE + 15 * SECOND, 15 * SECOND, steps)
-    texts = [expression.replace("S", f'service_name="{name}"') for name in ("web", "api", "none")]
-    scans = shared(logs, tenant, texts, grid)
-    found = [answer(scans.metric, text, tenant, grid) for text in texts]
-    assert found[0] or "absent" in expression
-    for text, one in zip(texts, found, strict=True):
-        assert same(one, answer(Logs(QueryService(engine)).metric, text, tenant, grid)), text
+    assert of_web_that_is_as_alone(engine, tenant, expression, grid) or "absent" in expression
 
 
 WEEK = 7 * 86_400 * SECOND
@@ -222,14 +227,8 @@ def test_weekly_rules_give_together_what_they_give_by_themselves(
          "weight": 20 if n % 5 > 2 and n % 4 else 1}
         for week in range(4) for n in range(week, 90)
     ])  # fmt: skip
-    logs = Logs(QueryService(engine))
     grid = Grid(BASE + 45 * SECOND, 15 * SECOND, steps)
-    texts = [expression.replace("S", f'service_name="{name}"') for name in ("web", "api", "none")]
-    scans = shared(logs, tenant, texts, grid)
-    found = [answer(scans.metric, text, tenant, grid) for text in texts]
-    assert found[0]
-    for text, one in zip(texts, found, strict=True):
-        assert same(one, answer(Logs(QueryService(engine)).metric, text, tenant, grid)), text
+    assert of_web_that_is_as_alone(engine, tenant, expression, grid)
 
 
 def test_each_week_of_weekly_rules_is_read_in_one_statement(engine: Any) -> None:

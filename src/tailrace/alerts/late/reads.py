@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tailrace.alerts.delivery.matching import Predicate, predicate
 from tailrace.alerts.evaluation.expression import parsed
+from tailrace.alerts.evaluation.logshapes import SERVICE
 from tailrace.alerts.rule import Rule
 from tailrace.core.alerting import Matcher
 from tailrace.core.errors import QueryError
@@ -18,8 +19,6 @@ from tailrace.query.logs.metric import read_at
 from tailrace.query.promql.ast import NAME, selectors
 from tailrace.query.promql.samples import LOOKBACK_NS
 from tailrace.query.promql.spans import spans
-
-_SERVICE = "service_name"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Reads:
 
     def of(self, name: str) -> bool:
         """Whether rows of that service or metric may be among them."""
-        spellings = [{_SERVICE: name, NAME: name}]
+        spellings = [{SERVICE: name, NAME: name}]
         if self.signal is Signal.METRICS:
             spellings.append({NAME: sanitise(name)})
         return any(one(spelled) for one in self.passes for spelled in spellings)
@@ -62,7 +61,7 @@ def _moved(one: Reads, offset_ns: int) -> Reads:
 
 def _logql(tree: object) -> Iterator[Reads]:
     for one, first_ns, last_ns in read_at(tree, 0, 0):  # type: ignore[arg-type]  # metrics
-        passes = [_of_name(one.query.matchers, _SERVICE)]
+        passes = [_of_name(one.query.matchers, SERVICE)]
         before_ns = one.range_ns + one.offset_ns
         yield Reads(Signal.LOGS, first_ns - before_ns, last_ns - one.offset_ns, passes)
 
