@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from places import Place, nothing
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, Table, insert, select
 
 from tailrace.core.alerting import Alert, Evaluated, Phase
 from tailrace.core.errorpatterns import Remembered
 from tailrace.core.errors import StoreError
+from tailrace.governance.alerts import states
 from tailrace.governance.alerts.store import ControlAlerts
 from tailrace.governance.control import Control
 from tailrace.governance.database import NAME
@@ -54,17 +55,28 @@ def test_a_file_of_the_first_schema_keeps_its_rows_and_gets_the_new_tables(tmp_p
 def test_a_store_of_the_fifth_schema_keeps_its_alerts_and_remembers_errors_from_then_on(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its alerts fire while it is migrated, and stay as they were; the old one is refused then."""
+    """Its alerts fire while it is migrated, and stay as they were, also one that fired and ended in
+    missed slots, of which `left_ns` said so; the old one is refused then."""
     labels = (("alertname", "Slow"),)
     fires = Alert("shop", "r", labels, (), Phase.FIRING, 1.5, 1, 2)
+    over = Alert("shop", "s", labels, (), Phase.RESOLVED, 1.5, 1, 2, 3, 3, missed_ns=2)
     seen = Remembered("shop", "1", "web", 3, 4)
 
     async def before(control: Control) -> None:
-        await ControlAlerts(control).evaluated([Evaluated("shop", "r", 9)], [fires], [])
+        def work(connection: Connection) -> None:
+            rows = [{**states.row(one), "left_ns": left} for one, left in ((fires, 0), (over, -1))]
+            (then,) = (
+                one for one in MIGRATIONS[4] if isinstance(one, Table) and one.name == "alerts"
+            )
+            connection.execute(
+                insert(then), [{c.name: row[c.name] for c in then.c} for row in rows]
+            )
+
+        await control.run(work)
 
     async def after(control: Control) -> None:
         store = ControlAlerts(control)
-        assert await store.alerts() == [fires]
+        assert sorted(await store.alerts(), key=lambda one: one.rule) == [fires, over]
         assert await store.remembered("shop", ["1"]) == {}
         await store.looked(Evaluated("shop", "r", 10), [], [seen])
         assert await store.remembered("shop", ["1"]) == {"1": seen}

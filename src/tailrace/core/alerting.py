@@ -24,9 +24,6 @@ class Phase(StrEnum):
     RESOLVED = "resolved"
 
 
-UNHEARD = -1
-
-
 class Alert(msgspec.Struct, frozen=True):
     """How one alert stands. Its identity is `tenant`, `rule` and `labels`.
 
@@ -37,8 +34,8 @@ class Alert(msgspec.Struct, frozen=True):
     before until it fires: its end may not have been told yet. `value` and `annotations` are those
     of the last evaluation; after a restart they may be older.
 
-    `left_ns` is UNHEARD where it fired and ended at slots that were evaluated together, after they
-    were missed: nobody could be told in between.
+    `missed_ns` is when it fired last at a slot that was evaluated after later ones were due: nobody
+    could be told then, so whoever did not hear of it since is told when it has ended.
     """
 
     tenant: str
@@ -51,15 +48,11 @@ class Alert(msgspec.Struct, frozen=True):
     fired_ns: int = 0
     left_ns: int = 0
     ended_ns: int = 0
+    missed_ns: int = 0
 
     @property
     def key(self) -> tuple[str, str, Labels]:
         return (self.tenant, self.rule, self.labels)
-
-    @property
-    def unheard(self) -> bool:
-        """Whether it has ended and nobody could be told that it fired."""
-        return self.left_ns == UNHEARD
 
 
 class Evaluated(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tailrace.core.errors import StoreError
 from tailrace.governance.database import Database, Sqlite
-from tailrace.governance.schema import METADATA, MIGRATIONS
+from tailrace.governance.schema import MIGRATIONS
 
 _T = TypeVar("_T")
 
@@ -101,8 +101,12 @@ class Control:
                 f"{self._database.where} was written by a newer tailrace (schema {version}, known "
                 f"are {len(MIGRATIONS)}); run that one, or begin another store"
             )
-        for number, tables in enumerate(MIGRATIONS[version:], version + 1):
-            METADATA.create_all(connection, tables=tables, checkfirst=False)
+        for number, step in enumerate(MIGRATIONS[version:], version + 1):
+            for one in step:
+                if isinstance(one, str):
+                    connection.exec_driver_sql(one)
+                else:
+                    one.create(connection)
             self._database.set_version(connection, number)
 
     def _run(self, work: Callable[[Connection], _T], options: dict[str, bool]) -> _T:

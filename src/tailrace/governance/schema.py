@@ -44,7 +44,7 @@ alerts   tenant, rule, id           the key; `id` is a hash of the labels
          labels, annotations        JSON: lists of names and values
          phase
          value                      as Python writes it: SQLite has no number that is none
-         active_ns, fired_ns, left_ns, ended_ns
+         active_ns, fired_ns, left_ns, ended_ns, missed_ns
 alert_evaluations
          tenant, rule               the key
          slot_ns, took_s, missed
@@ -226,18 +226,24 @@ LEASES = Table(
     _text("holder"),
     _number("until_ns"),
 )
-ALERTS = Table(
-    "alerts",
-    METADATA,
-    _text("tenant", primary_key=True),
-    _text("rule", primary_key=True),
-    _text("id", primary_key=True),
-    _json("labels"),
-    _json("annotations"),
-    _text("phase"),
-    _text("value"),
-    *map(_number, ("active_ns", "fired_ns", "left_ns", "ended_ns")),
-)
+
+
+def _alerts(metadata: MetaData, *times: str) -> Table:
+    return Table(
+        "alerts",
+        metadata,
+        _text("tenant", primary_key=True),
+        _text("rule", primary_key=True),
+        _text("id", primary_key=True),
+        _json("labels"),
+        _json("annotations"),
+        _text("phase"),
+        _text("value"),
+        *map(_number, ("active_ns", "fired_ns", "left_ns", "ended_ns", *times)),
+    )
+
+
+ALERTS = _alerts(METADATA, "missed_ns")
 ALERT_EVALUATIONS = Table(
     "alert_evaluations",
     METADATA,
@@ -339,13 +345,20 @@ LEDGER_GUARDED = Table(
     Index("ledger_guarded_by_time", "tenant", "at_ns"),
 )
 
-# What each step adds. A step never changes: one that alters a table states the old form itself.
-MIGRATIONS: tuple[tuple[Table, ...], ...] = (
+# The form that an earlier step made.
+_ALERTS_5 = _alerts(MetaData())
+
+# What each step does: tables that it adds, and statements. A step never changes.
+MIGRATIONS: tuple[tuple[Table | str, ...], ...] = (
     (AGENTS, LOSSES),
     (TOKENS, CHANGES),
     (KEYS,),
     (FINDINGS, FINDING_HOURS, FINDING_SPANS, FINDING_WRITERS),
-    (LEASES, ALERTS, ALERT_EVALUATIONS, ALERT_GROUPS, ALERT_NOTICES, SILENCES, RULE_TEXTS),
+    (LEASES, _ALERTS_5, ALERT_EVALUATIONS, ALERT_GROUPS, ALERT_NOTICES, SILENCES, RULE_TEXTS),
     (ERROR_PATTERNS,),
     (LEDGER_MARKS, LEDGER_GAPS, LEDGER_GUARDED),
+    (
+        "ALTER TABLE alerts ADD COLUMN missed_ns BIGINT NOT NULL DEFAULT 0",
+        "UPDATE alerts SET missed_ns = fired_ns, left_ns = ended_ns WHERE left_ns = -1",
+    ),
 )

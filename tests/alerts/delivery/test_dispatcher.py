@@ -16,7 +16,7 @@ from tailrace.alerts.delivery.inhibition import Inhibition, rules
 from tailrace.alerts.delivery.matching import parse
 from tailrace.alerts.delivery.routing import tree
 from tailrace.core import limits
-from tailrace.core.alerting import UNHEARD, Alert, Phase, Silence
+from tailrace.core.alerting import Alert, Matcher, Phase, Silence
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 
@@ -154,7 +154,7 @@ def test_an_alert_that_is_pending_again_has_ended() -> None:
 
 def test_what_fired_and_ended_while_nothing_ran_is_told_once_in_two_notices() -> None:
     bench = Bench()
-    unheard = msgspec.structs.replace(OVER, left_ns=UNHEARD)
+    unheard = msgspec.structs.replace(OVER, missed_ns=START_NS)
     bench.give(unheard)
     said = bench.tell()
     assert [one["status"] for one in said] == ["firing", "resolved"]
@@ -166,10 +166,45 @@ def test_what_fired_and_ended_while_nothing_ran_is_told_once_in_two_notices() ->
 
 def test_what_is_told_while_it_is_pending_again_is_not_told_when_that_ends() -> None:
     bench = Bench()
-    unheard = msgspec.structs.replace(OVER, left_ns=UNHEARD)
+    unheard = msgspec.structs.replace(OVER, missed_ns=START_NS)
     bench.give(msgspec.structs.replace(unheard, phase=Phase.PENDING, active_ns=START_NS + 5))
     assert len(bench.tell()) == 2
     bench.give(unheard)
+    assert bench.tell(after_s=3_600) == []
+    assert not bench.store.kept.alerts
+
+
+MISSED = msgspec.structs.replace(OVER, missed_ns=START_NS)
+MISSED_FIRES = msgspec.structs.replace(DOWN, missed_ns=START_NS)
+
+
+def test_what_fires_again_and_ends_before_its_turn_is_still_told() -> None:
+    bench = Bench()
+    for one in (MISSED, MISSED_FIRES, MISSED):
+        bench.give(one)
+    assert [one["status"] for one in bench.tell()] == ["firing", "resolved"]
+    assert not bench.store.kept.alerts
+
+
+def test_what_fires_again_and_is_told_so_has_one_end() -> None:
+    bench = Bench()
+    bench.give(MISSED)
+    bench.give(MISSED_FIRES)
+    assert [one["status"] for one in bench.tell()] == ["firing"]
+    bench.give(MISSED)
+    assert [one["status"] for one in bench.tell(after_s=60)] == ["resolved"]
+    assert bench.tell(after_s=3_600) == []
+
+
+def test_what_was_silenced_at_its_turn_is_as_any_that_was() -> None:
+    """Its end is nobody's business, though nobody can have heard that it fired."""
+    bench = Bench()
+    matchers = (Matcher("host", "=", "a"),)
+    until_ns = START_NS + 90 * 1_000_000_000
+    bench.dispatcher.silence(Silence("s1", "default", matchers, START_NS, until_ns, "", "", 0))
+    bench.give(MISSED_FIRES)
+    assert bench.tell(after_s=80) == []
+    bench.give(MISSED)
     assert bench.tell(after_s=3_600) == []
     assert not bench.store.kept.alerts
 

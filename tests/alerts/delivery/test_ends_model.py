@@ -22,7 +22,7 @@ from tailrace.alerts.delivery.messages import read
 from tailrace.alerts.delivery.routing import tree
 from tailrace.alerts.evaluation.evaluator import Evaluator
 from tailrace.alerts.rule import Group, Rule
-from tailrace.core.alerting import Alert, Evaluated, Labels, Notice, Phase, Told
+from tailrace.core.alerting import Alert, Evaluated, Labels, Notice, Told
 from tailrace.core.clock import ManualClock
 from tailrace.core.metrics import Metrics
 
@@ -102,7 +102,7 @@ class Ends(RuleBasedStateMachine):
         self.read = 0
         self.knows: dict[str, set[Name]] = {receiver: set() for receiver in RECEIVERS}
         self.unheard: set[tuple[str, Name]] = set()  # by receiver
-        self.seen: set[tuple[Name, int]] = set()  # with when it fired
+        self.seen: set[tuple[Name, int]] = set()  # with when it fired unheard
         self.restart()
 
     def restart(self) -> None:
@@ -224,12 +224,9 @@ class Ends(RuleBasedStateMachine):
         for alert in self.store.kept.alerts.values():
             labels = dict(alert.labels)
             name = (labels["alertname"], labels["host"])
-            if alert.phase is Phase.FIRING:
-                # It fires again before anybody was told: what is told is how it is then.
-                self.unheard -= {(one, name) for one in RECEIVERS}
-            elif alert.unheard and (name, alert.fired_ns) not in self.seen:
+            if alert.missed_ns and (name, alert.missed_ns) not in self.seen:
                 # It stays until everybody heard of it: of one it is seen once.
-                self.seen.add((name, alert.fired_ns))
+                self.seen.add((name, alert.missed_ns))
                 missing = (one for one in RECEIVERS if name not in self.knows[one])
                 self.unheard |= {(one, name) for one in missing}
 

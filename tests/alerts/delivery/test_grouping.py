@@ -11,7 +11,7 @@ from alerting import alert, settings
 
 from tailrace.alerts.delivery.grouping import Group, Member, News
 from tailrace.alerts.delivery.routing import Route, tree
-from tailrace.core.alerting import UNHEARD, Alert, Phase
+from tailrace.core.alerting import Alert, Phase
 
 ROUTE = tree(settings('[alerts]\ngroup_wait = "5s"\ngroup_interval = "1m"\nrepeat_interval = "1h"'))
 A, B = alert("A"), alert("B")
@@ -63,7 +63,7 @@ def test_the_end_is_not_told_of_what_was_not() -> None:
     assert news(group(A_OVER)) is None
 
 
-UNHEARD_A = msgspec.structs.replace(A_OVER, left_ns=UNHEARD)
+UNHEARD_A = msgspec.structs.replace(A_OVER, missed_ns=1)
 
 
 def test_what_fired_and_ended_unheard_is_told_to_fire_and_to_have_ended() -> None:

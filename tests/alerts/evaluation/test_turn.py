@@ -99,22 +99,32 @@ def test_what_held_and_ended_in_missed_slots_is_not_missed() -> None:
     assert (alert.phase, alert.fired_ns, alert.ended_ns) == (
         Phase.RESOLVED, NOW - 75 * S, NOW - 30 * S,
     )  # fmt: skip
-    assert alert.unheard
+    assert alert.missed_ns == NOW - 75 * S
 
 
 def test_what_fired_before_and_ended_in_missed_slots_may_have_been_heard_of() -> None:
     answers = Answers({"up == 0": when(lambda second: second < NOW // S - 30)})
     before = turn(group(alerting()), answers, slot_ns=NOW - 90 * S)
     [alert] = turn(group(alerting()), answers, before).alerts.values()
-    assert (alert.phase, alert.unheard) == (Phase.RESOLVED, False)
+    assert (alert.phase, alert.missed_ns) == (Phase.RESOLVED, 0)
 
 
-def test_what_is_pending_again_is_still_unheard() -> None:
+@pytest.mark.parametrize(("for_s", "phase"), [(60, Phase.PENDING), (0, Phase.FIRING)])
+def test_what_fired_in_missed_slots_did_so_whatever_comes_next(for_s: int, phase: Phase) -> None:
     held = {NOW // S - 75, NOW // S}
     answers = Answers({"up == 0": when(lambda second: second in held)})
     now = turn(group(alerting()), answers, Standing({}, NOW - 90 * S), NOW - 15 * S)
-    [alert] = turn(group(alerting(for_s=60)), answers, now).alerts.values()
-    assert (alert.phase, alert.unheard) == (Phase.PENDING, True)
+    [alert] = turn(group(alerting(for_s=for_s)), answers, now).alerts.values()
+    assert (alert.phase, alert.missed_ns) == (phase, NOW - 75 * S)
+
+
+@pytest.mark.parametrize(("since", "missed"), [(75, True), (15, True), (0, False)])
+def test_what_fires_since_a_missed_slot_was_missed(since: int, missed: bool) -> None:
+    """In the last slot it is as in any that is evaluated in time."""
+    answers = Answers({"up == 0": when(lambda second: second >= NOW // S - since)})
+    [alert] = turn(group(alerting()), answers, Standing({}, NOW - 90 * S)).alerts.values()
+    assert (alert.phase, alert.fired_ns) == (Phase.FIRING, NOW - since * S)
+    assert alert.missed_ns == (alert.fired_ns if missed else 0)
 
 
 def wrong_until(second: int) -> Answers:

@@ -155,7 +155,7 @@ class Dispatcher:
         held = False
         for key, route in member.places.items():
             group = self._groups.get(key) or self._begun(key, route, member.labels)
-            if member.fires or member.unheard or member.mark in group.told:
+            if member.fires or member.unheard(key) or member.mark in group.told:
                 held = True
                 group.members[alert.key] = member
                 if group.differs(member):
@@ -245,24 +245,12 @@ class Dispatcher:
             self._first_told(fresh, wall_ns)
         for (group, found), one in zip(news, told, strict=True):
             group.heard(found, now_s, one.at_ns)
-        self._note_heard(one for _, found in news for one in found.unheard)
         for key in gone:
             self._known.pop(key, None)
         if gone:
             self._forgotten(list(gone.values()))
         if notices:
             self._made()
-
-    def _note_heard(self, alerts: Iterable[Alert]) -> None:
-        """Those that no group holds any more need not be told again, though they stay."""
-        for alert in alerts:
-            member = self._known.get(alert.key)
-            if member and not any(
-                alert.key in group.members
-                for place in member.places
-                if (group := self._groups.get(place))
-            ):
-                member.heard_ns = alert.fired_ns
 
     def _news(self, group: Group, now_s: float, wall_ns: int) -> News | None:
         def muted(member: Member) -> bool:

@@ -5,7 +5,8 @@ alert that was told is told too, though a silence began meanwhile; the end of on
 nobody's business. And a group is looked at when something is due, not at ticks: its first alert
 waits `wait_s`, two notices are `interval_s` apart, and what has not changed is said again after
 exactly `repeat_s`. An alert that ends and fires again before the next notice never ended for its
-receiver. One that fired and ended while nothing ran is told to fire and then to have ended.
+receiver. One that fired while nobody could be told, and ended before the group's turn, is told to
+fire and then to have ended.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ AlertKey = tuple[str, str, Labels]
 
 class Member:
     """An alert as it was given last, in all its groups. `mark` stands for it in what was told: it
-    is of its labels alone, as in Alertmanager, so that a rule that was edited goes on. `heard_ns`:
-    when it fired as all its groups were told after its end."""
+    is of its labels alone, as in Alertmanager, so that a rule that was edited goes on. `heard`: its
+    `missed_ns` at the last turn of a group, where it has one."""
 
-    __slots__ = ("alert", "heard_ns", "labels", "mark", "places")
+    __slots__ = ("alert", "heard", "labels", "mark", "places")
 
     def __init__(self, alert: Alert, root: Route) -> None:
         self.alert = alert
-        self.heard_ns = 0
+        self.heard: dict[Key, int] = {}
         self.labels = {name: whole(value) for name, value in alert.labels}
         self.mark = fingerprint(alert.labels)
         self.places: dict[Key, Route] = {
@@ -42,10 +43,14 @@ class Member:
     def fires(self) -> bool:
         return self.alert.phase is Phase.FIRING
 
-    @property
-    def unheard(self) -> bool:
-        """Whether it is over and still to be told that it fired."""
-        return self.alert.unheard and self.alert.fired_ns != self.heard_ns
+    def unheard(self, group: Key) -> bool:
+        """Whether it is over and the group is still to be told that it fired."""
+        return not self.fires and self.alert.missed_ns != self.heard.get(group, 0)
+
+    def had_its_turn(self, group: Key) -> None:
+        """The group knows of it all that it is to know."""
+        if self.alert.missed_ns:
+            self.heard[group] = self.alert.missed_ns
 
 
 def whole(text: str) -> str:
@@ -89,7 +94,7 @@ class Group:
 
     def differs(self, member: Member) -> bool:
         """Whether the receiver knows otherwise of it."""
-        return member.fires != (member.mark in self.told) or member.unheard
+        return member.fires != (member.mark in self.told) or member.unheard(self.key)
 
     def expect(self, now_s: float, waited_s: float = 0.0) -> None:
         """Something differs, since `waited_s`."""
@@ -99,6 +104,8 @@ class Group:
 
     def rest(self, now_s: float) -> None:
         """It was looked at. Silences and inhibition may end before anything is to be repeated."""
+        for one in self.members.values():
+            one.had_its_turn(self.key)
         timing = self.route.timing
         repeat_s = self.told_s + timing.repeat_s if self.told else math.inf
         if repeat_s <= now_s:
@@ -113,7 +120,9 @@ class Group:
         over = {
             one.mark: one
             for one in self.members.values()
-            if not one.fires and (one.mark in self.told or one.unheard) and one.mark not in firing
+            if not one.fires
+            and (one.mark in self.told or one.unheard(self.key))
+            and one.mark not in firing
         }
         unheard = [one for mark, one in over.items() if mark not in self.told and not muted(one)]
         ends = [one for mark, one in over.items() if mark in self.told] + unheard
@@ -141,5 +150,5 @@ class Group:
         self.told, self.told_ns = news.firing_marks, at_ns
         if not news.empty:
             self.told_s = now_s
-        self.members = {key: one for key, one in self.members.items() if one.fires}
         self.rest(now_s)
+        self.members = {key: one for key, one in self.members.items() if one.fires}

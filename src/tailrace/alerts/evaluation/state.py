@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from tailrace.alerts.rule import Rule
-from tailrace.core.alerting import UNHEARD, Alert, Labels, Phase
+from tailrace.core.alerting import Alert, Labels, Phase
 
 Alerts = Mapping[Labels, Alert]
 
@@ -96,11 +96,12 @@ def ended(alert: Alert, at_ns: int) -> Alert | None:
     return msgspec.structs.replace(alert, phase=Phase.RESOLVED, ended_ns=at_ns, left_ns=at_ns)
 
 
-def heard(before: Alerts, after: Alerts) -> dict[Labels, Alert]:
-    """`after` several slots: those of it that fired and ended since `before` are UNHEARD."""
+def missed(before: Alerts, after: Alerts, slot_ns: int) -> dict[Labels, Alert]:
+    """`after` slots up to the one at `slot_ns`: those of it that fired since `before`, and earlier
+    than there, did so while nobody could be told."""
     return {
-        labels: msgspec.structs.replace(alert, left_ns=UNHEARD)
-        if alert.ended_ns and alert.fired_ns != _fired_ns(before.get(labels))
+        labels: msgspec.structs.replace(alert, missed_ns=alert.fired_ns)
+        if _fired_ns(before.get(labels)) != alert.fired_ns < slot_ns
         else alert
         for labels, alert in after.items()
     }
@@ -112,9 +113,9 @@ def _fired_ns(alert: Alert | None) -> int:
 
 def moved(alert: Alert, by_ns: int) -> Alert:
     """The same by a clock that was set by so much: what lasted so long has lasted so long."""
-    times = ("active_ns", "fired_ns", "left_ns", "ended_ns")
+    times = ("active_ns", "fired_ns", "left_ns", "ended_ns", "missed_ns")
     known = {name: getattr(alert, name) for name in times}
-    return msgspec.structs.replace(alert, **{k: v + by_ns for k, v in known.items() if v > 0})
+    return msgspec.structs.replace(alert, **{k: v + by_ns for k, v in known.items() if v})
 
 
 def differs(one: Alert | None, other: Alert) -> bool:

@@ -111,7 +111,7 @@ async def evaluated(
         _check_unique(held)
         alerts = state.step(owner, alerts, at_ns, held)
     _check_size(alerts.values())
-    return replace(after, alerts=state.heard(standing.alerts, alerts)), found
+    return replace(after, alerts=state.missed(standing.alerts, alerts, slot_ns)), found
 
 
 async def _asked(owner: Owner, group: Group, grid: Grid, ask: Asker) -> Matrix:

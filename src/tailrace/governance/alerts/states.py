@@ -47,7 +47,7 @@ def evaluated(
     """See core.alerting.AlertStore."""
     put(connection, ALERT_EVALUATIONS, [_evaluation(one) for one in last])
     _delete(connection, gone, _this())
-    put(connection, ALERTS, [_row(one) for one in changed])
+    put(connection, ALERTS, [row(one) for one in changed])
     for tenant in {one.tenant for one in changed}:
         _bound(connection, tenant)
 
@@ -91,7 +91,7 @@ def _delete(connection: Connection, gone: Sequence[Alert], which: ColumnElement[
     connection.execute(delete(ALERTS).where(which), named)
 
 
-def _row(one: Alert) -> dict[str, Any]:
+def row(one: Alert) -> dict[str, Any]:
     """Raises StoreError for one that is too large."""
     if reason := alertbounds.alert(one):
         raise StoreError(reason)
@@ -107,6 +107,7 @@ def _row(one: Alert) -> dict[str, Any]:
         "fired_ns": one.fired_ns,
         "left_ns": one.left_ns,
         "ended_ns": one.ended_ns,
+        "missed_ns": one.missed_ns,
     }
 
 
