@@ -38,6 +38,8 @@ from tailrace.core.finding import Finding
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
+from tailrace.governance.deletions import DeletionRecord
+from tailrace.governance.deletions import routes as deletion_routes
 from tailrace.governance.findings.http import routes as finding_routes
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
@@ -112,6 +114,7 @@ class Runtime:
             self._guarding.away,
             Buried(OsFileSystem(), data / "queue" / "dead"),
         )
+        self._deletions = DeletionRecord(self._control, self._clock)
         self._ledger = Ledger(
             self._fleet, self._control, witnesses, self._handled, self._clock, self._metrics
         )
@@ -310,6 +313,7 @@ class Runtime:
             *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(ledger_routes(self._ledger), Scope.QUERY),
+            *guarded(deletion_routes(self._deletions, self._clock), Scope.QUERY),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),
             *guarded(audit_routes(self._audit, guarding.guard.cleaner, self._clock), Scope.ADMIN),

@@ -34,6 +34,11 @@ finding_hours, finding_spans
 finding_writers
          writer                     the key: a process that writes findings
          number, at_ns              its last batch that was written, so that none is written twice
+deletions
+         id                         the key
+         at_ns                      when it was noted
+         tenant, place, reason, subject, signal, service, rows, bytes, first_ns, last_ns
+                                    as core.deletion.Deletion
 leases   subject                    what one process alone may do: "alerts"
          holder, until_ns           as core.alerting.AlertStore.lead has it
 
@@ -344,6 +349,16 @@ LEDGER_GUARDED = Table(
     _number("at_ns"),
     Index("ledger_guarded_by_time", "tenant", "at_ns"),
 )
+DELETIONS = Table(
+    "deletions",
+    METADATA,
+    _text("id", primary_key=True),
+    _text("tenant"),
+    _number("at_ns"),
+    *map(_text, ("place", "reason", "subject", "signal", "service")),
+    *map(_number, ("rows", "bytes", "first_ns", "last_ns")),
+    Index("deletions_by_time", "tenant", "at_ns"),
+)
 
 # The form that an earlier step made.
 _ALERTS_5 = _alerts(MetaData())
@@ -361,4 +376,5 @@ MIGRATIONS: tuple[tuple[Table | str, ...], ...] = (
         "ALTER TABLE alerts ADD COLUMN missed_ns BIGINT NOT NULL DEFAULT 0",
         "UPDATE alerts SET missed_ns = fired_ns, left_ns = ended_ns WHERE left_ns = -1",
     ),
+    (DELETIONS,),
 )

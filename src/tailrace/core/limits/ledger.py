@@ -1,4 +1,4 @@
-"""Of the ledger: which frames are there, and which are missing."""
+"""Of the ledger: which frames are there, which are missing, and what was deleted."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ LEDGER_GAPS = 100
 LEDGER_NUMBERS = 200_000
 # Dead letters whose headers are known without reading them again: 200 bytes of memory for each.
 DEAD_LETTERS_KNOWN = 100_000
+# Deletions that are remembered of one tenant, the oldest go first: two files of the archive in each
+# hour of ten years, 40 MB.
+DELETIONS_PER_TENANT = 175_000
+# Of one answer: 4 MB.
+DELETIONS_LISTED = 10_000
