@@ -19,6 +19,7 @@ from tailrace.core.frame import Frame, Header, Signal
 from tailrace.core.metrics import Metrics
 from tailrace.query.binder import Binder
 from tailrace.query.logql.ast import LogQuery
+from tailrace.query.tail import skipping
 from tailrace.query.tail.allowance import Allowance
 from tailrace.query.tail.evaluation import Read, evaluate
 from tailrace.query.tail.group import Group
@@ -33,6 +34,8 @@ _log = log.get("tail")
 GATHER_S = 0.1
 # More for each follower, whom a message costs the event loop some 100 microseconds.
 GATHER_PER_FOLLOWER_S = 0.0005
+# As many times what a batch took is enough of a pause: then it is a tenth of the time.
+GATHER_FACTOR = 9.0
 # Of each second so much at most is Python's work on rows: the rest is for who sends them.
 WORKING_SHARE = 0.2
 # Where the event loop comes late to the next batch it has others to serve, and is left alone for
@@ -55,8 +58,9 @@ class Hub:
         gather_s: float = 0.0,
         engine_queries: int = MOST_QUERIES,
     ) -> None:
-        """What comes within `gather_s`, or GATHER_S, is looked at together. Queries of one tenant
-        up to `engine_queries` are asked of the engine, row by row: for those that find little."""
+        """What comes within GATHER_S is looked at together, up to `gather_s` where a batch is much
+        work. Queries of one tenant up to `engine_queries` are asked of the engine, row by row: for
+        those that find little."""
         self.feed = feed
         self._gather_s = gather_s
         self._engine_queries = engine_queries
@@ -197,13 +201,16 @@ class Hub:
                 return
             self._flying.clear()
             self._forms.clear()
-            over = spent / WORKING_SHARE - (self._clock.monotonic_s() - began)
-            late_s = await self._pause(over, late_s)
+            took = self._clock.monotonic_s() - began
+            late_s = await self._pause(spent / WORKING_SHARE - took, took, late_s)
 
-    async def _pause(self, least_s: float, late_s: float) -> float:
-        """Let others work. How late it ended, and `late_s`, how late the last one did."""
-        gather_s = max(GATHER_S, self._gather_s) + GATHER_PER_FOLLOWER_S * len(self._room.outlets)
-        wanted_s = max(least_s, min(gather_s + LATE_FACTOR * late_s, LONGEST_PAUSE_S))
+    async def _pause(self, least_s: float, took_s: float, late_s: float) -> float:
+        """Let others work after a batch that `took_s`. How late it ended, and `late_s`, how late
+        the last one did."""
+        gather_s = max(GATHER_S, min(self._gather_s, GATHER_FACTOR * took_s))
+        gather_s += GATHER_PER_FOLLOWER_S * len(self._room.outlets)
+        alone_s = min(LATE_FACTOR * late_s, GATHER_FACTOR * took_s)
+        wanted_s = max(least_s, min(gather_s + alone_s, LONGEST_PAUSE_S))
         began_s = self._clock.monotonic_s()
         await asyncio.sleep(wanted_s)
         return max(0.0, self._clock.monotonic_s() - began_s - wanted_s)
@@ -236,6 +243,10 @@ class Hub:
         return self._clock.monotonic_s() - began
 
     async def _decoded(self, frames: Sequence[Frame], unread: Counter[str]) -> list[Read]:
+        if known := skipping.texts(self._forms, self._engine_queries):
+            frames = await asyncio.to_thread(skipping.wanted, frames, known)
+        if not frames:
+            return []
         bind = Binder()
         condition = may_pass(self._forms, bind, self._engine_queries)
         most = limits.TAIL_BATCH_ROWS
