@@ -54,6 +54,20 @@ def test_a_frame_is_stored_at_most_a_second_after_it_was_accepted() -> None:
     World().scenario(body)
 
 
+def test_frames_that_somebody_waits_for_wait_for_no_company_and_others_do() -> None:
+    async def body(world: World) -> None:
+        loop = asyncio.get_running_loop()
+        for number, hurry in ((1, True), (2, False), (3, True)):
+            await asyncio.sleep(10)
+            await world.queue.accept([frame(number)])
+            began_s = loop.time()
+            assert await world.queue.passed("writer", 5.0, hurry)
+            assert (loop.time() - began_s < limits.INSERT_WAIT_S / 4) is hurry
+            assert stored(world, frame(number)) == bodies(number, 2)
+
+    World().scenario(body)
+
+
 @pytest.mark.parametrize("kind", ["short", "long", "garbled"])
 def test_a_frame_whose_rows_differ_from_its_header_goes_the_slow_way_and_is_stored_whole(
     kind: Kind,

@@ -61,6 +61,8 @@ class Consumer(Protocol):
     before compression (at least one frame if there is any) and moves the read position.
     It skips what is corrupt, and counts it. `commit` makes everything before `position`
     releasable, durably. `rewind` moves the read position back to the committed one.
+    `awaited`: whether somebody waits for the commit of what was read; `read` waits for no more
+    then.
     """
 
     async def read(self, max_bytes: int, wait_s: float) -> list[Delivery]: ...
@@ -76,6 +78,9 @@ class Consumer(Protocol):
     def position(self) -> Position:
         """After the last frame read or skipped: committing it is right when all were handled."""
         ...
+
+    @property
+    def awaited(self) -> bool: ...
 
     async def lag_bytes(self) -> int:
         """Bytes stored in the queue after the committed position."""

@@ -59,6 +59,8 @@ class Log(Protocol):
 
     def committed(self, name: str) -> Position: ...
 
+    def awaited(self, name: str, position: Position) -> bool: ...
+
     async def commit(self, name: str, position: Position) -> None: ...
 
     async def report(self, broken: Sequence[Broken]) -> None: ...
@@ -83,6 +85,8 @@ class LogConsumer:
             if step.deliveries:
                 return step.deliveries
             if step.stored_bytes == 0:
+                if self.awaited:
+                    return []
                 try:
                     async with asyncio.timeout_at(until):
                         await grown.wait()
@@ -107,6 +111,10 @@ class LogConsumer:
     @property
     def position(self) -> Position:
         return self._position
+
+    @property
+    def awaited(self) -> bool:
+        return self._log.awaited(self._name, self._position)
 
     async def lag_bytes(self) -> int:
         return sum(extent.bytes_after(self.committed) for extent in self._log.extents())

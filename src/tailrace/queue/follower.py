@@ -78,7 +78,7 @@ class Watched(Protocol):
 
     def follow(self, wanted: Callable[[Header], bool], held_bytes: int) -> LogFollower: ...
 
-    async def passed(self, name: str, timeout_s: float) -> bool: ...
+    async def passed(self, name: str, timeout_s: float, hurry: bool) -> bool: ...
 
 
 class LogFeed:
@@ -94,7 +94,7 @@ class LogFeed:
 
     async def stored(self, timeout_s: float) -> bool:
         """See `Feed.stored`."""
-        return await self._log.passed(self._stores, timeout_s)
+        return await self._log.passed(self._stores, timeout_s, hurry=True)
 
 
 def _size(frame: Frame) -> int:

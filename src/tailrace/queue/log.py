@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -106,6 +107,7 @@ class SegmentLog:
         self._committer: asyncio.Task[None] | None = None
         self._grown: asyncio.Event | None = None
         self._moved: asyncio.Event | None = None
+        self._awaited: Counter[tuple[str, Position]] = Counter()
         self._followers: list[LogFollower] = []
         self._reported: set[Broken] = set()
         self._failed_s = float("-inf")
@@ -163,20 +165,37 @@ class SegmentLog:
             follower.close()
         return follower
 
-    async def passed(self, name: str, timeout_s: float) -> bool:
+    async def passed(self, name: str, timeout_s: float, hurry: bool = False) -> bool:
         """Wait until consumer `name` committed past all that is durable now; False when it did not
-        within `timeout_s`, or the queue was closed."""
+        within `timeout_s`, or the queue was closed. With `hurry` the consumer knows that somebody
+        waits: see `Consumer.awaited`."""
         end = max(
             (Position(e.number, e.end) for e in self.extents() if e.end > HEAD_BYTES),
             default=Position(0, 0),
         )
+        if self._committed[name] < end:
+            with self._hurried(name, end) if hurry else contextlib.nullcontext():
+                await self._moved_to(name, end, timeout_s)
+        return self._committed[name] >= end
+
+    @contextlib.contextmanager
+    def _hurried(self, name: str, end: Position) -> Iterator[None]:
+        self._awaited[name, end] += 1
+        self._wake()
+        try:
+            yield
+        finally:
+            self._awaited[name, end] -= 1
+            if not self._awaited[name, end]:
+                del self._awaited[name, end]
+
+    async def _moved_to(self, name: str, end: Position, timeout_s: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._committed[name] < end and not self.closed:
                     if self._moved is None or self._moved.is_set():
                         self._moved = asyncio.Event()
                     await self._moved.wait()
-        return self._committed[name] >= end
 
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably. Raises Busy when they are full."""
@@ -258,6 +277,11 @@ class SegmentLog:
 
     def committed(self, name: str) -> Position:
         return self._committed[name]
+
+    def awaited(self, name: str, position: Position) -> bool:
+        """Whether somebody waits for a commit up to `position`, or before it."""
+        committed = self._committed[name]
+        return any(who == name and committed < end <= position for who, end in self._awaited)
 
     async def commit(self, name: str, position: Position) -> None:
         """Store a position and release what nobody needs. Raises StoreError."""

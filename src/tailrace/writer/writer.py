@@ -65,13 +65,16 @@ class Writer:
         self._stopping.set()
 
     async def _gather(self, wait_s: float) -> list[Delivery]:
-        """Frames up to INSERT_BYTES, waiting for company at most `wait_s` after the first."""
+        """Frames up to INSERT_BYTES, waiting for company at most `wait_s` after the first, and no
+        longer once somebody waits for these."""
         deliveries = await self._consumer.read(limits.INSERT_BYTES, wait_s)
         if not deliveries:
             return []
         size = sum(d.frame.header.bytes for d in deliveries)
         until = self._clock.monotonic_s() + wait_s
         while size < limits.INSERT_BYTES and (left := until - self._clock.monotonic_s()) > 0:
+            if self._consumer.awaited:
+                break
             more = await self._consumer.read(limits.INSERT_BYTES - size, left)
             size += sum(d.frame.header.bytes for d in more)
             deliveries += more
