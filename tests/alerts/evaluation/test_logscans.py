@@ -48,12 +48,14 @@ labels = st.lists(
 )  # fmt: skip
 plain = st.builds(
     '{}({{service_name="{{service}}"{}}} {} [{}s]{})'.format,
-    st.sampled_from(["count_over_time", "rate", "bytes_over_time", "absent_over_time"]),
+    st.sampled_from([
+        "count_over_time", "rate", "bytes_over_time", "bytes_rate", "absent_over_time",
+    ]),
     st.sampled_from(["", ', level!="info"', ', host_name=~"h.|x"']),
     pipelines,
     st.sampled_from([5, 20, 60]),
     st.sampled_from(["", "", " offset 10s"]),
-)
+)  # fmt: skip
 
 
 def unwrapping(functions: Sequence[str], groupings: Sequence[str]) -> st.SearchStrategy[str]:
@@ -284,4 +286,27 @@ def test_rules_of_a_group_are_read_in_one_statement(engine: Any, more: dict[str,
 
     found = asyncio.run(whole())
     assert [one.values.tolist() for one in found] == [[[3.0]]] * 3
+    assert len(engine.statements) == 1
+
+
+def test_a_rate_a_count_and_the_absence_of_rows_are_read_in_one_statement(engine: Any) -> None:
+    tenant = engine.tenant()
+    engine.load(tenant, [{"service": f"s{n % 3}", "seq": n} for n in range(9)])
+    texts = [
+        text.format(f'({{service_name="s{n}"}}[1m])')
+        for text in ("sum(rate{})", "sum(count_over_time{})", "absent_over_time{}")
+        for n in range(3)
+    ]
+    grid = Grid(BASE + SECOND, 15 * SECOND, 1)
+    rules = [LogRule(tenant, parse_metric(text), slots_of(grid)) for text in texts]
+
+    async def whole() -> list[Any]:
+        clock = ManualClock()
+        scans = LogScans(Logs(QueryService(engine)), Kept(clock), clock)
+        await scans.load(rules)
+        engine.statements.clear()
+        return [as_matrix(await scans.metric(one.query, tenant, grid)) for one in rules]
+
+    found = asyncio.run(whole())
+    assert [one.values.tolist() for one in found] == [[[0.05]]] * 3 + [[[3.0]]] * 3 + [[]] * 3
     assert len(engine.statements) == 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -248,3 +250,126 @@ def test_rules_may_be_others_while_a_question_is_under_way(bad: list[str]) -> No
     # What was read together is good for who is gone, too; else it is read alone.
     assert first[3] == (None if bad else 4.0)
     assert then == [1.0, None if bad else 2.0, 3.0, 5.0]
+
+
+class Several(Play):
+    """Leaves of several shapes at the same slots; `open` lets one question end."""
+
+    def __init__(self, *shapes: str, **store: Any) -> None:
+        super().__init__(**store)
+        self.leaves = [leaf(f"{shape}={value}") for shape in shapes for value in "abc"]
+        self.asked: list[tuple[str, int]] = []
+        self.open: dict[str, asyncio.Event] = {shape: asyncio.Event() for shape in shapes}
+        self.scans = Scans(self._read, self.kept, self.clock)
+
+    async def _read(self, scan: Scan[str]) -> Mapping[str, Matrix]:
+        self.asked.append((scan.place.shape, scan.grid.steps))
+        await self.open[scan.place.shape].wait()
+        return await self.store(scan)
+
+    async def waiting(self, *shapes: str) -> None:
+        """Until these were asked for, and no more after that."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [shape for shape, _ in self.asked] == [*shapes]
+
+
+def test_the_last_place_is_read_beside_the_first_and_then_the_one_before_it() -> None:
+    play = Several(*"vwxyz")
+
+    async def whole() -> list[float | None]:
+        await play.load()
+        rules = asyncio.create_task(play.all())
+        await play.waiting("v", "z")
+        play.open["z"].set()
+        await play.waiting("v", "z", "y")
+        play.open["v"].set()
+        await play.waiting("v", "z", "y", "w")
+        play.open["y"].set()
+        await play.waiting("v", "z", "y", "w", "x")
+        for one in play.open.values():
+            one.set()
+        return await rules
+
+    assert asyncio.run(whole()) == [1.0] * 15
+    assert len(play.asked) == 5
+
+
+def test_what_is_read_ahead_is_of_the_same_tenant_and_slots() -> None:
+    play = Several("v")
+    others = [leaf(f"x={value}", tenant="other") for value in "abc"]
+    later = [leaf(f"y={value}", slots=Slots(STEP, 3 * SECOND)) for value in "abc"]
+    weekly = [leaf(f"z={value}", slots=SLOTS._replace(earlier=True)) for value in "abc"]
+
+    async def whole() -> None:
+        await play.scans.load([one] for one in [*play.leaves, *others, *later, *weekly])
+        rules = asyncio.create_task(play.all())
+        await play.waiting("v")
+        play.open["v"].set()
+        await rules
+
+    asyncio.run(whole())
+    assert len(play.asked) == 1
+
+
+def test_slots_that_are_made_up_for_are_read_as_they_are_asked_for() -> None:
+    play = Several("v", "w")
+
+    async def whole() -> None:
+        await play.load()
+        share = play.scans.shared(play.leaves[0])
+        assert share
+        series = asyncio.create_task(play.scans.series(share, Grid(4 * STEP, STEP, 3)))
+        await play.waiting("v")
+        play.open["v"].set()
+        await series
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize(
+    ("failure", "asked"),
+    [(QueryError("too many series"), 2), (StoreError("closed"), 1)],
+)
+def test_what_cannot_be_read_ahead_is_told_to_the_rules_that_ask(
+    failure: Exception, asked: int
+) -> None:
+    play = Several("v", "w", "x", bad=["b"], failure=failure)
+
+    async def whole() -> list[float | None]:
+        await play.load()
+        rules = asyncio.create_task(play.all())
+        await play.waiting("v", "x")
+        play.open["x"].set()
+        await play.waiting(*["v", "x", "w"][: 1 + asked])
+        play.open["w"].set()
+        play.open["v"].set()
+        return await rules
+
+    if isinstance(failure, StoreError):
+        with pytest.raises(StoreError):
+            asyncio.run(whole())
+    else:
+        assert asyncio.run(whole()) == [1.0, None, 1.0] * 3
+        # Together once, each half once, and the halves of the second.
+        assert Counter(shape for shape, _ in play.asked) == {"v": 5, "w": 5, "x": 5}
+
+
+def test_what_is_read_ahead_has_a_turn_of_its_own() -> None:
+    play = Several("v", "w")
+    asked = ContextVar("asked", default="nothing")
+    seen: dict[str, str] = {}
+
+    async def read(scan: Scan[str]) -> Mapping[str, Matrix]:
+        seen[scan.place.shape] = asked.get()
+        return await play.store(scan)
+
+    async def whole() -> None:
+        play.scans = Scans(read, play.kept, play.clock)
+        await play.load()
+        asked.set("the question of a rule")
+        assert await play.value(play.leaves[0]) == 1.0
+        await play.waiting()
+
+    asyncio.run(whole())
+    assert seen == {"v": "the question of a rule", "w": "nothing"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from tailrace.alerts.evaluation.kept import Kept, Series
@@ -18,6 +18,9 @@ from tailrace.query.logs.logs import Logs
 from tailrace.query.logs.metric import evaluate
 from tailrace.query.matrix.matrix import Matrix, Value
 from tailrace.query.plan import Grid
+
+# Rules of which is known what they share; a process has some thousand.
+_KNOWN = 4_096
 
 
 class LogRule(NamedTuple):
@@ -62,14 +65,15 @@ class LogScans:
         return by_service(found, scan.values)
 
 
-def _leaves(rule: LogRule) -> list[tuple[Share[Leaf], ...]]:
+@lru_cache(maxsize=_KNOWN)
+def _leaves(rule: LogRule) -> tuple[tuple[Share[Leaf], ...], ...]:
     """What the leaves of a rule may share."""
     if ranks(rule.query):
-        return []
-    return [
+        return ()
+    return tuple(
         _share(rule.tenant, leaf, rule.slots._replace(earlier=earlier))
         for leaf, earlier in leaves(rule.query)
-    ]
+    )
 
 
 def _share(tenant: str, leaf: Leaf, slots: Slots) -> tuple[Share[Leaf], ...]:

@@ -2,7 +2,8 @@
 
 A leaf of a shape reads the rows of one service. With `service_name` as one more label of its groups
 it reads those of many, and the series of a service are what a leaf of it alone would have found:
-no row is of two services, and nothing in a leaf joins series.
+no row is of two services, and nothing in a leaf joins series. A rate is a count, and so is the
+absence of rows, so leaves that differ in that alone are of one shape, too.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ from tailrace.query.logql.ast import (
     Weekly,
 )
 from tailrace.query.logs.leaf import Leaf
-from tailrace.query.logs.partials import WHOLE
+from tailrace.query.logs.partials import PER_SECOND, WHOLE
 from tailrace.query.logs.ranges import counted
 from tailrace.query.matrix.aggregate import RANKED
 from tailrace.query.matrix.grouping import Grouping
 from tailrace.query.matrix.matrix import Matrix
 
 SERVICE = "service_name"
+# What is counted for a rate.
+_PER_RANGE = {"rate": "count_over_time", "bytes_rate": "bytes_over_time"}
 
 
 def shaped(leaf: Leaf) -> tuple[Leaf, str] | None:
@@ -48,6 +51,8 @@ def shaped(leaf: Leaf) -> tuple[Leaf, str] | None:
         return None
     if found.function == "absent_over_time":
         found = counted(found)
+    elif _is_counted(found):
+        found = replace(found, function=_PER_RANGE[found.function])
     if found.grouping is not None and found.grouping.without:
         if SERVICE in found.grouping.labels:
             return None
@@ -58,6 +63,11 @@ def shaped(leaf: Leaf) -> tuple[Leaf, str] | None:
     return Leaf(replace(found, query=replace(found.query, matchers=rest)), leaf.named), named[
         0
     ].value
+
+
+def _is_counted(found: RangeAggregation) -> bool:
+    """Whether it is what `_PER_RANGE` says, by time."""
+    return found.function in PER_SECOND and found.unwrap is None
 
 
 def _stays(found: RangeAggregation) -> bool:
@@ -119,8 +129,15 @@ def own(leaf: Leaf, found: Matrix) -> Matrix | None:
         return None
     if query.function == "absent_over_time":
         return absent(found, query.query.matchers)
+    if _is_counted(query):
+        found = _per_second(found, query.range_ns / 1e9)
     by = query.grouping
     if by is None or by.without or SERVICE in by.labels:
         return found
     labels = [tuple(pair for pair in one if pair[0] != SERVICE) for one in found.labels]
     return replace(found, labels=labels)
+
+
+def _per_second(found: Matrix, seconds: float) -> Matrix:
+    variance = None if found.variance is None else found.variance / seconds**2
+    return replace(found, values=found.values / seconds, variance=variance)

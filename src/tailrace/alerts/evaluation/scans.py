@@ -4,6 +4,7 @@ A rule's expression is computed as it is, only its leaves are read otherwise. Th
 but for one value, such as the name of a service, and are asked at the same slots meet at a place,
 and are read in one question for all their values. A question that fails or takes too long is asked
 in halves from then on, so that one value whose rows cannot be counted keeps no other waiting long.
+While the first place is read at a slot, those that its rules will need next are read beside it.
 
 What a leaf is, and how those of a place are read, is each language's own: logscans.py and
 samplescans.py.
@@ -14,13 +15,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from tailrace.alerts.evaluation.kept import Kept, Series
 from tailrace.core import limits
 from tailrace.core.clock import Clock
-from tailrace.core.errors import QueryError
+from tailrace.core.errors import QueryError, TailraceError
 from tailrace.query.bounds.shared import Shared
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.plan import Grid
@@ -86,6 +89,7 @@ class Scans(Generic[Shape]):
         self._together: dict[Place[Shape], dict[str, Values]] = {}
         self._again_s = 0.0
         self._under_way: Shared[Series] = Shared(clock, limits.SCAN_KEPT_S)
+        self._ahead: asyncio.Task[None] | None = None
 
     async def load(self, rules: Iterable[Iterable[Leaf[Shape]]]) -> None:
         """Share what the leaves of these rules have in common, and nothing else."""
@@ -111,12 +115,8 @@ class Scans(Generic[Shape]):
             self._join()
         place, value = share
         while values := self._together.get(place, {}).get(value):
-            try:
-                found = await self._scan(Scan(place, values, grid))
-            except (QueryError, TimeoutError):
-                self._part(place, values)
-            else:
-                return found[value]
+            with suppress(QueryError, TimeoutError):
+                return (await self._scan(Scan(place, values, grid)))[value]
         return None
 
     def _part(self, place: Place[Shape], values: Values) -> None:
@@ -130,14 +130,47 @@ class Scans(Generic[Shape]):
                 known[value] = smaller.get(value, ())
 
     async def _scan(self, scan: Scan[Shape]) -> Series:
+        if self._kept.get(scan) is None and scan.grid.steps == 1 and not scan.place.slots.earlier:
+            self._begin_ahead(scan)
+        return await self._read_once(scan)
+
+    def _begin_ahead(self, first: Scan[Shape]) -> None:
+        if self._ahead is None or self._ahead.done():
+            # Within no other's question, and so with a turn and bounds of its own.
+            self._ahead = asyncio.create_task(self._read_ahead(first), context=Context())
+
+    async def _read_ahead(self, first: Scan[Shape]) -> None:
+        """What else is asked at the same slot, the last first: whoever evaluates comes from the
+        other end, so that two questions are under way, and no more."""
+        tenant, _, slots = first.place
+        for place in reversed([*self._places]):
+            if (place.tenant, place.slots) != (tenant, slots):
+                continue
+            known = self._together.get(place, {})
+            for values in dict.fromkeys(known.values()):
+                scan = Scan(place, values, first.grid)
+                if not values or known.get(values[0]) != values or scan == first:
+                    continue  # asked by each rule, or in parts by now
+                try:
+                    await self._read_once(scan)
+                except (QueryError, TimeoutError):
+                    continue
+                except TailraceError:
+                    return  # whoever asks for it is told
+
+    async def _read_once(self, scan: Scan[Shape]) -> Series:
         if (known := self._kept.get(scan)) is not None:
             return known
         return await self._under_way.run(scan, 0.0, partial(self._asked, scan))
 
     async def _asked(self, scan: Scan[Shape]) -> Series:
-        async with asyncio.timeout(scan.place.slots.step_ns / 1e9 * limits.SCAN_SHARE):
-            found = await self._read(scan)
-        self._kept.keep(scan, found)
+        try:
+            async with asyncio.timeout(scan.place.slots.step_ns / 1e9 * limits.SCAN_SHARE):
+                found = await self._read(scan)
+            self._kept.keep(scan, found)
+        except (QueryError, TimeoutError):
+            self._part(scan.place, scan.values)
+            raise
         return found
 
 
