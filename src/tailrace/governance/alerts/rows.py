@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -20,12 +21,16 @@ _INSERTS: dict[str, Callable[[Table], Any]] = {
 
 def put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert them all; one whose key is there is replaced. Of two with one key the last stays."""
-    if not rows:
-        return
-    insert = _INSERTS[connection.dialect.name](table)
+    if rows:
+        connection.execute(_replacing(connection.dialect.name, table), list(rows))
+
+
+@cache
+def _replacing(dialect: str, table: Table) -> Any:
+    """Of the few tables there are: a group of rules puts rows at each of its slots."""
+    insert = _INSERTS[dialect](table)
     rest = {c.name: insert.excluded[c.name] for c in table.c if not c.primary_key}
-    replaced = insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=rest)
-    connection.execute(replaced, list(rows))
+    return insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=rest)
 
 
 def id_of(value: object) -> str:
