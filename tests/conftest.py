@@ -1,17 +1,15 @@
-"""How many examples a property test tries in the suite, where it does not say so itself.
-
-Every run tries others; what needs thousands is a soak.
-"""
+"""What holds for every test: the profile of property tests, and how garbage is collected."""
 
 from __future__ import annotations
 
 import gc
 
-from hypothesis import settings
+from tests import examples
 
 # Modules and thousands of tests stay to the end: to look for garbage among them again and again
 # takes a quarter of the time that it takes to collect them.
 gc.disable()
+examples.load()
 
 
 def pytest_collection_finish() -> None:
@@ -19,7 +17,3 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-
-
-settings.register_profile("suite", max_examples=50)
-settings.load_profile("suite")

@@ -7,6 +7,7 @@ import ast
 import importlib
 import inspect
 import re
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -28,10 +29,19 @@ def module(path: Path) -> str:
 MODULES = {module(path): path for path in sorted(HOUSE.rglob("*.py"))}
 
 
+def statements(of: ast.AST) -> Iterator[ast.stmt]:
+    """All within, however deep; expressions, which are most of a module, have none."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for node in getattr(of, part, ()):
+            if isinstance(node, ast.stmt):
+                yield node
+            yield from statements(node)
+
+
 def imported(name: str) -> set[str]:
     """Modules of ours that a module imports anywhere, in a function too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+    for node in statements(ast.parse(MODULES[name].read_text())):
         if isinstance(node, ast.Import):
             found |= {one.name for one in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.agent.inputs import Files, Keep, OtlpInput
 from tailrace.agent.sampling import scanner
@@ -103,7 +104,7 @@ _settings: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("codec", "hints"), _codecs, ids=["lines", "records", "foreign"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data(), st.sampled_from([0, 0.05, 0.5, 1.0]), st.integers(0, 2**64 - 1))
 def test_the_laws_of_a_split(
     codec: Codec, hints: Hints, data: st.DataObject, sample: float, salt: int

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from spooled import SOURCE, entry
+from tests.examples import examples
 
 from tailrace.agent.delivery.entries import Entry, lane_of
 from tailrace.agent.delivery.losses import Losses
@@ -211,6 +212,7 @@ class AgingModel(Model):
     bounds = Bounds(LIMIT_BYTES, 3_600.0)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("model", [Model, DroppingModel, AgingModel])
 def test_what_went_in_comes_out_or_is_a_loss(model: type[Model]) -> None:
     from hypothesis.stateful import run_state_machine_as_test
@@ -218,7 +220,7 @@ def test_what_went_in_comes_out_or_is_a_loss(model: type[Model]) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         model,
         settings=settings(
-            max_examples=40,
+            max_examples=examples(20),
             stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -9,6 +9,7 @@ import pytest
 from driving import Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.agent.inputs import Files
 from tailrace.core import limits
@@ -122,7 +123,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(ACTIONS, st.integers(0, 2**32))
 def test_random_histories_lose_and_repeat_nothing(
     tmp_path_factory: pytest.TempPathFactory, actions: list[str], seed: int

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.agent.sampling.scanner import (
     KIND_BITS,
@@ -61,7 +62,7 @@ _row = st.text(alphabet="abAB1 .-_\t\x1e", max_size=12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(_pattern, st.lists(_row, min_size=1, max_size=8))
 def test_a_row_is_found_when_re_finds_it_alone(
     engine: type[Hyperscan] | type[Searches], pattern: str, rows: list[str]

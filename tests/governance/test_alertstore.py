@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 from places import Place
 from sqlalchemy import Table, delete
+from tests.examples import examples
 
 from tailrace.core.alerting import (
     Alert,
@@ -189,10 +190,11 @@ class Machine(RuleBasedStateMachine):
         assert found == self.runner.run(all_of(self.models[1]))
 
 
+@pytest.mark.hypothesis
 def test_random_work_of_two_processes_leaves_what_memory_has(place: Place) -> None:
     machine = type("Here", (Machine,), {"place": place})
     how = settings(
-        max_examples=20,
+        max_examples=examples(10),
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=list(HealthCheck),

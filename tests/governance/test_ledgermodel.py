@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from tests.examples import examples
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.fleet import Announcement, Settled
@@ -180,11 +182,12 @@ class Model(RuleBasedStateMachine):
         }
 
 
+@pytest.mark.hypothesis
 def test_what_is_gone_is_missing_and_nothing_else() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Model,
         settings=settings(
-            max_examples=60,
+            max_examples=examples(30),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.errors import ConfigError
@@ -291,7 +292,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(DOCUMENTS, st.booleans())
 def test_json_stays_json_without_its_values(document: Any, ascii_only: bool) -> None:
     row = json.dumps(document, ensure_ascii=ascii_only)
@@ -301,7 +302,7 @@ def test_json_stays_json_without_its_values(document: Any, ascii_only: bool) -> 
     assert text(USUAL, after, Codec.RECORDS) == after
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=5))
 def test_any_bytes_keep_their_rows(rows: list[bytes]) -> None:
     data = b"\n".join(row.replace(b"\n", b"") for row in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from functools import cache
 from typing import Any
 
 import pytest
@@ -83,6 +84,7 @@ def seconds(row: bytes, by: Cleaner) -> float:
     return time.process_time() - began
 
 
+@cache
 def spun() -> float:
     """What this machine takes for a million turns of a loop."""
     began = time.process_time()
@@ -98,11 +100,17 @@ def check_linear(before: bytes, piece: bytes, by: Cleaner) -> None:
         return before + piece * (size // len(piece)) + b"\n"
 
     seconds(row(1_000), by)
-    small = min(seconds(row(8_000), by) for _ in range(2))
-    large = min(seconds(row(32_000), by) for _ in range(2))
-    assert large < 9 * max(small, 0.002)
-    # Some seconds for a megabyte, on a machine of any speed.
-    assert large < 10 * spun()
+    small, large = seconds(row(8_000), by), seconds(row(32_000), by)
+    if not told(small, large):  # something else had the machine, perhaps
+        small = min(small, seconds(row(8_000), by))
+        large = min(large, seconds(row(32_000), by))
+    assert told(small, large), (small, large, spun())
+
+
+def told(small: float, large: float) -> bool:
+    """Whether the time of one is linear; and some seconds for a megabyte, on a machine of any
+    speed."""
+    return large < 9 * max(small, 0.002) and large < 10 * spun()
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.finding import Place
 from tailrace.core.frame import Header
@@ -79,7 +80,7 @@ _word = st.sampled_from(
 _joint = st.sampled_from([" ", ": ", ", ", " - ", "; ", ' "', " (", "\t", " #"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(st.tuples(_word, _joint), max_size=8))
 def test_a_pattern_is_made_of_words_of_logs_only(line: list[tuple[str, str]]) -> None:
     row = "".join(word + joint for word, joint in line) + "jane@example.com"

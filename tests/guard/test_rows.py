@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.finding import Action
 from tailrace.core.frame import Codec, Signal
@@ -78,7 +79,7 @@ def documents(leaf: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
     return st.dictionaries(_key, within, min_size=1, max_size=4).map(_named)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(documents(_same | _text), st.sampled_from([None, 2]), st.booleans())
 def test_values_in_texts_of_json_go_and_every_other_leaf_stays(
     document: Pair, indent: int | None, escaped: bool
@@ -88,13 +89,13 @@ def test_values_in_texts_of_json_go_and_every_other_leaf_stays(
     assert json.loads(result.replace(b"\x1e", b"\n")) == document[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(documents(_same | _number))
 def test_numbers_become_texts_wherever_they_stand_in_json(document: Pair) -> None:
     assert json.loads(cleaned(json.dumps(document[0]).encode())) == document[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(documents(_same | _text | _number))
 def test_what_was_cleaned_stays_as_it_is(document: Pair) -> None:
     once = cleaned(json.dumps(document[0]).encode())
@@ -121,7 +122,7 @@ _field = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.lists(_field, max_size=4), min_size=1, max_size=4), st.booleans())
 def test_bytes_outside_of_values_stay_in_logfmt_and_lines(
     rows: list[list[Pair]], ended: bool
@@ -267,7 +268,7 @@ _anything = st.recursive(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(100))
 @given(_words, _name, _anything, st.booleans())
 def test_whatever_a_record_says_it_is_one_still(
     body: str, name: str, value: Any, ascii_only: bool
@@ -411,7 +412,7 @@ BYTES = {action: acting("email", action) for action in ("redact", "drop_field", 
 DROPPING = acting("pan", "drop_row")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.lists(
         st.binary(max_size=20)

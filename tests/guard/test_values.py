@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.guard import values
 from tailrace.guard.values import Quotes, after_separator, string_end, value_at
@@ -150,7 +151,7 @@ def closed(text: bytes, at: int) -> int:
     return 0
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(120))
 @given(_PIECES, st.sampled_from([8, 30, 4_096]))
 def test_a_bracket_closes_where_it_does_read_alone_whichever_were_read_before(
     pieces: bytes, most: int

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.clock import ManualClock
@@ -345,7 +346,9 @@ TEXT = st.text(max_size=12)
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.sampled_from(["/api/traces", "/api/services", "/api/operations", "/api/dependencies"]),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.clock import ManualClock
@@ -286,7 +287,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_no_text_is_more_than_a_bad_request(engine: Any, tenant: str, query: str) -> None:
     at = {"start": BASE_S, "end": NOW_S, "step": 20}

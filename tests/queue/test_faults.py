@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from tests.examples import examples
 
 from tailrace.core.contracts import Position
 from tailrace.core.errors import Busy, ConfigError, StoreError
@@ -287,4 +288,6 @@ class QueueAgainstAList(RuleBasedStateMachine):
 
 
 TestQueueAgainstAList = QueueAgainstAList.TestCase
-TestQueueAgainstAList.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestQueueAgainstAList.settings = settings(
+    max_examples=examples(40), stateful_step_count=30, deadline=None
+)

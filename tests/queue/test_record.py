@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.queue.record import MAGIC, Damage, Record, encode_prefix, walk
 
@@ -33,7 +34,7 @@ def test_what_is_written_is_read(entries: list[tuple[bytes, bytes]]) -> None:
 
 
 @given(ENTRIES.filter(bool), st.data())
-@settings(max_examples=200)
+@settings(max_examples=examples(50))
 def test_a_flipped_bit_costs_one_record(
     entries: list[tuple[bytes, bytes]], data: st.DataObject
 ) -> None:

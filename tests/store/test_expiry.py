@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Position
@@ -373,7 +374,7 @@ actions = st.lists(
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(13),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.frame import Frame, Hints
 from tailrace.store.engine import Engine
@@ -169,7 +170,7 @@ OBJECTS = st.dictionaries(NAMES, VALUES | PARTS, min_size=1)
 # As the engine writes what it cuts out.
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 SLOWLY = settings(
-    max_examples=15,
+    max_examples=examples(8),
     phases=[Phase.explicit, Phase.generate],  # each example costs the engine an insert
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.contracts import Delivery, Position
 from tailrace.core.errors import InputError
@@ -204,6 +205,7 @@ key = st.sampled_from(["time", "severity", "body", "service", "attributes", "res
 record = st.dictionaries(key, value, max_size=5)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("hints", [Hints(), FOREIGN], ids=["canonical", "foreign"])
 def test_records_of_anything_give_the_rows_of_the_table(
     use: Use, tmp_path: Path, hints: Hints
@@ -212,7 +214,7 @@ def test_records_of_anything_give_the_rows_of_the_table(
         found = await FrameRows(engine, tmp_path, readable).rows(frames, COLUMNS)
         assert by_frame(found) == await stored(table, engine, frames)
 
-    @settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(8), suppress_health_check=list(HealthCheck), deadline=None)
     @given(st.lists(st.lists(record, min_size=1, max_size=4), min_size=1, max_size=3))
     def every(batch: list[list[dict[str, Any]]]) -> None:
         frames = numbered([frame(ndjson(*records), hints=hints) for records in batch])

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.contracts import Delivery, Position, Recorded
 from tailrace.core.errors import StoreError
@@ -183,7 +184,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 @given(values=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=40, unique_by=lambda p: p[0]))
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(5),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_resource_survives_exactly(values: list[tuple[str, str]], use: Use) -> None:
     async def body(table: LogTable, engine: Engine) -> None:

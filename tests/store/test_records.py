@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.errors import InputError
 from tailrace.core.frame import Frame
@@ -221,7 +222,8 @@ def _object(pairs: list[tuple[str, str]]) -> str:
     lines=st.lists(st.lists(FIELDS, max_size=5, unique_by=lambda f: f[0]), min_size=1, max_size=20)
 )
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(10), deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 def test_records_that_the_door_takes_are_read_alike_by_the_engine_and_the_slow_way(
     lines: list[list[tuple[str, str]]], use: Use

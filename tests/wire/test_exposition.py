@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError
@@ -203,7 +204,7 @@ def render(sample: Sample) -> str:
     return f"{sample.name}{{{','.join(pairs)}}} {sample.value!r} {sample.time // 10**6}\n"
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(series, max_size=3))
 def test_what_is_written_is_read(written: list[Sample]) -> None:
     found = parse("".join(map(render, written)))

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge, Unsupported
@@ -188,7 +189,7 @@ _value = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.lists(_value, max_size=6), st.lists(st.integers(1, 9), min_size=1), st.data())
 def test_a_stream_gives_its_objects_however_it_is_cut(
     values: list[Any], steps: list[int], data: st.DataObject
@@ -204,7 +205,7 @@ def test_a_stream_gives_its_objects_however_it_is_cut(
     assert stream.held_bytes == 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.dictionaries(st.text(), _value, max_size=6))
 def test_any_record_is_kept(record: dict[str, Any]) -> None:
     repaired: dict[str, int] = {}
@@ -287,12 +288,12 @@ def test_millions_of_empty_entries_are_never_objects_at_the_same_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "DECODED_BYTES", limits.MIB)
-    message = pack(["t", b"\x92\x01\x80" * limits.MIB])
+    message = pack(["t", b"\x92\x01\x80" * (limits.MIB // 2)])
     tracemalloc.start()
     with pytest.raises(TooLarge):
         rows(message)
-    # As objects all of them take 150 MB.
-    assert tracemalloc.get_traced_memory()[1] < 64 * limits.MIB
+    # As objects all of them take 75 MB.
+    assert tracemalloc.get_traced_memory()[1] < 32 * limits.MIB
     tracemalloc.stop()
 
 

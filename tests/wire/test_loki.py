@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
@@ -78,7 +79,7 @@ def test_every_way_in_gives_the_same_records(streams: Any) -> None:
         assert found == expected or "nul" in expected[1]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(40))
 @given(
     STREAMS.map(lambda streams: push(streams).SerializeToString()),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=3),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core import sample, span
 from tailrace.core.errors import InputError
@@ -31,7 +32,7 @@ def outcome(decode: Any, data: bytes) -> Any:
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(80))
 @given(SEEDS, st.booleans())
 def test_protobuf_and_json_of_one_request_are_the_same(
     signal: str, seed: int, enums_as_numbers: bool
@@ -54,7 +55,7 @@ def check(signal: str, content: Any) -> None:
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(40))
 @given(SEEDS)
 def test_rows_are_what_readers_of_them_expect(signal: str, seed: int) -> None:
     try:
@@ -101,7 +102,7 @@ def test_a_request_broken_at_any_byte_is_refused_or_read(signal: str, is_json: b
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(80))
 @given(st.binary(max_size=60) | st.text("\x0a\x12\x00\x02\x04\x06\x08\x80").map(str.encode))
 def test_no_bytes_fail_in_another_way(signal: str, data: bytes) -> None:
     for decode in (DECODERS[signal].decode_protobuf, DECODERS[signal].decode_json):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from tests.examples import examples
 
 from tailrace.core import limits, sample
 from tailrace.core.errors import InputError, TooLarge
@@ -380,7 +381,7 @@ _fields = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(80))
 @given(st.lists(_fields, max_size=4))
 def test_whatever_a_histogram_says_it_is_stored_whole_or_refused(sent: list[Any]) -> None:
     request, request2 = V1["WriteRequest"](), V2["Request"]()
@@ -420,9 +421,9 @@ EMPTY = {"positive_spans": [(0, 0)] * 200_000}
     [
         (20_000, FAR, "expanded"),
         (limits.ODD_PARTS_PER_BODY + 1, {"schema": 50}, "density"),
-        (8, DENSE, ""),
-        (5, SPANS, ""),
-        (5, EMPTY, ""),
+        (3, DENSE, ""),
+        (2, SPANS, ""),
+        (2, EMPTY, ""),
     ],
     ids=["far", "refused", "dense", "spans", "empty"],
 )

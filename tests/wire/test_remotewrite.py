@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
@@ -110,7 +111,7 @@ def reference(data: bytes) -> tuple[list[str], int]:
 WARM = encoded([({**NAME, "a": "b"}, [(1.5, TIME_MS)]), ({**NAME, "a": "c"}, [(0.0, TIME_MS)])])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(50))
 @given(
     st.one_of(SERIES.map(encoded), st.just(WARM)),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3),
@@ -261,7 +262,7 @@ def test_a_body_whose_labels_repeat_too_often_is_refused_within_memory() -> None
     ids=bytes.hex,
 )  # fmt: skip
 def test_millions_of_empty_parts_are_refused_soon(part: bytes) -> None:
-    data = part * (3 * limits.MIB // len(part))
+    data = part * (limits.MIB // len(part))
     tracemalloc.start()
     with pytest.raises(TooLarge) as caught:
         decode(data)

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.errors import InputError, TooLarge
@@ -44,7 +45,7 @@ def test_what_is_sent_is_stored(sent: Any) -> None:
     assert not written.refused
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(40))
 @given(
     SERIES.map(encoded),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3),

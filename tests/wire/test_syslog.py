@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.wire import records, syslog, syslogmessage
@@ -235,7 +236,7 @@ _likely = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(_likely, max_size=6), st.sampled_from([None, "", "10.0.0.1"]))
 def test_a_batch_gives_what_its_messages_give_one_by_one(
     messages: list[bytes], peer: str | None

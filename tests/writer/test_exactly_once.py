@@ -13,6 +13,7 @@ import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.examples import examples
 
 from tailrace.core.errors import Busy
 from tailrace.core.frame import Frame, Lane
@@ -159,5 +160,5 @@ class FramesAgainstAList(RuleBasedStateMachine):
 
 TestFramesAgainstAList = FramesAgainstAList.TestCase
 TestFramesAgainstAList.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=examples(30), stateful_step_count=40, deadline=None, print_blob=True
 )

@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from keeping import MemoryStore
+from tests.examples import examples
 
 from tailrace.alerts.delivery.dispatcher import Dispatcher
 from tailrace.alerts.delivery.inhibition import Inhibition, rules
@@ -88,6 +89,14 @@ def pairs(name: Name) -> tuple[tuple[str, str], ...]:
 
 
 class Delivery(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        # A new one for each of thousands of calls would take three times as long as they do.
+        self.loop = asyncio.new_event_loop()
+
+    def teardown(self) -> None:
+        self.loop.close()
+
     @initialize()
     def begin(self) -> None:
         self.clock = ManualClock()
@@ -103,7 +112,7 @@ class Delivery(RuleBasedStateMachine):
     def restart(self) -> None:
         root, inhibition = tree(SETTINGS), Inhibition(rules(SETTINGS.inhibit))
         self.dispatcher = Dispatcher(self.store, root, inhibition, self.clock)
-        asyncio.run(self.dispatcher.load())
+        self.loop.run_until_complete(self.dispatcher.load())
 
     @rule(name=st.sampled_from(NAMES), pending=st.booleans(), crash=st.booleans())
     def alert(self, name: Name, pending: bool, crash: bool) -> None:
@@ -133,7 +142,7 @@ class Delivery(RuleBasedStateMachine):
         matchers = parse(f"severity={severity}")
         ends_ns = now_ns + minutes * 60_000_000_000
         one = Silence(severity, "default", matchers, now_ns, ends_ns, "", "", now_ns)
-        asyncio.run(self.store.silence(one))
+        self.loop.run_until_complete(self.store.silence(one))
         self.dispatcher.silence(one)
         self.silenced[severity] = self.clock.monotonic_s() + minutes * 60
         self.settle()
@@ -169,7 +178,7 @@ class Delivery(RuleBasedStateMachine):
         """Tell what is due, however often the store refuses, and hear it."""
         while True:
             with contextlib.suppress(StoreError):
-                asyncio.run(self.dispatcher.tell_due())
+                self.loop.run_until_complete(self.dispatcher.tell_due())
                 break
         for notice in self.store.every[self.read :]:
             self.hear(notice)
@@ -230,6 +239,6 @@ class Delivery(RuleBasedStateMachine):
 
 
 Delivery.TestCase.settings = hypothesis_settings(
-    max_examples=60, stateful_step_count=40, deadline=None
+    max_examples=examples(30), stateful_step_count=40, deadline=None
 )
 TestDelivery = Delivery.TestCase

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.query.logs.rows import rows
 
 from tailrace.alerts.evaluation.expression import Expressions
@@ -31,7 +32,9 @@ from tailrace.query.service import QueryService
 
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
-EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 pipelines = st.sampled_from([
     "", '|= "status"', "| json", "| logfmt", '| logfmt | __error__=""', "| json | status > 5",

@@ -41,7 +41,7 @@ BASE = BASE_S * SECOND
 STEP = 15 * SECOND
 STALE = "reinterpretAsFloat64(toUInt64(9218868437227405314))"
 SERVICES = ("web", "api", "nobody")
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=2_000)
 
 

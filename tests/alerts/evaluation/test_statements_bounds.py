@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.alerts.evaluation.answers import describe
+from tests.examples import examples
 from tests.query.logs.rows import rows
 from tests.query.sql.sql_asking import BASE, MARKER, SECOND, load
 from tests.query.sql.sql_hostile import ORACLES, REFUSED
@@ -26,7 +27,9 @@ from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.plan import Grid
 from tailrace.query.service import QueryService
 
-EXAMPLES = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(
+    max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck)
+)
 HOUR_NS = 3_600 * SECOND
 
 

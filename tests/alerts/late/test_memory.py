@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.alerts.late.memory import Given, Memory, packed, unpacked
 from tailrace.core import limits
@@ -81,7 +82,7 @@ def test_slots_that_give_the_same_take_the_room_of_one() -> None:
     assert len(memory.runs(RULE)) == 1
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(st.integers(1, 4_000), min_size=2, max_size=6))
 def test_the_rule_that_takes_most_is_forgotten_when_all_take_too_much(sizes: list[int]) -> None:
     memory = Memory(most_bytes=40_000)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.alerts.rules import nodes
 from tailrace.alerts.rules.reader import read, read_group
@@ -130,7 +131,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(text)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode()) | mutated())
 def test_any_bytes_are_groups_or_problems_with_places(text: bytes) -> None:
     for found in (read(text), read_group(text)):
@@ -158,7 +159,9 @@ def test_a_file_reads_the_same_without_libyaml(text: bytes, request: pytest.Fixt
 
 @pytest.mark.usefixtures("without_libyaml")
 @settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(mutated())
 def test_any_bytes_are_groups_or_problems_without_libyaml(text: bytes) -> None:

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.alerts.store import Kept, MemoryAlerts
+from tests.examples import examples
 
 from tailrace.alerts.streaming.newpatterns import NewPatterns
 from tailrace.core import limits
@@ -401,13 +402,14 @@ def _fires(alert: Alert) -> bool:
     return alert.phase is Phase.FIRING
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("room", ROOM)
 def test_whatever_happens_each_new_error_is_told_and_none_twice(
     room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "ERROR_PATTERNS", room)
     how: Any = settings(
-        max_examples=60, stateful_step_count=25, deadline=None,
+        max_examples=examples(30), stateful_step_count=25, deadline=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(Machine, settings=how)

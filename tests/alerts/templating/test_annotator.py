@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.alerts.templating.cases import AT_NS, LABELS, OUTSIDE, UP, Found, expand
+from tests.examples import examples
 
 from tailrace.alerts.templating.annotator import Annotator, Ask
 from tailrace.alerts.templating.functions import FUNCTIONS
@@ -154,6 +155,6 @@ WRITTEN = st.lists(TOKENS, max_size=25).map(" ".join) | st.lists(TOKENS, max_siz
 
 
 @given(WRITTEN, st.floats(), st.text(st.characters(exclude_categories=()), max_size=20))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_whatever_is_written_becomes_a_text(written: str, value: float, label: str) -> None:
     assert len(expand(written, value, [({"s": label}, value)])) <= ALERT_TEXT_CHARS

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.frame import Signal
@@ -339,7 +340,7 @@ actions = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(actions, min_size=10, max_size=40),
     st.lists(grids, min_size=1, max_size=5),
@@ -373,7 +374,7 @@ def test_answers_are_those_without_a_cache_whatever_happens_at_the_same_time(
     asyncio.run(run())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(grids, rows, st.floats(0, 12)), min_size=1, max_size=12))
 def test_a_query_may_use_what_was_known_ten_seconds_before(
     done: list[tuple[Grid, list[Row], float]],

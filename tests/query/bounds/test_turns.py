@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.errors import Busy
 from tailrace.core.metrics import Metrics
@@ -180,7 +181,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps)
 def test_no_place_stays_empty_while_somebody_may_take_it(
     done: list[tuple[str, int, str]],

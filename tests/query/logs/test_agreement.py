@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.errors import QueryError
 from tailrace.query.binder import Binder
@@ -31,7 +32,7 @@ from .rows import names, rows
 
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
-ROWS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+ROWS = settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 
 parsers = st.sampled_from([
     "", "| json", "| logfmt", '| json http_code="http.code", dur',

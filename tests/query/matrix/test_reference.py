@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.errors import QueryError
 from tailrace.query.matrix.aggregate import aggregate
@@ -22,7 +23,7 @@ from tailrace.query.matrix.relabel import label_join, label_replace
 from . import reference
 from .reference import Labels, Refused, Vector
 
-EXAMPLES = settings(max_examples=125, deadline=None)
+EXAMPLES = settings(max_examples=examples(40), deadline=None)
 NAMES = ("a", "b", "c", "__name__")
 NUMBERS = (0.0, 1.0, 2.0, 3.0, -1.0, 0.5, 1e15, 1e-9, math.inf, -math.inf, math.nan)
 Vectors = list[Vector]

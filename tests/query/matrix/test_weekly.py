@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.errors import QueryError
 from tailrace.query.labels import Labels
 from tailrace.query.matrix.matrix import Matrix, matrix_of
 from tailrace.query.matrix.weekly import baseline, robust_zscore
 
-EXAMPLES = settings(max_examples=300, deadline=None)
+EXAMPLES = settings(max_examples=examples(80), deadline=None)
 STEPS = 2
 A: Labels = (("id", "a"),)
 B: Labels = (("id", "b"),)

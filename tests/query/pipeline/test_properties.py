@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.query.pipeline.case import run
 
 from tailrace.core.errors import QueryError
@@ -59,7 +60,7 @@ EVERY: list[tuple[Stage, ...]] = [
 
 
 @given(LINES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_no_line_makes_any_stage_raise(line: str) -> None:
     for stages in EVERY:
         row = run(stages, line)
@@ -101,7 +102,7 @@ def flattened(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 @given(DOCUMENTS, st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : ")]), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_fields_of_an_object_are_flattened(
     document: dict[str, Any], separators: tuple[str, str], ascii_only: bool
 ) -> None:
@@ -132,7 +133,7 @@ WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 @given(
     st.dictionaries(st.text("abcxyz_", min_size=1, max_size=4), WORDS, max_size=5), st.booleans()
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_what_is_written_as_logfmt_is_read_back(values: dict[str, str], strict: bool) -> None:
     line = " ".join(f"{key}={json.dumps(value)}" for key, value in values.items())
     row = run((LogfmtParser(strict=strict, keep_empty=True),), line)
@@ -141,7 +142,7 @@ def test_what_is_written_as_logfmt_is_read_back(values: dict[str, str], strict: 
 
 
 @given(st.lists(st.text("ab", max_size=3), min_size=1, max_size=4), st.text("ab", max_size=12))
-@settings(max_examples=500)
+@settings(max_examples=examples(120))
 def test_a_pattern_follows_as_a_regex_with_nonempty_holes(literals: list[str], line: str) -> None:
     for inner in range(1, len(literals) - 1):
         literals[inner] = literals[inner] or "a"
@@ -183,7 +184,7 @@ STREAMS = st.sampled_from([{}, {"ab": "stream"}, {"x": "stream", "zz": "stream"}
     st.sets(st.sampled_from(["a", "b", "a_b", "ab", "ab_c", "x", "x_extracted"])),
     STREAMS,
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_wanting_some_labels_changes_none_of_them(
     line: str, wanted: set[str], stream: dict[str, str]
 ) -> None:
@@ -196,7 +197,7 @@ def test_wanting_some_labels_changes_none_of_them(
     st.sets(st.sampled_from(["ab", "zz", "x_extracted", "a_b"])),
     STREAMS,
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_fields_that_are_skipped_change_nothing(
     line: str, wanted: set[str], stream: dict[str, str]
 ) -> None:
@@ -230,7 +231,7 @@ def filled(template: str, value: str) -> str:
 
 
 @given(TEMPLATES, ANY)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_template_fails_only_as_it_may_and_writes_no_more_than_it_may(
     template: str, value: str
 ) -> None:
@@ -248,13 +249,13 @@ VALUES = ANY | st.sampled_from(
 
 
 @given(st.sampled_from(sorted([*FUNCTIONS, *SPECIAL])), ARGUMENTS, VALUES)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_function_takes_any_arguments(name: str, arguments: list[str], value: str) -> None:
     assert len(filled(f"{{{{{name} {' '.join(arguments)}}}}}", value)) <= TEMPLATE_CHARS
 
 
 @given(st.text("0123456789.,-+eEKMGiBbhmsnuµ _xInfNa", max_size=12) | ANY)
-@settings(max_examples=500)
+@settings(max_examples=examples(120))
 def test_units_are_read_or_not_but_never_raise(text: str) -> None:
     for read in (units.number, units.duration_ns, units.duration_seconds, units.size_bytes):
         found = read(text)

@@ -6,6 +6,7 @@ import promql_parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.errors import QueryError
 from tailrace.query.logql.ast import Matcher
@@ -185,7 +186,7 @@ _PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(120))
 @given(st.lists(_PIECES, max_size=10).map("".join))
 def test_both_parsers_take_the_same_texts(source: str) -> None:
     ours = theirs = ""

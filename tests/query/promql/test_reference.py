@@ -112,7 +112,7 @@ def check(engine: Any, series: dict[Any, reference.Points], tree: Expression, on
 
 
 queried = given(stores, queries.vectors(st.sampled_from([None, None, "start", "end"])), grids)
-few = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 many = settings(few, max_examples=3_000)
 
 

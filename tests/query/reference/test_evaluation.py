@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.query.matrix.reference import Labels, Refused, check_ranked, in_order
 
 from tailrace.core.errors import QueryError
@@ -25,7 +26,7 @@ from . import evaluator, queries
 SECOND = 1_000_000_000
 BASE = 1_767_225_600 * SECOND
 EXAMPLES = settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck),
+    max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )  # fmt: skip
 Steps = list[dict[Labels, float]]
@@ -109,7 +110,7 @@ def test_a_metric_query_gives_what_the_reference_gives(
 
 
 @pytest.mark.parametrize("function", queries.FUNCTIONS)
-@settings(EXAMPLES, max_examples=8)
+@settings(EXAMPLES, max_examples=examples(4))
 @given(
     seed=st.integers(0, 10**6), grid=grids, window=st.sampled_from([1, 3, 4, 10, 16, 25]),
     parsed=st.sampled_from(["| logfmt", "| logfmt | keep n, level", "| line_format `{{__line__}}`"
@@ -129,7 +130,7 @@ def test_each_function_of_a_range_gives_what_the_reference_gives(
     assert close(got, wanted), (text, grid, got, wanted)
 
 
-@settings(EXAMPLES, max_examples=20)
+@settings(EXAMPLES, max_examples=examples(10))
 @given(
     found=queries.rows, text=queries.metric_queries, grid=grids, later=st.integers(-3, 4),
     longer=st.integers(0, 2),
@@ -169,7 +170,7 @@ def test_the_largest_are_among_those_of_the_reference(
         check_ranked(query.function, query.grouping, vector, query.parameter, stayed)
 
 
-@settings(EXAMPLES, max_examples=20)
+@settings(EXAMPLES, max_examples=examples(10))
 @given(found=queries.rows, text=queries.sorted_queries, start=queries.STARTS)
 def test_an_answer_at_one_time_is_sorted(
     engine: Any, found: list[dict[str, Any]], text: str, start: int

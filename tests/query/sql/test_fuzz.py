@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sql_hostile import CONTAINED, MARKER, REFUSED
 from sql_useful import USEFUL
+from tests.examples import examples
 
 WORDS = re.compile(r"\s+|\w+|'[^']*'|.", re.DOTALL)
 SEEDS = [WORDS.findall(text) for text in (*(query for query, _ in USEFUL), *CONTAINED, *REFUSED)]
@@ -46,7 +47,7 @@ def mutants(draw: st.DrawFn) -> str:
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(40),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -60,7 +61,7 @@ def test_no_mutant_fails_the_server_or_sees_another_tenant(asker: Any, query: st
 
 
 @settings(
-    max_examples=75,
+    max_examples=examples(40),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tail_fakes import NOW
+from tests.examples import examples
 
 from tailrace.core.errors import QueryError
 from tailrace.query.binder import Binder
@@ -97,7 +98,7 @@ def test_line_filters(engine: Any, tenant: str, line: str) -> None:
     assert live(engine, tenant, query) == stored(engine, tenant, query)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(SELECTORS[:3]),
     st.sampled_from(["|=", "!=", "|~", "!~"]),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tail_fakes import ALL, BULK, METRICS, NOW, Place, bodies, row, rows_of
+from tests.examples import examples
 
 from tailrace.core import limits
 from tailrace.core.errors import Busy, QueryError
@@ -436,7 +437,7 @@ action = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(action, max_size=40))
 def test_each_line_comes_once_with_the_history_or_live(
     monkeypatch: pytest.MonkeyPatch, actions: list[Any]
