@@ -100,17 +100,15 @@ def test_it_says_what_to_try_and_ctrl_c_drains(terminal: Terminal) -> None:
     assert terminal.process.wait(10) == 0
 
 
-def test_a_second_ctrl_c_ends_it_at_once(terminal: Terminal) -> None:
+def test_a_data_directory_belongs_to_one_process_and_a_second_ctrl_c_ends_it_at_once(
+    tmp_path: Path, terminal: Terminal
+) -> None:
     terminal.until("Ctrl-C stops it")
+    assert "another running tailrace" in refused(tmp_path / "data")
     terminal.interrupt()
     terminal.until("stopping: ")
     terminal.interrupt()
     assert terminal.process.wait(5) in (130, 0)
-
-
-def test_a_data_directory_belongs_to_one_process(tmp_path: Path, terminal: Terminal) -> None:
-    terminal.until("Ctrl-C stops it")
-    assert "another running tailrace" in refused(tmp_path / "data")
 
 
 def test_the_agent_needs_no_part_of_the_server() -> None:

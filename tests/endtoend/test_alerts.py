@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,13 +238,22 @@ def built_in(start: Start, **environment: str) -> Server:
 
 
 def test_built_in_rules_are_evaluated_and_quiet_in_an_ordinary_server(start: Start) -> None:
-    server = built_in(start)
+    # What takes longer than the interval is an error of its rule, as it should be: a second is
+    # too short on a machine that does much else.
+    server = built_in(start, TAILRACE_ALERTS__INTERVAL="3s")
     ingest(server, 20)
-    server.until(lambda: server.metric("tailrace_rule_evaluations_total") >= 30, "evaluated")
-    found = groups(server)
-    rules = [rule for group in found for rule in group["rules"]]
-    assert {group["file"] for group in found} == {"built in"}
-    assert [rule["lastError"] for rule in rules if rule.get("lastError")] == []
+    errors: list[str] = []
+
+    def well() -> bool:
+        rules = [rule for group in groups(server) for rule in group["rules"]]
+        errors[:] = [f"{one['name']}: {one['lastError']}" for one in rules if one.get("lastError")]
+        return not errors and server.metric("tailrace_rule_evaluations_total") >= 2 * len(rules)
+
+    with contextlib.suppress(AssertionError):
+        server.until(well, "all are evaluated, and in time")
+    assert errors == []
+    assert server.metric("tailrace_rule_evaluations_total") >= 22, server.log()
+    assert {group["file"] for group in groups(server)} == {"built in"}
     # DiskForecast may be pending: what the disk does in a few seconds says nothing.
     assert [name for name, one in alerts(server).items() if one["state"] == "firing"] == []
     asked = "/api/v1/query?query=tailrace_queue_max_bytes"

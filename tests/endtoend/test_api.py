@@ -233,7 +233,7 @@ def test_what_was_sent_is_found(api: Api) -> None:
 
 @pytest.mark.parametrize("label", FIRST)
 def test_any_request_is_answered_as_documented(api: Api, label: str) -> None:
-    ask_anything(api, label, quick(6))
+    ask_anything(api, label, quick(4))
 
 
 @pytest.mark.soak
@@ -273,7 +273,7 @@ def break_bodies(api: Api, path: str, media_type: str, asked: settings) -> None:
 
 @pytest.mark.parametrize(("path", "media_type"), BROKEN)
 def test_a_broken_body_is_answered_as_documented(api: Api, path: str, media_type: str) -> None:
-    break_bodies(api, path, media_type, quick(20))
+    break_bodies(api, path, media_type, quick(10))
 
 
 @pytest.mark.soak

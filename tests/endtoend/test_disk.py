@@ -16,6 +16,8 @@ MIB = 1 << 20
 DISK_BYTES = 512 * MIB
 RESERVE = "64MiB"
 STUCK_S = 3.0
+# The disk is what is tried here, not the load.
+PAUSE_S = 0.05
 
 
 @pytest.fixture
@@ -27,9 +29,9 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 def loads_on(server: Server) -> list[Load]:
     return [
-        Load(server, frames("small"), echo=True),
-        Load(server, frames("large", 200, 400, per_body=2), pause_s=0.05),
-        Load(server, keyed("keyed"), echo=True),
+        Load(server, frames("small"), echo=True, pause_s=PAUSE_S),
+        Load(server, frames("large", 200, 400, per_body=2), pause_s=2 * PAUSE_S),
+        Load(server, keyed("keyed"), echo=True, pause_s=PAUSE_S),
     ]
 
 

@@ -190,7 +190,7 @@ def test_it_is_refused_and_counted_within_bounded_memory(server: Server, case: C
 
 
 def test_many_hostile_bodies_at_once_stay_within_the_bound_of_all_bodies(server: Server) -> None:
-    bodies = [case for case in CASES if case.reason in ("body", "expanded")] * 3
+    bodies = [case for case in CASES if case.reason in ("body", "expanded")] * 2
     before = server.forget_peak()
     with ThreadPoolExecutor(len(bodies)) as pool:
         answers = pool.map(lambda case: server.post(case.path, case.body, **case.headers), bodies)

@@ -46,7 +46,7 @@ from tailrace.governance.schema import MIGRATIONS
 
 from ..alerts.store import Kept, MemoryAlerts
 
-KILLS = 5
+KILLS = 3
 TENANTS = st.sampled_from(["shop", "bank"])
 RULES = st.sampled_from(["a", "b"])
 NAMES = st.sampled_from(["x", "y", "nul \0 half \ud800"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from keepers import Keeper, run
 from places import Place
 
-PROCESSES = 4
+PROCESSES = 3
 TENANTS = 5
 # Each says when it is ready, waits for a word, and prints what it has for every tenant.
 PROCESS = f"""

@@ -234,8 +234,9 @@ def test_a_file_that_is_gone_fails_the_query(store: Archiving, tmp_path: Path) -
 WEEK_S = 7 * 86_400
 
 
-@pytest.mark.parametrize("steps", [1, 20])
-@pytest.mark.parametrize("function", ["weekly_baseline", "weekly_robust_zscore"])
+@pytest.mark.parametrize(
+    ("function", "steps"), [("weekly_baseline", 1), ("weekly_robust_zscore", 20)]
+)
 def test_weeks_before_are_read_of_the_archive_and_nothing_between(
     store: Archiving, monkeypatch: pytest.MonkeyPatch, function: str, steps: int
 ) -> None:

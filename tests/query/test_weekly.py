@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.examples import examples
 
 from tailrace.core.errors import QueryError
 from tailrace.core.frame import Signal
@@ -143,27 +146,29 @@ async def by_hand(inner: Callable[[Grid], Awaitable[Matrix]], function: str, on:
     return baseline(past) if function == BASELINE else robust_zscore(await inner(on), past)
 
 
-@pytest.mark.parametrize("function", [BASELINE, ZSCORE])
-@pytest.mark.parametrize(("language", "text"), CASES)
+# There are 48 of them: the soak tries all.
+@settings(max_examples=examples(16), deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    case=st.sampled_from(CASES),
+    function=st.sampled_from([BASELINE, ZSCORE]),
+    name=st.sampled_from(list(GRIDS)),
+)
 def test_it_is_what_one_would_compute_by_hand(
-    world: World, language: str, text: str, function: str
+    world: World, case: tuple[str, str], function: str, name: str
 ) -> None:
+    (language, text), on = case, GRIDS[name]
+
     async def inner(on: Grid) -> Matrix:
         return await world.ask(language, text, on)
 
     async def body() -> None:
-        there = 0
-        for name, on in GRIDS.items():
-            # Twice: the second time from remembered steps.
-            found = [
-                await world.ask(language, f"{function}({text}, {WEEKS})", on) for _ in range(2)
-            ]
-            expected = await by_hand(inner, function, on)
-            there += len(expected.labels)
-            for one in found:
-                check(one, expected)
-            assert found[0].steps == on.steps, name
-        assert there
+        # Twice: the second time from remembered steps.
+        found = [await world.ask(language, f"{function}({text}, {WEEKS})", on) for _ in range(2)]
+        expected = await by_hand(inner, function, on)
+        assert expected.labels
+        for one in found:
+            check(one, expected)
+        assert found[0].steps == on.steps
 
     asyncio.run(body())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,7 @@ def test_thousands_of_rules_give_what_they_give_by_themselves(
     check(engine, **drawn)
 
 
+@cache
 def shop(engine: ChdbEngine) -> str:
     """Requests of two services by two hosts, of which one series ends and one begins late."""
     tenant = engine.tenant()

@@ -89,31 +89,32 @@ def test_of_very_many_errors_the_first_are_told_and_how_many_more() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "[" * 1_000_000,
-        "{" * 1_000_000,
-        "- " * 500_000,
-        "? " * 500_000,
-        "a: " * 300_000,
-        "&a " * 300_000,
-        "!a " * 300_000,
-        "'" * 1_000_000,
-        "\n" * 1_000_000,
-        "a:\n" * 300_000,
-        "- a\n" * 250_000,
-        "[" + "a," * 500_000 + "]",
-        f"groups: [{'{},' * 300_000}]",
-        "groups: [{name: a, rules: [" + "{}," * 300_000 + "]}]",
+        "[" * 300_000,
+        "{" * 300_000,
+        "- " * 150_000,
+        "? " * 150_000,
+        "a: " * 100_000,
+        "&a " * 100_000,
+        "!a " * 100_000,
+        "'" * 300_000,
+        "\n" * 300_000,
+        "a:\n" * 100_000,
+        "- a\n" * 80_000,
+        "[" + "a," * 150_000 + "]",
+        f"groups: [{'{},' * 100_000}]",
+        "groups: [{name: a, rules: [" + "{}," * 100_000 + "]}]",
         "groups: [{name: a, rules: [{alert: A, expr: '" + "(" * 60_000 + "'}]}]",
         "groups: [{name: a, rules: [" + "{alert: A, expr: '" + "a+" * 30_000 + "1'}]}]",
-        "&a {<<: [" + "{b: c}," * 140_000 + "]}",
+        "&a {<<: [" + "{b: c}," * 40_000 + "]}",
     ],
     ids=lambda text: text[:12],
 )
 def test_a_file_of_any_shape_is_refused_soon(text: str) -> None:
     begun = time.process_time()
     read(text)
-    # Some are half a second of honest work on a slow machine; what is quadratic takes hours.
-    assert time.process_time() - begun < 20
+    # Some are a quarter of a second of honest work on a slow machine; what is quadratic takes
+    # an hour.
+    assert time.process_time() - begun < 10
 
 
 @st.composite
