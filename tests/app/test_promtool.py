@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,19 +14,41 @@ from tailrace.cli import main
 
 
 def written(folder: Path, kind: str) -> dict[Path, str]:
-    """A file for each test of suites/KIND.yml, and its name. Those that speak of rules of
-    asking.yml have these, too."""
-    for name in ("rules.yml", "asking.yml"):
-        (folder / name).write_bytes((SUITES / name).read_bytes())
+    """A file for each test of suites/KIND.yml, and its name."""
+    groups = [
+        group
+        for name in ("rules.yml", "asking.yml")
+        for group in yaml.safe_load((SUITES / name).read_text())["groups"]
+    ]
     found = {}
     for number, one in enumerate(yaml.safe_load((SUITES / f"{kind}.yml").read_text())):
-        path = folder / f"{kind}{number}.yml"
-        asks = re.search("Down|Listed|Paged|ALERTS|job:alerts", yaml.safe_dump(one))
-        rules = ["rules.yml", *(["asking.yml"] if asks else [])]
-        whole = {"rule_files": rules, "tests": [{"interval": "1m", **one}]}
+        path, rules = folder / f"{kind}{number}.yml", folder / f"{kind}{number}.rules.yml"
+        rules.write_text(yaml.safe_dump({"groups": needed(groups, yaml.safe_dump(one))}))
+        whole = {"rule_files": [rules.name], "tests": [{"interval": "1m", **one}]}
         path.write_text(yaml.safe_dump(whole))
         found[path] = one["name"]
     return found
+
+
+def needed(groups: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """The groups with the rules that a test speaks of, and those that these read: most take long,
+    since what asks is asked at each time by itself. Of ALERTS all are read."""
+    if re.search("ALERTS|Paged", text):
+        return groups
+    rules = {name_of(rule): rule for one in groups for rule in one["rules"]}
+    kept: set[str] = {"Always"}
+    while more := {name for name in rules.keys() - kept if name in text}:
+        kept |= more
+        text += yaml.safe_dump([rules[name] for name in more])
+    return [
+        {**one, "rules": some}
+        for one in groups
+        if (some := [rule for rule in one["rules"] if name_of(rule) in kept])
+    ]
+
+
+def name_of(rule: dict[str, Any]) -> str:
+    return str(rule.get("alert") or rule["record"])
 
 
 @unpacked

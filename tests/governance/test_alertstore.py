@@ -194,7 +194,7 @@ class Machine(RuleBasedStateMachine):
 def test_random_work_of_two_processes_leaves_what_memory_has(place: Place) -> None:
     machine = type("Here", (Machine,), {"place": place})
     how = settings(
-        max_examples=examples(10),
+        max_examples=examples(8),
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=list(HealthCheck),
