@@ -64,6 +64,20 @@ def expand(payload: bytes, limit_bytes: int) -> bytes:
         raise InputError(f"body is not valid zstd: {error}", "zstd") from error
 
 
+def beginning(payload: bytes, most: int) -> bytes | None:
+    """Up to `most` bytes of what a payload expands to; None when it is no zstd. Of one that breaks
+    off, what comes before."""
+    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    found = b""
+    try:
+        with reader.stream_reader(payload, read_across_frames=True) as stream:
+            while len(found) < most and (more := stream.read(most - len(found))):
+                found += more
+    except zstandard.ZstdError:
+        return found or None
+    return found
+
+
 def _too_large(limit_bytes: int) -> TooLarge:
     return TooLarge(f"body expands beyond {limit_bytes} bytes; send smaller batches", "expanded")
 

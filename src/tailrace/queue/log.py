@@ -70,6 +70,7 @@ class SegmentLog:
 
     `consumers` names the readers that segments are held for; others cannot read.
     `queue_bytes` and `dead_letter_bytes` bound what is stored, `disk_reserve_bytes` is left free.
+    `dead` is used through `work`, but for what it says itself.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class SegmentLog:
         home = directory / "consumers"
         self._stores = {name: PositionFile(files, home, name) for name in sorted(consumers)}
         self._committed: dict[str, Position] = {}
-        self._dead = DeadLetters(files, directory / "dead", self._segment_bytes, dead_letter_bytes)
+        self.dead = DeadLetters(files, directory / "dead", self._segment_bytes, dead_letter_bytes)
         self._extents: dict[int, Extent] = {}
         self._appender: Appender | None = None
         self._lock: int | None = None
@@ -119,7 +120,7 @@ class SegmentLog:
     async def open(self) -> None:
         """Own the directory and recover it. Raises ConfigError when another process owns it."""
         try:
-            torn = await self._work(self._open)
+            torn = await self.work(self._open)
         except BaseException:
             await self.close(0.0)
             raise
@@ -200,7 +201,7 @@ class SegmentLog:
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably. Raises Busy when they are full."""
         letter = Letter(reason, self._clock.wall_ns(), header=frame.header)
-        await self._work(self._dead.bury, letter, frame.payload)
+        await self.work(self.dead.bury, letter, frame.payload)
         self._metrics.add("tailrace_dead_letters_total", label="frame")
 
     async def close(self, deadline_s: float) -> None:
@@ -286,7 +287,7 @@ class SegmentLog:
     async def commit(self, name: str, position: Position) -> None:
         """Store a position and release what nobody needs. Raises StoreError."""
         try:
-            await self._work(self._stores[name].store, position)
+            await self.work(self._stores[name].store, position)
         except Busy as error:
             raise StoreError(f"position of {name} not stored: {error}") from error
         except OSError as error:
@@ -306,7 +307,7 @@ class SegmentLog:
             self._metrics.add("tailrace_queue_corrupt_total", label="record")
             _log.error("skipped a corrupt record", extra=msgspec.structs.asdict(place))
             with contextlib.suppress(Busy, OSError):
-                await self._work(self._bury_bytes, place)
+                await self.work(self._bury_bytes, place)
                 self._metrics.add("tailrace_dead_letters_total", label="corrupt")
 
     # Accepting.
@@ -340,7 +341,7 @@ class SegmentLog:
         wanted = [batch for batch in group if not batch.done.done()]
         entries = [entry for batch in wanted for entry in batch.entries]
         try:
-            extent = await self._work(self._append, entries) if entries else None
+            extent = await self.work(self._append, entries) if entries else None
         except Busy as error:
             self._fail(group, error)
         except OSError as error:
@@ -389,10 +390,10 @@ class SegmentLog:
             if done and done[-1].number == newest and done[-1].end > self._segment_bytes // 2:
                 # Without this a full queue whose last segment was read would stay full.
                 with contextlib.suppress(OSError):
-                    self._extend(await self._work(self._rotate))
+                    self._extend(await self.work(self._rotate))
             newest = max(self._extents, default=0)
             for extent in self._behind_all():
-                if extent.number < newest and await self._work(self._delete, extent.number):
+                if extent.number < newest and await self.work(self._delete, extent.number):
                     del self._extents[extent.number]
                     self._stored_bytes -= extent.end
         self._gauge()
@@ -411,7 +412,8 @@ class SegmentLog:
 
     # In the worker thread.
 
-    async def _work(self, function: Callable[..., _T], *args: object) -> _T:
+    async def work(self, function: Callable[..., _T], *args: object) -> _T:
+        """What `function` returns there. Raises Busy once the queue is closed."""
         if self.closed:
             raise Busy("the queue is closed")
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
@@ -426,7 +428,7 @@ class SegmentLog:
         self.files.mkdir(self.directory / "consumers")
         self._committed = {name: store.load() for name, store in self._stores.items()}
         torn = self._recover()
-        self._dead.open()
+        self.dead.open()
         return torn
 
     def _recover(self) -> int:
@@ -473,12 +475,12 @@ class SegmentLog:
         length = min(place.end - place.start, PAYLOAD_LIMIT_BYTES)
         raw = self.files.read(path_of(self.directory, place.segment), place.start, length)
         found = Position(place.segment, place.start)
-        self._dead.bury(Letter("corrupt", self._clock.wall_ns(), found=found), raw)
+        self.dead.bury(Letter("corrupt", self._clock.wall_ns(), found=found), raw)
 
     def _close(self) -> None:
         if self._appender is not None:
             self._appender.close()
-        self._dead.close()
+        self.dead.close()
         if self._lock is not None:
             self.files.close(self._lock)
             self._lock = None

@@ -80,6 +80,10 @@ class Damage(msgspec.Struct, frozen=True):
     measured: bool
 
 
+Walk = Callable[[ReadRange, int, int, int], Iterator[Record | Damage]]
+"""Through a segment: how to read it, its salt, and from where to where."""
+
+
 def encoded_bytes(header: bytes, payload: bytes) -> int:
     """Length of the record of `header` and `payload`."""
     return PREFIX_BYTES + len(header) + len(payload)
@@ -123,6 +127,15 @@ def walk(read: ReadRange, salt: int, start: int, end: int) -> Iterator[Record | 
         start = item.end
 
 
+def heads(read: ReadRange, salt: int, start: int, end: int) -> Iterator[Record | Damage]:
+    """Like `walk`, with empty payloads: they are neither read nor checked."""
+    window = _Window(read, end)
+    while start < end:
+        item = _head(window, salt, start) or next(walk(read, salt, start, end))
+        yield item
+        start = item.end
+
+
 class _Window:
     """A piece of the segment in memory, moved forward as it is asked for."""
 
@@ -150,6 +163,15 @@ def _body(window: _Window, prefix: Prefix, start: int) -> Record | None:
     if zlib.crc32(header) != prefix.header_crc or zlib.crc32(payload) != prefix.payload_crc:
         return None
     return Record(start, start + prefix.record_bytes, header, payload)
+
+
+def _head(window: _Window, salt: int, start: int) -> Record | None:
+    prefix = decode_prefix(window.get(start, PREFIX_BYTES), salt, start)
+    if prefix is None or start + prefix.record_bytes > window.end:
+        return None
+    header = window.get(start + PREFIX_BYTES, prefix.header_bytes)
+    whole = len(header) == prefix.header_bytes and zlib.crc32(header) == prefix.header_crc
+    return Record(start, start + prefix.record_bytes, header, b"") if whole else None
 
 
 def _resync(window: _Window, salt: int, offset: int) -> int:

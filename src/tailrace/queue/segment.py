@@ -35,7 +35,7 @@ import msgspec
 from tailrace.core.contracts import Position
 from tailrace.core.errors import Corrupt
 from tailrace.queue.files import FileSystem, remove_quietly
-from tailrace.queue.record import Damage, Record, walk
+from tailrace.queue.record import Damage, Record, Walk, walk
 
 _HEAD = struct.Struct("<8sQQ")
 _MAGIC = b"TRSEGM01"
@@ -91,9 +91,13 @@ def decode_head(data: bytes, number: int) -> int:
 
 
 def scan(
-    files: FileSystem, directory: Path, extent: Extent, start: int
+    files: FileSystem,
+    directory: Path,
+    extent: Extent,
+    start: int,
+    walking: Walk = walk,
 ) -> Iterator[Record | Damage]:
-    """Records and damage of one segment from `start` to its end.
+    """Records and damage of one segment from `start` to its end; `walking` is `walk` or `heads`.
 
     A segment whose head is lost is one damage. Raises OSError, though not for bad sectors.
     """
@@ -107,7 +111,7 @@ def scan(
     except Corrupt:
         yield Damage(start, extent.end, False)
         return
-    yield from walk(read, salt, start, extent.end)
+    yield from walking(read, salt, start, extent.end)
 
 
 def recover(files: FileSystem, directory: Path, number: int) -> tuple[Extent | None, int]:

@@ -115,6 +115,16 @@ SPAN_BYTES = 768 * KIB
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB
 DEAD_LETTER_BYTES = 256 * MIB
+# Dead letters, of which the headers are known without reading them: half a KiB of memory for each.
+DEAD_LETTERS = 100_000
+# Of one answer: half a MiB.
+DEAD_LETTERS_LISTED = 1_000
+# Letters of one request that replays or drops them, and bytes of those that are replayed: the queue
+# writes them in between others, and who asks asks again.
+DEAD_LETTERS_AT_ONCE = 1_000
+REPLAY_BYTES = 64 * MIB
+# Of what a letter holds that is shown to a person; all of it goes into a file.
+DEAD_LETTER_SHOWN_BYTES = 64 * KIB
 # Below this much free space the queue answers Busy: the store and the archive need room to drain.
 DISK_RESERVE_BYTES = 512 * MIB
 # Left free by the engine: an insert or a merge that meets the end leaves a part that is damaged.

@@ -15,7 +15,8 @@ GUARDED_AWAY_PER_TENANT = 100_000
 LEDGER_SPANS = 1_000
 LEDGER_GAPS = 100
 LEDGER_NUMBERS = 200_000
-# Dead letters whose headers are known without reading them again: 200 bytes of memory for each.
+# Dead letters whose frames are known without reading them again, and as many that were dropped: 200
+# bytes of memory for each.
 DEAD_LETTERS_KNOWN = 100_000
 # Deletions that are remembered of one tenant, the oldest go first: two files of the archive in each
 # hour of ten years, 40 MB.
