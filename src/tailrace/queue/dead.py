@@ -11,10 +11,10 @@ half is gone has the others appended anew, with their ids, and is deleted then. 
 stays, for its number must not be given out again; a note is forgotten only when no segment has its
 letter any more.
 
-A frame is kept once for each lane: buried again it takes the place of the letter of before. Of what
-a crash leaves twice the first counts, which is durable for certain: what was written last may be in
-the page cache alone, after a sync that failed. The
-folder is bounded in bytes and letters: when it is full nothing is dropped, `Busy` is raised.
+A frame is kept once for each lane: buried again it takes the place of its letters of before. What a
+crash leaves twice stays so until then, for after a sync that failed any of them may be in the page
+cache alone; of a letter that was being moved the copy does not count. The folder is bounded in bytes
+and letters: when it is full nothing is dropped, `Busy` is raised.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class DeadLetters:
         self._notes = Notes(files, directory)
         self._segments: dict[int, _Segment] = {}
         self._live: dict[Position, Kept] = {}
-        self._frames: dict[Whose, Position] = {}
+        self._frames: dict[Whose, list[Position]] = {}
         self._stuck: set[int] = set()
         self._appender: Appender | None = None
 
@@ -81,11 +81,10 @@ class DeadLetters:
         if numbers:
             recover(self._files, self._directory, numbers[-1])
         self._notes.open()
-        twice = [one for number in numbers for one in self._index(number)]
+        for number in numbers:
+            self._index(number)
         following = max(*numbers, self._notes.newest, 0) + 1
         self._appender = Appender(self._files, self._directory, self._segment_bytes, following)
-        with contextlib.suppress(Busy):
-            self.remove([gone(one, Why.REPLACED, one.buried_ns) for one in twice])
 
     def bury(self, letter: Letter, payload: bytes) -> Position:
         """Keep a letter, durably; its id. Raises Busy when there is no room or the disk refuses."""
@@ -93,19 +92,18 @@ class DeadLetters:
         size = encoded_bytes(*entry)
         if (there := self._found_before(letter, payload)) is not None:
             return there.id
-        before = self._same(kept(letter, Position(0, 0), size))
-        if before is None and len(self._live) >= limits.DEAD_LETTERS:
+        one = kept(letter, Position(0, 0), size)
+        before = [self._live[id_] for id_ in self._frames.get(one.whose, ())] if one.whose else []
+        if not before and len(self._live) >= limits.DEAD_LETTERS:
             raise _full(f"there are {limits.DEAD_LETTERS} dead letters")
-        self._make_room(size - (before.stored_bytes if before else 0))
+        self._make_room(size - sum(one.stored_bytes for one in before))
         try:
             (at,) = self._append([entry])
         except OSError as error:
             raise Busy(f"dead letter not written: {error.strerror}", RETRY_S) from error
         self._add(kept(letter, at, at.offset + size))
-        if before is not None:
-            # Where there can be no note of it now, it is found to be there twice at the next start.
-            with contextlib.suppress(Busy):
-                self.remove([gone(before, Why.REPLACED, letter.buried_ns)])
+        with contextlib.suppress(Busy):  # where there can be no note, they stay beside it
+            self.remove([gone(one, Why.REPLACED, letter.buried_ns) for one in before])
         return at
 
     def kept(self) -> list[Kept]:
@@ -162,41 +160,29 @@ class DeadLetters:
 
     # What is known of segments and letters.
 
-    def _index(self, number: int) -> list[Kept]:
-        """Know a segment; letters that are there again."""
+    def _index(self, number: int) -> None:
         try:
             size = self._files.size(path_of(self._directory, number))
         except FileNotFoundError:
-            return []  # not even its head was finished
+            return  # not even its head was finished
         segment = self._segments[number] = _Segment(size)
-        twice: list[Kept] = []
         for item in scan(self._files, self._directory, Extent(number, size), HEAD_BYTES, heads):
             one = _indexed(item, number)
             segment.ids.add(one.id)
-            if (one.id, one.buried_ns) in self._notes or one.id in self._live:
-                continue
-            before = self._same(one)
-            self._add(one)
-            if before is not None:
-                twice.append(max(before, one, key=lambda letter: letter.id))
-                self._add(min(before, one, key=lambda letter: letter.id))
-        return twice
+            known = (one.id, one.buried_ns) in self._notes or one.id in self._live
+            if not known and one.stored_bytes > 0:
+                self._add(one)
 
     def _add(self, one: Kept) -> None:
         """Know a letter, or where it was moved to."""
         if moved := self._live.get(one.id):
             self._segments[moved.at.segment].live_bytes -= moved.stored_bytes
+        elif one.whose is not None:
+            self._frames.setdefault(one.whose, []).append(one.id)
         self._live[one.id] = one
         segment = self._segments[one.at.segment]
         segment.ids.add(one.id)
         segment.live_bytes += one.stored_bytes
-        if one.whose is not None:
-            self._frames[one.whose] = one.id
-
-    def _same(self, one: Kept) -> Kept | None:
-        """Another letter of the same frame."""
-        before = self._live.get(self._frames[one.whose]) if one.whose in self._frames else None
-        return before if before is not None and before.id != one.id else None
 
     def _found_before(self, letter: Letter, payload: bytes) -> Kept | None:
         """The same broken bytes of the same place: who reads the queue again meets them again."""
@@ -213,8 +199,10 @@ class DeadLetters:
 
     def _take(self, one: Kept) -> None:
         self._segments[one.at.segment].live_bytes -= one.stored_bytes
-        if one.whose is not None and self._frames.get(one.whose) == one.id:
-            del self._frames[one.whose]
+        if one.whose is not None:
+            self._frames[one.whose].remove(one.id)
+            if not self._frames[one.whose]:
+                del self._frames[one.whose]
 
     # Room.
 
@@ -237,41 +225,43 @@ class DeadLetters:
         while self.size_bytes + size > self._limit_bytes:
             movable = self._segments.keys() - self._stuck
             number = max(movable, key=lambda n: self._segments[n].gone_bytes, default=0)
-            if not number or not self._segments[number].gone_bytes or not self._compact(number):
+            if not number or not self._segments[number].gone_bytes:
                 raise _full(f"dead letters would pass {self._limit_bytes} bytes")
+            try:
+                self._compact(number)
+            except OSError as error:
+                raise Busy(f"dead letters not moved: {error.strerror}", RETRY_S) from error
 
     def _tidy(self) -> None:
         """Delete segments without letters, and move the letters of those that are mostly gone."""
         newest = max(self._segments, default=0)
-        for number, segment in list(self._segments.items()):
-            few = number == newest and segment.size <= self._segment_bytes // 2
-            pays = segment.gone_bytes > segment.live_bytes and number not in self._stuck
-            if pays and (not segment.live_bytes or not few):
-                self._compact(number)
-        if self._notes.due:
-            there = {one for segment in self._segments.values() for one in segment.ids}
-            with contextlib.suppress(OSError):
-                self._notes.tidy(there)
-
-    def _compact(self, number: int) -> bool:
-        """Move what is left of a segment and delete it. False where that does not work."""
         try:
-            if number == max(self._segments):
-                assert self._appender is not None
-                self._segments[self._appender.rotate().number] = _Segment()
-            left = [one for one in self.kept() if one.at.segment == number]
-            if self._segments[number].live_bytes and not self._move(left):
-                self._stuck.add(number)
-                return False
-            with contextlib.suppress(FileNotFoundError):
-                self._files.remove(path_of(self._directory, number))
-            # Else its letters may be there again after a power cut, without their notes.
-            self._files.fsync_dir(self._directory)
+            for number, segment in list(self._segments.items()):
+                few = number == newest and segment.size <= self._segment_bytes // 2
+                mostly = segment.gone_bytes > segment.live_bytes and number not in self._stuck
+                empty = not segment.live_bytes and (number != newest or segment.size > HEAD_BYTES)
+                if empty or (mostly and not few):
+                    self._compact(number)
+            if self._notes.due:
+                self._notes.tidy({id_ for one in self._segments.values() for id_ in one.ids})
         except OSError as error:
-            _log.warning("dead letters not moved", extra={"error": error.strerror})
-            return False
+            _log.warning("what is gone still takes room", extra={"error": error.strerror})
+
+    def _compact(self, number: int) -> None:
+        """Move what is left of a segment and delete it; it is stuck where a letter is damaged.
+        Raises OSError."""
+        if number == max(self._segments):
+            assert self._appender is not None
+            self._segments[self._appender.rotate().number] = _Segment()
+        left = [one for one in self.kept() if one.at.segment == number]
+        if not self._move(left):
+            self._stuck.add(number)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self._files.remove(path_of(self._directory, number))
+        # Else its letters may be there again after a power cut, without their notes.
+        self._files.fsync_dir(self._directory)
         del self._segments[number]
-        return True
 
     def _move(self, left: Sequence[Kept]) -> bool:
         """Append letters anew, under their ids. False when one of them is damaged."""
