@@ -59,8 +59,11 @@ from tailrace.query.sql.http import routes as sql_routes
 from tailrace.query.tail.hub import Hub
 from tailrace.query.tail.socket import routes as tail_routes
 from tailrace.queue.buried import Buried
+from tailrace.queue.desk import Desk
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.follower import LogFeed
+from tailrace.queue.http import changing as letter_changes
+from tailrace.queue.http import reading as letter_routes
 from tailrace.queue.log import SegmentLog
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
@@ -115,6 +118,7 @@ class Runtime:
             Buried(OsFileSystem(), data / "queue" / "dead"),
         )
         self._deletions = DeletionRecord(self._control, self._clock)
+        self._letters = Desk(self._queue, self._deletions, self._clock, self._metrics)
         self._ledger = Ledger(
             self._fleet, self._control, witnesses, self._handled, self._clock, self._metrics
         )
@@ -147,6 +151,7 @@ class Runtime:
     def _measure(self) -> None:
         """Set the metrics that are measured when they are asked for, but for the process's."""
         self._fleet.measure()
+        self._letters.measure()
         measure_disk(self._metrics, self._data)
 
     def _raised(self, finding: Finding, sentence: str) -> None:
@@ -155,6 +160,7 @@ class Runtime:
     def _build_queue(self, directory: Path) -> SegmentLog:
         queue = self._config.queue
         self._metrics.set("tailrace_queue_max_bytes", queue.max_size)
+        self._metrics.set("tailrace_dead_letter_max_bytes", queue.dead_letter_size)
         return SegmentLog(
             directory,
             OsFileSystem(),
@@ -301,6 +307,7 @@ class Runtime:
         logs = Logs(queries)
         guarded = self._front.entrance.guarded
         guarding = self._guarding
+        letters = (self._letters, self._config.alerts.builtin_tenant, self._clock)
         routes: list[BaseRoute] = [
             *gateway_routes(self._front.door, guarding.registry(self._ledger)),
             *guarded(loki_routes(logs), Scope.QUERY, text_form),
@@ -314,6 +321,8 @@ class Runtime:
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(ledger_routes(self._ledger), Scope.QUERY),
             *guarded(deletion_routes(self._deletions, self._clock), Scope.QUERY),
+            *guarded(letter_routes(*letters), Scope.QUERY),
+            *guarded(letter_changes(*letters), Scope.ADMIN),
             *guarded(finding_routes(guarding.findings, self._clock), Scope.QUERY),
             *guarded(guarding.routes(), Scope.ERASE),
             *guarded(audit_routes(self._audit, guarding.guard.cleaner, self._clock), Scope.ADMIN),

@@ -13,8 +13,8 @@ letter any more.
 
 A frame is kept once for each lane: buried again it takes the place of its letters of before. What a
 crash leaves twice stays so until then, for after a sync that failed any of them may be in the page
-cache alone; of a letter that was being moved the copy does not count. The folder is bounded in bytes
-and letters: when it is full nothing is dropped, `Busy` is raised.
+cache alone; of a letter that was being moved the copy does not count. The folder is bounded in
+bytes and letters: when it is full nothing is dropped, `Busy` is raised.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from sys import intern
 
 import msgspec
 
@@ -52,6 +53,9 @@ class Kept(msgspec.Struct, frozen=True):
     codec: Codec = Codec.RECORDS
     rows: int = 0
     bytes: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    service: str = ""
     found: Position | None = None
 
     @property
@@ -70,9 +74,11 @@ def kept(letter: Letter, at: Position, end: int) -> Kept:
     id_ = letter.origin or at
     if (h := letter.header) is None:
         return Kept(id_, at, end, letter.reason, letter.buried_ns, found=letter.found)
+    service = intern(h.resource.get("service.name", ""))
     return Kept(
-        id_, at, end, letter.reason, letter.buried_ns,
-        h.tenant, h.source, h.epoch, h.seq, h.lane, h.signal, h.codec, h.rows, h.bytes,
+        id_, at, end, intern(letter.reason), letter.buried_ns,
+        intern(h.tenant), intern(h.source), h.epoch, h.seq, h.lane, h.signal, h.codec,
+        h.rows, h.bytes, h.first_ns, h.last_ns, service,
     )  # fmt: skip
 
 
