@@ -19,6 +19,7 @@ from tailrace.core.metrics import Metrics
 from tailrace.core.payload import compress, describe
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.log import SegmentLog
+from tailrace.queue.segment import HEAD_BYTES
 
 COMMAND = Path(sys.executable).with_name("tailrace")
 EPOCH = 7
@@ -62,6 +63,10 @@ def said(server: Server, *words: str, status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+def notes_bytes(dead: Path) -> int:
+    return sum(path.stat().st_size for path in dead.glob("gone/*.seg"))
+
+
 def ids(server: Server) -> list[str]:
     return [one["id"] for one in server.get("/api/v1/deadletters").json()["letters"]]
 
@@ -83,7 +88,6 @@ def test_a_dead_letter_is_seen_explained_replayed_and_dropped(tmp_path: Path, st
     raw = tmp_path / "payload"
     said(server, "show", poison, "--raw", str(raw))
     assert raw.read_bytes() == POISON.payload
-    assert raw.stat().st_mode & 0o777 == 0o600 or os.name != "posix"
 
     # One, some, and all that are left; what cannot be read again is there again, once.
     assert "replayed: 1 dead letter, 2 rows" in said(server, "replay", first)
@@ -120,12 +124,12 @@ def test_replayed_frames_are_stored_once_though_the_server_is_killed(
     dead = tmp_path / "data" / "queue" / "dead"
     shutil.copytree(dead, tmp_path / "before")
     url = f"http://127.0.0.1:{server.port}"
-    for pause_s in (0.5, 0.9):  # about the time that the command takes to begin
-        replaying = subprocess.Popen([COMMAND, "deadletters", "replay", "--all", "--url", url])
-        time.sleep(pause_s)
+    with subprocess.Popen([COMMAND, "deadletters", "replay", "--all", "--url", url]) as replaying:
+        server.until(lambda: notes_bytes(dead) > HEAD_BYTES, "some are gone")
         server.kill()
-        replaying.wait(60)
-        server.start()
+        assert replaying.wait(60) == 1
+    server.start()
+    assert 0 < len(ids(server)) < 60
     said(server, "replay", "--all")
     server.until(lambda: server.counts("shop") == {"shop": 60}, "stored")
     assert ids(server) == []
