@@ -139,6 +139,6 @@ def test_replayed_frames_are_stored_once_though_the_server_is_killed(
     shutil.copytree(tmp_path / "before", dead)
     server.start()
     assert "replayed: 60 dead letters" in said(server, "replay", "--all")
-    server.until(lambda: server.metric("tailrace_writer_duplicates_total") == 60, "left out")
+    server.until(lambda: server.metric("tailrace_writer_duplicates_total") >= 60, "left out")
     assert server.counts("shop") == {"shop": 60}
     assert ids(server) == []

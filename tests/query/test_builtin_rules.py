@@ -42,6 +42,9 @@ ORDINARY: Values = {
     ("tailrace_queue_bytes", ""): lambda s: (s % 600) * MIB,
     ("tailrace_queue_max_bytes", ""): 10_000 * MIB,
     ("tailrace_dead_letters_total", "frame"): 2,
+    # Half of what there may be.
+    ("tailrace_dead_letter_bytes", ""): 128 * MIB,
+    ("tailrace_dead_letter_max_bytes", ""): 256 * MIB,
     ("tailrace_rule_failures_total", "expression"): 7,
     ("tailrace_rule_clock_jumps_total", ""): 0,
     ("tailrace_rule_late_changes_total", "missed"): 0,
@@ -61,6 +64,7 @@ WRONG: dict[str, Values] = {
     "AgentSilent": {("tailrace_agents", "silent"): 1},
     "QueueGrowing": {("tailrace_queue_bytes", ""): lambda s: 2000 * MIB + s * MIB},
     "DeadLetters": {("tailrace_dead_letters_total", "frame"): lambda s: int(s > 4000)},
+    "DeadLettersFull": {("tailrace_dead_letter_bytes", ""): 200 * MIB},
     "RuleFailing": {("tailrace_rule_failures_total", "expression"): lambda s: s // 15},
     "ClockSkew": {("tailrace_agents_clock_skew_seconds", ""): 45},
     "DiskForecast": {

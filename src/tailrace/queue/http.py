@@ -32,6 +32,8 @@ _log = get("queue")
 _USUAL_LISTED = 100
 _USUAL_SHOWN_BYTES = 4 * limits.KIB
 _BODY_BYTES = 64 * limits.KIB
+_CHANGES = ("replay", "drop")
+_STORE_S = 5
 _Answer = Callable[[Request], Awaitable[Response]]
 _Name = Annotated[str, msgspec.Meta(max_length=1_000)]
 
@@ -111,6 +113,8 @@ def reading(desk: Desk, operator: str, clock: Clock) -> list[BaseRoute]:
         return (chosen.letters[0], *await desk.read(chosen.letters[0])) if chosen.letters else None
 
     async def letter(request: Request) -> Response:
+        if request.path_params["id"] in _CHANGES:
+            return _json({"error": "only POST", "reason": "method"}, 405, Allow="POST")
         most = limits.DEAD_LETTER_SHOWN_BYTES
         most = _number(request, "bytes", _USUAL_SHOWN_BYTES, most)
         if (found := await read(request)) is None:
@@ -130,7 +134,7 @@ def reading(desk: Desk, operator: str, clock: Clock) -> list[BaseRoute]:
 
 
 def changing(desk: Desk, operator: str, clock: Clock) -> list[BaseRoute]:
-    """For those who may change how the system is."""
+    """For those who may change how the system is. To stand before `reading`: these are no ids."""
 
     async def asked(request: Request) -> tuple[Wanted, bool]:
         length = request.headers.get("content-length", "")
@@ -257,12 +261,12 @@ def _answered(handle: _Answer) -> _Answer:
         except QueryError as error:
             return _json({"error": str(error), "reason": "parameter"}, 400)
         except Busy as error:
-            refused = _json({"error": str(error), "reason": error.reason}, 503)
-            refused.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-            return refused
+            wait_s = max(1, math.ceil(error.retry_after_s))
+            return _json({"error": str(error), "reason": error.reason}, 503, Retry_After=wait_s)
         except (StoreError, OSError) as error:
             _log.error("dead letters cannot be dealt with", extra={"why": str(error)})
-            return _json({"error": "not possible just now; try again", "reason": "store"}, 503)
+            said = {"error": "not possible just now; try again", "reason": "store"}
+            return _json(said, 503, Retry_After=_STORE_S)
 
     return answer
 
@@ -274,6 +278,7 @@ def _no_letter() -> Response:
     return _json({"error": "there is no such dead letter", "reason": "letter"}, 404)
 
 
-def _json(value: object, status: int = 200) -> Response:
+def _json(value: object, status: int = 200, **headers: object) -> Response:
+    named = {name.replace("_", "-"): str(text) for name, text in headers.items()}
     body = msgspec.json.encode(value)
-    return Response(body, status, media_type="application/json", headers=_HEADERS)
+    return Response(body, status, media_type="application/json", headers=_HEADERS | named)
