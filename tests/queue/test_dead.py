@@ -187,6 +187,20 @@ def test_a_damaged_letter_is_shown_as_one_and_can_be_dropped() -> None:
     assert on_disk(files) == HEAD_BYTES
 
 
+def test_a_segment_that_somebody_deletes_holds_up_nothing() -> None:
+    files = FaultyFileSystem()
+    dead = opened(files)
+    ids = [bury(dead, frame(seq, size=50)) for seq in range(5)]
+    found = Letter("corrupt", 1, found=Position(3, 64))
+    dead.bury(found, b"broken")
+    for path in files.paths(".seg"):
+        if path.parent == HERE:
+            files.remove(path)
+    assert dead.read(dead.kept()[0]) == (Letter("damaged", 5), b"")
+    dead.bury(found, b"broken")
+    assert remove(dead, ids) == 5
+
+
 def test_numbers_are_not_given_out_again_while_there_are_notes_of_them() -> None:
     files = FaultyFileSystem()
     dead = opened(files)

@@ -22,8 +22,9 @@ from tailrace.governance.control import Control
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.ledger.known import GuardedAway, Lost
 from tailrace.queue.buried import Buried
-from tailrace.queue.dead import DeadLetters, Letter
+from tailrace.queue.dead import DeadLetters, Letter, gone
 from tailrace.queue.files import OsFileSystem
+from tailrace.queue.gone import Why
 from tailrace.store.engine import Engine
 from tailrace.store.framerecord import SPANS_AT_ONCE, FrameRecord
 from tailrace.store.logs import LogTable
@@ -63,6 +64,20 @@ async def dead(_: Engine, path: Path) -> AsyncIterator[Given]:
         letters.bury(Letter("corrupt", 5, found=Position(1, 1)), b"broken bytes")
         for header in found:
             letters.bury(Letter("unreadable", 5, header), b"x" * 100)
+
+    yield Buried(OsFileSystem(), path / "dead"), tell
+    letters.close()
+
+
+@asynccontextmanager
+async def dropped(_: Engine, path: Path) -> AsyncIterator[Given]:
+    letters = DeadLetters(OsFileSystem(), path / "dead", 500, 1 << 20)
+    letters.open()
+
+    async def tell(found: Iterable[Header]) -> None:
+        for header in found:
+            letters.bury(Letter("unreadable", 5, header), b"x" * 100)
+            letters.remove([gone(one, Why.DROPPED, 6) for one in letters.kept()])
 
     yield Buried(OsFileSystem(), path / "dead"), tell
     letters.close()
@@ -109,6 +124,7 @@ async def opened(path: Path) -> AsyncIterator[Control]:
 WITNESSES: Mapping[str, Callable[[Engine, Path], AbstractAsyncContextManager[Given]]] = {
     "record of frames": record,
     "dead letters": dead,
+    "dropped dead letters": dropped,
     "losses of agents": lost,
     "dropped by the guard": guarded,
 }

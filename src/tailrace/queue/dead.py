@@ -117,14 +117,18 @@ class DeadLetters:
     def read(self, one: Kept) -> tuple[Letter, bytes]:
         """A letter and its payload; of one that is damaged, what stands there. Raises OSError."""
         now = self._live.get(one.id, one)
-        extent = Extent(now.at.segment, now.end)
-        item = next(scan(self._files, self._directory, extent, now.at.offset))
-        if isinstance(item, Record):
-            with contextlib.suppress(msgspec.MsgspecError):
-                return _decoder.decode(item.header), item.payload
-        length = min(now.stored_bytes, PAYLOAD_LIMIT_BYTES)
-        path = path_of(self._directory, now.at.segment)
-        return Letter(DAMAGED, now.buried_ns), self._files.read(path, now.at.offset, length)
+        damaged = Letter(DAMAGED, now.buried_ns)
+        try:
+            extent = Extent(now.at.segment, now.end)
+            item = next(scan(self._files, self._directory, extent, now.at.offset))
+            if isinstance(item, Record):
+                with contextlib.suppress(msgspec.MsgspecError):
+                    return _decoder.decode(item.header), item.payload
+            length = min(now.stored_bytes, PAYLOAD_LIMIT_BYTES)
+            path = path_of(self._directory, now.at.segment)
+            return damaged, self._files.read(path, now.at.offset, length)
+        except FileNotFoundError:
+            return damaged, b""  # somebody deleted the segment
 
     def remove(self, notes: Sequence[Gone]) -> int:
         """Letters are gone, durably, when it returns; how many were not before. Raises Busy when
