@@ -93,6 +93,7 @@ def test_a_dead_letter_is_seen_explained_replayed_and_dropped(tmp_path: Path, st
     assert "replayed: 1 dead letter, 2 rows" in said(server, "replay", first)
     assert "replayed: 2 dead letters, 4 rows" in said(server, "replay", "--reason", "refused")
     server.until(lambda: server.counts("shop") == {"shop": 6}, "stored")
+    server.until(lambda: server.metric("tailrace_archive_rows_total") == 6, "archived")
     assert "replayed: 1 dead letter, 1 rows" in said(server, "replay", "--all")
     server.until(lambda: ids(server) not in ([], [poison]), "buried again")
     (again,) = ids(server)

@@ -115,7 +115,8 @@ SPAN_BYTES = 768 * KIB
 SEGMENT_BYTES = 64 * MIB
 QUEUE_BYTES = 8 * GIB
 DEAD_LETTER_BYTES = 256 * MIB
-# Dead letters, of which the headers are known without reading them: half a KiB of memory for each.
+# Dead letters, of which is known what they are without reading them: 750 bytes of memory for each,
+# and 20 microseconds of each start.
 DEAD_LETTERS = 100_000
 # Of one answer: half a MiB.
 DEAD_LETTERS_LISTED = 1_000
