@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from running import Server, Start
 
+from tailrace.cli import main
 from tailrace.core.clock import SystemClock
 from tailrace.core.frame import Codec, Frame, Header, Signal
 from tailrace.core.metrics import Metrics
@@ -57,10 +60,11 @@ def prepare(data: Path, accepted: Sequence[Frame], buried: Sequence[Frame]) -> N
 
 def said(server: Server, *words: str, status: int = 0) -> str:
     """What `tailrace deadletters` prints, on both of its outputs."""
-    command = [COMMAND, "deadletters", *words, "--url", f"http://127.0.0.1:{server.port}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == status, done
-    return done.stdout + done.stderr
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        ended = main(["deadletters", *words, "--url", f"http://127.0.0.1:{server.port}"])
+    assert ended == status, printed.getvalue()
+    return printed.getvalue()
 
 
 def notes_bytes(dead: Path) -> int:
@@ -94,7 +98,7 @@ def test_a_dead_letter_is_seen_explained_replayed_and_dropped(tmp_path: Path, st
     assert "replayed: 2 dead letters, 4 rows" in said(server, "replay", "--reason", "refused")
     server.until(lambda: server.counts("shop") == {"shop": 6}, "stored")
     server.until(lambda: server.metric("tailrace_archive_rows_total") == 6, "archived")
-    assert "replayed: 1 dead letter, 1 rows" in said(server, "replay", "--all")
+    assert "replayed: 1 dead letter, 1 row," in said(server, "replay", "--all")
     server.until(lambda: ids(server) not in ([], [poison]), "buried again")
     (again,) = ids(server)
     assert server.metric("tailrace_dead_letters_kept") == 1
@@ -102,7 +106,7 @@ def test_a_dead_letter_is_seen_explained_replayed_and_dropped(tmp_path: Path, st
     assert "say which" in said(server, "drop", status=2)
     assert "dropped for good: 1 dead letter" in said(server, "drop", "--all", status=2)
     assert ids(server) == [again]
-    assert "dropped: 1 dead letter, 1 rows" in said(server, "drop", again, "--yes")
+    assert "dropped: 1 dead letter, 1 row," in said(server, "drop", again, "--yes")
     assert said(server, "ls") == "no dead letters\n"
     (deleted,) = server.get("/api/v1/deletions").json()["deletions"]
     assert (deleted["place"], deleted["reason"], deleted["rows"]) == ("dead_letters", "dropped", 1)

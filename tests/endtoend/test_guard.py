@@ -272,6 +272,11 @@ def test_dead_letters_hold_nothing_in_clear(start: Start) -> None:
     bytescan.damage(server.data / "queue")
     server.start()
     server.until(lambda: server.metric("tailrace_dead_letters_total") >= 1, "buried")
+    for one in server.get("/api/v1/deadletters").json()["letters"]:
+        shown = server.get(f"/api/v1/deadletters/{one['id']}?bytes=65536").json()
+        assert shown["text"]
+        texts = [(one["id"], json.dumps(shown))]
+        assert not bytescan.leaks(texts, {value.digits for value in corpus.values})
     assert server.stop() == 0, server.log()
     written = list(bytescan.queue(server.data / "queue"))
     assert any(name == "dead letter" for name, _ in written)

@@ -186,7 +186,8 @@ def _cells(one: _Letter) -> Sequence[str]:
 
 def _counted(one: _Count) -> str:
     letters = "1 dead letter" if one.count == 1 else f"{one.count:,} dead letters"
-    return f"{letters}, {one.rows:,} rows, {one.stored_bytes:,} bytes on disk"
+    rows = "1 row" if one.rows == 1 else f"{one.rows:,} rows"
+    return f"{letters}, {rows}, {one.stored_bytes:,} bytes on disk"
 
 
 def run_show(args: argparse.Namespace) -> int:
