@@ -238,18 +238,22 @@ class DeadLetters:
 
     def _tidy(self) -> None:
         """Delete segments without letters, and move the letters of those that are mostly gone."""
-        newest = max(self._segments, default=0)
-        try:
-            for number, segment in list(self._segments.items()):
-                few = number == newest and segment.size <= self._segment_bytes // 2
-                mostly = segment.gone_bytes > segment.live_bytes and number not in self._stuck
-                empty = not segment.live_bytes and (number != newest or segment.size > HEAD_BYTES)
-                if empty or (mostly and not few):
-                    self._compact(number)
-            if self._notes.due:
+        for number in [one for one in list(self._segments) if self._pays(one)]:
+            try:
+                self._compact(number)
+            except OSError as error:
+                _log.warning("what is gone still takes room", extra={"error": error.strerror})
+        if self._notes.due:
+            with contextlib.suppress(OSError):
                 self._notes.tidy({id_ for one in self._segments.values() for id_ in one.ids})
-        except OSError as error:
-            _log.warning("what is gone still takes room", extra={"error": error.strerror})
+
+    def _pays(self, number: int) -> bool:
+        """Whether what is gone of a segment is worth writing the rest anew."""
+        segment, newest = self._segments[number], number == max(self._segments)
+        if not segment.live_bytes:
+            return not newest or segment.size > HEAD_BYTES
+        few = newest and segment.size <= self._segment_bytes // 2
+        return not few and number not in self._stuck and segment.gone_bytes > segment.live_bytes
 
     def _compact(self, number: int) -> None:
         """Move what is left of a segment and delete it; it is stuck where a letter is damaged.
