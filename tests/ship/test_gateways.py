@@ -143,6 +143,26 @@ def test_a_full_one_is_replaced_by_an_equal_but_not_by_one_further_away() -> Non
     assert picked(chosen).distance == 0
 
 
+def test_one_without_room_for_what_may_be_late_still_takes_the_rest() -> None:
+    chosen, _ = of(A, Gateway("http://a2:1", "eu-west-1a"), FAR, zone="eu-west-1a")
+    home = picked(chosen)
+    chosen.full(home, 20, late=True)
+    assert picked(chosen) is home
+    other, _ = chosen.pick(late=True)
+    assert other
+    assert other is not home
+    assert other.distance == 0
+    chosen.full(other, 30, late=True)
+    chosen.served(home)  # with something hot, which says nothing of the rest
+    target, wait_s = chosen.pick(late=True)
+    assert target is None
+    assert 20 <= wait_s <= 21
+    wait(chosen, wait_s)
+    assert chosen.pick(late=True)[0] is home
+    chosen.full(home, 5)
+    assert chosen.pick(late=True)[0] is not home
+
+
 def test_one_that_is_full_is_not_waited_for_when_it_fails() -> None:
     chosen, _ = of(A, B, zone="eu-west-1a")
     home = picked(chosen)

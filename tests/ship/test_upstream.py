@@ -17,7 +17,7 @@ from fakes import DROP, NONSENSE, TAKE_AND_DROP, FakeGateway
 from tailrace.core.clock import SystemClock
 from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.core.fleet import Announcement
-from tailrace.core.frame import Codec, Frame, Header
+from tailrace.core.frame import Codec, Frame, Header, Lane
 from tailrace.core.payload import compress, describe
 from tailrace.ship.credentials import Tls, Token
 from tailrace.ship.gateways import Gateways, targets
@@ -37,12 +37,12 @@ def gateway() -> Iterator[FakeGateway]:
     found.close()
 
 
-def frame(seq: int, tenant: str = "shop") -> Frame:
+def frame(seq: int, tenant: str = "shop", lane: Lane = Lane.BOTH) -> Frame:
     data = b"line %d\n" % seq
     facts = describe(data)
     header = Header(
         tenant=tenant, source="agent-1", epoch=1, seq=seq, rows=facts.rows, bytes=facts.bytes,
-        checksum=facts.checksum, received_ns=1, codec=Codec.LINES,
+        checksum=facts.checksum, received_ns=1, lane=lane, codec=Codec.LINES,
     )  # fmt: skip
     return Frame(header, compress(data))
 
@@ -103,6 +103,24 @@ def test_nothing_is_said_to_be_kept_while_no_gateway_takes_it(gateway: FakeGatew
 
     run(use, gateway.url, deadline_s=0.5)
     assert not gateway.taken
+
+
+def test_bulk_that_is_refused_further_up_leaves_the_ways_open_to_what_is_hot(
+    gateway: FakeGateway,
+) -> None:
+    gateway.retry_after = "60"
+    gateway.judge = lambda found: 503 if found[0].header.lane is Lane.BULK else 200
+
+    async def use(upstream: Upstream) -> None:
+        for seq in range(4):
+            with pytest.raises(Busy) as found:
+                await upstream.accept([frame(seq, lane=Lane.BULK)])
+            assert found.value.retry_after_s >= 59
+        assert upstream.ready()
+        await upstream.accept([frame(9)])
+
+    run(use, gateway.url, deadline_s=0.5, count=1)
+    assert [key[2] for key in gateway.taken] == [9]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ A gateway that fails is left at once; each has a backoff of its own, so the firs
 none. While another one serves, a nearer one that failed is asked for `/ready` now and then and used
 again when it says so. One that is full (503 with Retry-After) is left alone for that time: an
 equally near one takes its place, one further away does not, or a crowd would wander through the
-regions. 429 is about this agent: it waits there.
+regions. One that has no room for what may be late still takes the rest. 429 is about this agent: it
+waits there.
 """
 
 from __future__ import annotations
@@ -55,7 +56,13 @@ class Target:
         self.failures = 0
         self.full = False
         self.closed_until_s = 0.0
+        # For what may be late alone.
+        self.late_until_s = 0.0
         self.asked_s = 0.0
+
+    def until_s(self, late: bool) -> float:
+        """When it may be asked again."""
+        return max(self.closed_until_s, self.late_until_s) if late else self.closed_until_s
 
 
 def targets(gateways: Sequence[str | Gateway], key: str = "agent.gateways") -> list[Target]:
@@ -109,20 +116,22 @@ class Gateways:
         self.order = sorted(targets, key=place)
         self._probe_s = 0.0
 
-    def pick(self) -> tuple[Target | None, float]:
-        """The one to send to now; or none, and the seconds until there is one."""
+    def pick(self, late: bool = False) -> tuple[Target | None, float]:
+        """The one to send to now; or none, and the seconds until there is one. `late`: for what
+        may be late."""
         now_s = self._clock.monotonic_s()
-        reach = self._reach(now_s)
+        reach = self._reach(now_s, late)
         for target in reach:
-            if not target.failures and target.closed_until_s <= now_s:
+            if not target.failures and target.until_s(late) <= now_s:
                 return target, 0.0
-        first = min(reach, key=lambda target: target.closed_until_s)
-        wait_s = first.closed_until_s - now_s
+        first = min(reach, key=lambda target: target.until_s(late))
+        wait_s = first.until_s(late) - now_s
         return (first, 0.0) if wait_s <= 0 else (None, wait_s)
 
-    def _reach(self, now_s: float) -> list[Target]:
+    def _reach(self, now_s: float, late: bool) -> list[Target]:
         """Those that may be used: none further away than one that is full."""
         full = [t.distance for t in self.order if t.full and t.closed_until_s > now_s]
+        full += [t.distance for t in self.order if late and t.late_until_s > now_s]
         return [t for t in self.order if t.distance <= min(full, default=2)]
 
     def served(self, target: Target) -> None:
@@ -139,10 +148,14 @@ class Gateways:
         if self._probe_s <= now_s:
             self._probe_s = now_s + jitter.uniform(*PROBE_S)
 
-    def full(self, target: Target, retry_after_s: float) -> None:
-        """It has no room (503): an equal one may have."""
-        target.full = True
-        target.closed_until_s = self._clock.monotonic_s() + _spread(retry_after_s)
+    def full(self, target: Target, retry_after_s: float, late: bool = False) -> None:
+        """It has no room (503): an equal one may have. `late`: for what may be late; whether it has
+        for the rest is not known."""
+        until_s = self._clock.monotonic_s() + _spread(retry_after_s)
+        if late:
+            target.failures, target.late_until_s = 0, until_s
+        else:
+            target.full, target.closed_until_s = True, until_s
 
     def throttled(self, retry_after_s: float) -> None:
         """This agent may not, yet (429), wherever it asks."""

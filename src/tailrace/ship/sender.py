@@ -54,11 +54,18 @@ class Sender:
         return self._gateways.pick()[0] is not None
 
     def send(
-        self, body: Sequence[bytes], path: str = PATH, headers: Mapping[str, str] = FRAMES
+        self,
+        body: Sequence[bytes],
+        path: str = PATH,
+        headers: Mapping[str, str] = FRAMES,
+        late: bool = False,
     ) -> Answer:
-        """POST the parts of a body, of frames by default, once. Raises Refused or Later."""
+        """POST the parts of a body, of frames by default, once. Raises Refused or Later.
+
+        `late`: it may come late, so a gateway that has no room for it may have for others.
+        """
         self._probe()
-        target, wait_s = self._gateways.pick()
+        target, wait_s = self._gateways.pick(late)
         if target is None:
             raise Later(wait_s)
         if target is not self._target:
@@ -70,8 +77,8 @@ class Sender:
             extra = {"gateway": target.name, "why": reason(error)}
             _log.warning("gateway not reached", extra=extra)
             self._gateways.failed(target)
-            raise self._later() from None
-        self._judge(target, answer)
+            raise self._later(late) from None
+        self._judge(target, answer, late)
         return answer
 
     def _post(
@@ -96,7 +103,7 @@ class Sender:
         tls = self._tls.context() if target.url.scheme == "https" else None
         return Connection(target.url, tls, connect_s)
 
-    def _judge(self, target: Target, answer: Answer) -> None:
+    def _judge(self, target: Target, answer: Answer, late: bool) -> None:
         status, wait_s = answer.status, answer.retry_after_s
         if status == 200 and answer.media_type in _TAKEN:
             self._gateways.served(target)
@@ -116,13 +123,13 @@ class Sender:
             if status == 429:
                 self._gateways.throttled(wait_s or 1.0)
             elif status == 503 and wait_s is not None:
-                self._gateways.full(target, wait_s)
+                self._gateways.full(target, wait_s, late)
             else:
                 self._gateways.failed(target)
-        raise self._later()
+        raise self._later(late)
 
-    def _later(self) -> Later:
-        return Later(self._gateways.pick()[1])
+    def _later(self, late: bool) -> Later:
+        return Later(self._gateways.pick(late)[1])
 
     def _probe(self) -> None:
         """Now and then, while away from the nearest gateway."""

@@ -19,7 +19,7 @@ from tailrace.core.clock import Clock
 from tailrace.core.contracts import Receipt
 from tailrace.core.errors import Busy, Poison, StoreError
 from tailrace.core.fleet import Announcement, Confirmed
-from tailrace.core.frame import Frame
+from tailrace.core.frame import Frame, Lane
 from tailrace.ship.connection import Answer
 from tailrace.ship.sender import FRAMES, PATH, Later, Refused, Sender
 from tailrace.wire import frames as form
@@ -61,9 +61,10 @@ class Upstream:
 
     async def accept(self, frames: Sequence[Frame]) -> Receipt:
         """See core.contracts.Sink. Frames beyond one body's bounds go in several, in order."""
+        late = all(frame.header.lane is Lane.BULK for frame in frames)
         for body in _bodies(frames):
             try:
-                await self._send(self._free, PATH, FRAMES, body)
+                await self._send(self._free, PATH, FRAMES, body, late)
             except Refused as refused:
                 raise Poison(f"the gateway further up refuses it: {refused}") from None
         return Receipt(len(frames), sum(frame.header.rows for frame in frames))
@@ -80,7 +81,12 @@ class Upstream:
             raise StoreError(f"the gateway further up did not keep it: {error}") from None
 
     async def _send(
-        self, free: asyncio.Queue[Sender], path: str, headers: Mapping[str, str], body: bytes
+        self,
+        free: asyncio.Queue[Sender],
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        late: bool = False,
     ) -> Answer:
         """The answer of a gateway that took it. Raises Busy when none did in time, Refused."""
         end_s = self._clock.monotonic_s() + self._deadline_s
@@ -89,17 +95,23 @@ class Upstream:
         except TimeoutError:
             raise Busy("all ways to the gateways further up are taken; try again") from None
         loop = asyncio.get_running_loop()
-        running = self._threads.submit(self._until, sender, path, headers, body, end_s)
+        running = self._threads.submit(self._until, sender, path, headers, body, late, end_s)
         # Whoever waits may leave: the sender is free when its thread is.
         running.add_done_callback(lambda _: loop.call_soon_threadsafe(free.put_nowait, sender))
         return await asyncio.wrap_future(running)
 
     def _until(
-        self, sender: Sender, path: str, headers: Mapping[str, str], body: bytes, end_s: float
+        self,
+        sender: Sender,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        late: bool,
+        end_s: float,
     ) -> Answer:
         while True:
             try:
-                return sender.send([body], path, headers)
+                return sender.send([body], path, headers, late)
             except Later as later:
                 left_s = end_s - self._clock.monotonic_s()
                 if later.wait_s >= left_s or self._stop.is_set():

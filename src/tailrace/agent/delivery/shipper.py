@@ -110,7 +110,7 @@ class Shipper:
         body = [frames.MAGIC, *(entry.frame for entry in entries)]
         while not self.stop.is_set():
             try:
-                self._sender.send(body)
+                self._sender.send(body, late=lane is Lane.BULK)
             except Later as later:
                 self._metrics.add("tailrace_agent_retries_total")
                 if lane is Lane.BULK:  # what is hot does not wait behind it
