@@ -112,7 +112,7 @@ class AlertSeries:
         waiting = self._waiting[tenant]
         while some := waiting[:_AT_ONCE]:
             try:
-                await take_samples(self._door, tenant, some)
+                await take_samples(self._door, tenant, some, own=True)
             except Busy:
                 return False
             except TailraceError as error:

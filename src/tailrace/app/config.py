@@ -23,7 +23,7 @@ from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.alerts.delivery.settings import hidden
-from tailrace.app import alertsettings, builtinrules, doors, keys
+from tailrace.app import alertsettings, builtinrules, doors, keys, space
 from tailrace.app.alertsettings import AlertsConfig, patterns
 from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
@@ -31,6 +31,7 @@ from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.mistakes import mistake, nearest
 from tailrace.app.paths import check_paths
 from tailrace.app.queries import QueryConfig, policy
+from tailrace.app.space import SpaceConfig
 from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
@@ -160,6 +161,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     queue: QueueSettings = msgspec.field(default_factory=QueueSettings)
     store: StoreSettings = msgspec.field(default_factory=StoreSettings)
     archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
+    space: SpaceConfig = msgspec.field(default_factory=SpaceConfig)
     agent: AgentConfig = msgspec.field(default_factory=AgentConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
     gateway: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
@@ -217,6 +219,11 @@ def _override(raw: dict[str, Any], name: str, value: str) -> str:
             parsed = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{name}: not a valid TOML value: {error}") from None
+    if kinds[setting] is float:
+        try:
+            parsed = float(value)
+        except ValueError:
+            raise ConfigError(f"{name}: {value!r} is no number") from None
     if kinds[setting] is int and value.isascii() and value.isdigit():
         parsed = int(value)
     if kinds[setting] is bool and value in ("true", "false"):
@@ -259,6 +266,7 @@ def _check(config: Config) -> None:
     server = config.server
     doors.check(server.doors or [], bool(server.tls_cert), bool(server.tls_client_ca))
     quotas(config.limits)
+    space.marks(config.space)
     policy(config.query)
     patterns(config.alerts)
     alertsettings.check(config.alerts)

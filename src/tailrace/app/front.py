@@ -25,7 +25,7 @@ from tailrace.app.tls import server_tls
 from tailrace.core import process
 from tailrace.core.access import Scope
 from tailrace.core.clock import Clock
-from tailrace.core.contracts import BoundedSink
+from tailrace.core.contracts import BoundedSink, Room
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.auth import Authenticate
 from tailrace.gateway.door import Door
@@ -38,7 +38,7 @@ EXPOSITION = "text/plain; version=0.0.4"
 
 class Front:
     """`open` before anything else is begun, then `serve`; `stop` taking more, and at the end
-    `close`. `sink` is where everything goes that comes in."""
+    `close`. `sink` is where everything goes that comes in, `room` what the disks behind it have."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Front:
         clock: Clock,
         metrics: Metrics,
         sink: BoundedSink,
+        room: Room | None = None,
     ) -> None:
         """Raises ConfigError for certificates and tokens that cannot be used."""
         self._config = config
@@ -57,8 +58,19 @@ class Front:
         self._access = Access(config.server, control, clock, metrics)
         host, _ = configuration.address(config)
         self.entrance = self._access.entrance(f"server.listen {config.server.listen}", host)
-        self._limiting = Limiting(config.limits, clock, metrics, sink, data / "limits.json")
-        self.door = Door(sink, clock, metrics, ready=sink.ready, admission=self._limiting.admission)
+        self._limiting = Limiting(config.limits, clock, metrics, sink, data / "limits.json", room)
+
+        def ready() -> bool:
+            return sink.ready() and not (room and room.refused(late=False) >= 1.0)
+
+        self.door = Door(
+            sink,
+            clock,
+            metrics,
+            ready=ready,
+            said=room.said if room else str,
+            admission=self._limiting.admission,
+        )
         settings = config.server.doors
         self._doors = Doors(
             doors.usual() if settings is None else settings,

@@ -83,7 +83,7 @@ class DoorWay:
             received()
             return [Content(Codec.RECORDS, data, len(beats), lane=Lane.HOT)]
 
-        await self._door.take_bytes(encoded, TENANT, content)
+        await self._door.take_bytes(encoded, TENANT, content, own=True)
 
 
 def _row(run: str, beat: Beat) -> dict[str, object]:

@@ -11,12 +11,13 @@ import msgspec
 
 from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.core.clock import Clock
-from tailrace.core.contracts import Pressure
+from tailrace.core.contracts import Pressure, Room
 from tailrace.core.disk import write_whole
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.admission.admission import Admission
 from tailrace.gateway.admission.overload import Overload
+from tailrace.gateway.admission.scarcity import Scarcity
 from tailrace.gateway.admission.tenant import Spent
 from tailrace.gateway.connections import Connections
 
@@ -38,10 +39,17 @@ class Limiting:
     """
 
     def __init__(
-        self, config: LimitsConfig, clock: Clock, metrics: Metrics, pressure: Pressure, path: Path
+        self,
+        config: LimitsConfig,
+        clock: Clock,
+        metrics: Metrics,
+        pressure: Pressure,
+        path: Path,
+        room: Room | None = None,
     ) -> None:
         self._overload = Overload(pressure, clock, metrics)
-        self.admission = Admission(clock, metrics, quotas(config), self._overload)
+        scarcity = Scarcity(room) if room else None
+        self.admission = Admission(clock, metrics, quotas(config), self._overload, scarcity)
         self.connections = Connections(
             metrics, config.connections, config.connections_per_peer, config.head_time
         )

@@ -79,7 +79,7 @@ class OwnMetrics:
         self._measure()
         now_ns = self._clock.wall_ns()
         listed = self._zeros + [self._sample(now_ns, *one) for one in self._metrics.values()]
-        await take_samples(self._door, self._tenant, listed)
+        await take_samples(self._door, self._tenant, listed, own=True)
         self._zeros = []
 
     def _sample(self, at_ns: int, name: Name, kind: str, value: float) -> Sample:

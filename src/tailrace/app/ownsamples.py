@@ -11,10 +11,13 @@ from tailrace.wire import samples
 from tailrace.wire.content import Content
 
 
-async def take_samples(door: Door, tenant: str, listed: Sequence[Sample]) -> None:
-    """Guarded, limited and queued; durable when it returns. Raises Busy and InputError."""
+async def take_samples(
+    door: Door, tenant: str, listed: Sequence[Sample], own: bool = False
+) -> None:
+    """Guarded, limited and queued; durable when it returns. Raises Busy and InputError. `own`: few,
+    and about the server, see Admission."""
 
     def content(data: bytes) -> Sequence[Content]:
         return [Content(Codec.RECORDS, data, len(listed), signal=Signal.METRICS)]
 
-    await door.take_bytes(samples.encode(listed), tenant, content)
+    await door.take_bytes(samples.encode(listed), tenant, content, own)

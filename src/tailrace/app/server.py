@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -27,6 +28,7 @@ from tailrace.app.methods import by_path
 from tailrace.app.ownmetrics import OwnMetrics, measure_disk
 from tailrace.app.queries import policy as query_policy
 from tailrace.app.serving import SWITCH_S, settle
+from tailrace.app.space import Space
 from tailrace.app.streaming import Seen
 from tailrace.app.streaming import hub as alert_hub
 from tailrace.core import limits, log
@@ -46,6 +48,7 @@ from tailrace.governance.http import routes as governance_routes
 from tailrace.governance.ledger.http import routes as ledger_routes
 from tailrace.governance.ledger.known import Lost
 from tailrace.governance.ledger.ledger import Ledger
+from tailrace.governance.space.http import routes as space_routes
 from tailrace.guard.audit import Audit
 from tailrace.guard.http import audit_routes
 from tailrace.query.bounds.http import routes as slow_routes
@@ -75,6 +78,7 @@ from tailrace.store.reach import Reach
 from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
 from tailrace.store.tables import bulk_tables, hot_tables
+from tailrace.store.usage import table_bytes
 from tailrace.ui.site import routes as ui_routes
 from tailrace.writer.archiver import Archiver
 from tailrace.writer.repair import readable
@@ -109,7 +113,16 @@ class Runtime:
             config, self._control, self._clock, self._metrics, self._queue, self._raised
         )
         self._sink = self._guarding.guard
-        self._front = Front(config, data, self._control, self._clock, self._metrics, self._sink)
+        self._space = self._build_space()
+        self._front = Front(
+            config,
+            data,
+            self._control,
+            self._clock,
+            self._metrics,
+            self._sink,
+            self._space.watch,
+        )
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         witnesses = (
             FrameRecord(self._engine),
@@ -173,6 +186,24 @@ class Runtime:
             disk_reserve_bytes=queue.disk_reserve,
         )
 
+    def _build_space(self) -> Space:
+        """Raises ConfigError."""
+        queue, agent = self._data / "queue", self._config.agent.directory
+        return Space(
+            self._config.space,
+            self._data,
+            {
+                "queue": queue,
+                "dead letters": queue / "dead",
+                "archive": archive(self._config, self._data),
+                "spool": Path(agent) if agent else self._data / "agent",
+            },
+            self._config.queue.disk_reserve,
+            partial(table_bytes, self._engine),
+            self._clock,
+            self._metrics,
+        )
+
     @property
     def doors(self) -> list[str]:
         """Type and address of what is open beside `server.listen`."""
@@ -186,7 +217,8 @@ class Runtime:
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._open()
         writer, archiver = self._start_lanes()
-        beside = [asyncio.create_task(one.run()) for one in (self._expiry(), self._ledger)]
+        watching = (self._expiry(), self._ledger, self._space.watch)
+        beside = [asyncio.create_task(one.run()) for one in watching]
         if self._config.alerts.builtin:
             beside.append(asyncio.create_task(self._own_metrics().run()))
         try:
@@ -239,6 +271,7 @@ class Runtime:
             await self._archive.open(self._queries.steps, self._horizon)
             await asyncio.to_thread(self._horizon.open, self._archive.upto)
             await self._alerting.open()
+            await self._space.watch.open()
         except BaseException:
             # The engine's threads would keep the process from ending.
             await self._sink.close(0.0)
@@ -317,6 +350,7 @@ class Runtime:
             *guarded(self._alerting.changing(), Scope.ADMIN),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),
+            *guarded(space_routes(self._space.watch, self._space.usage, self._clock), Scope.ADMIN),
             *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(ledger_routes(self._ledger), Scope.QUERY),

@@ -140,6 +140,19 @@ class Pressure(Protocol):
     def pressure(self) -> float: ...
 
 
+class Room(Protocol):
+    """How much room the disks have for what comes in. Must not block."""
+
+    def refused(self, late: bool) -> float:
+        """The share of requests that has to wait, 0 to 1. `late`: of those that hold nothing but
+        frames of the bulk lane."""
+        ...
+
+    def said(self) -> str:
+        """What has to wait, in a few words; "" for nothing."""
+        ...
+
+
 class BoundedSink(Sink, Pressure, Protocol):
     """A Sink that says how full it is. `ready`: whether it is likely to take something now. Must
     not block."""

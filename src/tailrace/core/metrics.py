@@ -120,6 +120,10 @@ Name = Literal[
     "tailrace_stream_missed_rows_total",
     "tailrace_disk_bytes",
     "tailrace_disk_free_bytes",
+    "tailrace_space_bytes",
+    "tailrace_space_free_bytes",
+    "tailrace_space_level",
+    "tailrace_space_full_seconds",
     "tailrace_process_resident_bytes",
     "tailrace_process_cpu_seconds_total",
 ]

@@ -45,9 +45,10 @@ class BodyReader:
         self._turns = ByteBudget(total, _TURN_S, reserve=total - limits.TURN_BYTES)
 
     @asynccontextmanager
-    async def hold(self, tenant: str, size_bytes: int) -> AsyncIterator[None]:
-        """What every request does from before it is read, whichever way it comes. Raises Busy."""
-        entered = self._admission.enter(tenant) if self._admission else nullcontext()
+    async def hold(self, tenant: str, size_bytes: int, own: bool = False) -> AsyncIterator[None]:
+        """What every request does from before it is read, whichever way it comes. Raises Busy.
+        `own`: see Admission."""
+        entered = self._admission.enter(tenant, own) if self._admission else nullcontext()
         with entered:
             async with self._budget.hold(size_bytes, tenant):
                 yield

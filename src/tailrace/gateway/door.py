@@ -45,8 +45,8 @@ class Delivered(msgspec.Struct, frozen=True):
 class Door:
     """Takes bodies, hands frames to `sink`. One for each process and event loop.
 
-    `ready` says whether the process can take logs now; it serves /ready. Metrics are labelled by
-    route or reason.
+    `ready` says whether the process can take logs now, `said` what has to wait, "" for nothing:
+    they serve /ready. Metrics are labelled by route or reason.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Door:
         metrics: Metrics,
         *,
         ready: Callable[[], bool] = lambda: True,
+        said: Callable[[], str] = str,
         body_compressed_bytes: int = limits.BODY_COMPRESSED_BYTES,
         body_bytes: int = limits.BODY_BYTES,
         bodies_in_flight_bytes: int = limits.BODIES_IN_FLIGHT_BYTES,
@@ -65,6 +66,7 @@ class Door:
         self.clock = clock
         self.metrics = metrics
         self.ready = ready
+        self.said = said
         self.admission = admission or Admission(clock, metrics)
         reserve = min(limits.BODIES_RESERVED_BYTES, bodies_in_flight_bytes // 4)
         self.bodies = BodyReader(
@@ -105,20 +107,31 @@ class Door:
             return await self._take(body, encoding, tenant, decode)
 
     async def take_bytes(
-        self, body: bytes, tenant: str, decode: Callable[[bytes], Iterable[Content]]
+        self,
+        body: bytes,
+        tenant: str,
+        decode: Callable[[bytes], Iterable[Content]],
+        own: bool = False,
     ) -> int:
-        """The same for bytes that came another way than by HTTP, and are not encoded."""
-        async with self.bodies.hold(tenant, len(body)), self.bodies.turn(tenant, len(body)):
-            return await self._take(body, "", tenant, decode)
+        """The same for bytes that came another way than by HTTP, and are not encoded. `own`: they
+        are the server's own, see Admission."""
+        async with self.bodies.hold(tenant, len(body), own), self.bodies.turn(tenant, len(body)):
+            return await self._take(body, "", tenant, decode, own)
 
     async def _take(
-        self, body: bytes, encoding: str, tenant: str, decode: Callable[[bytes], Iterable[Content]]
+        self,
+        body: bytes,
+        encoding: str,
+        tenant: str,
+        decode: Callable[[bytes], Iterable[Content]],
+        own: bool = False,
     ) -> int:
         def frames() -> list[Frame]:
             found = decode(self._expand(body, encoding, tenant))
             return [frame for content in found for frame in self.frames(content, tenant)]
 
-        return await self.submit(await self._work.run(len(body), bool(encoding), tenant, frames))
+        taken = await self._work.run(len(body), bool(encoding), tenant, frames)
+        return (await self.deliver(taken, own)).rows
 
     def frames(
         self,
@@ -148,11 +161,11 @@ class Door:
         TooLarge for rows beyond the limits of their tenant."""
         return (await self.deliver(frames)).rows
 
-    async def deliver(self, frames: Sequence[Frame]) -> Delivered:
+    async def deliver(self, frames: Sequence[Frame], own: bool = False) -> Delivered:
         """What `submit` does, and says more of it."""
         if not frames:
             return Delivered(0, 0)
-        admitted = self.admission.admit(frames, await self._weigh(frames))
+        admitted = self.admission.admit(frames, await self._weigh(frames), own)
         try:
             await self._sink.accept(admitted.frames)
         except BaseException as error:

@@ -38,9 +38,10 @@ def routes(
     found: list[BaseRoute] = [route for way in ways for route in way.routes(door)]
 
     async def ready(request: Request) -> Response:
+        why = f": {said}" if (said := door.said()) else ""
         if door.ready():
-            return PlainTextResponse("ready\n")
-        return PlainTextResponse("not ready\n", 503, headers={"Retry-After": "1"})
+            return PlainTextResponse(f"ready{why}\n")
+        return PlainTextResponse(f"not ready{why}\n", 503, headers={"Retry-After": "1"})
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")

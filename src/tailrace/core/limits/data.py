@@ -29,6 +29,10 @@ OVERLOAD_BULK = 0.80
 OVERLOAD_METRICS = 0.90
 OVERLOAD_ALL = 0.98
 OVERLOAD_RELIEF = 0.05
+# How far a disk must be below a high-water mark before what that holds up comes in again.
+SPACE_RELIEF = 0.02
+# Files that are counted of one folder, to say what it uses: an archive of a year has thousands.
+SPACE_FILES = 200_000
 # Connections of the HTTP port, and of one peer, which may be a whole proxy.
 CONNECTIONS = 8_192
 CONNECTIONS_PER_PEER = 4_096

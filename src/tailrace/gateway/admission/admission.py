@@ -18,6 +18,7 @@ from tailrace.gateway.admission.load import Load, look_inside, weigh
 from tailrace.gateway.admission.overload import Overload
 from tailrace.gateway.admission.quota import Quota, Quotas
 from tailrace.gateway.admission.refusals import Excess, Refusals
+from tailrace.gateway.admission.scarcity import Scarcity
 from tailrace.gateway.admission.tenant import Spent, Tenant
 
 # Another request of the same tenant will have been answered by then.
@@ -45,11 +46,13 @@ class Admission:
         metrics: Metrics,
         quotas: Quotas | None = None,
         overload: Overload | None = None,
+        scarcity: Scarcity | None = None,
     ) -> None:
         self._clock = clock
         self._metrics = metrics
         self._quotas = quotas or Quotas()
         self._overload = overload
+        self._scarcity = scarcity
         self._tenants: OrderedDict[str, Tenant] = OrderedDict()
 
     def body_bytes(self, tenant: str, most: int) -> int:
@@ -58,13 +61,15 @@ class Admission:
         return min(own, most) if own else most
 
     @contextmanager
-    def enter(self, tenant: str) -> Iterator[None]:
+    def enter(self, tenant: str, own: bool = False) -> Iterator[None]:
         """While a request of this tenant is read and kept. Raises Busy before anything is done for
-        one that would be refused: too many at once, or its limits are spent."""
+        one that would be refused: too many at once, or its limits are spent. `own`: see `admit`."""
         found = self._tenant(tenant)
-        if self._overload is not None:
-            with self._counting({tenant: Load()}):
+        with self._counting({tenant: Load()}):
+            if self._overload is not None:
                 self._overload.check_all()
+            if self._scarcity is not None and not own:
+                self._scarcity.check_all()
         now_s = self._clock.monotonic_s()
         if found.closed_for is not None and found.closed_until_s > now_s:
             spent = found.closed_for
@@ -93,8 +98,12 @@ class Admission:
             loads[tenant] = look_inside(own, quota) if quota.looks_inside else weigh(own)
         return loads
 
-    def admit(self, frames: Sequence[Frame], loads: dict[str, Load]) -> Admitted:
-        """Charge all of `frames`, or none. Raises Busy, and TooLarge for what could never come."""
+    def admit(self, frames: Sequence[Frame], loads: dict[str, Load], own: bool = False) -> Admitted:
+        """Charge all of `frames`, or none. Raises Busy, and TooLarge for what could never come.
+
+        `own`: the server's own, which is little, says that a disk fills, and so does not wait for
+        room on it.
+        """
         now_s, now_ns = self._clock.monotonic_s(), self._clock.wall_ns()
         excesses: dict[str, Excess] = {}
         for tenant, load in loads.items():
@@ -107,9 +116,11 @@ class Admission:
                 self._close(found, excess, load, now_s)
             excesses[tenant] = excess
         kept = [_late(frame) if frame.header.tenant in excesses else frame for frame in frames]
-        if self._overload is not None:
-            with self._counting(loads):
+        with self._counting(loads):
+            if self._overload is not None:
                 self._overload.check(kept)
+            if self._scarcity is not None and not own:
+                self._scarcity.check(kept)
         charged = {tenant: load for tenant, load in loads.items() if tenant not in excesses}
         for tenant, load in charged.items():
             self._tenant(tenant).charge(load, now_s, now_ns)
@@ -195,7 +206,7 @@ class Admission:
 
     @contextmanager
     def _counting(self, loads: Mapping[str, Load]) -> Iterator[None]:
-        """Count what overload sheds."""
+        """Count what overload and full disks shed."""
         try:
             yield
         except Busy as busy:

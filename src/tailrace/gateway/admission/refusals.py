@@ -22,6 +22,8 @@ Reason = Literal[
     "overload_bulk",
     "overload_metrics",
     "overload_all",
+    "space_bulk",
+    "space_hot",
 ]
 
 
