@@ -57,8 +57,15 @@ ORDINARY: Values = {
     ("tailrace_ledger_gap_frames", ""): lambda s: 3 * (s % 600 < 240),
     ("tailrace_alerts_late", "slow"): 0,
     ("tailrace_alerts_late", "silent"): 0,
-    ("tailrace_disk_bytes", ""): 1000 * 1024 * MIB,
-    ("tailrace_disk_free_bytes", ""): lambda s: 900 * 1024 * MIB - s * MIB,
+    ("tailrace_space_bytes", "data"): 1000 * 1024 * MIB,
+    # A large disk that is nearly empty, and is said to be full soon: after a first import.
+    ("tailrace_space_free_bytes", "data"): lambda s: 900 * 1024 * MIB - s * MIB,
+    ("tailrace_space_full_seconds", "data"): 20 * 3600,
+    ("tailrace_space_level", "data"): 0,
+    ("tailrace_space_bytes", "archive"): 1000 * 1024 * MIB,
+    ("tailrace_space_free_bytes", "archive"): 400 * 1024 * MIB,
+    ("tailrace_space_full_seconds", "archive"): 25 * 3600,
+    ("tailrace_space_level", "archive"): 0,
 }
 WRONG: dict[str, Values] = {
     "AgentSilent": {("tailrace_agents", "silent"): 1},
@@ -68,8 +75,11 @@ WRONG: dict[str, Values] = {
     "RuleFailing": {("tailrace_rule_failures_total", "expression"): lambda s: s // 15},
     "ClockSkew": {("tailrace_agents_clock_skew_seconds", ""): 45},
     "DiskForecast": {
-        ("tailrace_disk_free_bytes", ""): lambda s: 100 * 1024 * MIB - s * 2 * MIB,
+        ("tailrace_space_full_seconds", "archive"): lambda s: max(0, 6 * 3600 - s),
     },
+    "SpaceLow": {("tailrace_space_level", "data"): lambda s: 2 * int(s > 4000)},
+    # Where all has to wait for long, what is said of it may not be stored either.
+    "SpaceFull": {("tailrace_space_level", "archive"): lambda s: 4 * int(s > 3000)},
     "NotificationsFailing": {("tailrace_notices_total", "given_up"): lambda s: 1 + int(s > 4000)},
     "LateRows": {("tailrace_rule_late_changes_total", "missed"): lambda s: int(s > 4000)},
     "LedgerGap": {("tailrace_ledger_gap_frames", ""): lambda s: 2 * int(s > 3900)},

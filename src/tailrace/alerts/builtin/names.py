@@ -6,7 +6,8 @@ GUARD_FINDING = "GuardFinding"
 NEW_ERROR_PATTERN = "NewErrorPattern"
 OF_THE_SERVER = (
     "AgentSilent", "QueueGrowing", "DeadLetters", "DeadLettersFull", "RuleFailing", "ClockSkew",
-    "DiskForecast", "NotificationsFailing", "AlertsLate", "LateRows", "LedgerGap",
+    "DiskForecast", "SpaceLow", "SpaceFull", "NotificationsFailing", "AlertsLate", "LateRows",
+    "LedgerGap",
 )  # fmt: skip
 OF_TENANTS = ("ErrorRateJump",)
 NAMES = (*OF_THE_SERVER, *OF_TENANTS, GUARD_FINDING, NEW_ERROR_PATTERN)

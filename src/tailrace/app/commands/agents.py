@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from tailrace.app.commands import asking
-from tailrace.app.commands.common import table, write
+from tailrace.app.commands.common import size, span, table, write
 from tailrace.core import limits
 from tailrace.core.fleet import Announcement, State
 from tailrace.core.visible import visible
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 _HEADINGS = (
     "HOST", "VERSION", "STATE", "SINCE", "INPUTS", "LAG", "SPOOL", "CPU", "MEMORY", "LOST", "SOURCE"
 )  # fmt: skip
@@ -78,7 +77,7 @@ def _text(answer: _Answer) -> Iterator[str]:
 
 def _cells(row: _Row) -> Sequence[str]:
     said = row.announcement
-    spool = _size(said.spool_bytes)
+    spool = size(said.spool_bytes)
     cells = (
         said.host or "-",
         said.version,
@@ -86,9 +85,9 @@ def _cells(row: _Row) -> Sequence[str]:
         _time(row.since_ns),
         str(said.inputs_total),
         _lag(said),
-        f"{spool} {_span(said.spool_age_s)}" if said.spool_age_s >= 1 else spool,
+        f"{spool} {span(said.spool_age_s)}" if said.spool_age_s >= 1 else spool,
         f"{said.cpu_share:.1%}",
-        _size(said.resident_bytes),
+        size(said.resident_bytes),
         str(row.lost_rows),
         row.source,
     )
@@ -97,24 +96,9 @@ def _cells(row: _Row) -> Sequence[str]:
 
 def _lag(said: Announcement) -> str:
     """What the inputs together have not read, and for how long at most."""
-    size = sum(report.lag_bytes or 0 for report in said.inputs)
+    lag = sum(report.lag_bytes or 0 for report in said.inputs)
     age_s = max((report.lag_s or 0.0 for report in said.inputs), default=0.0)
-    return f"{_size(size)} {_span(age_s)}" if size else "0"
-
-
-def _size(count: float) -> str:
-    unit = 0
-    while count >= 999.5 and unit < len(_UNITS) - 1:
-        count /= 1000
-        unit += 1
-    return f"{count:.3g} {_UNITS[unit]}" if count else "0"
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"
+    return f"{size(lag)} {span(age_s)}" if lag else "0"
 
 
 def _time(nanoseconds: int) -> str:

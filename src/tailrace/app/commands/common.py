@@ -19,6 +19,8 @@ from tailrace.core.errors import ConfigError
 from tailrace.core.units import Seconds
 from tailrace.core.visible import visible
 
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """`--config FILE`."""
@@ -131,3 +133,20 @@ def complain(message: str, status: int) -> int:
     """Say it on standard error; gives `status` back."""
     print(f"tailrace: {visible(message)}", file=sys.stderr)
     return status
+
+
+def size(count: float) -> str:
+    """Bytes for a person, such as "12.3 MB"."""
+    unit = 0
+    while abs(count) >= 999.5 and unit < len(_UNITS) - 1:
+        count /= 1000
+        unit += 1
+    return f"{count:.3g} {_UNITS[unit]}" if count else "0"
+
+
+def span(seconds: float) -> str:
+    """Seconds for a person, such as "3h"."""
+    for unit, length_s in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.0f}{unit}"
+    return f"{seconds:.0f}s"
