@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
 from tailrace.core.metrics import Metrics
@@ -61,6 +62,8 @@ class Space:
         metrics: Metrics,
     ) -> None:
         """`reserve_bytes`: of the disk of `data`. Raises ConfigError."""
+        # The engine stores nothing in its own reserve, so the marks are above it.
+        reserve_bytes = max(reserve_bytes, limits.ENGINE_RESERVE_BYTES)
         places = (
             Place("data", data, Level.HOT_STOP, reserve_bytes),
             Place("archive", folders["archive"], Level.BULK_STOP),

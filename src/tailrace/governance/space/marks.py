@@ -30,8 +30,8 @@ class Level(IntEnum):
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """Shares of what may be used, each at least the one before it, from 0 to 1. At 1 nothing but
-    the reserve is left. `counted_bytes`: of a larger disk only so much counts."""
+    """Shares of what may be used, each at least the one before it, from 0 to 1; what is 1 is off.
+    `counted_bytes`: of a larger disk only so much counts."""
 
     bulk_slow: float = 0.85
     bulk_stop: float = 0.90
@@ -42,6 +42,14 @@ class Marks(msgspec.Struct, frozen=True):
     def of(self, level: Level) -> float:
         """Where a level begins."""
         return (0.0, self.bulk_slow, self.bulk_stop, self.hot_slow, self.hot_stop)[level]
+
+    def highest(self, full: float) -> Level:
+        """The highest level that begins there or before."""
+        return max(one for one in Level if not one or (self.is_on(one) and self.of(one) <= full))
+
+    def is_on(self, level: Level) -> bool:
+        """Whether a level can begin at all."""
+        return self.of(level) < 1.0
 
 
 class Disk(msgspec.Struct, frozen=True):
@@ -65,7 +73,9 @@ def fill(disk: Disk, reserve_bytes: int, marks: Marks) -> float:
 
 
 def free_at(level: Level, disk: Disk, reserve_bytes: int, marks: Marks) -> int:
-    """Free bytes at which `level` begins."""
+    """Free bytes at which `level` begins; 0 where it is off."""
+    if not marks.is_on(level):
+        return 0
     counted = max(0, min(disk.size_bytes - reserve_bytes, marks.counted_bytes))
     return reserve_bytes + int((1.0 - marks.of(level)) * counted)
 
@@ -76,10 +86,7 @@ def next_level(level: Level, full: float, marks: Marks) -> Level:
     It rises at once to the mark that is reached, and falls only SPACE_RELIEF below one, so that
     merges, which take some space and give it back, do not bring everybody back.
     """
-    passed = [one for one in Level if one and full >= marks.of(one)]
-    near = [one for one in Level if one and full >= marks.of(one) - limits.SPACE_RELIEF]
-    reached = max(passed, default=Level.ENOUGH)
-    return max(reached, min(level, max(near, default=Level.ENOUGH)))
+    return max(marks.highest(full), min(level, marks.highest(full + limits.SPACE_RELIEF)))
 
 
 def share(level: Level, full: float, marks: Marks, late: bool) -> float:
