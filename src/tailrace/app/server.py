@@ -114,15 +114,7 @@ class Runtime:
         )
         self._sink = self._guarding.guard
         self._space = self._build_space()
-        self._front = Front(
-            config,
-            data,
-            self._control,
-            self._clock,
-            self._metrics,
-            self._sink,
-            self._space.watch,
-        )
+        self._front = self._build_front()
         self._fleet = Fleet(self._control, self._clock, self._metrics)
         witnesses = (
             FrameRecord(self._engine),
@@ -184,6 +176,18 @@ class Runtime:
             queue_bytes=queue.max_size,
             dead_letter_bytes=queue.dead_letter_size,
             disk_reserve_bytes=queue.disk_reserve,
+        )
+
+    def _build_front(self) -> Front:
+        """Raises ConfigError."""
+        return Front(
+            self._config,
+            self._data,
+            self._control,
+            self._clock,
+            self._metrics,
+            self._sink,
+            self._space.watch,
         )
 
     def _build_space(self) -> Space:
