@@ -11,7 +11,7 @@ import pytest
 
 from tailrace.app.commands import space
 from tailrace.app.config import load
-from tailrace.app.space import marks
+from tailrace.app.spacesettings import marks
 from tailrace.cli import main
 from tailrace.client.server import Server
 from tailrace.core.errors import ConfigError

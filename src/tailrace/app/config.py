@@ -23,7 +23,7 @@ from tailrace.agent.feeds.listening import check_listening
 from tailrace.agent.inputs import AnyInput, Files, JournalInput, LogInput
 from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.alerts.delivery.settings import hidden
-from tailrace.app import alertsettings, builtinrules, doors, keys, space
+from tailrace.app import alertsettings, builtinrules, doors, keys, spacesettings
 from tailrace.app.alertsettings import AlertsConfig, patterns
 from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
@@ -31,7 +31,7 @@ from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.mistakes import mistake, nearest
 from tailrace.app.paths import check_paths
 from tailrace.app.queries import QueryConfig, policy
-from tailrace.app.space import SpaceConfig
+from tailrace.app.spacesettings import SpaceConfig
 from tailrace.core import limits, units
 from tailrace.core.address import host_port, is_loopback
 from tailrace.core.errors import ConfigError
@@ -266,7 +266,7 @@ def _check(config: Config) -> None:
     server = config.server
     doors.check(server.doors or [], bool(server.tls_cert), bool(server.tls_client_ca))
     quotas(config.limits)
-    space.marks(config.space)
+    spacesettings.marks(config.space)
     policy(config.query)
     patterns(config.alerts)
     alertsettings.check(config.alerts)
