@@ -55,6 +55,7 @@ ORDINARY: Values = {
     ("tailrace_notices_total", "given_up"): 1,
     # A record that came a little late.
     ("tailrace_ledger_gap_frames", ""): lambda s: 3 * (s % 600 < 240),
+    ("tailrace_sampling_wrong_services", ""): 0,
     ("tailrace_alerts_late", "slow"): 0,
     ("tailrace_alerts_late", "silent"): 0,
     ("tailrace_space_bytes", "data"): 1000 * 1024 * MIB,
@@ -82,6 +83,7 @@ WRONG: dict[str, Values] = {
     "SpaceFull": {("tailrace_space_level", "archive"): lambda s: 4 * int(s > 3000)},
     "NotificationsFailing": {("tailrace_notices_total", "given_up"): lambda s: 1 + int(s > 4000)},
     "LateRows": {("tailrace_rule_late_changes_total", "missed"): lambda s: int(s > 4000)},
+    "SampleWrong": {("tailrace_sampling_wrong_services", ""): lambda s: 3 * int(s > 4000)},
     "LedgerGap": {("tailrace_ledger_gap_frames", ""): lambda s: 2 * int(s > 3900)},
     "AlertsLate": {("tailrace_alerts_late", "silent"): lambda s: int(s > 4000)},
 }

@@ -37,6 +37,7 @@ from tailrace.core.clock import SystemClock
 from tailrace.core.contracts import BULK_LANES, HOT_LANES
 from tailrace.core.errors import StoreError
 from tailrace.core.finding import Finding
+from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
 from tailrace.gateway.answers import text_form
 from tailrace.gateway.routes import routes as gateway_routes
@@ -56,6 +57,8 @@ from tailrace.query.jaeger import routes as jaeger_routes
 from tailrace.query.logs.logs import Logs
 from tailrace.query.loki.http import routes as loki_routes
 from tailrace.query.prometheus import routes as prometheus_routes
+from tailrace.query.sampled.http import routes as sampling_routes
+from tailrace.query.sampled.job import Comparing
 from tailrace.query.service import QueryService
 from tailrace.query.sources import HotAndArchive
 from tailrace.query.sql.http import routes as sql_routes
@@ -130,11 +133,7 @@ class Runtime:
         self._archive = Archive(self._engine, archive(config, data))
         self._horizon = Horizon(data / "store" / "horizon")
         self._audit = Audit(StoredRows(self._engine, self._archive))
-        policy = query_policy(config.query)
-        sources = HotAndArchive(Reach(self._archive, self._horizon))
-        self._queries = QueryService(
-            self._engine, self._metrics, self._clock, policy=policy, sources=sources
-        )
+        self._queries, self._comparing = self._build_queries()
         self._alerting = Alerting(
             config.alerts,
             data,
@@ -177,6 +176,26 @@ class Runtime:
             dead_letter_bytes=queue.dead_letter_size,
             disk_reserve_bytes=queue.disk_reserve,
         )
+
+    def _build_queries(self) -> tuple[QueryService, Comparing]:
+        reach = Reach(self._archive, self._horizon)
+        queries = QueryService(
+            self._engine,
+            self._metrics,
+            self._clock,
+            policy=query_policy(self._config.query),
+            sources=HotAndArchive(reach),
+        )
+        comparing = Comparing(
+            self._engine,
+            reach,
+            partial(self._horizon.of, Signal.LOGS),
+            self._fleet.waiting_ns,
+            self._handled,
+            self._clock,
+            self._metrics,
+        )
+        return queries, comparing
 
     def _build_front(self) -> Front:
         """Raises ConfigError."""
@@ -221,7 +240,7 @@ class Runtime:
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._open()
         writer, archiver = self._start_lanes()
-        watching = (self._expiry(), self._ledger, self._space.watch)
+        watching = (self._expiry(), self._ledger, self._space.watch, self._comparing)
         beside = [asyncio.create_task(one.run()) for one in watching]
         if self._config.alerts.builtin:
             beside.append(asyncio.create_task(self._own_metrics().run()))
@@ -354,6 +373,7 @@ class Runtime:
             *guarded(self._alerting.changing(), Scope.ADMIN),
             *guarded(jaeger_routes(queries), Scope.QUERY),
             *guarded(slow_routes(queries.slow), Scope.ADMIN),
+            *guarded(sampling_routes(self._comparing), Scope.QUERY),
             *guarded(space_routes(self._space.watch, self._space.usage, self._clock), Scope.ADMIN),
             *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),

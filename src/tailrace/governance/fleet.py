@@ -26,6 +26,8 @@ _log = log.get("governance")
 LATE_INTERVALS = 1.5
 SILENT_INTERVALS = 3
 SWEEP_S = 3600.0
+# An agent that was not heard of for longer is not waited for.
+WAITED_FOR_S = 86_400.0
 STATES: tuple[State, ...] = get_args(State)
 # Words of the agent's code; any other is counted as "other", so that no sender makes labels.
 REASONS = ("spool_full", "spool_age", "refused")
@@ -42,6 +44,7 @@ class _Heard(msgspec.Struct):
     started_ns: int
     host: str
     skew_s: float
+    spool_age_s: float
 
 
 class Agent(msgspec.Struct, frozen=True):
@@ -151,6 +154,20 @@ class Fleet:
         for state in STATES:
             self._metrics.set("tailrace_agents", counts[state], state)
 
+    def waiting_ns(self, tenant: str) -> int | None:
+        """Since when an agent of the tenant may have what it has not delivered, in either lane, UTC
+        nanoseconds: the oldest in its spool, or its last word. Of those heard of within
+        WAITED_FOR_S; None where none has anything."""
+        now_s, now_ns = self._clock.monotonic_s(), self._clock.wall_ns()
+        quiet_s = [
+            now_s - heard.at_s + heard.spool_age_s
+            for (whose, _), heard in self._heard.items()
+            if whose == tenant
+            and now_s - heard.at_s <= WAITED_FOR_S
+            and (heard.spool_age_s or not heard.stopped)
+        ]
+        return now_ns - int(max(quiet_s) * 1e9) if quiet_s else None
+
     async def agents(self, tenant: str, states: tuple[State, ...], limit: int) -> Agents:
         """At most `limit` agents in one of `states`, the silent first. Raises StoreError."""
         now_s = self._clock.monotonic_s()
@@ -181,7 +198,15 @@ class Fleet:
 def _heard(said: Announcement, at_s: float, at_ns: int) -> _Heard:
     """`at_s` and `at_ns` are the server's clocks when it was heard."""
     skew_s = abs(said.now_ns - at_ns) / 1e9 if said.now_ns else 0.0
-    return _Heard(at_s, said.interval_s, said.stopping, said.started_ns, said.host, skew_s)
+    return _Heard(
+        at_s,
+        said.interval_s,
+        said.stopping,
+        said.started_ns,
+        said.host,
+        skew_s,
+        said.spool_age_s,
+    )
 
 
 def _load(connection: Connection) -> list[tuple[str, str, int, bytes]]:

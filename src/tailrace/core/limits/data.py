@@ -31,6 +31,10 @@ OVERLOAD_ALL = 0.98
 OVERLOAD_RELIEF = 0.05
 # How far a disk must be below a high-water mark before what that holds up comes in again.
 SPACE_RELIEF = 0.02
+# Services and sampling thresholds of one tenant's hour for which estimates are compared, and
+# services that are kept of it: those with most rows.
+SAMPLED_CELLS = 10_000
+SAMPLED_SERVICES = 1_000
 # Files that are counted of one folder, to say what it uses: an archive of a year has thousands.
 SPACE_FILES = 200_000
 # Connections of the HTTP port, and of one peer, which may be a whole proxy.
