@@ -86,6 +86,33 @@ def test_an_agent_that_ends_without_a_word_is_late_and_then_silent(server: Serve
     server.run(use)
 
 
+def test_what_an_agent_may_still_have_is_known_from_its_spool_and_its_last_word(
+    server: Server,
+) -> None:
+    async def use(fleet: Fleet) -> None:
+        def waits_s(tenant: str = "default") -> float | None:
+            since_ns = fleet.waiting_ns(tenant)
+            return None if since_ns is None else (server.clock.wall_ns() - since_ns) / 1e9
+
+        assert waits_s() is None
+        await fleet.announce("default", said("a"))
+        server.clock.advance(20.0)  # whatever it read meanwhile
+        await fleet.announce("default", said("b", spool_age_s=7_200.0))
+        assert waits_s() == pytest.approx(7_200)
+        assert waits_s("other") is None
+        await fleet.announce("default", said("b"))
+        assert waits_s() == pytest.approx(20)
+        await fleet.announce("default", said("a", stopping=True))
+        server.clock.advance(5.0)
+        assert waits_s() == pytest.approx(5)  # b is running
+        await fleet.announce("default", said("a", stopping=True, spool_age_s=60.0))
+        assert waits_s() == pytest.approx(60)
+        server.clock.advance(2 * 86_400.0)  # neither is waited for any more
+        assert waits_s() is None
+
+    server.run(use)
+
+
 def test_an_agent_that_says_it_stops_is_never_silent(server: Server) -> None:
     async def use(fleet: Fleet) -> None:
         await fleet.announce("default", said())
