@@ -239,7 +239,7 @@ def test_what_is_dropped_is_in_the_record_first_and_its_frames_are_known() -> No
         assert (done.count, done.rows, await place.there()) == (3, 3, [])
         assert len({one.id for one in place.record.noted}) == 3
         first = place.record.noted[0]
-        assert first.subject == "dead letter 1-64 (unreadable: json)"
+        assert first.subject == "dead letter 1-64 (unreadable)"
         assert (first.tenant, first.place, first.reason, first.rows) == (
             "acme", "dead_letters", "dropped", 1,
         )  # fmt: skip

@@ -227,7 +227,8 @@ def _deletion(one: Kept) -> Deletion:
         tenant=one.tenant,
         place=Place.DEAD_LETTERS,
         reason=Reason.DROPPED,
-        subject=f"dead letter {name} ({one.reason})",
+        # What comes after the kind may be words of the row.
+        subject=f"dead letter {name} ({one.reason.partition(': ')[0]})",
         rows=one.rows,
         bytes=one.stored_bytes,
         signal=one.signal.value if one.tenant else "",
