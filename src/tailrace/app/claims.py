@@ -18,6 +18,8 @@ from tailrace.app.config import Config
 from tailrace.core.errors import ConfigError
 
 _BACKLOG = 2048
+# In a data directory that a backup is being restored to.
+RESTORING = "restoring"
 
 
 @contextlib.contextmanager
@@ -55,8 +57,9 @@ def _writable(directory: str, key: str) -> None:
         )
 
 
-def claim_directory(directory: Path) -> int:
-    """Make `directory` and own it until the descriptor is closed. Raises ConfigError."""
+def claim_directory(directory: Path, restoring: bool = False) -> int:
+    """Make `directory` and own it until the descriptor is closed. Raises ConfigError; also for one
+    that is half restored, but for who is `restoring` it."""
     descriptor = -1
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,6 +76,12 @@ def claim_directory(directory: Path) -> int:
             f"server.data_dir: {directory} cannot be written: {error.strerror}; make it writable, "
             "or set TAILRACE_SERVER__DATA_DIR to another directory"
         ) from None
+    if not restoring and (directory / RESTORING).exists():
+        os.close(descriptor)
+        raise ConfigError(
+            f"server.data_dir: {directory} is half restored from a backup; run the same `tailrace "
+            "restore` again"
+        )
     return descriptor
 
 

@@ -101,6 +101,14 @@ class ArchiveSettings(msgspec.Struct, forbid_unknown_fields=True):
     step: Seconds = Seconds("60s")
 
 
+class BackupSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """`directory`: the one place that the server writes backups to, none without. `keep`: how long
+    they are to be kept, "0s" is for ever."""
+
+    directory: str = ""
+    keep: Seconds = Seconds("30d")
+
+
 class AgentConfig(msgspec.Struct, forbid_unknown_fields=True):
     """What is tailed and where it goes. No `gateways`: the server of the same process.
 
@@ -162,6 +170,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     store: StoreSettings = msgspec.field(default_factory=StoreSettings)
     archive: ArchiveSettings = msgspec.field(default_factory=ArchiveSettings)
     space: SpaceConfig = msgspec.field(default_factory=SpaceConfig)
+    backup: BackupSettings = msgspec.field(default_factory=BackupSettings)
     agent: AgentConfig = msgspec.field(default_factory=AgentConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
     gateway: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
@@ -274,9 +283,24 @@ def _check(config: Config) -> None:
     keys.check(config.guard)
     if 0 < config.store.keep < _LEAST_KEEP_S:
         raise ConfigError('store.keep: at least "1d", or "0s" for ever')
+    _check_backup(config)
     _check_agent(config.agent)
     _check_delivery(config.agent)
     _check_inputs(config.agent.inputs)
+
+
+def _check_backup(config: Config) -> None:
+    """Where a backup is within what it is of, it would be of itself, and gone with it."""
+    directory = Path(config.backup.directory)
+    if not config.backup.directory:
+        return
+    if not directory.is_absolute():
+        raise ConfigError("backup.directory: give an absolute path, which no start changes")
+    for key in ("server.data_dir", "archive.directory"):
+        section, _, name = key.partition(".")
+        other = getattr(getattr(config, section), name)
+        if other and directory.resolve().is_relative_to(Path(other).resolve()):
+            raise ConfigError(f"backup.directory: {directory} is within {key}; set another")
 
 
 def _check_tls(server: Server) -> None:

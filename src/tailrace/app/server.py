@@ -19,6 +19,9 @@ from tailrace import __version__
 from tailrace.agent.agent import Agent
 from tailrace.app.agent import Own, agent_settings, archive, check_agent
 from tailrace.app.alerting import Alerting
+from tailrace.app.backup.http import routes as backup_routes
+from tailrace.app.backup.live import Backups
+from tailrace.app.backup.moment import Places
 from tailrace.app.changes import Each
 from tailrace.app.config import Config
 from tailrace.app.control import control_store
@@ -132,6 +135,7 @@ class Runtime:
         )
         self._archive = Archive(self._engine, archive(config, data))
         self._horizon = Horizon(data / "store" / "horizon")
+        self._backups = self._build_backups()
         self._audit = Audit(StoredRows(self._engine, self._archive))
         self._queries, self._comparing = self._build_queries()
         self._alerting = Alerting(
@@ -152,10 +156,24 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
 
+    def _build_backups(self) -> Backups:
+        server = self._config.server
+        control = None if server.control else self._data / "control"
+        return Backups(
+            self._config.backup.directory,
+            Places(self._data, self._archive.directory, control, ("limits.json",)),
+            self._engine,
+            self._queue,
+            self._deletions,
+            self._clock,
+            self._metrics,
+        )
+
     def _measure(self) -> None:
         """Set the metrics that are measured when they are asked for, but for the process's."""
         self._fleet.measure()
         self._letters.measure()
+        self._backups.measure()
         measure_disk(self._metrics, self._data)
 
     def _raised(self, finding: Finding, sentence: str) -> None:
@@ -286,6 +304,7 @@ class Runtime:
         await self._front.open()
         await self._guarding.open()
         await asyncio.to_thread(self._scratch.open)
+        await self._backups.open()
         await self._fleet.open()
         await self._ledger.open()
         try:
@@ -376,6 +395,7 @@ class Runtime:
             *guarded(sampling_routes(self._comparing), Scope.QUERY),
             *guarded(space_routes(self._space.watch, self._space.usage, self._clock), Scope.ADMIN),
             *guarded(sql_routes(queries), Scope.QUERY),
+            *guarded(backup_routes(self._backups, self._config.backup.keep), Scope.ADMIN),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
             *guarded(ledger_routes(self._ledger), Scope.QUERY),
             *guarded(deletion_routes(self._deletions, self._clock), Scope.QUERY),
@@ -405,6 +425,7 @@ class Runtime:
         _log.info("stopping: what was accepted is being stored; Ctrl-C again ends it at once")
         if self._agent:
             await asyncio.to_thread(self._agent.stop, 5.0)
+        await self._backups.close()
         await self._alerting.close()
         await self._front.stop()
         await self._guarding.close()

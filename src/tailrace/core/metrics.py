@@ -77,6 +77,8 @@ Name = Literal[
     "tailrace_writer_lag_seconds",
     "tailrace_store_dropped_rows_total",
     "tailrace_store_expiry_failures_total",
+    "tailrace_backups_total",
+    "tailrace_backup_age_seconds",
     "tailrace_archive_rows_total",
     "tailrace_archive_files_total",
     "tailrace_archive_bytes_total",

@@ -37,6 +37,7 @@ from tailrace.queue.consumer import Broken, LogConsumer
 from tailrace.queue.dead import DeadLetters, Letter
 from tailrace.queue.files import FileSystem
 from tailrace.queue.follower import LogFollower
+from tailrace.queue.held import Held, hold
 from tailrace.queue.positions import PositionFile
 from tailrace.queue.record import PAYLOAD_LIMIT_BYTES, encoded_bytes
 from tailrace.queue.segment import HEAD_BYTES, Extent, numbers_in, path_of, recover
@@ -197,6 +198,13 @@ class SegmentLog:
                     if self._moved is None or self._moved.is_set():
                         self._moved = asyncio.Event()
                     await self._moved.wait()
+
+    async def held(self) -> Held:
+        """All that is durable now, with the positions and dead letters of this moment. Raises Busy
+        when the queue is closed, and OSError."""
+        ends = {path_of(Path(), one.number).name: one.end for one in self.extents()}
+        # Where appends, deletions and positions are written, so none of them happens meanwhile.
+        return await self._work(hold, self.directory, ends)
 
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably. Raises Busy when they are full."""

@@ -9,6 +9,7 @@ connection goes back to the pool when its thread is done with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -115,6 +116,11 @@ class Engine:
         self._stopping: set[asyncio.Task[None]] = set()
         self._names = map("statement-{}".format, itertools.count(1))
         self._threads = ThreadPoolExecutor(READERS + OTHERS, "engine")
+
+    @property
+    def directory(self) -> Path:
+        """Where everything of it is."""
+        return self._directory
 
     async def open(self) -> None:
         """Open the directory and bring its tables to the newest version. Raises StoreError."""
@@ -239,6 +245,23 @@ class Engine:
         if agreed:
             await self._run_then(self._writing.release, statement.command, self._writer, sql)
         return agreed
+
+    @contextlib.asynccontextmanager
+    async def still(self) -> AsyncGenerator[Callable[[str], Awaitable[object]], None]:
+        """Within it nothing is written but by what it gives, which runs a statement that changes
+        something. Raises StoreError."""
+        ended = asyncio.Event()
+        ended.set()
+
+        async def run(sql: str) -> object:
+            ended.clear()
+            return await self._run_then(ended.set, statement.command, self._writer, sql)
+
+        async with self._writing:
+            try:
+                yield run
+            finally:  # a caller that is cancelled leaves its statement running
+                await ended.wait()
 
     async def export(self, sql: str) -> None:
         """Run a statement that reads tables into files, beside the writer. Raises StoreError.

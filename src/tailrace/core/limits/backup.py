@@ -1,0 +1,12 @@
+"""Of backups, and of what a look at a data directory finds."""
+
+from __future__ import annotations
+
+from tailrace.core.limits.units import MIB
+
+# Left free on the disk of a backup: it is refused, or ends, before that is used.
+BACKUP_RESERVE_BYTES = 256 * MIB
+# Backups in one directory: of each some words are read when they are listed.
+BACKUPS_KEPT = 1_000
+# What doctor says of one part: of more it says how many there are.
+DOCTOR_FINDINGS = 100

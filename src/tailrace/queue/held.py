@@ -1,0 +1,73 @@
+"""What is in the queue at one moment, readable for as long as it is held.
+
+Each file is held open, so that it stays readable when the queue deletes it, and is read no further
+than it was durable at that moment. Nothing is written, so a crash leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+# Where positions and dead letters are, under the queue's directory.
+_FOLDERS = ("consumers", "dead")
+
+
+class HeldFile(NamedTuple):
+    """A file by its path under the queue's directory: an open descriptor, and how many bytes of it
+    count."""
+
+    path: str
+    descriptor: int
+    bytes: int
+
+
+class Held:
+    """Segments, positions and dead letters. Blocking; `close` it."""
+
+    def __init__(self, files: Sequence[HeldFile]) -> None:
+        self.files = tuple(files)
+
+    def close(self) -> None:
+        """Let the files go. Idempotent."""
+        files, self.files = self.files, ()
+        for file in files:
+            os.close(file.descriptor)
+
+
+def hold(directory: Path, ends: Mapping[str, int] | None = None) -> Held:
+    """What is in `directory` while nobody writes there. `ends`: the segments by name, and how far
+    each counts; those that are gone by now were read by all. Without it: all there are, whole.
+
+    Raises OSError; then nothing is held.
+    """
+    found: list[HeldFile] = []
+    try:
+        for path in _paths(directory, ends):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(_open(directory, path, (ends or {}).get(path)))
+    except BaseException:
+        Held(found).close()
+        raise
+    return Held(found)
+
+
+def _paths(directory: Path, ends: Mapping[str, int] | None) -> Iterator[str]:
+    """Positions first: what they are behind is in the segments."""
+    for folder in _FOLDERS:
+        if (directory / folder).is_dir():
+            names = sorted(one.name for one in (directory / folder).iterdir() if one.is_file())
+            yield from (f"{folder}/{name}" for name in names if not name.endswith(".new"))
+    if ends is None:
+        yield from sorted(one.name for one in directory.glob("*.seg"))
+    else:
+        yield from ends
+
+
+def _open(directory: Path, path: str, end: int | None) -> HeldFile:
+    descriptor = os.open(directory / path, os.O_RDONLY | os.O_CLOEXEC)
+    size = os.fstat(descriptor).st_size
+    return HeldFile(path, descriptor, size if end is None else min(end, size))
