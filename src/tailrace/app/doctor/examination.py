@@ -11,7 +11,7 @@ from tailrace.core import limits
 from tailrace.core.errors import StoreError
 from tailrace.store.checkup import Checkup
 
-_LOOKS: tuple[Look, ...] = (
+LOOKS: tuple[Look, ...] = (
     places.look,
     queue.look,
     store.look,
@@ -23,7 +23,7 @@ _LOOKS: tuple[Look, ...] = (
 
 def examine(place: Place) -> Iterator[Finding]:
     """What is found, of each look at most DOCTOR_FINDINGS. Raises OSError."""
-    for look in (*_LOOKS, _engine):
+    for look in (*LOOKS, _engine):
         found = look(place)
         yield from islice(found, limits.DOCTOR_FINDINGS)
         if more := sum(1 for _ in found):
