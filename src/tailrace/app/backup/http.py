@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from tailrace.app.backup.live import Backups
 from tailrace.app.backup.making import Wanted
 from tailrace.core import units
-from tailrace.core.errors import Busy, ConfigError, QueryError
+from tailrace.core.errors import Busy, ConfigError, QueryError, StoreError
 from tailrace.core.units import Seconds
 from tailrace.governance.answers import answered, json
 
@@ -33,6 +33,8 @@ def routes(backups: Backups, keep_s: float) -> list[BaseRoute]:
             return {"backups": await backups.kept(), "last": backups.state()}
         except ConfigError as error:
             return json({"error": str(error), "reason": "backup"}, 409)
+        except OSError as error:
+            raise StoreError(f"backup.directory: {error.strerror}") from None
 
     async def begin(request: Request) -> object:
         asked = await _asked(request)

@@ -133,7 +133,8 @@ class Backups:
             return
         self._newest_ns = head.made_ns
         self._metrics.add("tailrace_backups_total", label="done")
-        _log.info("a backup was made", extra={"backup": wanted.name, "bytes": head.bytes})
+        said = {"backup": wanted.name, "bytes": head.bytes, "copied_bytes": progress.bytes}
+        _log.info("a backup was made", extra={**said, "still_s": now.still_s})
         try:
             await self._expire(folder, wanted.name)
         except (TailraceError, OSError) as error:
@@ -146,8 +147,10 @@ class Backups:
 
         async def meanwhile() -> None:
             now.made_ns = self._clock.wall_ns()
+            begun_s = self._clock.monotonic_s()
             now.queue = await self._queue.held()
             await asyncio.to_thread(now.hold_rest)
+            now.still_s = round(self._clock.monotonic_s() - begun_s, 3)
 
         try:
             await frozen.freeze(self._engine, meanwhile)

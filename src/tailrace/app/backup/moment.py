@@ -47,13 +47,15 @@ class Places:
 
 @dataclass
 class Moment:
-    """Blocking. `running`: whether the tables were frozen, or are nobody's. `close` it."""
+    """Blocking. `running`: whether the tables were frozen, or are nobody's. `still_s`: how long
+    nothing was written to them once they were frozen. `close` it."""
 
     places: Places
     made_ns: int
     running: bool
     queue: Held = field(default_factory=lambda: Held([]))
     control: ControlCopy | None = None
+    still_s: float = 0.0
     _held: list[tuple[str, int]] = field(default_factory=list)
 
     def hold_rest(self) -> None:
