@@ -82,6 +82,15 @@ def test_no_file_is_needed() -> None:
         ("[[agent.inputs]]\ntype = 'otlp'\nlisten = ':4318'", ["inputs[0].listen", "HOST:PORT"]),
         ("[[agent.inputs]]\ntype = 'command'", ["inputs[0].command"]),
         ("[server]\ntoken = ' '", ["server.token"]),
+        ("[backup]\ndirectory = 'backups'", ["backup.directory", "absolute"]),
+        (
+            "[server]\ndata_dir = '/d'\n[backup]\ndirectory = '/d/x/../b'",
+            ["backup.directory", "within server.data_dir"],
+        ),
+        (
+            "[archive]\ndirectory = '/a'\n[backup]\ndirectory = '/a'",
+            ["backup.directory", "within archive.directory"],
+        ),
         ("[server]\ntls_key = 'a'", ["server.tls_key", "server.tls_cert"]),
         ("[server]\ntls_client_ca = 'a'", ["server.tls_client_ca", "server.tls_cert"]),
         ("[server]\nauth = 'none'", ["server.auth", "none"]),

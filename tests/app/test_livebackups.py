@@ -34,6 +34,7 @@ class Order:
         self.events: list[str] = []
         self.noted: list[Deletion] = []
         self.failing = False
+        self.segments = [path.name for path in (places.data / "queue").glob("*.seg")]
 
     async def rows(self, _sql: str) -> list[tuple[str]]:
         return [("frames",), ("logs",)]
@@ -51,7 +52,7 @@ class Order:
         self.events.append("queue")
         if self.failing:
             raise Busy("the queue is closed")
-        return hold(self.places.data / "queue")
+        return hold(self.places.data / "queue", dict.fromkeys(self.segments, 2_000))
 
     async def note(self, deletions: Sequence[Deletion]) -> None:
         if self.failing:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.core import limits
 from tailrace.core.contracts import Position
+from tailrace.core.errors import StoreError
 from tailrace.core.frame import Lane
 from tailrace.queue.files import OsFileSystem
-from tailrace.queue.held import Held, hold
+from tailrace.queue.held import Held, hold, names
 
 from .building import ALL, frame, log, seqs
 
@@ -54,7 +56,7 @@ async def _grow_and_go(tmp_path: Path) -> None:
     await again.close(1.0)
 
 
-def test_a_directory_that_nobody_uses_is_held_whole(tmp_path: Path) -> None:
+def test_a_directory_that_nobody_uses_is_named_whole(tmp_path: Path) -> None:
     asyncio.run(_nobody_uses(tmp_path))
 
 
@@ -64,9 +66,7 @@ async def _nobody_uses(tmp_path: Path) -> None:
     await queue.accept([frame(1)])
     await queue.close(1.0)
     (tmp_path / "q" / "consumers" / "hot.new").write_bytes(b"on its way")
-    held = hold(tmp_path / "q")
-    assert [file.path for file in held.files] == ["000000000001.seg"]
-    held.close()
+    assert names(tmp_path / "q") == ["000000000001.seg"]
 
 
 def test_where_one_cannot_be_opened_none_is_held(tmp_path: Path) -> None:
@@ -74,5 +74,14 @@ def test_where_one_cannot_be_opened_none_is_held(tmp_path: Path) -> None:
     (tmp_path / "2.seg").symlink_to("2.seg")
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match="symbolic links"):
-        hold(tmp_path)
+        hold(tmp_path, {"1.seg": 1, "gone.seg": 1, "2.seg": 1})
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_of_more_files_than_may_be_held_none_is(tmp_path: Path) -> None:
+    ends = {f"{number:012d}.seg": 64 for number in range(limits.QUEUE_FILES_HELD)}
+    hold(tmp_path, ends).close()
+    (tmp_path / "consumers").mkdir()
+    (tmp_path / "consumers" / "hot.1").touch()
+    with pytest.raises(StoreError, match="QUEUE_FILES_HELD"):
+        hold(tmp_path, ends)

@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tailrace.core import limits
+from tailrace.core.errors import StoreError
+
 # Where positions and dead letters are, under the queue's directory.
 _FOLDERS = ("consumers", "dead")
 
@@ -38,33 +41,41 @@ class Held:
             os.close(file.descriptor)
 
 
-def hold(directory: Path, ends: Mapping[str, int] | None = None) -> Held:
+def hold(directory: Path, ends: Mapping[str, int]) -> Held:
     """What is in `directory` while nobody writes there. `ends`: the segments by name, and how far
-    each counts; those that are gone by now were read by all. Without it: all there are, whole.
+    each counts; those that are gone by now were read by all.
 
-    Raises OSError; then nothing is held.
+    Raises StoreError where there are more files than QUEUE_FILES_HELD, OSError; then nothing is
+    held.
     """
+    wanted = [*_beside(directory), *ends]
+    if len(wanted) > limits.QUEUE_FILES_HELD:
+        raise StoreError(
+            f"the queue has {len(wanted):,} files, and {limits.QUEUE_FILES_HELD:,} can be held at a "
+            "time (QUEUE_FILES_HELD): wait until more of it is stored, or raise queue.segment_size"
+        )
     found: list[HeldFile] = []
     try:
-        for path in _paths(directory, ends):
+        for name in wanted:
             with contextlib.suppress(FileNotFoundError):
-                found.append(_open(directory, path, (ends or {}).get(path)))
+                found.append(_open(directory, name, ends.get(name)))
     except BaseException:
         Held(found).close()
         raise
     return Held(found)
 
 
-def _paths(directory: Path, ends: Mapping[str, int] | None) -> Iterator[str]:
+def names(directory: Path) -> list[str]:
+    """Paths of all files that count, under the `directory` of a queue that nobody runs."""
+    return [*_beside(directory), *sorted(one.name for one in directory.glob("*.seg"))]
+
+
+def _beside(directory: Path) -> Iterator[str]:
     """Positions first: what they are behind is in the segments."""
     for folder in _FOLDERS:
         if (directory / folder).is_dir():
-            names = sorted(one.name for one in (directory / folder).iterdir() if one.is_file())
-            yield from (f"{folder}/{name}" for name in names if not name.endswith(".new"))
-    if ends is None:
-        yield from sorted(one.name for one in directory.glob("*.seg"))
-    else:
-        yield from ends
+            found = sorted(one.name for one in (directory / folder).iterdir() if one.is_file())
+            yield from (f"{folder}/{name}" for name in found if not name.endswith(".new"))
 
 
 def _open(directory: Path, path: str, end: int | None) -> HeldFile:

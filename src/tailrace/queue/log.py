@@ -201,7 +201,7 @@ class SegmentLog:
 
     async def held(self) -> Held:
         """All that is durable now, with the positions and dead letters of this moment. Raises Busy
-        when the queue is closed, and OSError."""
+        when the queue is closed, StoreError when it has too many files, OSError."""
         ends = {path_of(Path(), one.number).name: one.end for one in self.extents()}
         # Where appends, deletions and positions are written, so none of them happens meanwhile.
         return await self._work(hold, self.directory, ends)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from tailrace.app.backup.copying import Item, file_item
 from tailrace.governance.controlcopy import ControlCopy
-from tailrace.queue.held import Held, hold
+from tailrace.queue.held import Held, names
 from tailrace.store import frozen
 
 # Of the archive and of the horizon: a file that is only appended to, or replaced whole.
@@ -78,6 +78,9 @@ class Moment:
 
     def queued(self) -> Iterator[Item]:
         """What was in the queue."""
+        if not self.running:
+            directory = self.places.data / "queue"
+            yield from (file_item(f"queue/{name}", directory / name) for name in names(directory))
         for file in self.queue.files:
             yield Item(f"queue/{file.path}", file.bytes, _again(file.descriptor))
 
@@ -108,7 +111,7 @@ class Moment:
 
 def stopped(places: Places, now_ns: int) -> Moment:
     """A directory that is nobody's but ours. Raises StoreError, OSError."""
-    moment = Moment(places, now_ns, running=False, queue=hold(places.data / "queue"))
+    moment = Moment(places, now_ns, running=False)
     try:
         moment.hold_rest()
     except BaseException:
