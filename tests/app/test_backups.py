@@ -305,3 +305,13 @@ def test_without_its_archive_a_backup_goes_on_beside_the_one_that_is_there(
 def test_what_is_no_backup_is_called_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no backup"):
         restoring.verify(tmp_path / "nowhere")
+
+
+def test_a_directory_without_room_is_refused_before_anything_is_written(
+    places: Places, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(folder, places)
+    monkeypatch.setattr(copying, "free_bytes", lambda _: limits.ENGINE_RESERVE_BYTES)
+    with pytest.raises(StoreError, match="a server needs more than that"):
+        restore(folder.path("one"), tmp_path / "again")
+    assert [one.name for one in (tmp_path / "again").iterdir()] == ["lock"]

@@ -62,6 +62,9 @@ class Moment:
         """The fourth step. Raises StoreError, OSError."""
         if self.places.control is not None:
             self.control = ControlCopy(self.places.control)
+        for name in self.places.beside:
+            if (self.places.data / name).is_file():
+                self._hold(name, self.places.data / name)
         self._hold(HORIZON, self.places.data / HORIZON)
         self._hold(MANIFEST, self.places.archive / "manifest")
 
@@ -72,7 +75,7 @@ class Moment:
             return  # there was nothing to say yet
 
     def small(self) -> Iterator[Item]:
-        """Horizon and manifest."""
+        """Horizon, manifest, and single files beside."""
         for name, descriptor in self._held:
             yield Item(name, os.fstat(descriptor).st_size, _again(descriptor))
 
@@ -90,10 +93,9 @@ class Moment:
             yield file_item(f"store/tables/{file.path}", file.now, fixed=file.fixed)
 
     def others(self) -> Iterator[Item]:
-        """What is beside."""
+        """What is in folders beside."""
         for name in self.places.beside:
-            above = self.places.data / name
-            for path in [above, *sorted(above.rglob("*"))]:
+            for path in sorted((self.places.data / name).rglob("*")):
                 if path.is_file() and not path.is_symlink():
                     yield file_item(str(path.relative_to(self.places.data)), path)
 
