@@ -51,8 +51,8 @@ def hold(directory: Path, ends: Mapping[str, int]) -> Held:
     wanted = [*_beside(directory), *ends]
     if len(wanted) > limits.QUEUE_FILES_HELD:
         raise StoreError(
-            f"the queue has {len(wanted):,} files, and {limits.QUEUE_FILES_HELD:,} are held at a time "
-            "(QUEUE_FILES_HELD): wait until more of it is stored, or raise queue.segment_size"
+            f"the queue has {len(wanted):,} files, and {limits.QUEUE_FILES_HELD:,} are held "
+            "at most (QUEUE_FILES_HELD): wait until more is stored, or raise queue.segment_size"
         )
     found: list[HeldFile] = []
     try:
