@@ -191,7 +191,8 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    server = Server(tmp_path_factory.mktemp("api"))
+    home = tmp_path_factory.mktemp("api")
+    server = Server(home, TAILRACE_BACKUP__DIRECTORY=str(home / "backups"))
     server.start()
     found = Api(server)
     yield found

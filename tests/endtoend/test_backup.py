@@ -104,10 +104,10 @@ def test_a_backup_has_all_that_was_acknowledged_and_nothing_twice(
     server: Server, tmp_path: Path, start: Start
 ) -> None:
     loads = [
-        Load(server, frames("both"), echo=True),
-        Load(server, frames("bulk", lane=Lane.BULK), echo=True),
-        Load(server, keyed("keyed"), echo=True),
-        Load(server, lines("lines"), repeat=False),
+        Load(server, frames("both"), echo=True, pause_s=0.05),
+        Load(server, frames("bulk", lane=Lane.BULK), echo=True, pause_s=0.05),
+        Load(server, keyed("keyed"), echo=True, pause_s=0.05),
+        Load(server, lines("lines"), repeat=False, pause_s=0.05),
     ]
     for load in loads:
         load.await_acks(20)
