@@ -162,7 +162,8 @@ def test_a_backup_of_a_newer_tailrace_is_refused(
     "entry",
     [
         Entry("../out"), Entry("/etc/passwd"), Entry("a/../../out"), Entry(""), Entry("a//b"),
-        Entry("a/link", leads="/etc/passwd"), Entry("a/link", leads="../../out"),
+        Entry("store/link", leads="/etc/passwd"), Entry("store/link", leads="../../out"),
+        Entry("archive/link", leads="here"),
     ],
 )  # fmt: skip
 def test_a_list_that_leads_out_of_the_backup_is_refused(tmp_path: Path, entry: Entry) -> None:

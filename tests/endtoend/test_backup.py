@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from loads import Load, Request, frames, keyed, lines
@@ -20,6 +22,7 @@ from tailrace.queue.segment import HEAD_BYTES
 
 RUN_S = 120.0
 PATH = "/api/v1/backups"
+LOADS = ("both", "bulk", "keyed", "lines")
 
 
 class Command:
@@ -58,17 +61,26 @@ def expected(requests: Sequence[Request], *lanes: Lane) -> dict[str, int]:
     return {k: n for one in requests if one.lane in lanes for k, n in one.rows.items()}
 
 
-def archived(server: Server) -> dict[str, int]:
-    """Rows of the archive by service."""
-    answer = server.get(
-        "/loki/api/v1/query?exact=archive&query=sum%20by%20(service_name)(count_over_time("
-        f"%7Bservice_name%3D~%22.%2B%22%7D%5B24h%5D))&time={int(time.time()) + 7200}"
-    )
+def counts(server: Server, services: str, extra: str = "") -> dict[str, int]:
+    """Rows by service, of those that match."""
+    query = f'sum by (service_name)(count_over_time({{service_name=~"{services}"}}[24h]))'
+    at_s = int(time.time()) + 7200
+    answer = server.get(f"/loki/api/v1/query?query={quote(query)}&time={at_s}{extra}")
     assert answer.status == 200, answer
     return {
         one["metric"]["service_name"]: int(float(one["value"][1]))
         for one in answer.json()["data"]["result"]
     }
+
+
+def hot(server: Server) -> dict[str, int]:
+    """One load after another: an answer has 2,000 series at most."""
+    return {k: n for name in LOADS for k, n in counts(server, f"{name}-.*").items()}
+
+
+def archived(server: Server) -> dict[str, int]:
+    exact = "&exact=archive"
+    return {k: n for name in LOADS for k, n in counts(server, f"{name}-.*", exact).items()}
 
 
 def damaged(home: Path, data: Path, name: str) -> Path:
@@ -111,7 +123,9 @@ def test_a_backup_has_all_that_was_acknowledged_and_nothing_twice(
     ]
     for load in loads:
         load.await_acks(20)
-    backed_up(server, name="first")
+    url = ("--url", f"http://127.0.0.1:{server.port}")
+    status, said = run(tmp_path, "backup", "first", *url)
+    assert (status, "the backup first is made" in said) == (0, True), said
     loads[0].await_acks(20)
     before = [one for load in loads for one in load.acked.copy()]
     backed_up(server, name="second")
@@ -119,6 +133,9 @@ def test_a_backup_has_all_that_was_acknowledged_and_nothing_twice(
         load.await_acks(3)
     sizes = {one["name"]: one["bytes"] for one in server.get(PATH).json()["backups"]}
     assert list(sizes) == ["first", "second"]
+    assert "second" in run(tmp_path, "backup", "--list", *url)[1]
+    status, said = run(tmp_path, "backup", "second", *url)
+    assert (status, "there is a backup second already" in said) == (1, True), said
     assert server.metric("tailrace_backups_total", "done") == 2
     assert 0 < server.metric("tailrace_backup_age_seconds") < RUN_S
 
@@ -194,7 +211,7 @@ def check(again: Server, before: Sequence[Request], loads: Sequence[Load]) -> No
     numbered = [one for load in loads[:3] for one in load.acked]
     for wanted in (before, [*before, *numbered]):
         await_stored(again)
-        assert_whole(again.counts(), expected(wanted, Lane.BOTH), loads)
+        assert_whole(hot(again), expected(wanted, Lane.BOTH), loads)
         assert_whole(archived(again), expected(wanted, Lane.BOTH, Lane.BULK), loads)
         for one in numbered:
             assert again.post(one.path, one.body, **one.headers).status == 200
@@ -204,12 +221,11 @@ def await_stored(server: Server) -> None:
     """Wait until a row that comes now is archived: then all that came before it is stored."""
     name = f"last-{time.monotonic_ns()}"
     assert server.post(f"/ingest/lines?service={name}", b"here\n").status == 200
-    server.until(lambda: name in archived(server), "archived", RUN_S)
+    server.until(lambda: name in counts(server, name, "&exact=archive"), "archived", RUN_S)
 
 
 def assert_whole(found: dict[str, int], wanted: dict[str, int], loads: Sequence[Load]) -> None:
     """Of each service in `wanted` all rows, of each other all or none."""
-    found = {name: rows for name, rows in found.items() if not name.startswith("last-")}
     known = expected([r for one in loads for r in (*one.acked, *one.unsure)], *Lane)
     assert {name: found.get(name, 0) for name in wanted} == wanted
     assert {name: known.get(name) for name in found} == found
@@ -239,3 +255,37 @@ def told_by_the_doctor(home: Path, data: Path) -> None:
         "control.sqlite is open to other users of the machine (mode 644)",
     ):
         assert words in said
+
+
+@pytest.mark.soak
+def test_ten_backups_at_any_moment_have_all_and_nothing_twice(
+    server: Server, tmp_path: Path, start: Start
+) -> None:
+    """Segments end and steps of the archive are made all the time."""
+    loads = [
+        Load(server, frames("both", 200, 100), echo=True, pause_s=0.0),
+        Load(server, frames("bulk", 100, 100, lane=Lane.BULK), echo=True, pause_s=0.0),
+        Load(server, keyed("keyed"), echo=True, pause_s=0.01),
+        Load(server, lines("lines"), repeat=False, pause_s=0.01),
+    ]
+    chance = random.Random(1)
+    before: dict[str, list[Request]] = {}
+    for number in range(10):
+        time.sleep(chance.uniform(0.2, 1.5))
+        acked = [one for load in loads for one in load.acked.copy()]
+        before[backed_up(server, name=f"b{number}")] = acked
+    for load in loads:
+        load.stop()
+    assert server.stop() == 0
+    shutil.copytree(tmp_path / "config", tmp_path / "again" / "config")
+    for name, acked in before.items():
+        data = tmp_path / f"restored-{name}"
+        status, said = run(
+            tmp_path, "restore", str(tmp_path / "backups" / name), "--data", str(data)
+        )
+        assert status == 0, said
+        again = start(tmp_path / "again", TAILRACE_SERVER__DATA_DIR=str(data))
+        check(again, acked, loads)
+        assert again.stop() == 0
+        assert findings(tmp_path, data) == []
+        shutil.rmtree(data)

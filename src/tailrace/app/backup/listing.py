@@ -119,9 +119,11 @@ def _within(path: str) -> bool:
 
 
 def _leads_within(entry: Entry) -> bool:
-    """Whether a link leads to something beside or below it, in the backup."""
+    """Whether a link is one of the store's, and leads to something in the backup."""
     if not entry.leads:
         return True
+    if not entry.path.startswith("store/"):
+        return False
     depth = 0
     for part in (*PurePosixPath(entry.path).parent.parts, *PurePosixPath(entry.leads).parts):
         depth += -1 if part == ".." else 1
