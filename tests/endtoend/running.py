@@ -23,6 +23,7 @@ from nursery import NURSERY, Child
 START_S = 60.0
 STOP_S = 60.0
 POLL_S = 0.05
+MARKS = ("BULK_SLOW", "BULK_STOP", "HOT_SLOW", "HOT_STOP")
 Body = bytes | Iterable[bytes]
 
 
@@ -76,6 +77,8 @@ class Server:
             "TAILRACE_AGENT__INPUTS": "[{paths=['/nowhere/*.log']}]",
             # Tests count rows, and samples of own metrics would be among them.
             "TAILRACE_ALERTS__BUILTIN": "false",
+            # The disk that tests run on may be nearly full.
+            **{f"TAILRACE_SPACE__{mark}": "1" for mark in MARKS},
             **environment,
         }
 

@@ -18,10 +18,6 @@ RESERVE = "64MiB"
 STUCK_S = 3.0
 # The disk is what is tried here, not the load.
 PAUSE_S = 0.05
-# Nothing waits before the disk is really full.
-NO_MARKS = {
-    f"TAILRACE_SPACE__{name}": "1" for name in ("BULK_SLOW", "BULK_STOP", "HOT_SLOW", "HOT_STOP")
-}
 
 
 @pytest.fixture
@@ -52,7 +48,7 @@ def finish(server: Server, loads: list[Load], archive: Path | None = None) -> No
 def test_a_full_disk_is_answered_with_503_until_space_returns(
     start: Start, disk: SmallDisk
 ) -> None:
-    server = start(disk.path, TAILRACE_QUEUE__DISK_RESERVE=RESERVE, **NO_MARKS)
+    server = start(disk.path, TAILRACE_QUEUE__DISK_RESERVE=RESERVE)
     loads = loads_on(server)
     loads[0].await_acks(20)
     server.until(lambda: bool(server.counts("small-.*")), "something stored")
@@ -90,7 +86,7 @@ def test_a_start_on_a_full_disk_says_which_and_how_much_is_needed(tmp_path: Path
 
 
 def test_a_store_without_space_tries_again_until_it_returns(start: Start, disk: SmallDisk) -> None:
-    server = start(disk.path, TAILRACE_QUEUE__DISK_RESERVE="1B", **NO_MARKS)
+    server = start(disk.path, TAILRACE_QUEUE__DISK_RESERVE="1B")
     loads = loads_on(server)
     loads[0].await_acks(20)
     keep_full(server, disk, loads)

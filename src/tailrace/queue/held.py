@@ -15,8 +15,8 @@ from typing import NamedTuple
 from tailrace.core import limits
 from tailrace.core.errors import StoreError
 
-# Where positions and dead letters are, under the queue's directory.
-_FOLDERS = ("consumers", "dead")
+# Where positions, dead letters and the notes of those that are gone are, under the queue's directory.
+_FOLDERS = ("consumers", "dead", "dead/gone")
 
 
 class HeldFile(NamedTuple):

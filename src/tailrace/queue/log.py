@@ -204,7 +204,7 @@ class SegmentLog:
         when the queue is closed, StoreError when it has too many files, OSError."""
         ends = {path_of(Path(), one.number).name: one.end for one in self.extents()}
         # Where appends, deletions and positions are written, so none of them happens meanwhile.
-        return await self._work(hold, self.directory, ends)
+        return await self.work(hold, self.directory, ends)
 
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably. Raises Busy when they are full."""
