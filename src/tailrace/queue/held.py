@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tailrace.core import limits
 from tailrace.core.errors import StoreError
 
-# Where positions, dead letters and the notes of those that are gone are, under the queue's directory.
+# Where positions, dead letters and notes of those that are gone are, under the queue's directory.
 _FOLDERS = ("consumers", "dead", "dead/gone")
 
 
