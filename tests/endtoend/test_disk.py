@@ -40,7 +40,8 @@ def finish(server: Server, loads: list[Load], archive: Path | None = None) -> No
     for load in loads:
         load.await_acks(5)
         load.stop()
-    await_once(server, loads)
+    # The store and the archive may each wait half a minute before they try again, twice.
+    await_once(server, loads, timeout_s=120.0)
     assert server.stop() == 0, server.log()
     check_archive(archive or server.data / "archive", loads)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from keeping import MemoryStore
 from tests.alerts.evaluation.answers import Answers, describe, group
+from tests.examples import examples
 
 from tailrace.alerts.delivery.dispatcher import Dispatcher
 from tailrace.alerts.delivery.inhibition import Inhibition
@@ -254,6 +255,6 @@ class _Nothing:
 
 
 Ends.TestCase.settings = hypothesis_settings(
-    max_examples=150, stateful_step_count=30, deadline=None
+    max_examples=examples(50), stateful_step_count=30, deadline=None
 )
 TestEnds = Ends.TestCase
