@@ -47,7 +47,7 @@ def check_archive(archive: Path, loads: Sequence[Load]) -> None:
     for one in services.to_pylist():
         found[one["ServiceName"]] = one["count_all"]
         assert one["Body_count_distinct"] == one["count_all"], f"archived twice: {one}"
-    files = [file for step in manifest.steps for file in step.files]
+    files = manifest.listing.files()
     assert len(rows) == sum(file.rows for file in files if not file.path.startswith("metrics/"))
     _check("archived", found, acked, unsure)
 

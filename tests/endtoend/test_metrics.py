@@ -119,4 +119,4 @@ def test_metrics_and_logs_of_a_killed_server_are_there_once(start: Start) -> Non
 
 
 def archived(server: Server) -> int:
-    return sum(step.rows for step in Manifest(server.data / "archive" / "manifest").steps)
+    return Manifest(server.data / "archive" / "manifest").listing.rows

@@ -56,7 +56,7 @@ class Archiving:
         self.remarks: list[str] = []
         asyncio.run(self.archive.open(self.service.steps, self.horizon))
         self.horizon.open(self.archive.upto)
-        self._steps = len(self.archive.manifest.steps)
+        self._steps = self.archive.listing.steps
 
     def archived(
         self, tenant: str, signal: Signal = Signal.LOGS, lane: str = "hot", seq: int = 0

@@ -49,6 +49,7 @@ from tailrace.governance.deletions import routes as deletion_routes
 from tailrace.governance.findings.http import routes as finding_routes
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
+from tailrace.governance.keyepochs import KeyEpochs
 from tailrace.governance.ledger.http import routes as ledger_routes
 from tailrace.governance.ledger.known import Lost
 from tailrace.governance.ledger.ledger import Ledger
@@ -133,7 +134,9 @@ class Runtime:
         self._ledger = Ledger(
             self._fleet, self._control, witnesses, self._handled, self._clock, self._metrics
         )
-        self._archive = Archive(self._engine, archive(config, data))
+        self._archive = Archive(
+            self._engine, archive(config, data), self._clock, KeyEpochs(self._control).since
+        )
         self._horizon = Horizon(data / "store" / "horizon")
         self._backups = self._build_backups()
         self._audit = Audit(StoredRows(self._engine, self._archive))

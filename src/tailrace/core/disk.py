@@ -28,13 +28,14 @@ def file_state(path: str) -> FileState:
     return (found.st_mtime_ns, found.st_size, found.st_ino) if found else (0, 0, 0)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace the file at `path` by one with `data`, durably, readable by its owner only.
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace the file at `path` by one with `data`, durably, readable by its owner only unless
+    `mode` says otherwise.
 
     After an OSError the one before is still there.
     """
     temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - takes the descriptor
         if file.write(data) != len(data):
             raise OSError(f"{temporary}: could not be written whole")

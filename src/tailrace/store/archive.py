@@ -12,23 +12,27 @@ decoding them again; rows of bulk-only frames pass through tables of their own.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.contracts import Changes, Position
-from tailrace.core.disk import sync_directory
 from tailrace.core.errors import ConfigError, StoreError
 from tailrace.core.frame import Header, Signal
-from tailrace.store import schema, sql
+from tailrace.store import parquet, schema, sql
 from tailrace.store.engine import Engine
+from tailrace.store.entries import FOLDERS, HOUR_NS, ArchiveFile, Epochs, Step, Swap, Why
 from tailrace.store.horizon import Horizon
+from tailrace.store.leaving import Leaving
+from tailrace.store.listing import Listing
 from tailrace.store.logs import identified
-from tailrace.store.manifest import ArchiveFile, Manifest, Step
+from tailrace.store.manifest import Manifest
 
-HOUR_NS = 3_600_000_000_000
+# Lowest and highest number of the keys that a tenant had in use at any time since a moment (UTC
+# nanoseconds), over all kinds; None where it cannot be had just now.
+EpochsOf = Callable[[str, int], Awaitable[Epochs]]
 _SETTINGS = (
     # Level 1, and dictionaries only while they are small: 40% less CPU than the defaults for files
     # that are 3% smaller. See docs/adr/0002-archive-from-hot.md.
@@ -49,19 +53,19 @@ _MERGED = "join_algorithm='full_sorting_merge', max_bytes_before_external_sort=6
 
 @dataclass(frozen=True)
 class _Rows:
-    """A table to export: the folder of its files, and its rows under a condition, complete."""
+    """A table to export, what it holds, and its rows under a condition, complete."""
 
     table: str
-    folder: str
+    signal: Signal
     select: Callable[[str], str]
 
 
-def _by_service(table: str, folder: str, names: Sequence[str]) -> _Rows:
+def _by_service(table: str, signal: Signal, names: Sequence[str]) -> _Rows:
     """A table whose order the files keep."""
     columns = ", ".join(names)
     return _Rows(
         table,
-        folder,
+        signal,
         lambda where: (
             f"SELECT {columns} FROM {table} WHERE {where} "
             "ORDER BY Tenant, ServiceName, Timestamp "
@@ -75,7 +79,7 @@ def _samples(table: str) -> _Rows:
     key = "Tenant, MetricName, Fingerprint"
     return _Rows(
         table,
-        "metrics",
+        Signal.METRICS,
         lambda where: (
             f"SELECT {columns} FROM (SELECT * FROM {table} WHERE {where}) AS one\n"
             f"ANY LEFT JOIN (SELECT {key}, {', '.join(schema.SERIES_NAMES)} FROM series FINAL "
@@ -86,21 +90,15 @@ def _samples(table: str) -> _Rows:
 
 
 _HOT: Mapping[Signal, _Rows] = {
-    Signal.LOGS: _by_service("logs", "", schema.COLUMN_NAMES),
-    Signal.SPANS: _by_service("spans", "spans", schema.SPAN_NAMES),
+    Signal.LOGS: _by_service("logs", Signal.LOGS, schema.COLUMN_NAMES),
+    Signal.SPANS: _by_service("spans", Signal.SPANS, schema.SPAN_NAMES),
     Signal.METRICS: _samples("samples"),
 }
 _BULK: Mapping[Signal, _Rows] = {
-    Signal.LOGS: _by_service("bulk_rows", "", schema.COLUMN_NAMES),
-    Signal.SPANS: _by_service("bulk_spans", "spans", schema.SPAN_NAMES),
+    Signal.LOGS: _by_service("bulk_rows", Signal.LOGS, schema.COLUMN_NAMES),
+    Signal.SPANS: _by_service("bulk_spans", Signal.SPANS, schema.SPAN_NAMES),
     Signal.METRICS: _samples("bulk_samples"),
 }
-
-
-def signal_of(file: ArchiveFile) -> Signal:
-    """What a file holds rows of."""
-    folders = {rows.folder: signal for signal, rows in _HOT.items()}
-    return folders.get(file.path.partition("/")[0], Signal.LOGS)
 
 
 def _sources(hot: Sequence[Header], bulk: Sequence[Header]) -> list[tuple[_Rows, Sequence[Header]]]:
@@ -114,22 +112,30 @@ def _sources(hot: Sequence[Header], bulk: Sequence[Header]) -> list[tuple[_Rows,
 
 
 class Archive:
-    """Writes steps and remembers how far it is."""
+    """Writes steps and remembers how far it is; lets files change places."""
 
-    def __init__(self, engine: Engine, directory: Path) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        directory: Path,
+        clock: Clock | None = None,
+        epochs: EpochsOf | None = None,
+    ) -> None:
         self._engine = engine
         self._directory = directory
+        self._clock = clock or SystemClock()
+        self._epochs = epochs
         self._manifest: Manifest | None = None
-        self._received_ns = 0
         self._changes: Changes | None = None
         self._horizon: Horizon | None = None
+        self.leaving = Leaving(directory, self._clock)
 
     async def open(self, changes: Changes | None = None, horizon: Horizon | None = None) -> None:
-        """Read the manifest and delete what a crash left half-written. `changes` hears of rows that
-        are archived; below the `horizon` queries read them here. Raises ConfigError, OSError."""
+        """Read the manifest and delete what it does not list: files that a crash left half-written,
+        and those that others took the place of. `changes` hears of rows that are archived; below
+        the `horizon` queries read them here. Raises ConfigError, OSError."""
         self._changes, self._horizon = changes, horizon
         await asyncio.to_thread(self._open)
-        self._received_ns = max((step.received_ns for step in self.manifest.steps), default=0)
 
     def _open(self) -> None:
         try:
@@ -155,6 +161,11 @@ class Archive:
         return self._manifest
 
     @property
+    def listing(self) -> Listing:
+        """The files that count."""
+        return self.manifest.listing
+
+    @property
     def upto(self) -> Position:
         """The place in the queue up to which everything is archived."""
         return self.manifest.upto
@@ -162,7 +173,7 @@ class Archive:
     @property
     def received_ns(self) -> int:
         """When the last frame that is archived came in, UTC nanoseconds; 0 when nobody knows."""
-        return self._received_ns
+        return self.listing.received_ns
 
     async def step(
         self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
@@ -182,8 +193,9 @@ class Archive:
         self, hot: Sequence[Header], bulk: Sequence[Header], upto: Position
     ) -> tuple[int, int, int]:
         files: list[ArchiveFile] = []
+        epochs = await self._epochs_of([*hot, *bulk])
         for source, headers in _sources(hot, bulk):
-            files += await self._export_table(source, headers, upto)
+            files += await self._export_table(source, headers, upto, epochs)
         rows = sum(file.rows for file in files)
         expected = sum(header.rows for header in [*hot, *bulk])
         if rows != expected:
@@ -191,21 +203,48 @@ class Archive:
         received_ns = max((header.received_ns for header in [*hot, *bulk]), default=0)
         step = Step(upto, rows, len(hot) + len(bulk), files, received_ns)
         await asyncio.to_thread(self.manifest.append, step)
-        self._received_ns = max(received_ns, self._received_ns)
         self._tell(files)
         return rows, len(files), sum(file.bytes for file in files)
+
+    async def swap(self, why: Why, removed: Sequence[ArchiveFile], added: list[ArchiveFile]) -> int:
+        """Let `added`, which are written whole, take the place of files that count, durably: when,
+        UTC nanoseconds. The removed ones are deleted when no query can read them any more. Raises
+        StoreError when one of them does not count, or the disk fails; then nothing has changed."""
+        at_ns = self._clock.wall_ns()
+        swap = Swap(why, at_ns, [file.path for file in removed], added)
+        try:
+            await asyncio.to_thread(self.manifest.swap, swap)
+        except OSError as error:
+            raise StoreError(f"archive: {error.strerror}") from error
+        self.leaving.add(swap.removed)
+        if why != "compacted":
+            self._tell(removed)
+        return at_ns
+
+    async def _epochs_of(self, headers: Sequence[Header]) -> dict[str, Epochs]:
+        """Keys that can have made the pseudonyms of each tenant's frames."""
+        if self._epochs is None:
+            return {}
+        since: dict[str, int] = {}
+        for header in headers:
+            earliest = since.get(header.tenant, header.received_ns)
+            since[header.tenant] = min(earliest, header.received_ns)
+        return {tenant: await self._epochs(tenant, ns) for tenant, ns in since.items()}
 
     def _tell(self, files: Sequence[ArchiveFile]) -> None:
         if self._changes is None:
             return
         for file in files:
-            signal = signal_of(file)
-            self._changes.archived(file.tenant, signal, file.first_ns)
-            if self._horizon is not None and file.first_ns < self._horizon.of(signal):
-                self._changes.changed(file.tenant, signal, file.first_ns)
+            self._changes.archived(file.tenant, file.signal, file.first_ns)
+            if self._horizon is not None and file.first_ns < self._horizon.of(file.signal):
+                self._changes.changed(file.tenant, file.signal, file.first_ns)
 
     async def _export_table(
-        self, source: _Rows, headers: Sequence[Header], upto: Position
+        self,
+        source: _Rows,
+        headers: Sequence[Header],
+        upto: Position,
+        epochs: Mapping[str, Epochs],
     ) -> list[ArchiveFile]:
         where = identified(headers)
         found = await self._engine.rows(
@@ -216,24 +255,22 @@ class Archive:
         )
         files = []
         for tenant, hour, rows, first_ns, last_ns in found:
-            path = self._path(source, str(tenant), int(hour), upto)
+            name = f"{source.table}-{upto.segment:012d}-{upto.offset:012d}.parquet"
+            path = f"{folder_of(source.signal, str(tenant), int(hour))}/{name}"
+            whole = self._directory / path
             try:
-                await self._export_file(source, where, path, str(tenant), int(hour))
-                size = await self._whole(path, int(rows))
+                await self._export_file(source, where, whole, str(tenant), int(hour))
+                size, checksum = await parquet.written(self._engine, whole, int(rows))
             except (StoreError, OSError):
-                path.unlink(missing_ok=True)
+                whole.unlink(missing_ok=True)
                 raise
-            name = str(path.relative_to(self._directory))
             files.append(
-                ArchiveFile(name, str(tenant), int(rows), size, int(first_ns), int(last_ns))
-            )
+                ArchiveFile(
+                    path, str(tenant), int(rows), size, int(first_ns), int(last_ns), checksum,
+                    epochs.get(str(tenant)), self._clock.wall_ns(),
+                )
+            )  # fmt: skip
         return files
-
-    def _path(self, source: _Rows, tenant: str, hour: int, upto: Position) -> Path:
-        start = datetime.fromtimestamp(hour * 3600, UTC)
-        hours = start.strftime("day=%Y-%m-%d/hour=%H")
-        folder = self._directory / source.folder / f"tenant={tenant}" / hours
-        return folder / f"{source.table}-{upto.segment:012d}-{upto.offset:012d}.parquet"
 
     async def _export_file(
         self, source: _Rows, where: str, path: Path, tenant: str, hour: int
@@ -248,29 +285,9 @@ class Archive:
             f"INSERT INTO FUNCTION file({sql.text(str(path))}, Parquet) {rows}"
         )
 
-    async def _whole(self, path: Path, rows: int) -> int:
-        """Size of a file that is durable and complete. Raises StoreError when it is not.
 
-        The engine reports no error when the disk is full: it leaves an empty or a short file.
-        """
-        size = await asyncio.to_thread(_sync, path)
-        if size:
-            [(found, content)] = await self._engine.rows(
-                "SELECT num_rows, total_compressed_size "
-                f"FROM file({sql.text(str(path))}, ParquetMetadata)"
-            )
-            if int(found) == rows and int(content) < size:
-                return size
-        raise StoreError(f"{path.name} was not written whole; is the disk full?")
-
-
-def _sync(path: Path) -> int:
-    """Make a file durable; its size in bytes."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        size = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-    sync_directory(path.parent)
-    return size
+def folder_of(signal: Signal, tenant: str, hour: int) -> str:
+    """Under the archive, of files whose first row is of an hour, counted from 1970, UTC."""
+    start = datetime.fromtimestamp(hour * 3600, UTC)
+    first = f"{FOLDERS[signal]}/" if FOLDERS[signal] else ""
+    return f"{first}tenant={tenant}/{start.strftime('day=%Y-%m-%d/hour=%H')}"

@@ -8,8 +8,7 @@ have the columns of the table, and `_part_offset`, the order of rows within a pa
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,9 +18,9 @@ from tailrace.core import limits
 from tailrace.core.errors import QueryError, StoreError
 from tailrace.core.frame import Signal
 from tailrace.store import schema, sql
-from tailrace.store.archive import HOUR_NS, Archive, signal_of
+from tailrace.store.archive import Archive
+from tailrace.store.entries import ArchiveFile
 from tailrace.store.horizon import Horizon
-from tailrace.store.manifest import ArchiveFile
 
 _SECOND_NS = 1_000_000_000
 
@@ -61,7 +60,6 @@ class Reach:
     def __init__(self, archive: Archive, horizon: Horizon) -> None:
         self._archive = archive
         self._horizon = horizon
-        self._files = _Files()
 
     async def of(
         self, signal: Signal, tenant: str, start_ns: int, end_ns: int, exact: bool = False
@@ -73,8 +71,7 @@ class Reach:
         if not exact and (start_ns >= horizon_ns or not horizon_ns):
             return Reached(schema.HOT_TABLES[signal])
         last_ns = end_ns if exact else min(end_ns, horizon_ns - 1)
-        self._files.read(self._archive)
-        files = self._files.between(signal, tenant, start_ns, last_ns)
+        files = self._archive.listing.between(signal, tenant, start_ns, last_ns)
         _check(files)
         await asyncio.to_thread(_present, self._archive.directory, files)
         return self._reached(signal, files, horizon_ns, exact, start_ns, end_ns)
@@ -161,42 +158,3 @@ def _names(signal: Signal) -> str:
 
 def _rfc3339(ns: int) -> str:
     return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-class _Files:
-    """Files that the manifest lists, by signal, tenant and hour: a year has half a million, and a
-    query asks for few."""
-
-    def __init__(self) -> None:
-        self._steps = 0
-        self._known: defaultdict[tuple[Signal, str], dict[int, list[ArchiveFile]]] = defaultdict(
-            dict
-        )
-
-    def read(self, archive: Archive) -> None:
-        """Take in the steps since the last time."""
-        steps = archive.manifest.steps
-        for step in steps[self._steps :]:
-            for file in step.files:
-                hours = self._known[signal_of(file), file.tenant]
-                hours.setdefault(file.first_ns // HOUR_NS, []).append(file)
-        self._steps = len(steps)
-
-    def between(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> list[ArchiveFile]:
-        """Those that hold rows of the time, by hour. A file is of one hour."""
-        return [
-            file
-            for of_hour in self._hours(self._known.get((signal, tenant), {}), start_ns, end_ns)
-            for file in of_hour
-            if file.first_ns <= end_ns and file.last_ns >= start_ns
-        ]
-
-    def _hours(
-        self, known: Mapping[int, list[ArchiveFile]], start_ns: int, end_ns: int
-    ) -> Iterator[list[ArchiveFile]]:
-        first, last = start_ns // HOUR_NS, end_ns // HOUR_NS
-        if last - first < len(known):
-            hours = [hour for hour in range(first, last + 1) if hour in known]
-        else:
-            hours = sorted(hour for hour in known if first <= hour <= last)
-        return (known[hour] for hour in hours)

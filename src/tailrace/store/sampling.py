@@ -10,7 +10,7 @@ from tailrace.core.contracts import StoredRow
 from tailrace.store import sql
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
-from tailrace.store.manifest import ArchiveFile
+from tailrace.store.entries import ArchiveFile
 
 
 class _Kind(NamedTuple):
@@ -86,8 +86,7 @@ class StoredRows:
         """At most AUDIT_FILES of those that may hold rows of the time, spread over it."""
         found = [
             file
-            for step in self._archive.manifest.steps
-            for file in step.files
+            for file in self._archive.listing.files()
             if file.tenant == tenant and file.path.startswith(kind.folder)
         ]
         # Rows are taken in after they happened, so that files of before hold none of later.

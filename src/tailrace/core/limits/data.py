@@ -147,6 +147,9 @@ SOURCES_REMEMBERED = 10_000
 # The archive is written in larger steps: a file per step, tenant and hour.
 ARCHIVE_BYTES = 192 * MIB
 ARCHIVE_WAIT_S = 60.0
+# Names in the manifest's lines that may count no more, beside as many as do: then it is rewritten.
+# Days of steps, and a few megabytes.
+ARCHIVE_MANIFEST_DEAD = 10_000
 # Rows of each table and archive that one audit reads back, and files of the archive it opens: held
 # as JSON while they are looked at.
 AUDIT_ROWS = 200_000

@@ -1,0 +1,59 @@
+"""A Parquet file as it is on disk: durable, complete, and what its bytes are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import xxhash
+
+from tailrace.core.disk import sync_directory
+from tailrace.core.errors import StoreError
+from tailrace.store import sql
+
+_PIECE_BYTES = 1 << 20
+
+
+class Reading(Protocol):
+    """What is needed of an engine."""
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
+
+
+async def written(engine: Reading, path: Path, rows: int) -> tuple[int, str]:
+    """Size and checksum of a file that is durable and complete. Raises StoreError when it is not.
+
+    The engine reports no error when the disk is full: it leaves an empty or a short file.
+    """
+    size, found = await asyncio.to_thread(_sync, path)
+    if size:
+        [(count, content)] = await engine.rows(
+            "SELECT num_rows, total_compressed_size "
+            f"FROM file({sql.text(str(path))}, ParquetMetadata)"
+        )
+        if int(count) == rows and int(content) < size:
+            return size, found
+    raise StoreError(f"{path.name} was not written whole; is the disk full?")
+
+
+def checksum(path: Path) -> str:
+    """xxh3_128 of a file's bytes, in hex. Raises OSError."""
+    found = xxhash.xxh3_128()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def _sync(path: Path) -> tuple[int, str]:
+    """Make a file durable; its size in bytes and its checksum."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        size = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)
+    return size, checksum(path)
