@@ -11,12 +11,15 @@ import pytest
 from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
 
+from .archived import Place
+
 TABLES = (
     "logs", "bulk_rows", "spans", "bulk_spans", "samples", "bulk_samples", "series", "exemplars",
     "frames",
 )  # fmt: skip
 Body = Callable[[LogTable, Engine], Awaitable[None]]
 Use = Callable[[Body], None]
+Kept = Callable[[Callable[[Place], Awaitable[None]]], None]
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +38,18 @@ def use(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Use]:
 
         yield lambda body: runner.run(whole(body))
         runner.run(engine.close())
+
+
+@pytest.fixture
+def archived(use: Use, tmp_path: Path) -> Kept:
+    """Runs a test's body with an empty archive, and who looks after it."""
+
+    def run(body: Callable[[Place], Awaitable[None]]) -> None:
+        async def whole(_table: LogTable, engine: Engine) -> None:
+            place = Place(engine, tmp_path)
+            await place.open()
+            await body(place)
+
+        use(whole)
+
+    return run

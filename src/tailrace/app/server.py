@@ -19,6 +19,7 @@ from tailrace import __version__
 from tailrace.agent.agent import Agent
 from tailrace.app.agent import Own, agent_settings, archive, check_agent
 from tailrace.app.alerting import Alerting
+from tailrace.app.archiving import upkeep
 from tailrace.app.backup.http import routes as backup_routes
 from tailrace.app.backup.live import Backups
 from tailrace.app.backup.moment import Places
@@ -85,6 +86,7 @@ from tailrace.store.reach import Reach
 from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
 from tailrace.store.tables import bulk_tables, hot_tables
+from tailrace.store.upkeep import Upkeep
 from tailrace.store.usage import table_bytes
 from tailrace.ui.site import routes as ui_routes
 from tailrace.writer.archiver import Archiver
@@ -261,8 +263,8 @@ class Runtime:
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._open()
         writer, archiver = self._start_lanes()
-        watching = (self._expiry(), self._ledger, self._space.watch, self._comparing)
-        beside = [asyncio.create_task(one.run()) for one in watching]
+        upkeep = (self._expiry(), self._upkeep(), self._ledger, self._space.watch, self._comparing)
+        beside = [asyncio.create_task(one.run()) for one in upkeep]
         if self._config.alerts.builtin:
             beside.append(asyncio.create_task(self._own_metrics().run()))
         try:
@@ -367,6 +369,9 @@ class Runtime:
             self._metrics,
             self._config.store.keep,
         )
+
+    def _upkeep(self) -> Upkeep:
+        return upkeep(self._engine, self._archive, self._queue, self._clock, self._metrics)
 
     def _own_metrics(self) -> OwnMetrics:
         alerts = self._config.alerts

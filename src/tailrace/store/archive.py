@@ -12,16 +12,19 @@ decoding them again; rows of bulk-only frames pass through tables of their own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tailrace.core import log
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.contracts import Changes, Position
 from tailrace.core.errors import ConfigError, StoreError
 from tailrace.core.frame import Header, Signal
 from tailrace.store import parquet, schema, sql
+from tailrace.store.damage import Damage
 from tailrace.store.engine import Engine
 from tailrace.store.entries import FOLDERS, HOUR_NS, ArchiveFile, Epochs, Step, Swap, Why
 from tailrace.store.horizon import Horizon
@@ -30,6 +33,7 @@ from tailrace.store.listing import Listing
 from tailrace.store.logs import identified
 from tailrace.store.manifest import Manifest
 
+_log = log.get("archive")
 # Lowest and highest number of the keys that a tenant had in use at any time since a moment (UTC
 # nanoseconds), over all kinds; None where it cannot be had just now.
 EpochsOf = Callable[[str, int], Awaitable[Epochs]]
@@ -129,6 +133,7 @@ class Archive:
         self._changes: Changes | None = None
         self._horizon: Horizon | None = None
         self.leaving = Leaving(directory, self._clock)
+        self.damage = Damage(directory / "damaged")
 
     async def open(self, changes: Changes | None = None, horizon: Horizon | None = None) -> None:
         """Read the manifest and delete what it does not list: files that a crash left half-written,
@@ -144,7 +149,9 @@ class Archive:
             why = f"{self._directory} cannot be written: {error.strerror}"
             raise ConfigError(f"archive.directory: {why}") from None
         self._manifest = Manifest(self._directory / "manifest")
+        self.damage.open()
         known = self._manifest.paths()
+        self.damage.forget(self.damage.known.keys() - known)
         for path in self._directory.rglob("*.parquet"):
             if str(path.relative_to(self._directory)) not in known:
                 path.unlink()
@@ -217,9 +224,24 @@ class Archive:
         except OSError as error:
             raise StoreError(f"archive: {error.strerror}") from error
         self.leaving.add(swap.removed)
+        await self.found_whole(swap.removed)
         if why != "compacted":
             self._tell(removed)
         return at_ns
+
+    async def found_damaged(self, path: str, wrong: str) -> None:
+        """A file is not as it was written: queries over it say so from now on, and the own log."""
+        try:
+            news = await asyncio.to_thread(self.damage.note, path, wrong)
+        except OSError:
+            news = True
+        if news:
+            _log.error("a file of the archive is damaged", extra={"file": path, "why": wrong})
+
+    async def found_whole(self, paths: Sequence[str]) -> None:
+        """Files are as they were written, or count no more."""
+        with contextlib.suppress(OSError):  # then they are known as damaged a while longer
+            await asyncio.to_thread(self.damage.forget, paths)
 
     async def _epochs_of(self, headers: Sequence[Header]) -> dict[str, Epochs]:
         """Keys that can have made the pseudonyms of each tenant's frames."""

@@ -41,8 +41,8 @@ _log = log.get("engine")
 # are counted before they count as stored.
 READERS = limits.QUERIES_IN_FLIGHT + 2
 # Beside them: the writer, the one that exports, the one that stops statements, the one that
-# decodes what has just come.
-OTHERS = 4
+# decodes what has just come, the one that rewrites files.
+OTHERS = 5
 DECODING_S = 10.0
 # Blocks of a stream that wait for their reader; a block is at most 65,409 rows.
 BLOCKS_WAITING = 2
@@ -113,6 +113,8 @@ class Engine:
         self._stopper: Any = None
         self._decoder: Any = None
         self._decoding = asyncio.Lock()
+        self._rewriter: Any = None
+        self._rewriting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
         self._names = map("statement-{}".format, itertools.count(1))
         self._threads = ThreadPoolExecutor(READERS + OTHERS, "engine")
@@ -141,7 +143,8 @@ class Engine:
             why = str(found).rpartition("Failed to create connection: ")[2]
             message = f"the store in {self._directory} cannot be opened: {why}"
             raise StoreError(message, found.code) from None
-        self._writer, self._exporter, self._stopper, self._decoder, *self._readers = clients
+        self._writer, self._exporter, self._stopper, self._decoder, *rest = clients
+        self._rewriter, *self._readers = rest
         for client in [self._decoder, *self._readers]:
             statement.make_read_only(client)
 
@@ -271,6 +274,20 @@ class Engine:
         await self._exporting.acquire()
         await self._run_then(self._exporting.release, statement.command, self._exporter, sql)
 
+    async def rewrite(self, sql: str, settings: str) -> None:
+        """Run a statement that reads files into a file, with its `settings`, beside all others and
+        one at a time. A caller that is cancelled leaves at once, and the statement is ended. Raises
+        StoreError."""
+        name = next(self._names)
+        named = f"{sql} SETTINGS {settings}, log_comment='{name}'"
+        await self._rewriting.acquire()
+        job = self._start(self._rewriting.release, name, statement.command, self._rewriter, named)
+        try:
+            await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            self._end(job)
+            raise
+
     async def decoded(
         self, sql: str, parameters: Mapping[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
@@ -342,12 +359,12 @@ class Engine:
 
     async def close(self) -> None:
         """Wait for running statements and let go of the directory."""
-        async with self._writing, self._exporting, self._decoding:
+        async with self._writing, self._exporting, self._decoding, self._rewriting:
             for _ in self._readers:
                 await self._free.get()
             while self._stopping:
                 await asyncio.wait(self._stopping)
-            own = (self._writer, self._exporter, self._stopper, self._decoder)
+            own = (self._writer, self._exporter, self._stopper, self._decoder, self._rewriter)
             others = [one for one in own if one]
             for client in [*self._readers, *others]:
                 await self._run(client.close)

@@ -12,6 +12,7 @@ import xxhash
 from tailrace.core.disk import sync_directory
 from tailrace.core.errors import StoreError
 from tailrace.store import sql
+from tailrace.store.entries import ArchiveFile
 
 _PIECE_BYTES = 1 << 20
 
@@ -57,3 +58,19 @@ def _sync(path: Path) -> tuple[int, str]:
         os.close(descriptor)
     sync_directory(path.parent)
     return size, checksum(path)
+
+
+def wrong(path: Path, said: ArchiveFile) -> str:
+    """What is wrong with the bytes of a file, "" where they are those that were written. Reads all
+    of it where its checksum is known."""
+    try:
+        size = path.stat().st_size
+        if size != said.bytes:
+            return f"it has {size:,} bytes, not {said.bytes:,}"
+        if said.checksum and checksum(path) != said.checksum:
+            return "its bytes are not those that were written"
+    except FileNotFoundError:
+        return "it is gone"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return ""

@@ -73,7 +73,7 @@ class Reach:
         last_ns = end_ns if exact else min(end_ns, horizon_ns - 1)
         files = self._archive.listing.between(signal, tenant, start_ns, last_ns)
         _check(files)
-        await asyncio.to_thread(_present, self._archive.directory, files)
+        await asyncio.to_thread(_present, self._archive, files)
         return self._reached(signal, files, horizon_ns, exact, start_ns, end_ns)
 
     def _reached(
@@ -131,13 +131,18 @@ def _check(files: Sequence[ArchiveFile]) -> None:
         )
 
 
-def _present(directory: Path, files: Sequence[ArchiveFile]) -> None:
+def _present(archive: Archive, files: Sequence[ArchiveFile]) -> None:
     """The engine would leave out those that are gone, without a word."""
-    missing = [file.path for file in files if not _whole(directory / file.path, file.bytes)]
+    damaged = archive.damage.known
+    missing = [
+        file.path
+        for file in files
+        if file.path in damaged or not _whole(archive.directory / file.path, file.bytes)
+    ]
     if missing:
         raise StoreError(
             f"{len(missing)} of {len(files)} files that the archive's manifest lists are gone or "
-            f"changed, the first is {missing[0]}; restore them"
+            f"changed, the first is {missing[0]}; restore them, or ask for a time without them"
         )
 
 

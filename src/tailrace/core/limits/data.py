@@ -147,6 +147,17 @@ SOURCES_REMEMBERED = 10_000
 # The archive is written in larger steps: a file per step, tenant and hour.
 ARCHIVE_BYTES = 192 * MIB
 ARCHIVE_WAIT_S = 60.0
+# From this size on a file of the archive is left alone: readers skip within it, and a query of a
+# day opens few. It is packed of so many others at most: each is a name in a statement, and buffers.
+ARCHIVE_FILE_BYTES = 128 * MIB
+ARCHIVE_PACKED_FILES = 256
+# What the engine may hold to pack some: rows are sorted on disk beyond a quarter of it.
+ARCHIVE_PACKING_BYTES = 192 * MIB
+# With more than this in the queue nothing is packed: rows that come in go first. A step of the
+# archive waits in it, and a segment that is not done with.
+ARCHIVE_PACKING_QUEUE_BYTES = 512 * MIB
+# Damaged files that are known by name: beyond it the disk itself is to be looked at.
+ARCHIVE_DAMAGED = 1_000
 # Names in the manifest's lines that may count no more, beside as many as do: then it is rewritten.
 # Days of steps, and a few megabytes.
 ARCHIVE_MANIFEST_DEAD = 10_000

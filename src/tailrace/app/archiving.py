@@ -1,0 +1,38 @@
+"""What looks after the archive of a server, as the configuration wants it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tailrace.core import limits
+from tailrace.core.clock import Clock
+from tailrace.core.metrics import Metrics
+from tailrace.store.archive import Archive
+from tailrace.store.compaction import Compaction
+from tailrace.store.engine import Engine
+from tailrace.store.rewriting import Rewriter
+from tailrace.store.upkeep import Part, Tidying, Upkeep
+
+
+class Sized(Protocol):
+    """A queue that knows what is in it."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+def busy(queue: Sized) -> bool:
+    """Whether so much waits that nothing else should be done."""
+    return queue.size_bytes > limits.ARCHIVE_PACKING_QUEUE_BYTES
+
+
+def upkeep(
+    engine: Engine, archive: Archive, queue: Sized, clock: Clock, metrics: Metrics
+) -> Upkeep:
+    """Of an open archive."""
+    rewriter = Rewriter(engine, archive.directory, clock)
+    parts: dict[str, Part] = {
+        "tidy": Tidying(archive, metrics),
+        "pack": Compaction(archive, rewriter, lambda: busy(queue), clock, metrics),
+    }
+    return Upkeep(parts, metrics)
