@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ import pyarrow.parquet as pq
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Position
+from tailrace.core.deletion import Deletion
+from tailrace.core.errors import StoreError
 from tailrace.core.frame import Signal
 from tailrace.core.metrics import Metrics
 from tailrace.store.archive import Archive
 from tailrace.store.compaction import Compaction
 from tailrace.store.engine import Engine
 from tailrace.store.entries import ArchiveFile
+from tailrace.store.expiring import Expiring
+from tailrace.store.retention import Retention
 from tailrace.store.rewriting import Rewriter
 from tailrace.store.tables import bulk_tables
 from tailrace.store.upkeep import Tidying, Upkeep
@@ -39,6 +44,8 @@ class Place:
         self.tables = bulk_tables(engine, folder)
         self.seq = 0
         self.busy = False
+        self.forgetful = False
+        self.noted: dict[str, Deletion] = {}
 
     async def open(self) -> None:
         """As after a start."""
@@ -51,6 +58,20 @@ class Place:
         tidying = Tidying(self.archive, self.metrics)
         parts = {"tidy": tidying, "pack": self.compaction}
         self.upkeep = Upkeep(parts, self.metrics)
+
+    def expiring(self, retention: Retention) -> Expiring:
+        """What is noted of it goes to `noted`."""
+        return Expiring(
+            self.archive, self.engine, self.rewriter, retention, self, lambda: self.busy,
+            self.clock, self.metrics,
+        )  # fmt: skip
+
+    async def note(self, deletions: Sequence[Deletion]) -> None:
+        """Implements Deletions."""
+        if self.forgetful:
+            raise StoreError("nothing can be noted")
+        for one in deletions:
+            self.noted.setdefault(one.id, one)
 
     async def epochs(self, _tenant: str, since_ns: int) -> tuple[int, int]:
         """A key lasts a day here, from NOW on."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tailrace.store.retention import Retention
 from tailrace.store.upkeep import Part, Tidying
 
 from .archived import Place
@@ -16,6 +17,7 @@ from .conftest import Kept
 PARTS: dict[str, Callable[[Place], Part]] = {
     "tidy": lambda place: Tidying(place.archive, place.metrics),
     "pack": lambda place: place.compaction,
+    "expire": lambda place: place.expiring(Retention({(None, None): 365 * 86_400.0})),
 }
 _all = pytest.mark.parametrize("name", list(PARTS))
 

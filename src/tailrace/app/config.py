@@ -25,6 +25,7 @@ from tailrace.agent.sampling.sampler import sampler_of
 from tailrace.alerts.delivery.settings import hidden
 from tailrace.app import alertsettings, builtinrules, doors, keys, spacesettings
 from tailrace.app.alertsettings import AlertsConfig, patterns
+from tailrace.app.archivekeep import ArchiveSettings, retention
 from tailrace.app.doors import DoorSettings
 from tailrace.app.keys import KeySettings
 from tailrace.app.limits import LimitsConfig, quotas
@@ -92,13 +93,6 @@ class StoreSettings(msgspec.Struct, forbid_unknown_fields=True):
 
     memory: Size = Size("500MiB")
     keep: Seconds = Seconds("0s")
-
-
-class ArchiveSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """`step`: how long rows may wait for company before a Parquet file is written."""
-
-    directory: str = ""
-    step: Seconds = Seconds("60s")
 
 
 class BackupSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -281,6 +275,7 @@ def _check(config: Config) -> None:
     alertsettings.check(config.alerts)
     builtinrules.check(config.alerts)
     keys.check(config.guard)
+    retention(config.archive)
     if 0 < config.store.keep < _LEAST_KEEP_S:
         raise ConfigError('store.keep: at least "1d", or "0s" for ever')
     _check_backup(config)

@@ -371,7 +371,15 @@ class Runtime:
         )
 
     def _upkeep(self) -> Upkeep:
-        return upkeep(self._engine, self._archive, self._queue, self._clock, self._metrics)
+        return upkeep(
+            self._config.archive,
+            self._engine,
+            self._archive,
+            self._queue,
+            self._deletions,
+            self._clock,
+            self._metrics,
+        )
 
     def _own_metrics(self) -> OwnMetrics:
         alerts = self._config.alerts

@@ -156,6 +156,9 @@ ARCHIVE_PACKING_BYTES = 192 * MIB
 # With more than this in the queue nothing is packed: rows that come in go first. A step of the
 # archive waits in it, and a segment that is not done with.
 ARCHIVE_PACKING_QUEUE_BYTES = 512 * MIB
+# Tenants and services whose rows stay longer or shorter than those of others: each is looked for in
+# files of which it may be over.
+ARCHIVE_KEPT_APART = 1_000
 # Damaged files that are known by name: beyond it the disk itself is to be looked at.
 ARCHIVE_DAMAGED = 1_000
 # Names in the manifest's lines that may count no more, beside as many as do: then it is rewritten.
