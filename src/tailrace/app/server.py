@@ -263,8 +263,8 @@ class Runtime:
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._open()
         writer, archiver = self._start_lanes()
-        upkeep = (self._expiry(), self._upkeep(), self._ledger, self._space.watch, self._comparing)
-        beside = [asyncio.create_task(one.run()) for one in upkeep]
+        jobs = (self._expiry(), self._upkeep(), self._ledger, self._space.watch, self._comparing)
+        beside = [asyncio.create_task(one.run()) for one in jobs]
         if self._config.alerts.builtin:
             beside.append(asyncio.create_task(self._own_metrics().run()))
         try:

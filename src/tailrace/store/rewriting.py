@@ -49,7 +49,7 @@ _KINDS: Mapping[Signal, _Kind] = {
     ),
 }
 # Level 3: files are 5% smaller than at level 1 for 8% more CPU; level 6 takes 2% more off for half
-# as much again. See docs/adr/0030-archive-in-few-files.md.
+# as much again. See docs/adr/0034-archive-in-few-files.md.
 _SETTINGS = (
     "output_format_parquet_compression_method='zstd', output_format_compression_level=3, "
     "output_format_parquet_max_dictionary_size=65536, "

@@ -80,7 +80,7 @@ def manifest_of(place: Place) -> tuple[Manifest, int]:
 
 def listed(manifest: Manifest) -> list[ArchiveFile]:
     """Files that count."""
-    return [file for step in manifest.steps for file in step.files]
+    return manifest.listing.files()
 
 
 def _file(path: Path, size: int) -> Iterator[Finding]:
