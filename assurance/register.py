@@ -51,7 +51,9 @@ def limits() -> tuple[Limit, ...]:
     rows = tomllib.loads((HERE / "limits.toml").read_text())
     found = [
         Limit(name, value, reason, tuple(rows.pop(name, ())))
-        for file in map(LIMITS.joinpath, ("data.py", "alerts.py", "ledger.py", "backup.py"))
+        for file in map(
+            LIMITS.joinpath, ("data.py", "kept.py", "alerts.py", "ledger.py", "backup.py")
+        )
         for name, value, reason in _constants(file.read_text())
     ]
     if rows:

@@ -441,10 +441,7 @@ class SegmentLog:
 
     def _recover(self) -> int:
         numbers = numbers_in(self.files, self.directory)
-        extents = [
-            Extent(number, self.files.size(path_of(self.directory, number)))
-            for number in numbers[:-1]
-        ]
+        extents = [Extent(n, self.files.size(path_of(self.directory, n))) for n in numbers[:-1]]
         torn = 0
         if numbers:
             last, torn = recover(self.files, self.directory, numbers[-1])
