@@ -1,8 +1,8 @@
 """`python -m bench [PART]`: measure, compare, print.
 
 PART is ingest, latency, queries, tail, alerts, alerts-promql, agent, doors, fairness, guard-speed
-or guard-recall, all of these when none is named (`usual`); backlog and dashboard, which take as
-long as they do; or `all`.
+or guard-recall, all of these when none is named (`usual`); backlog, dashboard, storage and growth,
+which take as long as they do; or `all`.
 
 Prints a table of figures with their goals and writes it to bench/results.json. Exit status: 0 when
 every goal is met, 1 when one is not, 2 when a part could not be measured.
@@ -34,6 +34,7 @@ from bench import (
     latency,
     queries,
     samplerules,
+    storage,
     tail,
 )
 from bench.corpus.corpus import FULL_ROWS
@@ -43,12 +44,13 @@ from bench.server import Server
 
 PARTS = (
     "ingest", "latency", "queries", "tail", "alerts", "alerts-promql", "agent", "doors", "fairness",
-    "guard-speed", "guard-recall", "backlog", "dashboard",
+    "guard-speed", "guard-recall", "backlog", "dashboard", "storage", "growth",
 )  # fmt: skip
 # What runs when nothing is named.
-USUAL = PARTS[:-2]
+USUAL = PARTS[:-4]
 BACKLOG_ROWS = 200_000
-DASHBOARD_ROWS = 10_000_000
+MANY_ROWS = 10_000_000
+GROWTH_ROWS, GROWTH_TIMES = 1_000_000, 100
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 
@@ -84,7 +86,9 @@ def main() -> int:
 def _rows(part: str, options: argparse.Namespace) -> int:
     """How many rows a part needs."""
     wanted: dict[str, int] = {
-        "dashboard": max(options.rows, DASHBOARD_ROWS),
+        "dashboard": max(options.rows, MANY_ROWS),
+        "storage": max(options.rows, MANY_ROWS),
+        "growth": GROWTH_ROWS,
         "ingest": options.rows,
         "queries": options.rows,
         "backlog": min(options.rows, BACKLOG_ROWS),
@@ -160,6 +164,8 @@ def _measure(
             "backlog": lambda: backlog.measure(server, rows, int(options.backlog_gb * 1e9)),
             "queries": lambda: queries.measure(server, rows, scratch, options.times_ten),
             "dashboard": lambda: dashboard.measure(server, rows),
+            "storage": lambda: storage.measure(server, rows),
+            "growth": lambda: storage.growth(server, rows, GROWTH_TIMES),
         }
         return measures[part]()
 

@@ -23,14 +23,15 @@ INTERVAL_NS = 1_500_000
 _SHARED_MEMORY = Path("/dev/shm")
 _ORDER = re.compile(rb"order ([0-9a-f]{10}) placed")
 _TRACE = re.compile(rb'"trace_id":"([0-9a-f]{32})"')
+_REQUEST = re.compile(rb'"request.id":"([^"]+)"')
 
 
 @dataclass(frozen=True)
 class Data:
     """`files` bodies with `rows` rows in `bytes` bytes, from `start_ns` to before `end_ns`.
 
-    `needles` are order numbers that one row each holds, spread over all rows; `trace_id` is that
-    of several rows.
+    `needles` are order numbers that one row each holds, `traces` ids that some rows have,
+    `requests` the attribute `request.id` of one row each, all of them spread over the rows.
     """
 
     directory: Path
@@ -40,7 +41,8 @@ class Data:
     start_ns: int
     end_ns: int
     needles: tuple[str, ...]
-    trace_id: str
+    traces: tuple[str, ...]
+    requests: tuple[str, ...]
 
     def path(self, number: int) -> Path:
         """The file of a body, numbered from 1."""
@@ -59,13 +61,12 @@ def generate(rows: int, scratch: Path, seed: int = SEED, end_ns: int = 0) -> Dat
     files = total = 0
     body: list[bytes] = []
     size = 0
-    needles: list[str] = []
-    trace_id = ""
+    found: dict[re.Pattern[bytes], list[str]] = {_ORDER: [], _TRACE: [], _REQUEST: []}
     for block in records(rows, seed, start_ns, INTERVAL_NS, block_rows=1_000):
         body.append(block)
         size += len(block)
-        needles += [found.decode() for found in _ORDER.findall(block)[:1]]
-        trace_id = trace_id or _first(_TRACE, block)
+        for pattern, texts in found.items():
+            texts += _first(pattern, block)
         if size >= BODY_BYTES:
             files += 1
             total += size
@@ -75,8 +76,12 @@ def generate(rows: int, scratch: Path, seed: int = SEED, end_ns: int = 0) -> Dat
         files += 1
         total += size
         (directory / f"{files}.ndjson").write_bytes(b"".join(body))
-    some = tuple(needles[:: max(len(needles) // NEEDLES, 1)][:NEEDLES])
-    return Data(directory, files, rows, total, start_ns, end_ns, some, trace_id)
+    some = (tuple(_spread(texts)) for texts in found.values())
+    return Data(directory, files, rows, total, start_ns, end_ns, *some)
+
+
+def _spread(texts: list[str]) -> list[str]:
+    return texts[:: max(len(texts) // NEEDLES, 1)][:NEEDLES]
 
 
 def occurrences(data: Data, token: str) -> int:
@@ -90,9 +95,9 @@ def remove(data: Data) -> None:
     shutil.rmtree(data.directory, ignore_errors=True)
 
 
-def _first(pattern: re.Pattern[bytes], block: bytes) -> str:
+def _first(pattern: re.Pattern[bytes], block: bytes) -> list[str]:
     found = pattern.search(block)
-    return found.group(1).decode() if found else ""
+    return [found.group(1).decode()] if found else []
 
 
 def _home(rows: int, scratch: Path) -> Path:

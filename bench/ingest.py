@@ -30,7 +30,7 @@ disable = {json.dumps(sorted(KINDS))}
 def load(server: Server, data: Data) -> dict[str, Any]:
     """Send all of `data` and wait until it is stored, archived and at rest."""
     start_cpu_s = process.cpu_s(server.pid)
-    client = _client(server, data)
+    client = send(server, data)
     visible_s = server.await_metric("tailrace_writer_rows_total", data.rows, SETTLE_S)
     check(server, data)
     server.await_metric("tailrace_archive_rows_total", data.rows, ARCHIVE_S, poll_s=1.0)
@@ -51,7 +51,8 @@ def check(server: Server, data: Data) -> None:
         raise RuntimeError(f"{data.rows} rows were acknowledged; a query counts {found}")
 
 
-def _client(server: Server, data: Data) -> dict[str, Any]:
+def send(server: Server, data: Data) -> dict[str, Any]:
+    """All of `data`, until the last is acknowledged; see client.py. Raises RuntimeError."""
     arguments = [str(server.port), str(data.directory), str(data.files)]
     command = [sys.executable, "-m", "bench.client", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3_600, check=False)

@@ -66,7 +66,7 @@ def questions(data: Data) -> list[Question]:
     span = {"start": data.start_ns, "end": data.end_ns}
     recent = {**span, "limit": LINES, "direction": "backward"}
     service = '{service_name="checkout"}'
-    traced = generator.occurrences(data, f'"trace_id":"{data.trace_id}"')
+    traced = generator.occurrences(data, f'"trace_id":"{data.traces[0]}"')
     step_s = 60
     levels = {
         "query": f"sum by (level)(count_over_time({_ALL}[{step_s}s]))",
@@ -99,7 +99,7 @@ def questions(data: Data) -> list[Question]:
         ),
         Question(
             "one trace",
-            [{"query": f'{{trace_id="{data.trace_id}"}}', **recent}],
+            [{"query": f'{{trace_id="{data.traces[0]}"}}', **recent}],
             lambda found: _lines(found) == min(traced, LINES),
         ),
     ]

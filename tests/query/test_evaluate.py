@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from tailrace.core.errors import QueryError
+from tailrace.query.binder import Binder
 from tailrace.query.labels import stream
 from tailrace.query.logql.ast import LogQuery
 from tailrace.query.logql.parser import parse, parse_log
 from tailrace.query.logs.lines import LogRange, Slices
 from tailrace.query.logs.logs import Logs
+from tailrace.query.logs.pushdown import conditions
 from tailrace.query.matrix.matrix import Matrix
 from tailrace.query.numbers import number
 from tailrace.query.plan import Grid
@@ -232,9 +234,36 @@ def test_slices_adjoin_and_cover(forward: bool, whole: bool) -> None:
 
 @pytest.mark.parametrize("condition", ["LIKE '%qqzzqq%'", "LIKE '%a qqzzqq b%'"])
 def test_a_needle_is_looked_up_in_the_grams(engine: Any, condition: str) -> None:
+    engine.load(engine.tenant(), [{"ns": BASE}])
     sql = f"EXPLAIN indexes = 1 SELECT Body FROM logs WHERE Body {condition}"
     plan = "\n".join(row[0] for row in engine.client.query(sql).result_rows)
-    assert "body_grams" in plan
+    assert "grams" in plan
+
+
+@pytest.mark.parametrize(
+    ("query", "indexed"),
+    [
+        ('{service_name="web"} | request_id="r-7"', True),
+        ('{service_name="web"} | request_id=~"r-7|r-8" | user="x"', True),
+        ('{service_name="web"} | request_id=""', False),
+        ('{service_name="web"} | request_id!="r-7"', False),
+        ('{service_name="web"} | request_id=~"r-.*"', False),
+        ('{service_name="web"} | json | request_id="r-7"', False),
+        ('{service_name="web"} | pod="r-7"', False),
+        ('{service_name="web"} | trace_id="r-7"', False),
+    ],
+)
+def test_an_attribute_is_looked_up_where_no_other_thing_has_its_name(
+    engine: Any, query: str, indexed: bool
+) -> None:
+    tenant, bind = engine.tenant(), Binder()
+    engine.load(tenant, [{"ns": BASE, "service": "web"}])
+    where = " AND ".join(conditions(parse_log(query), tenant, ("pod",), bind))
+    plan = engine.client.query(
+        f"EXPLAIN indexes = 1 SELECT Body FROM logs WHERE {where}", parameters=bind.values
+    )
+    text = "\n".join(row[0] for row in plan.result_rows)
+    assert ("attribute_values" in text) is indexed, text + where
 
 
 def test_samples_are_numbers_as_text() -> None:

@@ -97,6 +97,39 @@ def test_a_migration_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     scenario(tmp_path, look)
 
 
+def test_rows_of_before_its_indexes_get_them(tmp_path: Path) -> None:
+    """In the background; nothing of them is left out meanwhile."""
+
+    async def before(engine: Engine) -> None:
+        for index in schema.LATE_INDEXES:
+            await engine.write(f"ALTER TABLE logs DROP INDEX {index}")
+        await engine.write(
+            "ALTER TABLE logs ADD INDEX body_grams Body TYPE ngrambf_v1(5, 32768, 1, 0) "
+            "GRANULARITY 1"
+        )
+        await engine.write("ALTER TABLE migrations DELETE WHERE Version > 3")
+        line = b'{"body":"a needle","attributes":{"request.id":"r-1"}}\n'
+        await LogTable(engine, "logs", "hot", tmp_path).insert([frame(line)])
+        await engine.write("OPTIMIZE TABLE logs FINAL")
+
+    async def after(engine: Engine) -> None:
+        needle = "Body LIKE '%needle%' AND hasAny(mapValues(LogAttributes), ['r-1'])"
+        assert await engine.rows(f"SELECT count() FROM logs WHERE {needle}") == [(1,)]
+        waiting = "SELECT count() FROM system.mutations WHERE NOT is_done"
+        async with asyncio.timeout(30):
+            while (await engine.rows(waiting))[0][0]:
+                await asyncio.sleep(0.02)
+        absent = "Body LIKE '%noodle%' AND hasAny(mapValues(LogAttributes), ['r-1'])"
+        for condition, index in ((absent, "grams"), (needle.replace("r-1", "r-2"), "attribute")):
+            plan = await engine.rows(f"EXPLAIN indexes=1 SELECT Body FROM logs WHERE {condition}")
+            text = " ".join(str(line) for (line,) in plan)
+            assert index in text and "Parts: 0/1" in text, text
+        assert await engine.rows(f"SELECT count() FROM logs WHERE {needle}") == [(1,)]
+
+    scenario(tmp_path, before)
+    scenario(tmp_path, after)
+
+
 def test_a_directory_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
     async def future(engine: Engine) -> None:
         await engine.write(f"INSERT INTO migrations VALUES ({schema.NEWEST + 1})")

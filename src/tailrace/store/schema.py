@@ -63,14 +63,19 @@ def _rows(name: str, columns: Sequence[str], order: str) -> str:
 
 
 # Built when parts are merged, not when they are inserted: a fresh part is small and soon merged.
-LATE_INDEXES = ("body_grams",)
+LATE_INDEXES = ("grams", "attribute_values")
+# Of four granules together: merges make granules of 2,048 rows (engine.py), and a filter for each
+# of those would be as large as for 8,192, see docs/adr/0035-filters-of-four-granules.md.
+_GRAMS = "INDEX grams Body TYPE ngrambf_v1(5, 32768, 1, 0) GRANULARITY 4"
+_VALUES = "INDEX attribute_values mapValues(LogAttributes) TYPE bloom_filter(0.01) GRANULARITY 4"
 _BY_SERVICE = "Tenant, ServiceName, Timestamp"
 _INGEST_TIME = "INDEX ingest_time IngestTime TYPE minmax GRANULARITY 1"
 LOGS_DDL = _rows(
     "logs",
     (
         *LOGS_COLUMNS,
-        "INDEX body_grams Body TYPE ngrambf_v1(5, 32768, 1, 0) GRANULARITY 1",
+        _GRAMS,
+        _VALUES,
         "INDEX trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1",
         _INGEST_TIME,
     ),
@@ -223,9 +228,23 @@ HOT_TABLES: Mapping[Signal, str] = {
     Signal.SPANS: "spans",
     Signal.METRICS: "samples",
 }
+# Of tables that were made before `grams` and `attribute_values`: parts that are there get them in
+# the background, and until then are read whole.
+INDEXES_5 = (
+    "ALTER TABLE logs DROP INDEX IF EXISTS body_grams",
+    *(
+        f"ALTER TABLE logs {statement}"
+        for index in (_GRAMS, _VALUES)
+        for statement in (
+            index.replace("INDEX", "ADD INDEX IF NOT EXISTS", 1),
+            f"MATERIALIZE INDEX {index.split()[1]}",
+        )
+    ),
+)
 MIGRATIONS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (1, (LOGS_DDL, BULK_DDL, FRAMES_DDL)),
     (2, METRICS_DDL),
     (3, TRACES_DDL),
+    (5, INDEXES_5),
 )
 NEWEST = MIGRATIONS[-1][0]

@@ -14,6 +14,7 @@ from tailrace.query.labels import (
     first_of,
     metadata,
     resource_values,
+    sanitise,
     stream,
 )
 
@@ -31,6 +32,8 @@ ROW_COLUMNS = (
 # Labels that are in the stream of every row, whatever it is.
 ALWAYS = frozenset({"service_name", "level", "detected_level"})
 _ALIASES = frozenset({"host"})
+# As the index of the log table says it.
+ATTRIBUTE_VALUES = "mapValues(LogAttributes)"
 
 
 def line_bytes(table: str) -> str:
@@ -70,6 +73,14 @@ def base_label(name: str, keys: Sequence[str], bind: Binder) -> str:
     if name in BUILT_IN and name not in _ALIASES:
         return BUILT_IN[name]
     return first_of([*resource_values(name, keys, bind), _attribute(name, bind)])
+
+
+def among(name: str, keys: Sequence[str]) -> str:
+    """SQL of an array that has an index and holds `base_label` unless that is ''; "" where there is
+    none: where the label may come from elsewhere than the row's own attributes."""
+    if name in LEVEL_NAMES or name in BUILT_IN or any(sanitise(key) == name for key in keys):
+        return ""
+    return ATTRIBUTE_VALUES
 
 
 def _attribute(name: str, bind: Binder) -> str:

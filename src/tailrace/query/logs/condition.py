@@ -21,13 +21,15 @@ class Field:
 
     Where `unsure` holds, `text` may be wrong; where `respelled` does, `text` is the right number in
     another spelling. Where `blank` does, the label may be there, with '' for its value, which is no
-    number. "" for never.
+    number. "" for never. `among`: SQL of an array that has an index, in which `text` is unless it
+    is ''; "" where there is none.
     """
 
     text: str
     unsure: str = ""
     respelled: str = ""
     blank: str = ""
+    among: str = ""
 
     @property
     def unsure_text(self) -> str:

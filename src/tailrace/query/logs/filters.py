@@ -70,13 +70,23 @@ def _comparison(
         raise NotExpressible(tree.kind)
     found = field(tree.name)
     if tree.kind == "string":
-        return Condition(text_test(found.text, tree.op, str(tree.value), bind), found.unsure_text)
+        test = text_test(found.text, tree.op, str(tree.value), bind)
+        return Condition(all_of(_indexed(found, tree, bind), test), found.unsure_text)
     assert tree.op in _OPERATORS
     number = typed(found.text, tree.kind)
     # A row without the label does not pass; one that has an error already does.
     test = all_of(number.readable, f"{number.value} {tree.op} {bind.number(float(tree.value))}")
     unread = all_of(f"{found.text} != ''", f"NOT {number.readable}")
     return Condition(any_of(test, error()), any_of(found.unsure, found.blank, unread))
+
+
+def _indexed(found: Field, tree: Comparison, bind: Binder) -> str:
+    """What the index of an array can answer of a test of equality; "" for nothing."""
+    if not found.among or tree.op not in ("=", "=~"):
+        return ""
+    value = str(tree.value)
+    texts = [value] if tree.op == "=" else alternatives(value)
+    return f"hasAny({found.among}, {bind.texts(texts)})" if texts and all(texts) else ""
 
 
 def _error(tree: Comparison, error: str) -> Condition:

@@ -26,7 +26,7 @@ from tailrace.query.logql.ast import (
     Unwrap,
     ValueKind,
 )
-from tailrace.query.logs.columns import ALWAYS, base_label
+from tailrace.query.logs.columns import ALWAYS, among, base_label
 from tailrace.query.logs.condition import Condition, Field, NotExpressible, all_of, any_of
 from tailrace.query.logs.extraction import Extract
 from tailrace.query.logs.filters import ERROR, label_filter, line_filter, text_test
@@ -111,7 +111,7 @@ class Pushed:
             return renamed(name, *self._moved, self._before.field)
         base = base_label(name, self.keys, self.bind)
         if self._extract is None or name in ALWAYS:
-            return Field(base)
+            return Field(base, among=among(name, self.keys))
         found = self._extract(name)
         if base == "''":
             return found
