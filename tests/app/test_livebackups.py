@@ -21,6 +21,7 @@ from tailrace.core.deletion import Deletion, Place, Reason
 from tailrace.core.errors import Busy, ConfigError, StoreError
 from tailrace.core.metrics import Metrics
 from tailrace.queue.held import Held, hold
+from tailrace.queue.segment import Extent
 
 DAY_NS = 86_400 * 10**9
 
@@ -34,7 +35,7 @@ class Order:
         self.events: list[str] = []
         self.noted: list[Deletion] = []
         self.failing = False
-        self.segments = [path.name for path in (places.data / "queue").glob("*.seg")]
+        self.extents = [Extent(number, 2_000) for number in (1, 2, 3)]
 
     async def rows(self, _sql: str) -> list[tuple[str]]:
         return [("frames",), ("logs",)]
@@ -52,7 +53,7 @@ class Order:
         self.events.append("queue")
         if self.failing:
             raise Busy("the queue is closed")
-        return hold(self.places.data / "queue", dict.fromkeys(self.segments, 2_000))
+        return hold(self.places.data / "queue", self.extents)
 
     async def note(self, deletions: Sequence[Deletion]) -> None:
         if self.failing:

@@ -16,6 +16,7 @@ from tailrace.queue.dead import gone
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.gone import Why
 from tailrace.queue.held import Held, hold, names
+from tailrace.queue.segment import Extent, path_of
 
 from .building import ALL, frame, log, seqs
 
@@ -75,18 +76,18 @@ async def _nobody_uses(tmp_path: Path) -> None:
 
 
 def test_where_one_cannot_be_opened_none_is_held(tmp_path: Path) -> None:
-    (tmp_path / "1.seg").write_bytes(b"x")
-    (tmp_path / "2.seg").symlink_to("2.seg")
+    path_of(tmp_path, 1).write_bytes(b"x")
+    path_of(tmp_path, 3).symlink_to(path_of(tmp_path, 3))
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match="symbolic links"):
-        hold(tmp_path, {"1.seg": 1, "gone.seg": 1, "2.seg": 1})
+        hold(tmp_path, [Extent(1, 1), Extent(2, 1), Extent(3, 1)])
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_of_more_files_than_may_be_held_none_is(tmp_path: Path) -> None:
-    ends = {f"{number:012d}.seg": 64 for number in range(limits.QUEUE_FILES_HELD)}
-    hold(tmp_path, ends).close()
-    (tmp_path / "consumers").mkdir()
-    (tmp_path / "consumers" / "hot.1").touch()
+    extents = [Extent(number, 64) for number in range(limits.QUEUE_FILES_HELD)]
+    hold(tmp_path, extents).close()
+    (tmp_path / "dead" / "gone").mkdir(parents=True)
+    path_of(tmp_path / "dead" / "gone", 1).touch()
     with pytest.raises(StoreError, match="QUEUE_FILES_HELD"):
-        hold(tmp_path, ends)
+        hold(tmp_path, extents)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tailrace.core import limits
 from tailrace.core.errors import StoreError
+from tailrace.queue.segment import Extent, path_of
 
 # Where positions, dead letters and notes of those that are gone are, under the queue's directory.
 _FOLDERS = ("consumers", "dead", "dead/gone")
@@ -41,13 +42,14 @@ class Held:
             os.close(file.descriptor)
 
 
-def hold(directory: Path, ends: Mapping[str, int]) -> Held:
-    """What is in `directory` while nobody writes there. `ends`: the segments by name, and how far
-    each counts; those that are gone by now were read by all.
+def hold(directory: Path, extents: Sequence[Extent]) -> Held:
+    """What is in `directory` while nobody writes there. `extents`: its segments, and how far each
+    counts; those that are gone by now were read by all.
 
     Raises StoreError where there are more files than QUEUE_FILES_HELD, OSError; then nothing is
     held.
     """
+    ends = {path_of(directory, one.number).name: one.end for one in extents}
     wanted = [*_beside(directory), *ends]
     if len(wanted) > limits.QUEUE_FILES_HELD:
         raise StoreError(

@@ -200,11 +200,8 @@ class SegmentLog:
                     await self._moved.wait()
 
     async def held(self) -> Held:
-        """All that is durable now, with the positions and dead letters of this moment. Raises Busy
-        when the queue is closed, StoreError when it has too many files, OSError."""
-        ends = {path_of(Path(), one.number).name: one.end for one in self.extents()}
-        # Where appends, deletions and positions are written, so none of them happens meanwhile.
-        return await self.work(hold, self.directory, ends)
+        """All that is durable now. Raises as `hold` does, and Busy when the queue is closed."""
+        return await self.work(hold, self.directory, self.extents())
 
     async def bury(self, frame: Frame, reason: str) -> None:
         """Keep `frame` among the dead letters, durably. Raises Busy when they are full."""

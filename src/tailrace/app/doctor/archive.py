@@ -57,7 +57,7 @@ def look(place: Place) -> Iterator[Finding]:
         yield note(
             _PART,
             f"{left:,} files under {place.archive} are in no line of the manifest",
-            "they were left by a step that was not finished",
+            "they are of a step that was not finished, or others took their place",
             "nothing: the next start removes them",
         )
 

@@ -12,7 +12,7 @@ from tailrace.app.doctor.finding import Finding, Place, note, wrong
 from tailrace.core.contracts import Position
 from tailrace.core.errors import Corrupt
 from tailrace.core.frame import Header
-from tailrace.queue import positions
+from tailrace.queue import dead, positions
 from tailrace.queue.files import OsFileSystem
 from tailrace.queue.record import Damage, Record
 from tailrace.queue.segment import HEAD_BYTES, Extent, decode_head, numbers_in, path_of, scan
@@ -143,12 +143,10 @@ def _lost(path: Path, start: int, end: int, done: Position, extent: Extent) -> F
 def _dead(place: Place, directory: Path) -> Iterator[Finding]:
     if not directory.is_dir():
         return
-    letters, extents = 0, _extents(directory)
+    extents = _extents(directory)
     for extent in extents:
         for item in scan(_FILES, directory, extent, HEAD_BYTES):
-            if isinstance(item, Record):
-                letters += 1
-            elif item.measured or extent is not extents[-1]:
+            if isinstance(item, Damage) and (item.measured or extent is not extents[-1]):
                 yield wrong(
                     _PART,
                     f"{path_of(directory, extent.number)}: bytes {item.start:,} to {item.end:,} "
@@ -162,12 +160,12 @@ def _dead(place: Place, directory: Path) -> Iterator[Finding]:
             _PART,
             f"{directory} has {size:,} bytes where queue.dead_letter_size is {most:,}",
             "when it is full, whoever meets the next dead letter waits",
-            "look at them, then drop them or raise queue.dead_letter_size",
+            "tailrace deadletters shows, replays and drops them; or raise queue.dead_letter_size",
         )
-    elif letters:
+    elif letters := sum(1 for _ in dead.letters(_FILES, directory)):
         yield note(
             _PART,
             f"{directory} has {letters:,} dead letters",
             "their rows are stored nowhere else",
-            "see why they are there",
+            "tailrace deadletters shows why they are there",
         )
