@@ -56,6 +56,7 @@ ORDINARY: Values = {
     # A record that came a little late.
     ("tailrace_ledger_gap_frames", ""): lambda s: 3 * (s % 600 < 240),
     ("tailrace_sampling_wrong_services", ""): 0,
+    ("tailrace_archive_damaged_files", ""): 0,
     ("tailrace_alerts_late", "slow"): 0,
     ("tailrace_alerts_late", "silent"): 0,
     ("tailrace_space_bytes", "data"): 1000 * 1024 * MIB,
@@ -85,6 +86,7 @@ WRONG: dict[str, Values] = {
     "LateRows": {("tailrace_rule_late_changes_total", "missed"): lambda s: int(s > 4000)},
     "SampleWrong": {("tailrace_sampling_wrong_services", ""): lambda s: 3 * int(s > 4000)},
     "LedgerGap": {("tailrace_ledger_gap_frames", ""): lambda s: 2 * int(s > 3900)},
+    "ArchiveDamaged": {("tailrace_archive_damaged_files", ""): lambda s: int(s > 4000)},
     "AlertsLate": {("tailrace_alerts_late", "silent"): lambda s: int(s > 4000)},
 }
 

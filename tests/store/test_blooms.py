@@ -61,7 +61,7 @@ def test_another_file_is_refused_and_left(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for data in (whole, whole[:-3], b"PAR1" * 10, whole[:20] + whole[-8:]):
         path.write_bytes(data)
-        with pytest.raises(StoreError, match=r"other\.parquet is no Parquet file of the engine"):
+        with pytest.raises(StoreError, match=r"other\.parquet (is no|has no)"):
             blooms.keep(path, {"a"})
         assert path.read_bytes() == data
 

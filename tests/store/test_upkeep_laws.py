@@ -10,6 +10,7 @@ import pytest
 
 from tailrace.store.retention import Retention
 from tailrace.store.upkeep import Part, Tidying
+from tailrace.store.verification import Verification
 
 from .archived import Place
 from .conftest import Kept
@@ -17,6 +18,7 @@ from .conftest import Kept
 PARTS: dict[str, Callable[[Place], Part]] = {
     "tidy": lambda place: Tidying(place.archive, place.metrics),
     "pack": lambda place: place.compaction,
+    "verify": lambda place: Verification(place.archive, place.clock, place.metrics),
     "expire": lambda place: place.expiring(Retention({(None, None): 365 * 86_400.0})),
 }
 _all = pytest.mark.parametrize("name", list(PARTS))

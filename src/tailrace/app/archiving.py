@@ -15,6 +15,7 @@ from tailrace.store.engine import Engine
 from tailrace.store.expiring import Expiring
 from tailrace.store.rewriting import Rewriter
 from tailrace.store.upkeep import Part, Tidying, Upkeep
+from tailrace.store.verification import Verification
 
 
 class Sized(Protocol):
@@ -47,5 +48,6 @@ def upkeep(
             archive, engine, rewriter, kept, deletions, lambda: busy(queue), clock, metrics
         ),
         "pack": Compaction(archive, rewriter, lambda: busy(queue), clock, metrics),
+        "verify": Verification(archive, clock, metrics),
     }
     return Upkeep(parts, metrics)

@@ -4,9 +4,7 @@ The engine writes them of every column or of none, and most are of columns that 
 equality: together they are a sixth of a file of logs. So it writes all of them, at the end of the
 file in one piece, and those that are not wanted are cut out of it.
 
-    ... row groups | filters | footer (Thrift) | its length, 4 bytes | PAR1
-
-https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+    ... row groups | filters | footer, see footer.py
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tailrace.core.errors import StoreError
-from tailrace.store import thrift
+from tailrace.store import footer, thrift
 from tailrace.store.thrift import I64, Field, Fields
 
 # For the writer: all filters after the last row group, so that what is cut has nothing behind it.
@@ -24,9 +22,8 @@ SETTINGS = (
     "output_format_parquet_write_bloom_filter=1, "
     "output_format_parquet_bloom_filter_flush_threshold_bytes=1073741824"
 )
-_MAGIC = b"PAR1"
-# Fields, by their numbers: of FileMetaData, RowGroup, ColumnChunk and ColumnMetaData.
-_ROW_GROUPS, _COLUMNS, _META, _PATH, _OFFSET, _LENGTH = 4, 1, 3, 3, 14, 15
+# Fields, by their numbers: of RowGroup, ColumnChunk and ColumnMetaData.
+_COLUMNS, _META, _PATH, _OFFSET, _LENGTH = 1, 3, 3, 14, 15
 _INDEXES = frozenset({4, 5, 6, 7})
 
 
@@ -34,9 +31,9 @@ def keep(path: Path, columns: Collection[str]) -> None:
     """Cut the filters of all other columns out of a file that the engine wrote with SETTINGS. Not
     durable, and a crash leaves a broken file. Raises OSError, and StoreError for another file."""
     with path.open("r+b") as file:
+        fields, end = footer.read(file.fileno(), path.name)
         try:
-            footer, end = _footer(file.fileno())
-            chunks = list(_chunks(footer))
+            chunks = list(_chunks(fields))
         except (ValueError, KeyError, IndexError, AttributeError, TypeError):
             raise StoreError(f"{path.name} is no Parquet file of the engine") from None
         start = min((meta[_OFFSET].value for meta in chunks if _OFFSET in meta), default=end)
@@ -45,26 +42,15 @@ def keep(path: Path, columns: Collection[str]) -> None:
         for meta in chunks:
             if _OFFSET in meta:
                 _keep_one(file.fileno(), meta, columns, start, kept)
-        text = thrift.encode(footer)
+        text = thrift.encode(fields)
         file.seek(start)
         file.truncate()
-        file.write(kept + text + len(text).to_bytes(4, "little") + _MAGIC)
+        file.write(kept + text + len(text).to_bytes(4, "little") + footer.MAGIC)
 
 
-def _footer(descriptor: int) -> tuple[Fields, int]:
-    """The footer, and where it begins."""
-    size = os.fstat(descriptor).st_size
-    tail = os.pread(descriptor, 8, size - 8)
-    length = int.from_bytes(tail[:4], "little")
-    if tail[4:] != _MAGIC or length > size - 12:
-        raise ValueError
-    start = size - 8 - length
-    return thrift.decode(os.pread(descriptor, length, start)), start
-
-
-def _chunks(footer: Fields) -> Iterator[Fields]:
+def _chunks(fields: Fields) -> Iterator[Fields]:
     """The metadata of each column of each row group."""
-    for group in footer[_ROW_GROUPS].value.values:
+    for group in fields[footer.ROW_GROUPS].value.values:
         for chunk in group[_COLUMNS].value.values:
             if chunk.keys() & _INDEXES:
                 raise ValueError

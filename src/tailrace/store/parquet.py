@@ -11,7 +11,7 @@ import xxhash
 
 from tailrace.core.disk import sync_directory
 from tailrace.core.errors import StoreError
-from tailrace.store import sql
+from tailrace.store import footer, sql
 from tailrace.store.entries import ArchiveFile
 
 _PIECE_BYTES = 1 << 20
@@ -64,13 +64,26 @@ def wrong(path: Path, said: ArchiveFile) -> str:
     """What is wrong with the bytes of a file, "" where they are those that were written. Reads all
     of it where its checksum is known."""
     try:
-        size = path.stat().st_size
-        if size != said.bytes:
-            return f"it has {size:,} bytes, not {said.bytes:,}"
+        found = path.stat().st_size
+        if found != said.bytes:
+            return f"it has {found:,} bytes, not {said.bytes:,}"
         if said.checksum and checksum(path) != said.checksum:
             return "its bytes are not those that were written"
+        rows = footer.rows(path)
+        if rows != said.rows:
+            return f"it has {rows:,} rows, not {said.rows:,}"
     except FileNotFoundError:
         return "it is gone"
+    except StoreError:
+        return "it has no footer of Parquet"
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return ""
+
+
+def size(path: Path) -> int:
+    """Of a file, in bytes; -1 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
