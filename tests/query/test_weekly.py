@@ -165,7 +165,8 @@ def test_it_is_what_one_would_compute_by_hand(
         # Twice: the second time from remembered steps.
         found = [await world.ask(language, f"{function}({text}, {WEEKS})", on) for _ in range(2)]
         expected = await by_hand(inner, function, on)
-        assert expected.labels
+        # At a single time there may be nothing that changes.
+        assert expected.labels or name == "one step"
         for one in found:
             check(one, expected)
         assert found[0].steps == on.steps
