@@ -7,7 +7,7 @@ where a test says that it always tries the same.
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 SUITE, SOAK = "suite", "soak"
 # Of a test that says no number of its own.
@@ -22,6 +22,8 @@ def examples(in_the_suite: int) -> int:
 
 def load() -> None:
     """Names both profiles and takes the suite's. An option of pytest takes another after that."""
+    # How long an example takes says nothing on a machine that does much else.
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     for name, times in _TIMES.items():
-        settings.register_profile(name, max_examples=USUAL * times)
+        settings.register_profile(name, patient, max_examples=USUAL * times)
     settings.load_profile(SUITE)
