@@ -46,7 +46,7 @@ over() {
     [ "$code" = 0 ] || [ "$whole$code" = 05 ] || status=$code
     running=$((running - 1))
 }
-for name in clocks query doors waiting serving others alerts guard store; do
+for name in query waiting clocks serving others doors alerts store guard; do
     [ "$running" -lt "$LANES" ] || over
     { part "$name" "$@" >"$told/$name" 2>&1; code=$?; cat "$told/$name"; exit "$code"; } &
     running=$((running + 1))
