@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tailrace.core.contracts import Position
-from tailrace.core.errors import StoreError
+from tailrace.core.errors import ConfigError, StoreError
 from tailrace.core.frame import Codec, Frame
 from tailrace.store import schema
 from tailrace.store.archive import Archive
@@ -279,6 +279,24 @@ def test_reopening_keeps_the_steps_and_the_place(place: In) -> None:
         files = place.archive.listing.files()
         archive = await place.reopened()
         assert (archive.listing.files(), archive.upto) == (files, UPTO)
+
+    place(body)
+
+
+def test_an_archive_without_its_manifest_is_refused_and_left_as_it_is(place: In) -> None:
+    async def body(place: Place) -> None:
+        sent = at(HOUR)
+        await place.hot.insert([sent])
+        await place.archive.step([sent.header], [], UPTO)
+        names, manifest = place.files(), place.folder / "manifest"
+        said = manifest.read_bytes()
+        manifest.unlink()
+        with pytest.raises(ConfigError, match="manifest is gone"):
+            await place.reopened()
+        assert place.files() == names
+        manifest.write_bytes(said)
+        await place.reopened()
+        assert len(place.rows()) == 1
 
     place(body)
 

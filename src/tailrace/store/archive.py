@@ -21,6 +21,7 @@ from pathlib import Path
 from tailrace.core import log
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.contracts import Changes, Position
+from tailrace.core.disk import write_whole
 from tailrace.core.errors import ConfigError, StoreError
 from tailrace.core.frame import Header, Signal
 from tailrace.store import parquet, schema, sql
@@ -148,13 +149,24 @@ class Archive:
         except OSError as error:
             why = f"{self._directory} cannot be written: {error.strerror}"
             raise ConfigError(f"archive.directory: {why}") from None
-        self._manifest = Manifest(self._directory / "manifest")
+        self._manifest = self._read_manifest(self._directory / "manifest")
         self.damage.open()
         known = self._manifest.paths()
         self.damage.forget(self.damage.known.keys() - known)
         for path in self._directory.rglob("*.parquet"):
             if str(path.relative_to(self._directory)) not in known:
                 path.unlink()
+
+    def _read_manifest(self, path: Path) -> Manifest:
+        """One is there from the first start on: where it is gone, the files must not go too."""
+        if not path.exists():
+            if next(self._directory.rglob("*.parquet"), None) is not None:
+                raise ConfigError(
+                    f"archive.directory: {path} is gone, which says which files count; "
+                    "restore it from a backup, or move the files elsewhere"
+                )
+            write_whole(path, b"", 0o644)
+        return Manifest(path)
 
     @property
     def directory(self) -> Path:

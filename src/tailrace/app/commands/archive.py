@@ -27,7 +27,6 @@ _TAKES: dict[str, frozenset[str]] = {
     "cat": frozenset({"service", "limit"}),
 }
 _OPTIONS = frozenset[str]().union(*_TAKES.values())
-_EVER = "36500d"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--directory", metavar="DIR", help="of the configuration by default")
     parser.add_argument("--tenant", default="", help="only files of this one")
     parser.add_argument("--signal", choices=[one.value for one in Signal], help="only its files")
-    parser.add_argument("--since", default=_EVER, metavar="SPAN", help="1h, 3d: back from the end")
+    parser.add_argument("--since", default="", metavar="SPAN", help="1h, 3d: back from the end")
     parser.add_argument("--start", metavar="TIME", help="instead: RFC 3339, or Unix time")
     parser.add_argument("--until", metavar="TIME", help="up to here, now by default")
     parser.add_argument("--paths", action="store_true", help="ls: print the paths of the files")
@@ -85,7 +84,11 @@ def _wanted(arguments: argparse.Namespace) -> Wanted:
 
     if arguments.tenant and not check_tenant(arguments.tenant):
         raise ConfigError(f"--tenant: {arguments.tenant!r} is no name of a tenant")
+    ever = not arguments.since and not arguments.start
+    arguments.since = arguments.since or "1h"
     start_ns, end_ns = ranges.range_ns(arguments)
+    if ever:
+        start_ns = 0
     if not arguments.until:
         end_ns = 1 << 63  # clocks of senders may be ahead
     signal = Signal(arguments.signal) if arguments.signal else None

@@ -62,7 +62,7 @@ class _Cat:
                 async for piece in pieces:
                     self._write(piece)
         except StoreError as error:
-            self._fail(one.file.path, str(error))
+            self._fail(one.file.path, str(error).replace(str(one.path), "it"))
 
     def _write(self, piece: bytes) -> None:
         if self._left is not None:

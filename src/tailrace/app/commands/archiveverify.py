@@ -75,7 +75,7 @@ async def _undecoded(engine: Engine, one: Opened) -> str:
     try:
         rows = await whole_rows(engine, one.file.signal, one.path)
     except StoreError as error:
-        return f"it cannot be decoded: {error}"
+        return f"it cannot be decoded: {str(error).replace(str(one.path), 'it')}"
     return "" if rows == one.file.rows else f"{rows:,} rows were decoded, not {one.file.rows:,}"
 
 
