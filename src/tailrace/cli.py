@@ -13,9 +13,9 @@ from tailrace.core.visible import visible
 
 COMMANDS = (
     "up", "gateway", "agent", "run", "ship",
-    "agents", "query", "tail", "patterns", "metrics", "trace", "sql", "queries", "guard", "review",
-    "findings", "space", "backup", "restore", "doctor", "rules", "alerts", "deadletters", "archive",
-    "keys", "token", "config",
+    "agents", "verify", "query", "tail", "patterns", "metrics", "trace", "sql", "queries", "guard",
+    "review", "findings", "space", "backup", "restore", "doctor", "rules", "alerts", "deadletters",
+    "archive", "keys", "token", "config",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +20,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from running import Server, Start, free_port
 
 from tailrace.agent.delivery import entries
+from tailrace.core.clock import SystemClock
+from tailrace.core.frame import Frame, Header
+from tailrace.core.metrics import Metrics
 from tailrace.core.payload import expand
+from tailrace.queue.files import OsFileSystem
+from tailrace.queue.log import SegmentLog
 from tailrace.store.engine import Engine
 from tailrace.wire import frames
 
@@ -157,6 +163,93 @@ def test_a_frame_whose_record_is_gone_is_named(tmp_path: Path, start: Start) -> 
         assert shop.server.metric("tailrace_ledger_gap_frames") == 1
     finally:
         shop.kill()
+
+
+def test_all_is_explained_though_the_server_is_killed_and_what_is_taken_away_is_named(
+    shop: Shop,
+) -> None:
+    server = shop.server
+    shop.write("one", "mail jane@example.com", "two")
+    for _ in range(2):
+        answer = server.post("/ingest/lines?service=web", b"a\nb\n", Idempotency_Key="k")
+        assert answer.status == 200
+    with shop._log.open("a") as file:
+        file.write("".join(f"line {number}\n" for number in range(200)))
+    shop.written += 200
+    server.kill()
+    asyncio.run(accept_unreadable(server.data))
+    server.start()
+    shop.write("mail joe@example.com", "three")
+    source = shop.said()["source"]
+    lines = explained(server, source, sent=205)
+    agent, client, dead = lines[source], lines["client"], lines["dead-1"]
+    assert agent["reasons"] == {"guard_dropped": 2}
+    assert agent["received"]["rows"] - agent["duplicates"]["rows"] == 203
+    assert (agent["stored_hot"]["rows"], agent["archived"]["rows"]) == (203, 203)
+    counts = [client[name]["rows"] for name in ("received", "duplicates", "archived")]
+    assert (counts, client["sent"]) == ([4, 2, 2], None)
+    assert (dead["received"]["rows"], dead["reasons"]) == (3, {"dead_lettered": 3})
+
+    assert verify(server, "--deep")[0] == 0
+    server.kill()
+    asyncio.run(delete_rows(server.data, source))
+    server.start()
+    status, report = verify(server, "--deep")
+    (frame,) = report["differing"]
+    assert (status, frame["source"], frame["seq"], frame["hot"]) == (1, source, 1, 0)
+    assert frame["hot_recorded"] == frame["archived"] == 1
+    assert verify(server)[0] == 0
+
+
+def verify(server: Server, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit status and answer of `tailrace verify`."""
+    url = f"http://127.0.0.1:{server.port}"
+    done = subprocess.run(
+        [COMMAND, "verify", "--format", "json", "--url", url, *words],
+        capture_output=True, timeout=100,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, report
+
+
+def explained(server: Server, source: str, sent: int) -> dict[str, dict[str, Any]]:
+    """By source, when nothing is on its way and the agent has said what it sent."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def whole() -> bool:
+        found.clear()
+        status, report = verify(server)
+        assert status == 0, report
+        found.update({line["source"]: line for line in report["sources"]})
+        quiet = not any(line["in_flight"]["frames"] for line in found.values())
+        return quiet and ((found.get(source) or {}).get("sent") or {}).get("rows") == sent
+
+    server.until(whole, "all explained", LOOK_S)
+    return found
+
+
+async def accept_unreadable(data: Path) -> None:
+    """A frame in the queue that nobody can read."""
+    readers = frozenset({"writer", "archiver", "ledger"})
+    queue = SegmentLog(data / "queue", OsFileSystem(), SystemClock(), Metrics(), readers)
+    await queue.open()
+    header = Header("default", "dead-1", 1, 1, 3, 9, 9, time.time_ns())
+    await queue.accept([Frame(header, b"no zstd")])
+    await queue.close(1.0)
+
+
+async def delete_rows(data: Path, source: str) -> None:
+    """The rows of its first frame."""
+    engine = Engine(data / "store")
+    await engine.open()
+    try:
+        await engine.write(
+            f"ALTER TABLE logs DELETE WHERE Source = '{source}' AND Seq = 1 "
+            "SETTINGS mutations_sync=2"
+        )
+    finally:
+        await engine.close()
 
 
 EVERYTHING = """

@@ -87,6 +87,7 @@ WRONG: dict[str, Values] = {
     "SampleWrong": {("tailrace_sampling_wrong_services", ""): lambda s: 3 * int(s > 4000)},
     "LedgerGap": {("tailrace_ledger_gap_frames", ""): lambda s: 2 * int(s > 3900)},
     "ArchiveDamaged": {("tailrace_archive_damaged_files", ""): lambda s: int(s > 4000)},
+    "LedgerUnexplained": {("tailrace_ledger_unexplained_rows", ""): lambda s: 7 * int(s > 3900)},
     "AlertsLate": {("tailrace_alerts_late", "silent"): lambda s: int(s > 4000)},
 }
 

@@ -15,7 +15,7 @@ from .archived import Place
 
 TABLES = (
     "logs", "bulk_rows", "spans", "bulk_spans", "samples", "bulk_samples", "series", "exemplars",
-    "frames",
+    "frames", "ledger", "ledger_open", "ledger_said", "frame_numbers",
 )  # fmt: skip
 Body = Callable[[LogTable, Engine], Awaitable[None]]
 Use = Callable[[Body], None]

@@ -82,6 +82,8 @@ class FakeTable:
         self.rows: list[Row] = []
         self.records: dict[Key, list[Recorded]] = {}
         self.inserts: list[list[Key]] = []
+        # By the place in the queue: the number of a frame, and what became of it.
+        self.handled: dict[Position, tuple[int, str]] = {}
 
     async def insert(self, frames: Sequence[Frame]) -> None:
         moment = self.faults.started("insert")
@@ -118,9 +120,17 @@ class FakeTable:
         if moment:
             raise StoreError("remove failed")
 
-    async def remember(self, deliveries: Sequence[Delivery]) -> None:
+    async def remember(
+        self,
+        deliveries: Sequence[Delivery],
+        twice: Sequence[Delivery] = (),
+        dead: Sequence[Delivery] = (),
+    ) -> None:
         moment = self.faults.started("remember") if deliveries else None
         await asyncio.sleep(0)
+        if moment != "during":
+            for how, found in (("stored", deliveries), ("twice", twice), ("dead", dead)):
+                self.handled.update({d.after: (d.frame.header.seq, how) for d in found})
         if moment != "during":  # one block: all or nothing
             for delivery in deliveries:
                 header = delivery.frame.header

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.examples import examples
 
+from tailrace.core.contracts import HOT_LANES, Position
 from tailrace.core.errors import Busy
 from tailrace.core.frame import Frame, Lane
 
@@ -133,6 +134,22 @@ class FramesAgainstAList(RuleBasedStateMachine):
                 self._check(seq, self.world.hot.bodies(stored.header.key), stored)
             if lane is not Lane.HOT and position <= self.world.bulk_reader.committed:
                 self._check(seq, self.world.archive.bodies(stored.header.key), stored)
+        self._what_became_of_each_is_recorded(accepted)
+
+    def _what_became_of_each_is_recorded(self, accepted: list[tuple[Frame, Position]]) -> None:
+        """Every place of the queue that a reader is past, and of a frame only one as stored."""
+        lanes = ((self.world.hot, HOT_LANES), (self.world.bulk, frozenset({Lane.BULK})))
+        readers = (self.world.reader, self.world.bulk_reader)
+        for (table, mine), reader in zip(lanes, readers, strict=True):
+            stored: list[int] = []
+            for sent, position in accepted:
+                if sent.header.lane not in mine or position > reader.committed:
+                    continue
+                seq, how = table.handled[position]
+                assert seq == sent.header.seq
+                assert (how == "dead") <= (self.kinds[seq] in LOST)
+                stored += [seq] if how == "stored" else []
+            assert len(stored) == len(set(stored))
 
     def _check(self, seq: int, found: list[str], sent: Frame) -> None:
         assert found == expected_bodies(seq, sent.header.rows, self.kinds[seq])

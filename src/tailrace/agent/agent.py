@@ -146,10 +146,12 @@ class Agent:
 
     def _settled(self) -> Iterator[Settled]:
         if (found := self._spool.settled()) is not None:
-            yield Settled(*self._numbering, *found)
+            yield Settled(*self._numbering, *found, self._spool.sending.told(found[0]))
         if (old := self._former) is not None:
             before_seq = self._spool.settled_before(old.source, old.epoch, old.next_seq)
-            yield Settled(old.source, old.epoch, old.from_seq, before_seq, old.next_seq)
+            whole = old.sent is not None and before_seq == old.next_seq
+            sent = [old.sent.sent(old.next_seq)] if old.sent and whole else []
+            yield Settled(old.source, old.epoch, old.from_seq, before_seq, old.next_seq, sent)
 
     def _losses_told(self, count: int) -> None:
         """The server keeps so many of those that were told last."""
@@ -269,20 +271,24 @@ def recover(
         if note.epoch == state.epoch:
             state.next_seq = max(state.next_seq, note.seq + 1)
 
+    spool.sending.begin(state.source, state.epoch, state.next_seq, state.sent)
     whole = spool.recover(state.next_entry, state.acked, apply, state.acked_bulk, state.source)
     state.next_entry = spool.next_entry
+    state.sent = spool.sending.totals
     if not (loaded.intact and whole):
         # Numbers may have been used that nobody remembers: never use them again.
         state.number_anew(state.source, max(state.epoch + 1, clock.wall_ns()), 1)
         _log.warning("agent state was damaged; a new epoch begins", extra={"epoch": state.epoch})
     if machine and state.machine != machine:
         if state.machine:
-            state.number_anew(_new_source(), state.epoch, state.next_seq)
+            state.number_anew(_new_source(), state.epoch, state.next_seq, counted=True)
             _log.warning("the directory is from another machine", extra={"source": state.source})
         state.machine = machine
     if state.gateways != gateways:
         state.gateways, state.from_seq = gateways, state.next_seq
     checkpoints.save(state)
+    if (state.source, state.epoch) != spool.sending.numbering:
+        spool.sending.begin(state.source, state.epoch, state.next_seq, state.sent)
     spool.numbered(state.source, state.epoch, state.next_seq)
     spool.release(state.next_entry)
     return state

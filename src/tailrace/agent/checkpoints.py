@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import xxhash
 
+from tailrace.agent.delivery.totals import Totals
 from tailrace.core import limits
 from tailrace.core.disk import sync_directory
 
@@ -48,12 +49,13 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 class Former(msgspec.Struct, frozen=True, array_like=True):
     """How frames were numbered before: every number below `next_seq` was spooled whole. `from_seq`
-    as in `State`."""
+    as in `State`, and `sent` of all of them; None when that is not known."""
 
     source: str
     epoch: int
     from_seq: int
     next_seq: int
+    sent: Totals | None = None
 
 
 class State(msgspec.Struct):
@@ -66,7 +68,8 @@ class State(msgspec.Struct):
     it was written, as `host.id`; empty where there is none. `since`: by the path of a log whose
     rotated files are not all decided on, from what time on they may have been missed. `gateways`: a
     hash of where frames go, and `from_seq` the first of this source and epoch that went nowhere
-    else. `former`: how they were numbered before that, if ever in another way.
+    else. `former`: how they were numbered before that, if ever in another way. `sent` counts what
+    is numbered.
     """
 
     source: str
@@ -84,10 +87,13 @@ class State(msgspec.Struct):
     gateways: str = ""
     from_seq: int = 1
     former: Former | None = None
+    sent: Totals = Totals()
 
-    def number_anew(self, source: str, epoch: int, next_seq: int) -> None:
-        """Nothing that was numbered before is numbered so again."""
-        self.former = Former(self.source, self.epoch, self.from_seq, self.next_seq)
+    def number_anew(self, source: str, epoch: int, next_seq: int, counted: bool = False) -> None:
+        """Nothing that was numbered before is numbered so again. `counted`: `sent` is whole."""
+        sent = self.sent if counted else None
+        self.former = Former(self.source, self.epoch, self.from_seq, self.next_seq, sent)
+        self.sent = Totals()
         self.source, self.epoch = source, epoch
         self.next_seq = self.from_seq = next_seq
 

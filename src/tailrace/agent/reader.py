@@ -255,6 +255,7 @@ class Reader:
                 raise
             self._state.next_entry = entries[-1].note.entry + 1
             self._state.next_seq = entries[-1].note.seq + 1
+            self._state.sent = self._spool.sending.totals
         for taken in batch:
             self._changed |= not taken.entries
             taken.origin.commit(taken.after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from starlette.routing import BaseRoute
@@ -13,6 +14,7 @@ from tailrace.core import log
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import BoundedSink, Registry
 from tailrace.core.errors import StoreError
+from tailrace.core.frame import Header
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
 from tailrace.governance.findings.book import Book, Raised, nobody
@@ -43,8 +45,10 @@ class Guarding:
         metrics: Metrics,
         behind: BoundedSink,
         raised: Raised = nobody,
+        counted: Callable[[Sequence[Header]], None] = lambda headers: None,
     ) -> None:
-        """`raised` is told of findings that begin to alert. Raises ConfigError."""
+        """`raised` is told of findings that begin to alert, `counted` of frames of which no row may
+        pass. Raises ConfigError."""
         kinds = all_kinds(config.guard.detectors)
         self._kinds = tuple(kinds)
         self._keys = keyring(config, control, clock, metrics, self._kinds)
@@ -52,7 +56,7 @@ class Guarding:
         thresholds = Thresholds(config.guard.thresholds, kinds)
         self.findings = Book(control, clock, metrics, thresholds.of, titles, KINDS, raised)
         load = partial(Cleaner, config.guard, clock)
-        self.away = GuardedAway(control, clock)
+        self.away = GuardedAway(control, clock, counted)
         self.guard = Guard(behind, load, self._keys, self.findings, clock, metrics, self.away)
         self._scrubber = Scrubber(self.guard.cleaner)
         self._running: list[asyncio.Task[None]] = []

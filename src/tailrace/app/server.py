@@ -23,6 +23,7 @@ from tailrace.app.archiving import upkeep
 from tailrace.app.backup.http import routes as backup_routes
 from tailrace.app.backup.live import Backups
 from tailrace.app.backup.moment import Places
+from tailrace.app.bookkeeping import Bookkeeping
 from tailrace.app.changes import Each
 from tailrace.app.config import Config
 from tailrace.app.control import control_store
@@ -51,9 +52,8 @@ from tailrace.governance.findings.http import routes as finding_routes
 from tailrace.governance.fleet import Fleet
 from tailrace.governance.http import routes as governance_routes
 from tailrace.governance.keyepochs import KeyEpochs
-from tailrace.governance.ledger.http import routes as ledger_routes
+from tailrace.governance.ledger.books import NAME as BOOKS
 from tailrace.governance.ledger.known import Lost
-from tailrace.governance.ledger.ledger import Ledger
 from tailrace.governance.space.http import routes as space_routes
 from tailrace.guard.audit import Audit
 from tailrace.guard.http import audit_routes
@@ -118,8 +118,17 @@ class Runtime:
         self._engine = Engine(data / "store", config.store.memory)
         self._queue = self._build_queue(data / "queue")
         self._control = control_store(config.server)
+        self._bookkeeping = Bookkeeping(
+            self._engine, self._queue, self._control, self._clock, self._metrics
+        )
         self._guarding = Guarding(
-            config, self._control, self._clock, self._metrics, self._queue, self._raised
+            config,
+            self._control,
+            self._clock,
+            self._metrics,
+            self._queue,
+            self._raised,
+            self._bookkeeping.tally.away,
         )
         self._sink = self._guarding.guard
         self._space = self._build_space()
@@ -133,9 +142,7 @@ class Runtime:
         )
         self._deletions = DeletionRecord(self._control, self._clock)
         self._letters = Desk(self._queue, self._deletions, self._clock, self._metrics)
-        self._ledger = Ledger(
-            self._fleet, self._control, witnesses, self._handled, self._clock, self._metrics
-        )
+        self._ledger = self._bookkeeping.ledger(self._fleet, witnesses, self._handled)
         self._archive = Archive(
             self._engine, archive(config, data), self._clock, KeyEpochs(self._control).since
         )
@@ -193,7 +200,7 @@ class Runtime:
             OsFileSystem(),
             self._clock,
             self._metrics,
-            consumers=frozenset({"writer", "archiver"}),
+            consumers=frozenset({"writer", "archiver", BOOKS}),
             segment_bytes=queue.segment_size,
             queue_bytes=queue.max_size,
             dead_letter_bytes=queue.dead_letter_size,
@@ -263,7 +270,10 @@ class Runtime:
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         await self._open()
         writer, archiver = self._start_lanes()
-        jobs = (self._expiry(), self._upkeep(), self._ledger, self._space.watch, self._comparing)
+        jobs = (
+            self._expiry(), self._upkeep(), self._ledger, self._bookkeeping, self._space.watch,
+            self._comparing,
+        )  # fmt: skip
         beside = [asyncio.create_task(one.run()) for one in jobs]
         if self._config.alerts.builtin:
             beside.append(asyncio.create_task(self._own_metrics().run()))
@@ -315,6 +325,7 @@ class Runtime:
         try:
             await self._engine.open()
             await self._queue.open()
+            await self._bookkeeping.open()
             await self._archive.open(self._queries.steps, self._horizon)
             await asyncio.to_thread(self._horizon.open, self._archive.upto)
             await self._alerting.open()
@@ -413,7 +424,7 @@ class Runtime:
             *guarded(sql_routes(queries), Scope.QUERY),
             *guarded(backup_routes(self._backups, self._config.backup.keep), Scope.ADMIN),
             *guarded(governance_routes(self._fleet, self._clock), Scope.QUERY),
-            *guarded(ledger_routes(self._ledger), Scope.QUERY),
+            *guarded(self._bookkeeping.routes(self._archive, self._horizon), Scope.QUERY),
             *guarded(deletion_routes(self._deletions, self._clock), Scope.QUERY),
             *guarded(letter_changes(*letters), Scope.ADMIN),
             *guarded(letter_routes(*letters), Scope.QUERY),

@@ -41,10 +41,12 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A frame read from a queue and the position after it."""
+    """A frame read from a queue and the position after it. `read_rows`: those that the header said
+    when it was read, where the frame was made readable since and has another number of them."""
 
     frame: Frame
     after: Position
+    read_rows: int | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True):

@@ -48,12 +48,26 @@ class Loss(msgspec.Struct, frozen=True):
     at_ns: Count
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Sent(msgspec.Struct, frozen=True):
+    """Of all frames of a numbering below `upto_seq`, from its first: how many, their rows, bytes
+    before compression and the sum of their checksums modulo 2^64, in hex. The last of them was read
+    at `at_ns`, by the agent's clock."""
+
+    upto_seq: Count
+    at_ns: Count
+    frames: Count
+    rows: Count
+    bytes: Count
+    checksum: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+
+
+class Settled(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the frames that `source` numbers in this epoch none below `before_seq` is still to come:
     each was acknowledged by a gateway or is among the losses.
 
     `next_seq` is the number of the next frame. Frames below `from_seq` may have gone to other
-    gateways than those of now.
+    gateways than those of now. `sent`: what was numbered in all, at the ends of the last minutes
+    whose frames are all settled, ascending.
     """
 
     source: Name
@@ -61,6 +75,7 @@ class Settled(msgspec.Struct, frozen=True):
     from_seq: Count
     before_seq: Count
     next_seq: Count
+    sent: Annotated[list[Sent], Meta(max_length=limits.ANNOUNCED_SENT)] = []
 
 
 class InputReport(msgspec.Struct, frozen=True, omit_defaults=True):

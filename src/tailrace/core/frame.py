@@ -69,6 +69,8 @@ class Header(msgspec.Struct, frozen=True):
     `rows`, `bytes` and `checksum` (xxh3-64) describe the payload before compression.
     `first_ns`, `last_ns` bound the event times (0 when not known), `received_ns` is the time of
     ingest; all UTC nanoseconds. `(tenant, source, epoch, seq)` is the identity of a frame.
+    `guarded`: rows that the guard took out of it. `diverted`: it goes the bulk lane alone since its
+    sender was over a limit. A door sets both anew.
     """
 
     tenant: str
@@ -87,6 +89,8 @@ class Header(msgspec.Struct, frozen=True):
     last_ns: int = 0
     weight: int = 1
     resource: dict[str, str] = {}
+    guarded: int = 0
+    diverted: bool = False
 
     @property
     def key(self) -> tuple[str, str, int, int]:

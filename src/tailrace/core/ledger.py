@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
+from typing import NamedTuple
 
 import msgspec
 
+from tailrace.core.frame import Header
+
+CHECKSUM_MASK = 2**64 - 1
+DIVERTED = "diverted"
+# What all senders with an Idempotency-Key are together: each request is a numbering of its own.
+CLIENTS = "client"
 Range = tuple[int, int]
 
 
@@ -32,6 +39,138 @@ class Span(msgspec.Struct, frozen=True, order=True):
     def frames(self) -> int:
         """How many."""
         return self.last_seq - self.first_seq + 1
+
+
+class CountKey(NamedTuple):
+    """Of what is counted: `kind` is what happened to it, `minute` (of 60 s, since 1970, UTC) when
+    it was taken in, `lane` as `lane_of` gives it."""
+
+    kind: str
+    tenant: str
+    source: str
+    minute: int
+    lane: str
+
+
+class Counted(msgspec.Struct):
+    """Of frames: how many; their rows, bytes before compression and rows that the guard took out;
+    and the sum of their checksums, modulo 2^64."""
+
+    frames: int = 0
+    rows: int = 0
+    bytes: int = 0
+    checksum: int = 0
+    guarded: int = 0
+
+    def add(self, header: Header) -> None:
+        self.frames += 1
+        self.rows += header.rows
+        self.bytes += header.bytes
+        self.checksum = (self.checksum + header.checksum) & CHECKSUM_MASK
+        self.guarded += header.guarded
+
+
+class Saying(NamedTuple):
+    """What an agent says in all, of one numbering (`reason` is "", `run` its epoch) or of rows that
+    it left out for a reason since a start (`run`): said in `minute`. A later one has more
+    `upto`."""
+
+    tenant: str
+    source: str
+    reason: str
+    run: int
+    minute: int
+    frames: int
+    rows: int
+    bytes: int
+    checksum: int
+    upto: int
+
+
+class Period(NamedTuple):
+    """Minutes since 1970 from `first` to before `end`, in steps of so many; 0 is all together."""
+
+    first: int
+    end: int
+    step: int = 0
+
+
+class Said(NamedTuple):
+    """What agents of a name say they did in a step: numbered frames, or rows left out for a
+    reason."""
+
+    source: str
+    reason: str
+    minute: int
+    counted: Counted
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """Of a source and a step: what was received, behind the guard, and what became of it.
+
+    `hot` and `archived` are rows as they are stored, `twice` was left out since it was stored
+    before, `dead` are dead letters. `guarded_rows` were taken out by the guard before.
+    `diverted_rows` are in the archive alone since their sender was over a limit, `sampled_rows`
+    since the agent sampled. `repaired_rows`: how many more were received than stored of frames that
+    were made readable. What of `received` is none of these is unexplained, and what is handled that
+    was never received: by minute and lane, so that one cannot make up for another."""
+
+    source: str
+    minute: int
+    received: Counted
+    hot: Counted
+    archived: Counted
+    twice: Counted
+    dead: Counted
+    guarded_rows: int
+    diverted_rows: int
+    sampled_rows: int
+    repaired_rows: int
+    unexplained_frames: int
+    unexplained_rows: int
+
+
+class Gone(NamedTuple):
+    """Hot rows that were deleted on purpose: `service` is "" for those of all."""
+
+    signal: str
+    service: str
+    first_ns: int
+    last_ns: int
+
+
+class Differing(msgspec.Struct, frozen=True):
+    """A frame whose rows are not as they were recorded. `hot` and `archived` are found,
+    `hot_recorded` and `archived_recorded` is what they should be; with `altered` it is not their
+    number that differs but what they say, in one of the two places."""
+
+    source: str
+    epoch: int
+    seq: int
+    hot: int
+    hot_recorded: int
+    archived: int
+    archived_recorded: int
+    altered: bool
+
+
+class Compared(NamedTuple):
+    """How many frames and rows were compared, and those that differ: at most DEEP_FRAMES."""
+
+    frames: int
+    rows: int
+    differing: list[Differing]
+
+
+def lane_of(header: Header) -> str:
+    """As the ledger counts: one that a limit diverted is a lane of its own."""
+    return DIVERTED if header.diverted else header.lane.value
+
+
+def source_of(source: str) -> str:
+    """Whose frames these are in the ledger: what a gateway made of one of an agent's frames beside
+    the first ("agent-1#1") is the agent's."""
+    return CLIENTS if source.startswith(CLIENTS + "-") else source.partition("#")[0]
 
 
 def in_turn(spans: Iterable[Span]) -> Iterator[Span]:

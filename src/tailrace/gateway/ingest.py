@@ -103,8 +103,11 @@ def _most(request: Request) -> int:
 def _stamped(frame: Frame, scope: Mapping[str, Any], now_ns: int) -> Frame:
     """The agent's ingest time stands unless it is missing or in the future."""
     received_ns = frame.header.received_ns
+    relays = Scope.RELAY in principal_of(scope).scopes
     header = msgspec.structs.replace(
         frame.header,
+        guarded=frame.header.guarded if relays else 0,
+        diverted=frame.header.diverted and relays,
         tenant=tenant_of(scope, frame.header.tenant),
         received_ns=received_ns if 0 < received_ns <= now_ns else now_ns,
     )

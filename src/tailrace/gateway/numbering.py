@@ -9,6 +9,7 @@ import msgspec
 import xxhash
 
 from tailrace.core.clock import Clock
+from tailrace.core.ledger import CLIENTS
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -34,4 +35,4 @@ class Numbering:
 
 def of_key(key: str, index: int) -> Identity:
     """The identity of frame `index` of a request with this Idempotency-Key: always the same."""
-    return Identity(f"client-{xxhash.xxh3_128_hexdigest(key.encode())}", 0, index)
+    return Identity(f"{CLIENTS}-{xxhash.xxh3_128_hexdigest(key.encode())}", 0, index)

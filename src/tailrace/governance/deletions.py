@@ -12,8 +12,9 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock
-from tailrace.core.deletion import Deletion, Reason
+from tailrace.core.deletion import Deletion, Place, Reason
 from tailrace.core.errors import QueryError
+from tailrace.core.ledger import Gone
 from tailrace.governance.answers import answered, limit, since, tenant
 from tailrace.governance.control import Control
 from tailrace.governance.schema import DELETIONS
@@ -53,6 +54,31 @@ class DeletionRecord:
         )
         found = await self._control.read(lambda connection: connection.execute(wanted).all())
         return [dict(zip(_LISTED, row, strict=True)) for row in found]
+
+
+def sums(connection: Connection, tenant: str, since_ns: int) -> dict[str, dict[str, int]]:
+    """Rows by place and reason of a tenant's deletions that were noted since then."""
+    found = (
+        select(_c.place, _c.reason, func.sum(_c.rows))
+        .where(_c.tenant == tenant, _c.at_ns >= since_ns)
+        .group_by(_c.place, _c.reason)
+    )
+    sums: dict[str, dict[str, int]] = {}
+    for place, reason, rows in connection.execute(found):
+        sums.setdefault(place, {})[reason] = int(rows)
+    return sums
+
+
+def hot(connection: Connection, tenant: str, most: int) -> list[Gone]:
+    """What of a tenant's hot rows was noted as deleted; of more than so many, that any may be."""
+    found = connection.execute(
+        select(_c.signal, _c.service, _c.first_ns, _c.last_ns)
+        .where(or_(_c.tenant == tenant, _c.tenant == ""), _c.place == Place.HOT)
+        .limit(most + 1)
+    ).all()
+    if len(found) > most:
+        return [Gone("", "", 0, 0)]
+    return [Gone(signal, service, first, last) for signal, service, first, last in found]
 
 
 def _note(connection: Connection, rows: dict[str, dict[str, Any]]) -> None:

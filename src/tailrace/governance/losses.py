@@ -76,6 +76,19 @@ def since(tenant: str, since_ns: int, limit: int, connection: Connection) -> lis
     return [dict(zip(names, row, strict=True)) for row in found]
 
 
+def sums(connection: Connection, tenant: str, since_ns: int) -> dict[str, dict[str, int]]:
+    """Rows by source and reason of what was lost since then, by this server's clock."""
+    found = (
+        select(_c.source, _c.reason, func.sum(_c.rows))
+        .where(_c.tenant == tenant, _c.received_ns >= since_ns)
+        .group_by(_c.source, _c.reason)
+    )
+    sums: dict[str, dict[str, int]] = {}
+    for source, reason, rows in connection.execute(found):
+        sums.setdefault(source, {})[reason] = int(rows)
+    return sums
+
+
 def rows_by_source(connection: Connection, tenant: str) -> dict[str, int]:
     """Lost rows of each agent."""
     # A sum of integers fails beyond 64 bits, which a sender can reach; one of floats does not.

@@ -228,6 +228,7 @@ def _frame(frame: Frame, cleaned: Cleaned, same: bool, resource: dict[str, str])
         bytes=facts.bytes,
         checksum=facts.checksum,
         resource=resource,
+        guarded=frame.header.guarded + cleaned.dropped,
     )
     return Frame(header, compress(cleaned.data))
 

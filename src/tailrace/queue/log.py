@@ -167,14 +167,19 @@ class SegmentLog:
             follower.close()
         return follower
 
+    @property
+    def end(self) -> Position:
+        """Behind all that is durable."""
+        return max(
+            (Position(e.number, e.end) for e in self.extents() if e.end > HEAD_BYTES),
+            default=Position(0, 0),
+        )
+
     async def passed(self, name: str, timeout_s: float, hurry: bool = False) -> bool:
         """Wait until consumer `name` committed past all that is durable now; False when it did not
         within `timeout_s`, or the queue was closed. With `hurry` the consumer knows that somebody
         waits: see `Consumer.awaited`."""
-        end = max(
-            (Position(e.number, e.end) for e in self.extents() if e.end > HEAD_BYTES),
-            default=Position(0, 0),
-        )
+        end = self.end
         if self._committed[name] < end:
             with self._hurried(name, end) if hurry else contextlib.nullcontext():
                 await self._moved_to(name, end, timeout_s)

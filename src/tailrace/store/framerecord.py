@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from tailrace.core.ledger import Numbering, Range, Span, ranges
-from tailrace.store import sql
+from tailrace.store import framenumbers, sql
 from tailrace.store.engine import Engine
 
 # Of one question. Each span costs a granule or a few, whose rows are compared with all of them:
@@ -28,9 +28,12 @@ class FrameRecord:
         return found
 
     async def _known(self, spans: Sequence[Span]) -> list[list[Range]]:
+        wanted = " OR ".join(map(_within, spans))
+        here = f"SELECT Tenant, Source, Epoch, Seq FROM frames WHERE {wanted}"
+        parts = "\nUNION ALL ".join([here, *map(framenumbers.within, spans)])
         rows = await self._engine.rows(
-            "SELECT Tenant, Source, Epoch, arraySort(groupUniqArray(Seq)) FROM frames "
-            f"WHERE {' OR '.join(map(_within, spans))} GROUP BY Tenant, Source, Epoch"
+            "SELECT Tenant, Source, Epoch, arraySort(groupUniqArray(Seq)) "
+            f"FROM ({parts}) GROUP BY Tenant, Source, Epoch"
         )
         numbers = {Numbering(str(t), str(s), int(e)): list(found) for t, s, e, found in rows}
         return [_part(span, numbers.get(span.numbering, [])) for span in spans]

@@ -7,11 +7,19 @@ from pathlib import Path
 
 from tailrace.core.contracts import Changes, Delivery, Position, Recorded
 from tailrace.core.frame import Frame, Header, Signal
+from tailrace.core.ledger import lane_of
 from tailrace.store import decode, sql
 from tailrace.store.engine import Engine
+from tailrace.store.framenumbers import FrameNumbers
 
 Key = tuple[str, str, int, int]
 _SENDERS = 8
+# What is added to the stage of a frame that was handled and is not stored.
+TWICE, DEAD = "_twice", "_dead"
+_RECORD = (
+    "Stage, Tenant, Source, Epoch, Seq, Rows, Bytes, Checksum, ReceivedNs, Segment, Offset, "
+    "Lane, ReadRows, Guarded, Signal"
+)
 
 
 class LogTable:
@@ -35,6 +43,7 @@ class LogTable:
         self._stage = stage
         self._scratch = scratch
         self._changes = changes
+        self._numbers = FrameNumbers(engine)
 
     async def insert(self, frames: Sequence[Frame]) -> None:
         """Decode and insert. Raises StoreError; then some rows may be in, and `stored` tells."""
@@ -93,23 +102,23 @@ class LogTable:
             finally:
                 self._tell({(header.tenant, header.signal): 0 for header in headers})
 
-    async def remember(self, deliveries: Sequence[Delivery]) -> None:
-        """Record that these frames are stored, whole, and from which place of the queue."""
-        if not deliveries:
-            return
-        rows = ",".join(self._record(delivery) for delivery in deliveries)
-        await self._engine.write(f"INSERT INTO frames VALUES {rows}")
-
-    def _record(self, delivery: Delivery) -> str:
-        h = delivery.frame.header
-        return (
-            f"({sql.text(self._stage)},{sql.text(h.tenant)},{sql.text(h.source)},{h.epoch},"
-            f"{h.seq},{h.rows},{h.bytes},{h.checksum},{h.received_ns},"
-            f"{delivery.after.segment},{delivery.after.offset})"
-        )
+    async def remember(
+        self,
+        deliveries: Sequence[Delivery],
+        twice: Sequence[Delivery] = (),
+        dead: Sequence[Delivery] = (),
+    ) -> None:
+        """Record, at once, that these frames are stored, whole, and from which place of the queue;
+        that others were left out, being stored before; and that some are dead letters."""
+        stage = self._stage
+        handled = ((stage, deliveries), (stage + TWICE, twice), (stage + DEAD, dead))
+        rows = ",".join(_record(how, d) for how, found in handled for d in found)
+        if rows:
+            await self._engine.write(f"INSERT INTO frames ({_RECORD}) VALUES {rows}")
 
     async def remembered(self, headers: Sequence[Header]) -> dict[Key, Recorded]:
-        """Of these frames, those that are recorded; of one recorded twice, the first place."""
+        """Of these frames, those that are recorded; of one recorded twice, the first place. Of one
+        whose row is gone the number is known, and no place."""
         if not headers:
             return {}
         found = await self._engine.rows(
@@ -117,10 +126,13 @@ class LogTable:
             f"WHERE Stage = {sql.text(self._stage)} AND {_keys(headers)} "
             "ORDER BY Segment DESC, Offset DESC"
         )
-        return {
+        recorded = {
             (str(t), str(s), int(e), int(q)): Recorded(Position(int(g), int(o)), int(n))
             for t, s, e, q, g, o, n in found
         }
+        others = [header for header in headers if header.key not in recorded]
+        old = await self._numbers.among(others)
+        return recorded | dict.fromkeys(old, Recorded(Position(0, 0), 0))
 
     async def newest(self, header: Header) -> int:
         """The highest sequence number recorded of the frame's source and epoch, or -1."""
@@ -129,11 +141,23 @@ class LogTable:
             f"WHERE Stage = {sql.text(self._stage)} AND Tenant = {sql.text(header.tenant)} "
             f"AND Source = {sql.text(header.source)} AND Epoch = {header.epoch}"
         )
-        return int(found[0][0]) if found[0][1] else -1
+        old = await self._numbers.newest(header)
+        return max(int(found[0][0]), old) if found[0][1] else old
 
     async def clear(self) -> None:
         """Empty the table."""
         await self._engine.write(f"TRUNCATE TABLE {self._table}")
+
+
+def _record(stage: str, delivery: Delivery) -> str:
+    h = delivery.frame.header
+    read = h.rows if delivery.read_rows is None else delivery.read_rows
+    return (
+        f"({sql.text(stage)},{sql.text(h.tenant)},{sql.text(h.source)},{h.epoch},"
+        f"{h.seq},{h.rows},{h.bytes},{h.checksum},{h.received_ns},"
+        f"{delivery.after.segment},{delivery.after.offset},"
+        f"{sql.text(lane_of(h))},{read},{h.guarded},{sql.text(h.signal)})"
+    )
 
 
 def _keys(headers: Sequence[Header]) -> str:

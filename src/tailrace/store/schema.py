@@ -241,10 +241,52 @@ INDEXES_5 = (
         )
     ),
 )
+# Of each frame its lane, its rows before a repair, those that the guard took out, its signal; an
+# index by which those of a stretch of the queue are found. Rows of before have no lane: nobody
+# counted what came then.
+FRAMES_MORE = (
+    "ALTER TABLE frames ADD COLUMN IF NOT EXISTS Lane LowCardinality(String) DEFAULT ''",
+    "ALTER TABLE frames ADD COLUMN IF NOT EXISTS ReadRows UInt64 DEFAULT Rows",
+    "ALTER TABLE frames ADD COLUMN IF NOT EXISTS Guarded UInt64 DEFAULT 0",
+    "ALTER TABLE frames ADD COLUMN IF NOT EXISTS Signal LowCardinality(String) DEFAULT ''",
+    "ALTER TABLE frames ADD INDEX IF NOT EXISTS place (Segment, Offset) TYPE minmax GRANULARITY 1",
+)
+
+# The ledger, see store/ledger.py. All are small, and none is asked on the way of a row.
+_COUNTED = "Frames UInt64, Rows UInt64, Bytes UInt64, Checksum UInt64, Guarded UInt64"
+_WHOSE = (
+    "Kind LowCardinality(String), Tenant LowCardinality(String), Source String, "
+    "Minute DateTime('UTC'), Lane LowCardinality(String)"
+)
+LEDGER_DDL = (
+    f"CREATE TABLE IF NOT EXISTS ledger_open (\n  {_WHOSE},\n  {_COUNTED},\n"
+    "  Segment UInt64, Offset UInt64\n) ENGINE = MergeTree\n"
+    f"ORDER BY (Segment, Offset, Tenant, Minute)\nSETTINGS {_DURABLE}",
+    # Of one month all that was written in it: an insert is one part, so whole or not there.
+    f"CREATE TABLE IF NOT EXISTS ledger (\n  {_WHOSE}, Written Date,\n  {_COUNTED}, "
+    "ReadRows UInt64\n"
+    ") ENGINE = SummingMergeTree((Frames, Rows, Bytes, Checksum, Guarded, ReadRows))\n"
+    "PARTITION BY toYYYYMM(Written)\n"
+    f"ORDER BY (Tenant, Minute, Source, Lane, Kind)\nSETTINGS {_DURABLE}",
+    # What agents say in all, by the minute in which they said it.
+    "CREATE TABLE IF NOT EXISTS ledger_said (\n  Tenant LowCardinality(String), Source String, "
+    "Reason LowCardinality(String), Run UInt64, Minute DateTime('UTC'),\n"
+    "  Frames UInt64, Rows UInt64, Bytes UInt64, Checksum UInt64, Upto UInt64\n"
+    ") ENGINE = ReplacingMergeTree(Upto) PARTITION BY toYYYYMM(Minute)\n"
+    f"ORDER BY (Tenant, Source, Reason, Run, Minute)\nSETTINGS {_DURABLE}",
+    # Numbers of frames whose rows in `frames` are gone: of 65,536 numbers those that were known.
+    "CREATE TABLE IF NOT EXISTS frame_numbers (\n  Tenant LowCardinality(String), Source String, "
+    "Epoch UInt64, Block UInt64,\n  Numbers AggregateFunction(groupBitmap, UInt32),\n"
+    "  Noted SimpleAggregateFunction(max, DateTime('UTC'))\n"
+    ") ENGINE = AggregatingMergeTree ORDER BY (Tenant, Source, Epoch, Block)\n"
+    f"SETTINGS {_DURABLE}",
+)
+
 MIGRATIONS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (1, (LOGS_DDL, BULK_DDL, FRAMES_DDL)),
     (2, METRICS_DDL),
     (3, TRACES_DDL),
+    (4, (*FRAMES_MORE, *LEDGER_DDL)),
     (5, INDEXES_5),
 )
 NEWEST = MIGRATIONS[-1][0]

@@ -40,8 +40,13 @@ class Tables:
         for table, some in self._parted(headers, lambda header: header):
             await table.remove(some)
 
-    async def remember(self, deliveries: Sequence[Delivery]) -> None:
-        await self._record.remember(deliveries)
+    async def remember(
+        self,
+        deliveries: Sequence[Delivery],
+        twice: Sequence[Delivery] = (),
+        dead: Sequence[Delivery] = (),
+    ) -> None:
+        await self._record.remember(deliveries, twice, dead)
 
     async def remembered(self, headers: Sequence[Header]) -> dict[Key, Recorded]:
         return await self._record.remembered(headers)

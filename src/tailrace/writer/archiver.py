@@ -19,7 +19,7 @@ from tailrace.core.contracts import Consumer, Delivery, Position, Queue
 from tailrace.core.errors import Busy, StoreError
 from tailrace.core.frame import Header, Lane
 from tailrace.core.metrics import Metrics
-from tailrace.writer.batches import FrameTable, Known
+from tailrace.writer.batches import FrameTable, Known, left_of
 from tailrace.writer.loader import Loader
 
 _log = log.get("archiver")
@@ -91,7 +91,7 @@ class Archiver:
         done = [d for d in deliveries if d.after <= self._archive.upto]
         todo = deliveries[len(done) :]
         if repeated := _of_bulk(done):  # of a step that was recorded and then cut short
-            await self._remember(await self._known.fresh(repeated))
+            await self._remember_again(repeated)
             await self._bulk.clear()
         if todo:
             await self._hot_written(upto)
@@ -125,22 +125,28 @@ class Archiver:
     async def _write(self, deliveries: Sequence[Delivery], upto: Position) -> None:
         hot: list[Header] = []
         late: list[Delivery] = []
+        twice: list[Delivery] = []
         for start in range(0, len(deliveries), _AT_ONCE):
-            stored, bulk = await self._apart(deliveries[start : start + _AT_ONCE])
+            stored, bulk, again = await self._apart(deliveries[start : start + _AT_ONCE])
             hot += stored
             late += bulk
+            twice += again
         await self._bulk.clear()
-        bulk = await self._loader.load(await self._known.fresh(late))
+        fresh, again = await self._known.parted(late)
+        bulk = await self._loader.load(fresh)
         headers = [d.frame.header for d in bulk]
         rows, files, size = await self._archive.step(hot, headers, upto)
-        await self._remember(bulk)
+        await self._remember(bulk, [*twice, *again], left_of(fresh, bulk))
         await self._bulk.clear()
         self._metrics.add("tailrace_archive_rows_total", rows)
         self._metrics.add("tailrace_archive_files_total", files)
         self._metrics.add("tailrace_archive_bytes_total", size)
 
-    async def _apart(self, deliveries: Sequence[Delivery]) -> tuple[list[Header], list[Delivery]]:
-        """Headers of those that are archived from the hot table, and those that never were there.
+    async def _apart(
+        self, deliveries: Sequence[Delivery]
+    ) -> tuple[list[Header], list[Delivery], list[Delivery]]:
+        """Headers of those that are archived from the hot table, those that never were there, and
+        those that one of the lanes has archived before.
 
         A frame that was diverted once, and was within its limits when it was sent another time, is
         in both lanes.
@@ -151,19 +157,45 @@ class Archiver:
         recorded = await self._hot.remembered([d.frame.header for d in (*both, *late)])
         # A frame that was sent twice is archived where it was stored first: each has a time of
         # ingest of its own, by which its rows are found.
-        hot = [
-            msgspec.structs.replace(d.frame.header, rows=found.rows)
-            for d in both
-            if (found := recorded.get(d.frame.header.key)) is not None
-            and found.after == d.after
-            and d.frame.header.key in fresh
-        ]
-        return hot, [d for d in late if d.frame.header.key not in recorded]
+        hot: list[Header] = []
+        twice = [d for d in late if d.frame.header.key in recorded]
+        for d in both:
+            found = recorded.get(d.frame.header.key)
+            if found is None or found.after != d.after:
+                continue
+            if d.frame.header.key in fresh:
+                hot.append(msgspec.structs.replace(d.frame.header, rows=found.rows))
+            else:
+                twice.append(d)
+        return hot, [d for d in late if d.frame.header.key not in recorded], twice
 
-    async def _remember(self, archived: Sequence[Delivery]) -> None:
-        """Record bulk-only frames that are not recorded yet."""
-        await self._bulk.remember(archived)
+    async def _remember(
+        self,
+        archived: Sequence[Delivery],
+        twice: Sequence[Delivery] = (),
+        dead: Sequence[Delivery] = (),
+    ) -> None:
+        """Record what became of frames of the bulk lane."""
+        await self._bulk.remember(archived, twice, dead)
         self._known.note(archived)
+
+    async def _remember_again(self, deliveries: Sequence[Delivery]) -> None:
+        """The same after a crash, for frames of a step that is in the manifest: its table still
+        holds what it archived."""
+        fresh, twice = await self._known.parted(deliveries)
+        headers = [d.frame.header for d in fresh]
+        there = await self._bulk.stored(headers)
+        recorded = await self._hot.remembered(headers)
+        archived, dead = list[Delivery](), list[Delivery]()
+        for d in fresh:
+            rows = there.get(d.frame.header.key)
+            if rows is not None:
+                header = msgspec.structs.replace(d.frame.header, rows=rows)
+                frame = type(d.frame)(header, d.frame.payload)
+                archived.append(Delivery(frame, d.after, d.frame.header.rows))
+            else:
+                (twice if d.frame.header.key in recorded else dead).append(d)
+        await self._remember(archived, twice, dead)
 
 
 def _of_bulk(deliveries: Sequence[Delivery]) -> list[Delivery]:

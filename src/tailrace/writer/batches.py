@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tailrace.core import limits
 from tailrace.core.contracts import Delivery, Recorded
@@ -29,13 +29,26 @@ class FrameTable(Protocol):
 
     async def remove(self, headers: Sequence[Header]) -> None: ...
 
-    async def remember(self, deliveries: Sequence[Delivery]) -> None: ...
+    async def remember(
+        self,
+        deliveries: Sequence[Delivery],
+        twice: Sequence[Delivery] = (),
+        dead: Sequence[Delivery] = (),
+    ) -> None: ...
 
     async def remembered(self, headers: Sequence[Header]) -> dict[Key, Recorded]: ...
 
     async def newest(self, header: Header) -> int: ...
 
     async def clear(self) -> None: ...
+
+
+class Parted(NamedTuple):
+    """Deliveries whose frame is not recorded, of equal frames the first; and those whose frame is
+    recorded from another place of the queue, or stands before them."""
+
+    fresh: list[Delivery]
+    twice: list[Delivery]
 
 
 class Known:
@@ -47,19 +60,32 @@ class Known:
 
     async def fresh(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """The deliveries whose frame is not recorded; of equal frames, the first."""
+        return (await self.parted(deliveries)).fresh
+
+    async def parted(self, deliveries: Sequence[Delivery]) -> Parted:
+        """What is fresh, and what came twice. What was handled before a crash is neither."""
         doubtful: list[Header] = []
         seen: set[Key] = set()
         candidates: list[Delivery] = []
+        twice: list[Delivery] = []
         for delivery in deliveries:
             header = delivery.frame.header
             if header.key in seen:
+                twice.append(delivery)
                 continue
             seen.add(header.key)
             candidates.append(delivery)
             if header.seq <= await self._highest(header):
                 doubtful.append(header)
         recorded = await self._table.remembered(doubtful)
-        return [d for d in candidates if d.frame.header.key not in recorded]
+        fresh: list[Delivery] = []
+        for delivery in candidates:
+            found = recorded.get(delivery.frame.header.key)
+            if found is None:
+                fresh.append(delivery)
+            elif found.after != delivery.after:
+                twice.append(delivery)
+        return Parted(fresh, twice)
 
     async def _highest(self, header: Header) -> int:
         source = (header.tenant, header.source, header.epoch)
@@ -78,6 +104,12 @@ class Known:
             # Of a source that was forgotten meanwhile the table knows more than this batch.
             if source in self._newest:
                 self._newest[source] = max(header.seq, self._newest[source])
+
+
+def left_of(deliveries: Sequence[Delivery], done: Sequence[Delivery]) -> list[Delivery]:
+    """Those whose frame is not among the done."""
+    keys = {delivery.frame.header.key for delivery in done}
+    return [d for d in deliveries if d.frame.header.key not in keys]
 
 
 async def missing(table: FrameTable, deliveries: Sequence[Delivery]) -> list[Delivery]:

@@ -74,7 +74,7 @@ class Loader:
                 await self._queue.bury(delivery.frame, f"unreadable: {error.reason}")
                 continue
             if await self._repaired(delivery.frame, frame):
-                stored.append(Delivery(frame, delivery.after))
+                stored.append(Delivery(frame, delivery.after, delivery.frame.header.rows))
         return stored
 
     async def _repaired(self, sent: Frame, frame: Frame) -> bool:

@@ -14,7 +14,7 @@ from tailrace.core.clock import Clock
 from tailrace.core.contracts import Consumer, Delivery, Position, Queue
 from tailrace.core.errors import Busy, StoreError
 from tailrace.core.metrics import Metrics
-from tailrace.writer.batches import FrameTable, Known, missing
+from tailrace.writer.batches import FrameTable, Known, left_of, missing
 from tailrace.writer.loader import Loader
 
 _log = log.get("writer")
@@ -82,18 +82,16 @@ class Writer:
 
     async def _store(self, deliveries: list[Delivery]) -> None:
         if deliveries:
-            fresh = await self._known.fresh(deliveries)
-            duplicates = len(deliveries) - len(fresh)
+            fresh, twice = await self._known.parted(deliveries)
             todo, there = fresh, list[Delivery]()
             if self._doubtful_bytes > 0:
                 todo = await missing(self._table, fresh)
-                doubtful = {d.frame.header.key for d in todo}
-                there = [d for d in fresh if d.frame.header.key not in doubtful]
+                there = left_of(fresh, todo)
                 self._doubtful_bytes -= sum(d.frame.header.bytes for d in deliveries)
             done = there + await self._loader.load(todo)
-            await self._table.remember(done)
+            await self._table.remember(done, twice, left_of(fresh, done))
             self._known.note(done)
-            self._count(done, duplicates)
+            self._count(done, len(twice))
         if self._consumer.position > self._consumer.committed:
             await self._consumer.commit(self._consumer.position)
 

@@ -36,6 +36,7 @@ from tailrace.agent.delivery.entries import Entry, Note, lane_of
 from tailrace.agent.delivery.lanes import Place, Reader, Segment
 from tailrace.agent.delivery.losses import SPOOL_AGE, SPOOL_FULL, Losses
 from tailrace.agent.delivery.rewrite import Dropping, rewrite
+from tailrace.agent.delivery.sending import Sending
 from tailrace.core import limits, log
 from tailrace.core.clock import Clock, SystemClock
 from tailrace.core.disk import sync_directory
@@ -92,6 +93,7 @@ class Spool:
         self._too_old = False
         self._aged_s = float("-inf")
         self._source = ""
+        self.sending = Sending()
         self._numbering, self._next_seq = ("", 0), 1
         self.next_entry = 1
 
@@ -136,12 +138,12 @@ class Spool:
         self, segment: Segment, following: int | None, covered: int, apply: Callable[[Note], None]
     ) -> bool:
         end = 0  # of the last whole piece
-        piece: list[Note] = []
+        piece: list[Entry] = []
         with segment.path.open("rb", buffering=0) as file:
             for after, entry in form.walk(file.fileno(), segment.size):
                 if entry is None or (following is not None and entry.note.entry >= following):
                     break
-                piece.append(entry.note)
+                piece.append(entry)
                 if not entry.note.more:
                     self._recovered(segment, piece, covered, apply)
                     end, piece = after, []
@@ -152,9 +154,10 @@ class Spool:
         return whole
 
     def _recovered(
-        self, segment: Segment, piece: list[Note], covered: int, apply: Callable[[Note], None]
+        self, segment: Segment, piece: list[Entry], covered: int, apply: Callable[[Note], None]
     ) -> None:
-        for note in piece:
+        self.sending.add([entry for entry in piece if entry.note.entry >= covered])
+        for note in (entry.note for entry in piece):
             segment.holds(note)
             if note.entry >= covered:
                 apply(note)
@@ -226,6 +229,7 @@ class Spool:
                 segment.holds(entry.note)
             self.next_entry = entries[-1].note.entry + 1
             self._next_seq = entries[-1].note.seq + 1
+        self.sending.add(entries)
 
     def _open_segment(self) -> tuple[Segment, int]:
         if self._writing is not None and self._segments[-1].size >= self._segment_bytes:

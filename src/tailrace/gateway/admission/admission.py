@@ -240,4 +240,6 @@ def _may_divert(quota: Quota, frames: Sequence[Frame]) -> bool:
 
 
 def _late(frame: Frame) -> Frame:
-    return Frame(msgspec.structs.replace(frame.header, lane=Lane.BULK), frame.payload)
+    return Frame(
+        msgspec.structs.replace(frame.header, lane=Lane.BULK, diverted=True), frame.payload
+    )

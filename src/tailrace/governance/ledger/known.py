@@ -52,14 +52,22 @@ class Lost:
 class GuardedAway:
     """Frames of agents of which the guard let no row pass, until the ledger has checked them."""
 
-    def __init__(self, control: Control, clock: Clock) -> None:
+    def __init__(
+        self,
+        control: Control,
+        clock: Clock,
+        counted: Callable[[Sequence[Header]], None] = lambda headers: None,
+    ) -> None:
+        """`counted` hears of each frame once, of those that are not kept each time."""
         self._control = control
         self._clock = clock
+        self._counted = counted
         self._noted = 0
 
     async def note(self, headers: Sequence[Header]) -> None:
         """See Away. Frames whose senders announce nothing are not asked for, and not kept."""
-        frames = [h for h in headers if announces(h.source) and 0 <= h.seq <= _LARGEST]
+        frames = {h.key: h for h in reversed(headers) if _is_kept(h)}
+        self._counted([h for h in headers if not _is_kept(h)])
         if not frames:
             return
         now_ns = self._clock.wall_ns()
@@ -68,20 +76,28 @@ class GuardedAway:
         self._noted = 0 if bound else self._noted
 
         numbers: dict[Numbering, set[int]] = {}
-        for h in frames:
+        for h in frames.values():
             numbers.setdefault(Numbering(h.tenant, h.source, h.epoch), set()).add(h.seq)
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> set[tuple[Numbering, int]]:
+            fresh: set[tuple[Numbering, int]] = set()
             for one, found in numbers.items():
-                _note(connection, one, found, now_ns)
+                fresh.update((one, seq) for seq in _note(connection, one, found, now_ns))
             for tenant in {one.tenant for one in numbers} if bound else ():
                 _bound(connection, tenant)
+            return fresh
 
-        await self._control.run(write)
+        fresh = await self._control.run(write)
+        numbered = ((Numbering(h.tenant, h.source, h.epoch), h) for h in frames.values())
+        self._counted([h for one, h in numbered if (one, h.seq) in fresh])
 
     async def known(self, spans: Sequence[Span]) -> list[list[Range]]:
         """See Witness."""
         return await self._control.read(lambda connection: _each(connection, spans, _guarded))
+
+
+def _is_kept(header: Header) -> bool:
+    return announces(header.source) and 0 <= header.seq <= _LARGEST
 
 
 def forget(connection: Connection, one: Numbering, below_seq: int) -> None:
@@ -115,13 +131,14 @@ def _guarded(connection: Connection, span: Span) -> list[Range]:
     return [(seq, seq) for seq in connection.execute(found).scalars()]
 
 
-def _note(connection: Connection, one: Numbering, numbers: set[int], now_ns: int) -> None:
-    """Sent again they are noted once."""
+def _note(connection: Connection, one: Numbering, numbers: set[int], now_ns: int) -> list[int]:
+    """Sent again they are noted once; those that were not known."""
     known = _guarded(connection, Span(one, min(numbers), max(numbers)))
     key = {"tenant": one.tenant, "source": one.source, "epoch": one.epoch, "at_ns": now_ns}
     fresh = sorted(numbers - {seq for seq, _ in known})
     if fresh:
         connection.execute(insert(LEDGER_GUARDED), [{**key, "seq": seq} for seq in fresh])
+    return fresh
 
 
 def _bound(connection: Connection, tenant: str) -> None:

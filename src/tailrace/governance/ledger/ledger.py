@@ -53,16 +53,18 @@ class Ledger:
         passed: Callable[[], Awaitable[bool]],
         clock: Clock,
         metrics: Metrics,
+        heard: Callable[[str, Announcement], None] = lambda tenant, said: None,
     ) -> None:
         """`witnesses` are asked one after the other, each for what those before it do not know.
         `passed` waits until all that is in the queue when it is called was handled, and is False
-        when it gave up."""
+        when it gave up. `heard` is told what was announced and kept."""
         self._behind = behind
         self._control = control
         self._witnesses = witnesses
         self._passed = passed
         self._clock = clock
         self._metrics = metrics
+        self._heard = heard
         self._marks = Marks(clock.wall_ns())
         self._gaps = Gaps()
         self._swept_s = clock.monotonic_s()
@@ -79,6 +81,7 @@ class Ledger:
         confirmed = await self._behind.announce(tenant, said)
         for settled in said.settled:
             await self._hear(Numbering(tenant, settled.source, settled.epoch), settled)
+        self._heard(tenant, said)
         return confirmed
 
     async def _hear(self, one: Numbering, said: Settled) -> None:
@@ -97,6 +100,10 @@ class Ledger:
     def gaps(self, tenant: str) -> list[Gap]:
         """What is missing of a tenant's frames, found last first."""
         return self._gaps.listed(tenant)
+
+    def waiting(self, tenant: str) -> dict[str, int]:
+        """Frames that a tenant's agents have numbered and not all delivered, by source."""
+        return self._marks.waiting(tenant)
 
     async def run(self) -> None:
         """Look again and again, until cancelled. What fails is tried again in the next look."""

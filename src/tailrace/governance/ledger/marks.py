@@ -24,13 +24,14 @@ SHARE = limits.LEDGER_NUMBERS // 10
 
 class Mark(msgspec.Struct):
     """`checked_seq`: what became of every frame below it was looked at, written at `kept_ns`.
-    `from_seq` and `before_seq` are what the agent said, at `heard_ns`."""
+    `from_seq`, `before_seq` and `next_seq` are what the agent said, at `heard_ns`."""
 
     checked_seq: int
     kept_ns: int
     heard_ns: int
     from_seq: int = 0
     before_seq: int = 0
+    next_seq: int = 0
 
 
 class Marks:
@@ -81,6 +82,15 @@ class Marks:
             mark.heard_ns = now_ns
             mark.from_seq = max(said.from_seq, mark.from_seq)
             mark.before_seq = max(said.before_seq, mark.before_seq)
+            mark.next_seq = max(said.next_seq, mark.next_seq)
+
+    def waiting(self, tenant: str) -> dict[str, int]:
+        """Frames that are numbered and not all delivered, by source, as it was said last."""
+        found: dict[str, int] = {}
+        for one, mark in self._marks.items():
+            if one.tenant == tenant and mark.next_seq > mark.before_seq:
+                found[one.source] = found.get(one.source, 0) + mark.next_seq - mark.before_seq
+        return found
 
     def due(self) -> list[Span]:
         """What is delivered and not checked, within the limits of one look. Tenants take turns, and
