@@ -40,7 +40,7 @@ from tailrace.queue.follower import LogFollower
 from tailrace.queue.held import Held, hold
 from tailrace.queue.positions import PositionFile
 from tailrace.queue.record import PAYLOAD_LIMIT_BYTES, encoded_bytes
-from tailrace.queue.segment import HEAD_BYTES, Extent, numbers_in, path_of, recover
+from tailrace.queue.segment import Extent, end_of, numbers_in, path_of, recover
 
 _log = get("queue")
 _T = TypeVar("_T")
@@ -170,10 +170,7 @@ class SegmentLog:
     @property
     def end(self) -> Position:
         """Behind all that is durable."""
-        return max(
-            (Position(e.number, e.end) for e in self.extents() if e.end > HEAD_BYTES),
-            default=Position(0, 0),
-        )
+        return end_of(self._extents.values())
 
     async def passed(self, name: str, timeout_s: float, hurry: bool = False) -> bool:
         """Wait until consumer `name` committed past all that is durable now; False when it did not

@@ -27,7 +27,7 @@ import contextlib
 import errno
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -59,6 +59,12 @@ class Extent(msgspec.Struct, frozen=True, order=True):
         if position.segment > self.number:
             return self.end
         return max(HEAD_BYTES, position.offset) if position.segment == self.number else HEAD_BYTES
+
+
+def end_of(extents: Iterable[Extent]) -> Position:
+    """Behind the last record of all of them; the start when there is none."""
+    ends = (Position(e.number, e.end) for e in extents if e.end > HEAD_BYTES)
+    return max(ends, default=Position(0, 0))
 
 
 def path_of(directory: Path, number: int) -> Path:
