@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from places import Place, nothing
 from starlette.applications import Starlette
@@ -18,14 +19,15 @@ from tailrace.core.clock import ManualClock
 from tailrace.core.errors import StoreError
 from tailrace.core.fleet import Announcement, Loss, Settled
 from tailrace.core.frame import Header
-from tailrace.core.ledger import Numbering, Range, Span, without
+from tailrace.core.ledger import Numbering, Period, Range, Span, without
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
 from tailrace.governance.fleet import Fleet
-from tailrace.governance.ledger import marks
+from tailrace.governance.ledger import away, marks
 from tailrace.governance.ledger.http import routes
 from tailrace.governance.ledger.known import GuardedAway, Lost
 from tailrace.governance.ledger.ledger import Ledger
+from tailrace.governance.ledger.tally import MINUTE_NS
 from tailrace.governance.schema import MIGRATIONS
 
 BEFORE = 5  # an epoch that began long ago
@@ -51,6 +53,7 @@ class Server:
     def run(self, use: Callable[[Ledger], Awaitable[None]]) -> None:
         async def work(control: Control) -> None:
             self.fleet = Fleet(control, self.clock, self.metrics)
+            self.control = control
             self.away = GuardedAway(control, self.clock)
             await self.fleet.open()
             witnesses = (self, Lost(control), self.away)
@@ -366,6 +369,34 @@ def test_guarded_frames_are_bounded(
             server.clock.advance(1)
         span = Span(Numbering("shop", SOURCE, 9), 0, 2_000)
         assert await server.away.known([span]) == [[(500, 999)]]
+
+    server.run(use)
+
+
+def test_guarded_rows_are_counted_once_by_minute_and_outlive_their_frames(server: Server) -> None:
+    minute = server.clock.wall_ns() // MINUTE_NS
+
+    def taken(seq: int, later: int = 0) -> Header:
+        at_ns = (minute + later) * MINUTE_NS
+        return msgspec.structs.replace(header(server.new, seq), rows=4, received_ns=at_ns)
+
+    async def use(ledger: Ledger) -> None:
+        await server.away.note([taken(1), taken(2)])
+        await server.away.note([taken(2), taken(3), taken(3), taken(4, later=1)])
+        await say(ledger, server.new, 9)
+        await ledger.look()
+
+        async def sums(step: int, end: int = 9, tenant: str = "shop", of: str = "") -> Any:
+            period = Period(minute, minute + end, step)
+            return await server.control.read(lambda c: away.sums(c, tenant, period, of))
+
+        assert await sums(0) == {(SOURCE, 0): 16} == await sums(0, of=SOURCE)
+        assert await sums(1) == {(SOURCE, minute): 12, (SOURCE, minute + 1): 4}
+        assert await sums(0, end=1) == {(SOURCE, 0): 12}
+        assert await sums(0, tenant="bank") == {} == await sums(0, of="agent-b")
+        server.clock.advance((limits.LEDGER_DAYS + 1) * 86_400)
+        await ledger.look()
+        assert await sums(0) == {}
 
     server.run(use)
 

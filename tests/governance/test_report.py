@@ -176,14 +176,14 @@ def test_one_deep_verification_runs_at_a_time_and_what_is_whole_again_is_not_nam
     monkeypatch.setattr(deep, "AGAIN_S", 0.0)
     first, second = (Differing("agent-a", 7, seq, 1, 2, 2, 2, False) for seq in (1, 2))
 
-    class Frames:
-        answers = [[first, second], [second]]
+    answers = [[first, second], [second]]
 
+    class Frames:
         async def compare(self, tenant: str, since_ns: int, *_: Any) -> Compared:
             assert since_ns == clock.wall_ns() - limits.FRAMES_KEPT_DAYS * 24 * 60 * MINUTE_NS
             with pytest.raises(StoreError, match="another"):
                 await reports.of(tenant, since_ns)
-            return Compared(9, 90, self.answers.pop(0))
+            return Compared(9, 90, answers.pop(0))
 
     clock = ManualClock(30_000_000 * MINUTE_NS)
 

@@ -360,6 +360,16 @@ DELETIONS = Table(
     Index("deletions_by_time", "tenant", "at_ns"),
 )
 
+# Frames of agents of which the guard let no row pass, by minute: they never come into the queue.
+LEDGER_AWAY = Table(
+    "ledger_away",
+    METADATA,
+    _text("tenant", primary_key=True),
+    _text("source", primary_key=True),
+    _number("minute", primary_key=True),
+    *map(_number, ("frames", "rows")),
+)
+
 # The form that an earlier step made.
 _ALERTS_5 = _alerts(MetaData())
 
@@ -377,4 +387,5 @@ MIGRATIONS: tuple[tuple[Table | str, ...], ...] = (
         "UPDATE alerts SET missed_ns = fired_ns, left_ns = ended_ns WHERE left_ns = -1",
     ),
     (DELETIONS,),
+    (LEDGER_AWAY,),
 )

@@ -12,8 +12,13 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from tailrace.core import limits
+from tailrace.core.errors import Poison
+from tailrace.core.frame import Frame
 from tailrace.queue.files import FileSystem, remove_quietly
-from tailrace.queue.record import encode_prefix, encoded_bytes
+from tailrace.queue.record import PAYLOAD_LIMIT_BYTES, encode_prefix, encoded_bytes
 from tailrace.queue.segment import HEAD_BYTES, Extent, encode_head, path_of
 
 Entry = tuple[bytes, bytes]
@@ -99,3 +104,13 @@ class Appender:
     def _close_quietly(self, handle: int) -> None:
         with contextlib.suppress(OSError):
             self._files.close(handle)
+
+
+def entry_of(frame: Frame) -> Entry:
+    """A record of `frame` to be. Raises Poison when it is larger than one may be."""
+    header = msgspec.msgpack.encode(frame.header)
+    if len(header) > limits.HEADER_BYTES:
+        raise Poison(f"frame header of {len(header)} bytes; the limit is {limits.HEADER_BYTES}")
+    if len(frame.payload) > PAYLOAD_LIMIT_BYTES:
+        raise Poison(f"frame of {len(frame.payload)} bytes; the limit is {PAYLOAD_LIMIT_BYTES}")
+    return header, frame.payload

@@ -27,12 +27,12 @@ import msgspec
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position, Receipt
-from tailrace.core.errors import Busy, ConfigError, Poison, StoreError
+from tailrace.core.errors import Busy, ConfigError, StoreError
 from tailrace.core.fair import FairQueue
 from tailrace.core.frame import Frame, Header, Lane
 from tailrace.core.log import get
 from tailrace.core.metrics import Metrics
-from tailrace.queue.appender import Appender, Entry
+from tailrace.queue.appender import Appender, Entry, entry_of
 from tailrace.queue.consumer import Broken, LogConsumer
 from tailrace.queue.dead import DeadLetters, Letter
 from tailrace.queue.files import FileSystem
@@ -140,7 +140,7 @@ class SegmentLog:
         if not frames:
             return Receipt(0, 0)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        batch = _Batch(frames, [_entry(frame) for frame in frames], done)
+        batch = _Batch(frames, [entry_of(frame) for frame in frames], done)
         self._admit(batch.size)
         self._pending.add(batch.tenant, batch)
         self._pending_bytes += batch.size
@@ -488,12 +488,3 @@ class SegmentLog:
         if self._lock is not None:
             self.files.close(self._lock)
             self._lock = None
-
-
-def _entry(frame: Frame) -> Entry:
-    header = msgspec.msgpack.encode(frame.header)
-    if len(header) > limits.HEADER_BYTES:
-        raise Poison(f"frame header of {len(header)} bytes; the limit is {limits.HEADER_BYTES}")
-    if len(frame.payload) > PAYLOAD_LIMIT_BYTES:
-        raise Poison(f"frame of {len(frame.payload)} bytes; the limit is {PAYLOAD_LIMIT_BYTES}")
-    return header, frame.payload

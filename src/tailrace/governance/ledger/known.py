@@ -23,6 +23,7 @@ from tailrace.core.fleet import announces
 from tailrace.core.frame import Header
 from tailrace.core.ledger import Numbering, Range, Span, within
 from tailrace.governance.control import Control
+from tailrace.governance.ledger import away
 from tailrace.governance.schema import LEDGER_GUARDED, LOSSES
 
 _log = log.get("governance")
@@ -58,7 +59,7 @@ class GuardedAway:
         clock: Clock,
         counted: Callable[[Sequence[Header]], None] = lambda headers: None,
     ) -> None:
-        """`counted` hears of each frame once, of those that are not kept each time."""
+        """`counted` hears of those that are not kept, each time."""
         self._control = control
         self._clock = clock
         self._counted = counted
@@ -79,17 +80,15 @@ class GuardedAway:
         for h in frames.values():
             numbers.setdefault(Numbering(h.tenant, h.source, h.epoch), set()).add(h.seq)
 
-        def write(connection: Connection) -> set[tuple[Numbering, int]]:
-            fresh: set[tuple[Numbering, int]] = set()
+        def write(connection: Connection) -> None:
             for one, found in numbers.items():
-                fresh.update((one, seq) for seq in _note(connection, one, found, now_ns))
+                key = (one.tenant, one.source, one.epoch)
+                fresh = _note(connection, one, found, now_ns)
+                away.add(connection, [frames[(*key, seq)] for seq in fresh])
             for tenant in {one.tenant for one in numbers} if bound else ():
                 _bound(connection, tenant)
-            return fresh
 
-        fresh = await self._control.run(write)
-        numbered = ((Numbering(h.tenant, h.source, h.epoch), h) for h in frames.values())
-        self._counted([h for one, h in numbered if (one, h.seq) in fresh])
+        await self._control.run(write)
 
     async def known(self, spans: Sequence[Span]) -> list[list[Range]]:
         """See Witness."""

@@ -25,7 +25,7 @@ from tailrace.core.fleet import Announcement, Settled
 from tailrace.core.ledger import Numbering, Range, Span, without
 from tailrace.core.metrics import Metrics
 from tailrace.governance.control import Control
-from tailrace.governance.ledger import gaps, known, marks
+from tailrace.governance.ledger import away, gaps, known, marks
 from tailrace.governance.ledger.gaps import Change, Gap, Gaps
 from tailrace.governance.ledger.marks import Marks
 
@@ -184,6 +184,7 @@ class Ledger:
                 marks.keep(connection, one, self._marks.checked_seq(one), now_ns)
             gaps.write(connection, change)
             known.sweep(connection, before_ns)
+            away.sweep(connection, now_ns)
 
         await self._control.run(write)
         for one in heard:

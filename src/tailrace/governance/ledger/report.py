@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from tailrace.core.ledger import Balance, Counted, Period, Said
 from tailrace.core.metrics import Metrics
 from tailrace.governance import deletions, losses
 from tailrace.governance.control import Control
+from tailrace.governance.ledger import away
 from tailrace.governance.ledger.books import Books
 from tailrace.governance.ledger.ledger import Ledger
 from tailrace.governance.ledger.tally import MINUTE_NS
@@ -115,9 +116,12 @@ class Reports:
         most = limits.LEDGER_LINES
         found = await self._balances.of(tenant, period, source, most + 1)
         since_ns = period.first * MINUTE_NS
-        lost, deleted = await self._control.read(partial(_noted, tenant=tenant, since_ns=since_ns))
+        noted = await self._control.read(
+            partial(_noted, tenant=tenant, period=period, source=source)
+        )
         said = await self._balances.said(tenant, period, source)
-        whole = _Whole() if period.step else await self._whole(tenant, source, lost)
+        whole = _Whole() if period.step else await self._whole(tenant, source, noted.lost)
+        whole.guarded = noted.guarded
         lines = list(_lines(found[:most], said, whole))
         return Report(
             since_ns=since_ns,
@@ -125,7 +129,7 @@ class Reports:
             sources=lines,
             truncated=len(found) > most,
             unexplained=_sum(line.unexplained for line in lines),
-            deleted=deleted,
+            deleted=noted.deleted,
         )
 
     async def _whole(self, tenant: str, source: str, lost: dict[str, dict[str, int]]) -> _Whole:
@@ -154,13 +158,24 @@ class Reports:
             self._metrics.set("tailrace_ledger_rows", rows, kind)
 
 
+class _Noted(NamedTuple):
+    """What the control store knows: rows lost by source and reason, deleted by place and reason,
+    and of frames that the guard let nothing pass of by source and step."""
+
+    lost: dict[str, dict[str, int]]
+    deleted: dict[str, dict[str, int]]
+    guarded: dict[tuple[str, int], int]
+
+
 class _Whole(msgspec.Struct):
-    """By source: rows lost by reason, what is in flight, frames missing, frames at agents."""
+    """By source: rows lost by reason, what is in flight, frames missing, frames at agents. And rows
+    that the guard took with their frames, by source and step."""
 
     lost: Mapping[str, Mapping[str, int]] = {}
     flight: Mapping[str, Counted] = {}
     missing: Mapping[str, int] = {}
     waiting: Mapping[str, int] = {}
+    guarded: Mapping[tuple[str, int], int] = {}
 
     def of(self, source: str) -> _Whole:
         """Of one alone."""
@@ -180,12 +195,12 @@ def _only(part: Mapping[str, _T], source: str) -> Mapping[str, _T]:
     return {source: part[source]} if source in part else {}
 
 
-def _noted(
-    connection: Connection, tenant: str, since_ns: int
-) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
-    return (
+def _noted(connection: Connection, tenant: str, period: Period, source: str) -> _Noted:
+    since_ns = period.first * MINUTE_NS
+    return _Noted(
         losses.sums(connection, tenant, since_ns),
         deletions.sums(connection, tenant, since_ns),
+        away.sums(connection, tenant, period, source),
     )
 
 
@@ -195,7 +210,8 @@ def _lines(found: Iterable[Balance], said: Iterable[Said], whole: _Whole) -> Ite
     for one in said:
         of = words.setdefault((one.source, one.minute), {})
         of[one.reason] = _both(of.get(one.reason, Counted()), one.counted)
-    keys = balances.keys() | words.keys() | {(source, 0) for source in whole.sources}
+    keys = balances.keys() | words.keys() | whole.guarded.keys()
+    keys |= {(source, 0) for source in whole.sources}
     for source, minute in sorted(keys):
         balance = balances.get((source, minute)) or _nothing(source, minute)
         yield _line(balance, words.get((source, minute), {}), whole)
@@ -205,7 +221,7 @@ def _line(one: Balance, said: Mapping[str, Counted], whole: _Whole) -> Line:
     reasons = {
         "sampled": one.sampled_rows,
         "throttled": one.diverted_rows,
-        "guard_dropped": one.guarded_rows,
+        "guard_dropped": one.guarded_rows + whole.guarded.get((one.source, one.minute), 0),
         "dead_lettered": one.dead.rows,
         "repaired": one.repaired_rows,
         **{f"left_out_{reason}": counted.rows for reason, counted in said.items() if reason},
