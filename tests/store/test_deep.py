@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.core import limits
+from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Delivery, Position
 from tailrace.core.frame import Frame, Lane, Signal
 from tailrace.core.ledger import Differing, Gone
@@ -42,7 +43,7 @@ class Kept:
     def __init__(self, engine: Engine, path: Path) -> None:
         self.engine = engine
         self.path = path
-        self.archive = Archive(engine, path / "archive")
+        self.archive = Archive(engine, path / "archive", ManualClock(NOW))
         self.horizon = Horizon(path / "horizon")
         self.deep = Deep(engine, self.archive, self.horizon)
 

@@ -18,7 +18,7 @@ from tailrace.core.contracts import Position
 from tailrace.core.frame import Signal
 from tailrace.core.ledger import Compared, Differing, Gone
 from tailrace.store import schema, sql
-from tailrace.store.archive import Archive, signal_of
+from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
 from tailrace.store.horizon import Horizon
 from tailrace.store.ledger import between
@@ -113,12 +113,11 @@ class Deep:
 
     def _files(self, tenant: str, since_ns: int) -> Iterator[tuple[Signal, str]]:
         """Those that may hold rows of the time: rows are archived after they came. Blocking."""
-        for step in self._archive.manifest.steps:
-            for file in step.files:
-                if file.tenant != tenant:
-                    continue
-                if max(step.received_ns, self._written_ns(file.path)) >= since_ns:
-                    yield signal_of(file), file.path
+        for file in self._archive.listing.files():
+            if file.tenant == tenant:
+                written_ns = file.written_ns or self._written_ns(file.path)
+                if written_ns >= since_ns:
+                    yield file.signal, file.path
 
     def _written_ns(self, path: str) -> int:
         try:
