@@ -242,37 +242,6 @@ def test_what_is_gone_and_forgotten_does_not_come_back_with_its_segment(
         assert seqs(opened(files)) == [8, 9]
 
 
-class SyncFailsLater(FaultyFileSystem):
-    """The sync after `passing` others fails, and so does cutting off what it did not sync."""
-
-    passing = -1
-
-    def fdatasync(self, handle: int) -> None:
-        if self.passing == 0:
-            self.fail("fdatasync", errno.EIO)
-            self.fail("truncate", errno.EIO)
-        self.passing -= 1
-        super().fdatasync(handle)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_copy_that_may_be_in_the_page_cache_alone_does_not_count(seed: int) -> None:
-    files = SyncFailsLater(seed)
-    dead = opened(files, segment_bytes=2000)
-    ids = [bury(dead, frame(seq, size=50)) for seq in range(8)]
-    remove(dead, ids[-1:])
-    files.passing = 1  # the note, and not what is moved
-    remove(dead, ids[:5])
-    assert files.passing < 0
-    bury(dead, frame(8))
-    files.kill()
-    dead = opened(files, segment_bytes=2000)
-    assert seqs(dead) == [5, 6, 8]
-    remove(dead, [bury(dead, frame(9))])
-    files.crash()
-    assert seqs(opened(files)) == [5, 6, 8]
-
-
 def test_ids_and_reasons_are_for_people() -> None:
     assert parse_id(id_text(Position(12, 64))) == Position(12, 64)
     for wrong in ("", "12", "12-", "a-1", "1-2-3", "-1-2", "1" * 13 + "-1"):
