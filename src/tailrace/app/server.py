@@ -54,6 +54,7 @@ from tailrace.governance.http import routes as governance_routes
 from tailrace.governance.keyepochs import KeyEpochs
 from tailrace.governance.ledger.books import NAME as BOOKS
 from tailrace.governance.ledger.known import Lost
+from tailrace.governance.ledger.ledger import Ledger
 from tailrace.governance.space.http import routes as space_routes
 from tailrace.guard.audit import Audit
 from tailrace.guard.http import audit_routes
@@ -134,15 +135,9 @@ class Runtime:
         self._space = self._build_space()
         self._front = self._build_front()
         self._fleet = Fleet(self._control, self._clock, self._metrics)
-        witnesses = (
-            FrameRecord(self._engine),
-            Lost(self._control),
-            self._guarding.away,
-            Buried(OsFileSystem(), data / "queue" / "dead"),
-        )
         self._deletions = DeletionRecord(self._control, self._clock)
         self._letters = Desk(self._queue, self._deletions, self._clock, self._metrics)
-        self._ledger = self._bookkeeping.ledger(self._fleet, witnesses, self._handled)
+        self._ledger = self._build_ledger()
         self._archive = Archive(
             self._engine, archive(config, data), self._clock, KeyEpochs(self._control).since
         )
@@ -167,6 +162,15 @@ class Runtime:
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
+
+    def _build_ledger(self) -> Ledger:
+        witnesses = (
+            FrameRecord(self._engine),
+            Lost(self._control),
+            self._guarding.away,
+            Buried(OsFileSystem(), self._data / "queue" / "dead"),
+        )
+        return self._bookkeeping.ledger(self._fleet, witnesses, self._handled)
 
     def _build_backups(self) -> Backups:
         server = self._config.server
