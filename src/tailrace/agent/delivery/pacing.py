@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 
@@ -11,12 +10,11 @@ import xxhash
 
 from tailrace.core.clock import Clock
 from tailrace.core.errors import ConfigError
+from tailrace.core.hours import DAY_S, Hours, hours
 
-DAY_S = 86_400.0
 # The hour may be put forward or back meanwhile.
 _LONGEST_WAIT_S = 60.0
 _SHORTEST_WAIT_S = 0.001
-_WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -28,21 +26,15 @@ class Pace(msgspec.Struct, frozen=True):
     jitter_s: float = 0.0
 
 
-def window(pace: Pace) -> tuple[float, float]:
-    """Start, in seconds of the day, and length. Raises ConfigError."""
-    if not pace.window:
-        return 0.0, DAY_S
-    found = _WINDOW.fullmatch(pace.window)
-    if not found:
-        raise ConfigError(f'agent.bulk_window: {pace.window!r} is not such as "01:00-05:00"')
-    hour, minute, end_hour, end_minute = map(int, found.groups())
-    start_s = hour * 3600.0 + minute * 60.0
-    length_s = (end_hour * 3600.0 + end_minute * 60.0 - start_s) % DAY_S
-    if not length_s:
-        raise ConfigError(f"agent.bulk_window: {pace.window!r} is empty; leave it out for always")
-    if pace.jitter_s >= length_s:
+def window(pace: Pace) -> Hours:
+    """When the bulk lane may send. Raises ConfigError."""
+    try:
+        found = hours(pace.window)
+    except ValueError as error:
+        raise ConfigError(f"agent.bulk_window: {error}") from None
+    if pace.window and pace.jitter_s >= found.length_s:
         raise ConfigError("agent.bulk_jitter must be shorter than agent.bulk_window")
-    return start_s, length_s
+    return found
 
 
 class Pacing:
@@ -62,8 +54,7 @@ class Pacing:
         start_s, length_s = window(pace)
         share = xxhash.xxh3_64_intdigest(source.encode()) / 2**64
         late_s = share * pace.jitter_s if pace.window else 0.0
-        self._start_s = (start_s + late_s) % DAY_S
-        self._length_s = length_s - late_s
+        self._hours = Hours((start_s + late_s) % DAY_S, length_s - late_s)
         self.rate = pace.rate
         self._clock = clock
         self._local = local
@@ -72,7 +63,7 @@ class Pacing:
 
     def wait_s(self) -> float:
         """0 when something may be sent now, else the seconds until it is worth asking again."""
-        outside_s = self._outside_s()
+        outside_s = self._hours.away_s(self._local(self._clock.wall_ns() / 1e9))
         if outside_s > 0 or not self.rate:
             return min(outside_s, _LONGEST_WAIT_S)
         now_s = self._clock.monotonic_s()
@@ -86,9 +77,3 @@ class Pacing:
     def sent(self, size: int) -> None:
         """Bytes that went out."""
         self._tokens -= size if self.rate else 0
-
-    def _outside_s(self) -> float:
-        now = self._local(self._clock.wall_ns() / 1e9)
-        into_s = now.tm_hour * 3600.0 + now.tm_min * 60.0 + now.tm_sec - self._start_s
-        into_s %= DAY_S
-        return DAY_S - into_s if into_s >= self._length_s else 0.0
