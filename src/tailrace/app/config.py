@@ -27,6 +27,7 @@ from tailrace.app import alertsettings, builtinrules, doors, keys, spacesettings
 from tailrace.app.alertsettings import AlertsConfig, patterns
 from tailrace.app.archivekeep import ArchiveSettings, retention
 from tailrace.app.doors import DoorSettings
+from tailrace.app.keeping import StoreSettings, keep, rewriting
 from tailrace.app.keys import KeySettings
 from tailrace.app.limits import LimitsConfig, quotas
 from tailrace.app.mistakes import mistake, nearest
@@ -44,8 +45,6 @@ from tailrace.ship.gateways import Gateway
 _PREFIX = "TAILRACE_"
 LISTEN = "127.0.0.1:7480"  # an example
 _HIDDEN = "(hidden)"
-# Partitions are days: of less than one nothing could be dropped whole.
-_LEAST_KEEP_S = 86_400.0
 # With less nothing is ever taken or stored, or a thread does nothing but look.
 _LEAST: Mapping[str, Size | Seconds] = {
     "queue.max_size": Size("1MiB"),
@@ -86,13 +85,6 @@ class QueueSettings(msgspec.Struct, forbid_unknown_fields=True):
     segment_size: Size = Size("64MiB")
     dead_letter_size: Size = Size("256MiB")
     disk_reserve: Size = Size("512MiB")
-
-
-class StoreSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """`memory`: what the engine may use. `keep`: how long rows stay in it; "0s" is for ever."""
-
-    memory: Size = Size("500MiB")
-    keep: Seconds = Seconds("0s")
 
 
 class BackupSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -276,8 +268,8 @@ def _check(config: Config) -> None:
     builtinrules.check(config.alerts)
     keys.check(config.guard)
     retention(config.archive)
-    if 0 < config.store.keep < _LEAST_KEEP_S:
-        raise ConfigError('store.keep: at least "1d", or "0s" for ever')
+    keep(config.store)
+    rewriting(config.store)
     _check_backup(config)
     _check_agent(config.agent)
     _check_delivery(config.agent)

@@ -51,9 +51,11 @@ class QueryService:
         self.raw = self.runner.raw
         self.together = self.runner.together
 
-    async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
+    async def source(
+        self, signal: Signal, tenant: str, start_ns: int, end_ns: int, service: str = ""
+    ) -> Source:
         """Where the rows of a range are, see `Sources`; what is to be told of that is remarked."""
-        found = await self.sources.source(signal, tenant, start_ns, end_ns)
+        found = await self.sources.source(signal, tenant, start_ns, end_ns, service)
         remark(*found.remarks)
         return found
 

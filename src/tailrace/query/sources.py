@@ -15,16 +15,21 @@ Source: TypeAlias = Reached
 class Sources(Protocol):
     """Who knows which rows are where."""
 
-    async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
-        """For the tenant's rows at event times from `start_ns` to `end_ns`. Raises QueryError when
-        that is more than one query may read, and StoreError when files of the archive are gone."""
+    async def source(
+        self, signal: Signal, tenant: str, start_ns: int, end_ns: int, service: str = ""
+    ) -> Source:
+        """For the tenant's rows at event times from `start_ns` to `end_ns`, or those of one service
+        of it. Raises QueryError when that is more than one query may read, and StoreError when
+        files of the archive are gone."""
         ...
 
 
 class HotOnly:
     """The tables that are always there."""
 
-    async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
+    async def source(
+        self, signal: Signal, tenant: str, start_ns: int, end_ns: int, service: str = ""
+    ) -> Source:
         return Source(HOT_TABLES[signal])
 
 
@@ -35,5 +40,8 @@ class HotAndArchive:
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
 
-    async def source(self, signal: Signal, tenant: str, start_ns: int, end_ns: int) -> Source:
-        return await self._reach.of(signal, tenant, start_ns, end_ns, bool(asked().exact))
+    async def source(
+        self, signal: Signal, tenant: str, start_ns: int, end_ns: int, service: str = ""
+    ) -> Source:
+        exact = bool(asked().exact)
+        return await self._reach.of(signal, tenant, start_ns, end_ns, exact, service)

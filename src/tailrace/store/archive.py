@@ -270,7 +270,9 @@ class Archive:
             return
         for file in files:
             self._changes.archived(file.tenant, file.signal, file.first_ns)
-            if self._horizon is not None and file.first_ns < self._horizon.of(file.signal):
+            if self._horizon is None:
+                continue
+            if file.first_ns < self._horizon.cut(file.signal, file.tenant).last_ns:
                 self._changes.changed(file.tenant, file.signal, file.first_ns)
 
     async def _export_table(

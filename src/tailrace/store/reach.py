@@ -1,8 +1,9 @@
 """How far a query reaches: what stands after FROM for a range of time, over hot table and archive.
 
 Event times at or above the horizon are read from the hot table, older ones from the files that the
-manifest lists, so each row is read once, also one that is still hot though it is older. Both sides
-have the columns of the table, and `_part_offset`, the order of rows within a part or a file.
+manifest lists, so each row is read once, also one that is still hot though it is older. Where
+services are kept apart, each side has a condition for each horizon, and they are complements. Both
+sides have the columns of the table, and `_part_offset`, the order of rows within a part or a file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +20,8 @@ from tailrace.core.frame import Signal
 from tailrace.store import schema, sql
 from tailrace.store.archive import Archive
 from tailrace.store.entries import ArchiveFile
-from tailrace.store.horizon import Horizon
-
-_SECOND_NS = 1_000_000_000
+from tailrace.store.horizon import Cut, Horizon
+from tailrace.store.sides import Sides, rfc3339
 
 
 _COLUMNS: Mapping[Signal, Sequence[str]] = {
@@ -36,13 +35,15 @@ _COLUMNS: Mapping[Signal, Sequence[str]] = {
 class Reached:
     """`table` stands after FROM; `remarks` are told beside the answer. What it is made of:
     `archived`, a SELECT of the archive's rows, "" where there are none of them, and the hot rows
-    from `hot_ns` on (UTC nanoseconds), None where there are none of those. `table` holds nothing
-    that a query says. `part`: see `within`."""
+    from `hot_ns` on (UTC nanoseconds), None where there are none of those; where `hot_where` is
+    not "", only those for which it holds. `table` holds nothing that a query says. `part`: see
+    `within`."""
 
     table: str
     remarks: tuple[str, ...] = ()
     archived: str = ""
     hot_ns: int | None = 0
+    hot_where: str = ""
     part: Callable[[int, int], Reached] | None = None
 
     def within(self, start_ns: int, end_ns: int) -> Reached:
@@ -62,46 +63,53 @@ class Reach:
         self._horizon = horizon
 
     async def of(
-        self, signal: Signal, tenant: str, start_ns: int, end_ns: int, exact: bool = False
+        self,
+        signal: Signal,
+        tenant: str,
+        start_ns: int,
+        end_ns: int,
+        exact: bool = False,
+        service: str = "",
     ) -> Reached:
-        """For the tenant's rows at event times from `start_ns` to `end_ns`; `exact`: all of them
-        from the archive. Raises QueryError when there are more files, or larger ones, than one
-        query may read, and StoreError when some of them are gone."""
-        horizon_ns = self._horizon.of(signal)
-        if not exact and (start_ns >= horizon_ns or not horizon_ns):
+        """For the tenant's rows at event times from `start_ns` to `end_ns`, or those of one service
+        of it; `exact`: all of them from the archive. Raises QueryError when there are more files,
+        or larger ones, than one query may read, and StoreError when some of them are gone."""
+        cut = self._horizon.cut(signal, tenant)
+        cut = Cut(cut.of(service)) if service else cut
+        if not exact and (start_ns >= cut.last_ns or not cut.last_ns):
             return Reached(schema.HOT_TABLES[signal])
-        last_ns = end_ns if exact else min(end_ns, horizon_ns - 1)
+        last_ns = end_ns if exact else min(end_ns, cut.last_ns - 1)
         files = self._archive.listing.between(signal, tenant, start_ns, last_ns)
         _check(files)
         await asyncio.to_thread(_present, self._archive, files)
-        return self._reached(signal, files, horizon_ns, exact, start_ns, end_ns)
+        return self._reached(signal, files, cut, exact, start_ns, end_ns)
 
     def _reached(
         self,
         signal: Signal,
         files: Sequence[ArchiveFile],
-        horizon_ns: int,
+        cut: Cut,
         exact: bool,
         start_ns: int,
         end_ns: int,
     ) -> Reached:
-        if not exact and start_ns >= horizon_ns:
+        if not exact and start_ns >= cut.last_ns:
             return Reached(schema.HOT_TABLES[signal])
         files = [file for file in files if file.first_ns <= end_ns and file.last_ns >= start_ns]
-        part = partial(self._reached, signal, files, horizon_ns, exact)
+        part = partial(self._reached, signal, files, cut, exact)
         archived = self._archived(signal, files)
         count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
         if exact:
-            return Reached(f"({archived})", (self._exactly(count),), archived, None, part)
-        bound = sql.moment(horizon_ns)
-        older = f"{archived} WHERE Timestamp < {bound}" if files else ""
+            return Reached(f"({archived})", (self._exactly(count),), archived, None, part=part)
+        sides = Sides(cut, start_ns, end_ns)
+        older = f"{archived} WHERE {sides.archived}" if files else ""
         parts = [older] if older else []
-        hot_ns = horizon_ns if end_ns >= horizon_ns or not older else None
+        hot_ns = sides.hot_ns if sides.hot or not older else None
         if hot_ns is not None:
-            parts.insert(0, f"{_hot(signal)} WHERE Timestamp >= {bound}")
-        remark = f"answered from the archive before {_rfc3339(horizon_ns)} ({count})"
+            parts.insert(0, f"{_hot(signal)} WHERE {sides.hot or 'false'}")
+        remark = f"answered from the archive before {sides.told} ({count})"
         table = f"({' UNION ALL '.join(parts)})"
-        return Reached(table, (remark,), older, hot_ns, part)
+        return Reached(table, (remark,), older, hot_ns, sides.hot_by_service, part)
 
     def _archived(self, signal: Signal, files: Sequence[ArchiveFile]) -> str:
         if not files:
@@ -116,7 +124,7 @@ class Reach:
 
     def _exactly(self, count: str) -> str:
         until_ns = self._archive.received_ns
-        held = f", which holds what came in until {_rfc3339(until_ns)}" if until_ns else ""
+        held = f", which holds what came in until {rfc3339(until_ns)}" if until_ns else ""
         return f"exact: from the archive{held} ({count})"
 
 
@@ -159,7 +167,3 @@ def _hot(signal: Signal) -> str:
 
 def _names(signal: Signal) -> str:
     return ", ".join(column.split(" ", 1)[0] for column in _COLUMNS[signal])
-
-
-def _rfc3339(ns: int) -> str:
-    return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

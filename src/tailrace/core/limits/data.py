@@ -170,6 +170,12 @@ QUERY_READ_BYTES = 256 * GIB
 ARCHIVE_QUERY_FILES = 10_000
 # Their bytes: what the engine reads of Parquet in QUERY_SECONDS on a small machine.
 ARCHIVE_QUERY_BYTES = 8 * GIB
+# Tenants, services and signals that are kept apart: what each day holds of each pair of them is
+# looked at every hour.
+KEPT_APART = 100
+# Days of the hot store that are written anew in an hour because a part of them goes: each takes its
+# size once more meanwhile, and one of the engine's two threads that merge.
+DAYS_REWRITTEN = 4
 # A statement's text, which names those files, as often as it names the table.
 QUERY_SQL_BYTES = 8 * MIB
 # Keys of attributes that are kept with their names as labels, and the characters of one.

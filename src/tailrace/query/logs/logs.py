@@ -52,7 +52,7 @@ class Logs:
             raise QueryError(message)
         async with self.service.slot("lines"):
             span = (wanted.start_ns, wanted.end_ns)
-            source = await self._source(tenant, *span)
+            source = await self._source(tenant, *span, query)
             return await lines(query, wanted, await self._reading(query, tenant, span, source))
 
     async def metric(self, query: Metric, tenant: str, grid: Grid) -> Value:
@@ -76,7 +76,8 @@ class Logs:
         if not range_aggregations(query):
             return {_times(query, grid): Source(HOT_TABLES[Signal.LOGS])}
         return {
-            span: await self._source(tenant, *span) for span in dict.fromkeys(_ranges(query, grid))
+            span: await self._source(tenant, *span, query)
+            for span in dict.fromkeys(_ranges(query, grid))
         }
 
     async def _evaluated(
@@ -99,7 +100,7 @@ class Logs:
 
     async def leaf(self, leaf: Leaf, tenant: str, grid: Grid) -> Matrix:
         """What `evaluate` reads for one leaf of a metric query; nothing is remembered."""
-        source = await self._source(tenant, *_times(leaf.aggregation, grid))
+        source = await self._source(tenant, *_times(leaf.aggregation, grid), leaf.aggregation)
         async with self.service.slot("metric"):
             return await self._leaf(leaf, tenant, grid, source)
 
@@ -130,8 +131,13 @@ class Logs:
         keys = await self._catalogue.keys(tenant, start_ns, end_ns)
         return Scope(tenant, keys, (await self._source(tenant, start_ns, end_ns)).table)
 
-    async def _source(self, tenant: str, start_ns: int, end_ns: int) -> Source:
-        return await self.service.source(Signal.LOGS, tenant, start_ns, end_ns)
+    async def _source(
+        self, tenant: str, start_ns: int, end_ns: int, query: Query | None = None
+    ) -> Source:
+        """Of all rows, or of those that a query may read."""
+        services = {_service(log) for log in log_queries(query)} if query is not None else set()
+        one = services.pop() if len(services) == 1 else ""
+        return await self.service.source(Signal.LOGS, tenant, start_ns, end_ns, one)
 
     async def _keys_of(
         self, query: Query, tenant: str, start_ns: int, end_ns: int
@@ -180,7 +186,7 @@ class Logs:
     async def _load_keys(
         self, tenant: str, start_ns: int, end_ns: int, service: str
     ) -> tuple[str, ...]:
-        source = await self.service.sources.source(Signal.LOGS, tenant, start_ns, end_ns)
+        source = await self.service.sources.source(Signal.LOGS, tenant, start_ns, end_ns, service)
         scope = Scope(tenant, table=source.table)
         rows = await self.service.run(
             statements.attribute_keys(scope, start_ns, end_ns, service, MAX_KEYS)

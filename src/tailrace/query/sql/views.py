@@ -181,7 +181,9 @@ def _read(table: str, names: Sequence[str], extent: Extent, bind: Binder) -> str
     parts = []
     if source.hot_ns is not None:
         start_ns = max(source.hot_ns, extent.start_ns)
-        parts.append(f"SELECT {listed} {_hot(table, extent, start_ns, bind)}")
+        hot = _hot(table, extent, start_ns, bind)
+        hot += f" AND ({source.hot_where})" if source.hot_where else ""
+        parts.append(f"SELECT {listed} {hot}")
     if source.archived:
         # Files are of one tenant, so there is nothing that a condition could tell of another.
         parts.append(f"SELECT {listed} FROM ({source.archived}) AS __v")
