@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.examples import examples
 
 from tailrace.core.clock import ManualClock
 from tailrace.core.contracts import Position
+from tailrace.core.deletion import Deletion
 from tailrace.core.errors import StoreError
 from tailrace.core.frame import Frame, Lane, Signal
 from tailrace.core.metrics import Metrics
@@ -22,6 +23,7 @@ from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
 from tailrace.store.expiry import Archived, Expiry
 from tailrace.store.horizon import Horizon
+from tailrace.store.keep import Keep, Kept, Which
 from tailrace.store.reach import Reach
 from tailrace.store.schema import HOT_TABLES
 from tailrace.store.tables import Tables, bulk_tables, hot_tables
@@ -39,6 +41,17 @@ KEEP_DAYS = 2
 ALWAYS = (-(2**62), 2**62)
 
 
+class Noted:
+    """The record of deletions, in memory."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, Deletion] = {}
+
+    async def note(self, deletions: Sequence[Deletion]) -> None:
+        for one in deletions:
+            self.all.setdefault(one.id, one)
+
+
 class Server:
     """Tables, archive and expiry over a queue that is a list; `restart` is what a kill leaves."""
 
@@ -48,8 +61,9 @@ class Server:
         self.clock = ManualClock(NOW)
         self.waiting: list[Frame] = []
         self.taken = 0
+        self.noted = Noted()
 
-    async def restart(self, keep_days: float = KEEP_DAYS) -> None:
+    async def restart(self, keep_days: float = KEEP_DAYS, keep: Keep | None = None) -> None:
         self.hot: Tables = hot_tables(self.engine, self.folder)
         self.bulk: Tables = bulk_tables(self.engine, self.folder)
         self.archive = Archive(self.engine, self.folder / "archive")
@@ -59,8 +73,9 @@ class Server:
         self.reach = Reach(self.archive, self.horizon)
         archived = Archived(self._caught_up, lambda: self.archive.upto)
         self.expiry = Expiry(
-            self.engine, self.horizon, archived, self.clock, Metrics(), keep_days * 86_400.0
-        )
+            self.engine, self.horizon, archived, self.noted, self.clock, Metrics(),
+            keep or Keep({Which(): Kept(keep_days * 86_400.0)}),
+        )  # fmt: skip
         self.stuck = False
 
     async def _caught_up(self) -> bool:

@@ -29,6 +29,7 @@ from tailrace.app.config import Config
 from tailrace.app.control import control_store
 from tailrace.app.front import Front
 from tailrace.app.guarding import Guarding
+from tailrace.app.keeping import keep, rewriting
 from tailrace.app.methods import by_path
 from tailrace.app.ownmetrics import OwnMetrics, measure_disk
 from tailrace.app.queries import policy as query_policy
@@ -380,9 +381,11 @@ class Runtime:
             self._engine,
             self._horizon,
             Archived(self._handled, lambda: self._archive.upto),
+            self._deletions,
             self._clock,
             self._metrics,
-            self._config.store.keep,
+            keep(self._config.store),
+            rewriting(self._config.store),
         )
 
     def _upkeep(self) -> Upkeep:

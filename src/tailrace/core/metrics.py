@@ -82,6 +82,7 @@ Name = Literal[
     "tailrace_store_expiry_failures_total",
     "tailrace_backups_total",
     "tailrace_backup_age_seconds",
+    "tailrace_store_rewritten_days_total",
     "tailrace_archive_rows_total",
     "tailrace_archive_files_total",
     "tailrace_archive_bytes_total",

@@ -1,42 +1,51 @@
-"""Rows leave the hot tables when they are old and the archive has them.
+"""Rows leave the hot tables when their time or their room is over and the archive has them.
 
-In turns, each of which first drops what is below the recorded horizon and then raises the horizon
-for the next turn. So a query that began before the horizon was raised, and still reads the hot
-table below it, has the time from one turn to the next to end. A crash between the two leaves rows
-that no query looks at any more, and the first turn after it drops them.
+In turns, each of which first drops what is below the recorded horizons and then raises these for
+the next turn. So a query that began before a horizon was raised, and still reads the hot table
+below it, has the time from one turn to the next to end. A crash between the two leaves rows that no
+query looks at any more, and the first turn after it drops them.
 
 How a row that is not archived cannot be dropped: a turn first remembers the newest insert of each
-partition, and then waits until all that was in the queue at that moment is archived. So every row
-that was there is archived, or was for the hot lane alone and travels in the bulk lane again. A
-partition with a newer insert by then is left for the next turn, and nothing is inserted between
-that look and the drop.
+day, and then waits until all that was in the queue at that moment is archived. So every row that
+was there is archived, or was for the hot lane alone and travels in the bulk lane again. Only parts
+without a newer insert are dropped; a day goes as a whole when nothing is inserted between that look
+and the drop.
 
-Exemplars are not in the archive, and series are what all samples are called: both stay.
+What goes: days of which all is old, whole; of others the parts of which all is old, whole. Parts of
+which some groups are old and others are not are written anew without them, a few days in a turn and
+one at a time, beside the inserts; where less than a tenth would go, nobody reads it and it stays
+until its day is over. Exemplars go with the samples of their tenant, though the archive has none.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
-from tailrace.core import log
+from tailrace.core import limits, log
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position
+from tailrace.core.deletion import Deletions
 from tailrace.core.errors import TailraceError
 from tailrace.core.frame import Signal
+from tailrace.core.hours import ALWAYS, Hours
 from tailrace.core.metrics import Metrics
-from tailrace.store import sql
+from tailrace.store.dropping import Below, Dropping
 from tailrace.store.engine import Engine
 from tailrace.store.horizon import Horizon
-from tailrace.store.schema import HOT_TABLES
+from tailrace.store.keep import Groups, Keep
+from tailrace.store.stock import Part, Rows, Stock
 
 _log = log.get("store")
 # Also the longest time a query may take, see the module.
 TURN_S = 3600.0
-_DAY_NS = 86_400_000_000_000
-# By table and partition: the number of the newest insert.
+# Of the rows of a part: where fewer would go it is not written anew.
+_WORTHWHILE = 0.1
+# By table and day: the number of the newest insert.
 _Inserts = dict[tuple[str, str], int]
 
 
@@ -50,23 +59,27 @@ class Archived(NamedTuple):
 
 
 class Expiry:
-    """Runs until it is cancelled. `keep_s`: how long rows stay; 0 is for ever."""
+    """Runs until it is cancelled. `rewriting`: when parts may be written anew, local time."""
 
     def __init__(
         self,
         engine: Engine,
         horizon: Horizon,
         archived: Archived,
+        deletions: Deletions,
         clock: Clock,
         metrics: Metrics,
-        keep_s: float,
+        keep: Keep,
+        rewriting: Hours = ALWAYS,
     ) -> None:
-        self._engine = engine
+        self._stock = Stock(engine)
+        self._dropping = Dropping(engine, deletions, metrics)
         self._horizon = horizon
         self._archived = archived
         self._clock = clock
         self._metrics = metrics
-        self._keep_s = keep_s
+        self._keep = keep
+        self._rewriting = rewriting
 
     async def run(self) -> None:
         """A turn every TURN_S. What fails is tried again in the next one."""
@@ -79,56 +92,90 @@ class Expiry:
             await asyncio.sleep(TURN_S)
 
     async def turn(self) -> None:
-        """Drop what is below the horizon, then raise it. Raises StoreError and OSError."""
-        if not self._keep_s and not any(map(self._horizon.of, Signal)):
+        """Drop what is below the horizons, then raise them. Raises StoreError and OSError."""
+        below = Below(self._horizon.groups, self._horizon.times(Groups()))
+        if not self._keep.bounded and not any(below.horizons.values()):
             return
-        seen = await self._inserts()
+        seen = _inserts(await self._stock.parts())
         if not await self._archived.caught_up():
             return
         upto = self._archived.upto()
         await asyncio.to_thread(self._horizon.raise_to, 0, upto)
-        for signal, table in HOT_TABLES.items():
-            await self._drop(table, self._horizon.of(signal), seen)
-        if self._keep_s:
-            oldest_ns = self._clock.wall_ns() - int(self._keep_s * 1e9)
-            day_ns = max(oldest_ns, 0) // _DAY_NS * _DAY_NS
-            await asyncio.to_thread(self._horizon.raise_to, day_ns, upto)
+        await self._drop(below, seen)
+        await self._raise(upto)
 
-    async def _inserts(self) -> _Inserts:
-        tables = ", ".join(map(sql.text, HOT_TABLES.values()))
-        found = await self._engine.rows(
-            "SELECT table, partition_id, max(max_block_number) FROM system.parts "
-            f"WHERE active AND database = currentDatabase() AND table IN ({tables}) "
-            "GROUP BY table, partition_id"
-        )
-        return {(str(table), str(part)): int(block) for table, part, block in found}
+    async def _raise(self, upto: Position) -> None:
+        named = self._keep.groups
+        horizons = self._horizon.times(named)
+        held = []
+        if self._keep.sized:
+            parts = await self._stock.parts()
+            held = await self._stock.held(parts, self._horizon.groups.joined(named))
+            self._stock.forget(parts)
+        targets = self._keep.targets(horizons, held, self._clock.wall_ns())
+        await asyncio.to_thread(self._horizon.raise_to, targets, upto, named)
 
-    async def _drop(self, table: str, horizon_ns: int, seen: _Inserts) -> None:
-        """Whole partitions where all is older; of one that also holds rows of the future, since
-        such share a day (schema.py), the older rows. A day that is not over the horizon keeps what
-        it has of older ones: its own turn comes."""
-        if not horizon_ns:
+    async def _drop(self, below: Below, seen: _Inserts) -> None:
+        """Days that begin before the last horizon of their signal. One that does not keeps what it
+        has of older rows: its own turn comes."""
+        last: dict[Signal, int] = {}
+        for (signal, _), time_ns in below.horizons.items():
+            last[signal] = max(time_ns, last.get(signal, 0))
+        parts = [one for one in await self._stock.parts() if one.day_ns < last[one.signal]]
+        rows = await self._stock.rows(parts, below.groups)
+        left = limits.DAYS_REWRITTEN
+        for _, some in groupby(parts, lambda one: (one.table, one.partition)):
+            day = _Day(list(some), rows, below, seen)
+            await self._drop_whole(day, below)
+            if left and day.partly and not self._rewriting.away_s(self._now()):
+                left -= await self._dropping.rows(day.partly, below, TURN_S)
+
+    async def _drop_whole(self, day: _Day, below: Below) -> None:
+        whole = len(day.whole) == len(day.parts)
+        if whole and await self._dropping.day(day.parts, below, partial(self._quiet, day)):
             return
-        bound = sql.moment(horizon_ns)
-        found = await self._engine.rows(
-            f"SELECT _partition_id, max(Timestamp) < {bound}, count() FROM {table} "
-            f"WHERE _partition_id < formatDateTime({bound}, '%Y%m%d') "
-            f"GROUP BY _partition_id HAVING min(Timestamp) < {bound} ORDER BY _partition_id"
-        )
-        for partition, whole, rows in found:
-            name = f"PARTITION ID {sql.text(str(partition))}"
-            statement = f"ALTER TABLE {table} DROP {name}"
-            if not whole:
-                statement = (
-                    f"ALTER TABLE {table} DELETE IN {name} WHERE Timestamp < {bound} "
-                    "SETTINGS mutations_sync=2"
-                )
-            key = (table, str(partition))
-            if await self._engine.write_if(partial(self._quiet, key, seen), statement):
-                _log.info("hot rows dropped", extra={"table": table, "day": str(partition)})
-                if whole:
-                    self._metrics.add("tailrace_store_dropped_rows_total", int(rows))
+        if day.whole:
+            await self._dropping.parts(day.whole, below)
 
-    async def _quiet(self, key: tuple[str, str], seen: _Inserts) -> bool:
-        """Whether nothing came into a partition since `seen`."""
-        return key in seen and (await self._inserts()).get(key) == seen[key]
+    async def _quiet(self, day: _Day) -> bool:
+        """Whether nothing came into a day since it was looked at."""
+        found = _inserts(await self._stock.parts())
+        return found.get(day.key) == max(part.newest for part in day.parts)
+
+    def _now(self) -> time.struct_time:
+        return time.localtime(self._clock.wall_ns() / 1e9)
+
+
+class _Day:
+    """The parts of one day in one table. `whole`: those of which all may go; `partly`: those of
+    which so much may go that they are to be written anew."""
+
+    def __init__(
+        self,
+        parts: list[Part],
+        rows: Mapping[Part, Sequence[Rows]],
+        below: Below,
+        seen: _Inserts,
+    ) -> None:
+        self.parts = parts
+        self.key = (parts[0].table, parts[0].partition)
+        self.whole: list[Part] = []
+        self.partly: list[Part] = []
+        for part in parts:
+            if part.newest > seen.get(self.key, 0) or not rows[part]:
+                continue
+            horizons = {one: below.horizons[part.signal, one.group] for one in rows[part]}
+            if all(one.last_ns < horizon_ns for one, horizon_ns in horizons.items()):
+                self.whole.append(part)
+                continue
+            old = (one.rows for one, horizon_ns in horizons.items() if one.first_ns < horizon_ns)
+            if sum(old) >= max(part.rows * _WORTHWHILE, 1):
+                self.partly.append(part)
+
+
+def _inserts(parts: Sequence[Part]) -> _Inserts:
+    found: _Inserts = {}
+    for part in parts:
+        key = (part.table, part.partition)
+        found[key] = max(part.newest, found.get(key, 0))
+    return found
