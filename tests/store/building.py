@@ -26,3 +26,10 @@ def frame(data: bytes, seq: int = 1, **fields: Any) -> Frame:
         **fields,
     }
     return Frame(Header(**header), compress(data))
+
+
+def at(*times: int, seq: int = 1, service: str = "", **fields: Any) -> Frame:
+    """A frame with one row of a service for each event time (ns)."""
+    named = b'"service":"%s",' % service.encode() if service else b""
+    data = b"".join(b'{%s"time":%d,"body":"%d"}\n' % (named, time, time) for time in times)
+    return frame(data, seq, **fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
 
 from .archived import Place
+from .expiring import In, Server
 
 TABLES = (
     "logs", "bulk_rows", "spans", "bulk_spans", "samples", "bulk_samples", "series", "exemplars",
@@ -49,6 +51,19 @@ def archived(use: Use, tmp_path: Path) -> Kept:
             place = Place(engine, tmp_path)
             await place.open()
             await body(place)
+
+        use(whole)
+
+    return run
+
+
+@pytest.fixture
+def server(use: Use, tmp_path: Path) -> In:
+    def run(body: Callable[[Server], Awaitable[None]]) -> None:
+        async def whole(_: Any, engine: Engine) -> None:
+            found = Server(engine, tmp_path)
+            await found.restart()
+            await body(found)
 
         use(whole)
 

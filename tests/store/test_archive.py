@@ -20,7 +20,7 @@ from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
 from tailrace.store.logs import LogTable
 
-from .building import HOUR_NS, NOW, frame
+from .building import HOUR_NS, NOW, at, frame
 from .conftest import Use
 
 Row = tuple[Any, ...]
@@ -95,12 +95,6 @@ def place(use: Use, tmp_path: Path) -> Callable[[Callable[[Place], Awaitable[Non
 
 
 In = Callable[[Callable[[Place], Awaitable[None]]], None]
-
-
-def at(*times: int, seq: int = 1, **fields: Any) -> Frame:
-    """A frame with one row for each event time (ns)."""
-    data = b"".join(b'{"time":%d,"body":"%d"}\n' % (time, time) for time in times)
-    return frame(data, seq, **fields)
 
 
 def varied() -> list[Frame]:

@@ -51,22 +51,23 @@ class Dropping:
         return await self._gone(parts, below, "", self._there(parts), statement)
 
     async def rows(self, parts: Sequence[Part], below: Below, most_s: float) -> bool:
-        """What is old in some parts of a day; they are written anew without it, beside inserts.
+        """What is old in some parts of a table; they are written anew without it, beside inserts.
         Waits `most_s` at most."""
-        table, day = parts[0].table, parts[0].partition
+        table = parts[0].table
         if not await self._settled(table, 0.0):
             return False
         old = older(parts[0].signal, *below)
         # Parts that are merged before they are written anew have other names, and stay as they are.
         statement = (
-            f"ALTER TABLE {table} DELETE IN PARTITION ID {sql.text(day)} "
-            f"WHERE _part IN ({_names(parts)}) AND {old} SETTINGS mutations_sync=0"
+            f"ALTER TABLE {table} DELETE WHERE _part IN ({_names(parts)}) AND {old} "
+            "SETTINGS mutations_sync=0"
         )
         if not await self._gone(parts, below, f" AND {old}", self._there(parts), statement):
             return False
-        self._metrics.add("tailrace_store_rewritten_days_total")
+        days = len({part.partition for part in parts})
+        self._metrics.add("tailrace_store_rewritten_days_total", days)
         if not await self._settled(table, most_s):
-            raise StoreError(f"{table} of {day} is not written anew after {most_s:.0f} s")
+            raise StoreError(f"parts of {table} are not written anew after {most_s:.0f} s")
         return True
 
     async def _gone(
@@ -77,7 +78,12 @@ class Dropping:
         allowed: Allowed,
         statement: str,
     ) -> bool:
-        deletions = await self._counted(parts, below, where)
+        by_day: dict[str, list[Part]] = {}
+        for part in parts:
+            by_day.setdefault(part.partition, []).append(part)
+        deletions = [
+            one for some in by_day.values() for one in await self._counted(some, below, where)
+        ]
 
         async def noted() -> bool:
             if not await allowed():
@@ -88,7 +94,7 @@ class Dropping:
         if not deletions or not await self._engine.write_if(noted, statement):
             return False
         rows = sum(one.rows for one in deletions)
-        said = {"table": parts[0].table, "day": parts[0].partition, "rows": rows}
+        said = {"table": parts[0].table, "days": ", ".join(by_day), "rows": rows}
         _log.info("hot rows dropped", extra=said)
         self._metrics.add("tailrace_store_dropped_rows_total", rows)
         return True

@@ -38,7 +38,7 @@ from tailrace.store.dropping import Below, Dropping
 from tailrace.store.engine import Engine
 from tailrace.store.horizon import Horizon
 from tailrace.store.keep import Groups, Keep
-from tailrace.store.stock import Part, Rows, Stock
+from tailrace.store.stock import TABLES, Part, Rows, Stock
 
 _log = log.get("store")
 # Also the longest time a query may take, see the module.
@@ -108,27 +108,36 @@ class Expiry:
         named = self._keep.groups
         horizons = self._horizon.times(named)
         held = []
+        parts = await self._stock.parts()
+        self._stock.forget(parts)
         if self._keep.sized:
-            parts = await self._stock.parts()
             held = await self._stock.held(parts, self._horizon.groups.joined(named))
-            self._stock.forget(parts)
         targets = self._keep.targets(horizons, held, self._clock.wall_ns())
         await asyncio.to_thread(self._horizon.raise_to, targets, upto, named)
 
     async def _drop(self, below: Below, seen: _Inserts) -> None:
-        """Days that begin before the last horizon of their signal. One that does not keeps what it
-        has of older rows: its own turn comes."""
+        for day in await self._days(below, seen):
+            await self._drop_whole(day, below)
+        left = limits.DAYS_REWRITTEN
+        for table in TABLES:
+            if self._rewriting.away_s(self._now()):
+                break
+            # Others have new names after each.
+            days = [one for one in await self._days(below, seen) if one.of(table) and one.partly]
+            parts = [part for day in days[:left] for part in day.partly]
+            if parts and await self._dropping.rows(parts, below, TURN_S):
+                left -= len(days[:left])
+
+    async def _days(self, below: Below, seen: _Inserts) -> list[_Day]:
+        """Days that begin before the last horizon of their signal, oldest first. One that does not
+        keeps what it has of older rows: its own turn comes."""
         last: dict[Signal, int] = {}
         for (signal, _), time_ns in below.horizons.items():
             last[signal] = max(time_ns, last.get(signal, 0))
         parts = [one for one in await self._stock.parts() if one.day_ns < last[one.signal]]
         rows = await self._stock.rows(parts, below.groups)
-        left = limits.DAYS_REWRITTEN
-        for _, some in groupby(parts, lambda one: (one.table, one.partition)):
-            day = _Day(list(some), rows, below, seen)
-            await self._drop_whole(day, below)
-            if left and day.partly and not self._rewriting.away_s(self._now()):
-                left -= await self._dropping.rows(day.partly, below, TURN_S)
+        each = groupby(parts, lambda one: (one.table, one.partition))
+        return [_Day(list(some), rows, below, seen) for _, some in each]
 
     async def _drop_whole(self, day: _Day, below: Below) -> None:
         whole = len(day.whole) == len(day.parts)
@@ -161,7 +170,13 @@ class _Day:
         self.key = (parts[0].table, parts[0].partition)
         self.whole: list[Part] = []
         self.partly: list[Part] = []
-        for part in parts:
+        self._sort(rows, below, seen)
+
+    def of(self, table: str) -> bool:
+        return self.key[0] == table
+
+    def _sort(self, rows: Mapping[Part, Sequence[Rows]], below: Below, seen: _Inserts) -> None:
+        for part in self.parts:
             if part.newest > seen.get(self.key, 0) or not rows[part]:
                 continue
             horizons = {one: below.horizons[part.signal, one.group] for one in rows[part]}

@@ -1,7 +1,8 @@
 """What the hot tables hold, part by part.
 
-A part never changes: what became of it has another name. So what it holds of each group is asked
-for once, and remembered for as long as the part is there.
+A part never changes: what is made of some of them has another name. When rows are deleted from one
+part, all others of the table get another name, too, and stay what they were. So what a part holds
+of each group is asked for once, and remembered while there is one with its inserts and rows.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ TABLES: Mapping[str, Signal] = {
 }
 
 
+_Content = tuple[str, int, int, int]
+
+
 class Part(NamedTuple):
     """`partition`: its day, YYYYMMDD. `newest`: the number of its last insert."""
 
     table: str
     name: str
     partition: str
+    oldest: int
     newest: int
     rows: int
     bytes: int
@@ -36,6 +41,11 @@ class Part(NamedTuple):
     @property
     def signal(self) -> Signal:
         return TABLES[self.table]
+
+    @property
+    def content(self) -> _Content:
+        """The same for parts that hold the same rows."""
+        return self.table, self.oldest, self.newest, self.rows
 
     @property
     def day_ns(self) -> int:
@@ -59,13 +69,13 @@ class Stock:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._groups = Groups()
-        self._known: dict[tuple[str, str], list[Rows]] = {}
+        self._known: dict[_Content, list[Rows]] = {}
 
     async def parts(self) -> list[Part]:
         """Those that are there now. Raises StoreError."""
         found = await self._engine.rows(
-            "SELECT table, name, partition_id, max_block_number, rows, bytes_on_disk "
-            "FROM system.parts WHERE active AND database = currentDatabase() AND rows > 0 "
+            "SELECT table, name, partition_id, min_block_number, max_block_number, rows, "
+            "bytes_on_disk FROM system.parts WHERE active AND database = currentDatabase() AND rows > 0 "
             f"AND table IN ({', '.join(map(sql.text, TABLES))}) ORDER BY table, partition_id, name"
         )
         return [Part(*row) for row in found]
@@ -77,31 +87,32 @@ class Stock:
             self._known.clear()
         new = defaultdict(list)
         for part in parts:
-            if part[:2] not in self._known:
-                new[part.table].append(part.name)
-        for table, names in new.items():
-            self._known |= {(table, name): [] for name in names}
-            await self._look(table, names)
-        return {part: self._known[part[:2]] for part in parts}
+            if part.content not in self._known:
+                new[part.table].append(part)
+        for table, some in new.items():
+            await self._look(table, some)
+        return {part: self._known[part.content] for part in parts}
 
     def forget(self, but: Iterable[Part]) -> None:
         """What is known of parts that are no more."""
-        left = {part[:2] for part in but}
+        left = {part.content for part in but}
         self._known = {key: rows for key, rows in self._known.items() if key in left}
 
-    async def _look(self, table: str, names: Sequence[str]) -> None:
+    async def _look(self, table: str, parts: Sequence[Part]) -> None:
         tenant, service = numbers(TABLES[table], self._groups)
         found = await self._engine.rows(
             f"SELECT _part, {tenant} AS tenant, {service} AS service, count(), "
             "toUnixTimestamp64Nano(CAST(min(Timestamp), 'DateTime64(9)')), "
             "toUnixTimestamp64Nano(CAST(max(Timestamp), 'DateTime64(9)')) "
-            f"FROM {table} WHERE _part IN ({', '.join(map(sql.text, names))}) "
+            f"FROM {table} WHERE _part IN ({', '.join(sql.text(part.name) for part in parts)}) "
             "GROUP BY _part, tenant, service"
         )
+        by_name = {part.name: part.content for part in parts}
+        self._known |= {content: [] for content in by_name.values()}
         tenants, services = (None, *self._groups.tenants), (None, *self._groups.services)
         for name, whose, which, rows, first_ns, last_ns in found:
             group = Group(tenants[whose], services[which])
-            self._known[table, str(name)].append(Rows(group, rows, first_ns, last_ns))
+            self._known[by_name[name]].append(Rows(group, rows, first_ns, last_ns))
 
     async def held(self, parts: Sequence[Part], groups: Groups) -> list[Held]:
         """Bytes by group and day. A part's are shared out by its rows, so of groups they are an
