@@ -75,8 +75,9 @@ class Stock:
         """Those that are there now. Raises StoreError."""
         found = await self._engine.rows(
             "SELECT table, name, partition_id, min_block_number, max_block_number, rows, "
-            "bytes_on_disk FROM system.parts WHERE active AND database = currentDatabase() AND rows > 0 "
-            f"AND table IN ({', '.join(map(sql.text, TABLES))}) ORDER BY table, partition_id, name"
+            "bytes_on_disk FROM system.parts WHERE active AND database = currentDatabase() "
+            f"AND rows > 0 AND table IN ({', '.join(map(sql.text, TABLES))}) "
+            "ORDER BY table, partition_id, name"
         )
         return [Part(*row) for row in found]
 
