@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tailrace.query.sources import HotAndArchive
 from tailrace.store import sql
 from tailrace.store.archive import Archive
 from tailrace.store.horizon import Horizon
+from tailrace.store.keep import Groups
 from tailrace.store.reach import Reach
 from tailrace.store.schema import HOT_TABLES
 
@@ -89,16 +91,19 @@ class Archiving:
         self.archived(tenant, lane="bulk")
         self._delete("logs", where)
 
-    def dropped(self, before_ns: int, *tenants: str) -> None:
-        """The horizon is there, and the older rows of these tenants are not hot any more."""
-        self.horizon.raise_to(before_ns, self.archive.upto)
+    def dropped(self, before_ns: int, *tenants: str, **services: int) -> None:
+        """The horizon is there, and the older rows of these tenants are not hot any more; of those
+        of `services` with the times that are given instead."""
+        named = Groups(services=tuple(services))
+        targets = {
+            key: services.get(key[1].service or "", before_ns) for key in self.horizon.times(named)
+        }
+        self.horizon.raise_to(targets, self.archive.upto, named)
         for tenant in tenants:
-            for table in HOT_TABLES.values():
-                self._delete(
-                    table,
-                    f"Tenant = {sql.text(tenant)} AND Timestamp < "
-                    f"fromUnixTimestamp64Nano(toInt64({before_ns}), 'UTC')",
-                )
+            for signal, table in HOT_TABLES.items():
+                apart = {} if signal is Signal.METRICS else services
+                for service, time_ns in {"": before_ns, **apart}.items():
+                    self._delete(table, _whose(signal, tenant, service, services, time_ns))
 
     def _delete(self, table: str, where: str) -> None:
         if self.command(f"SELECT count() FROM {table} WHERE {where}") in (0, "0"):
@@ -133,3 +138,15 @@ class Archiving:
             ]
             for row, labels in enumerate(found.labels)
         }
+
+
+def _whose(
+    signal: Signal, tenant: str, service: str, services: Iterable[str], before_ns: int
+) -> str:
+    """Condition for the older rows of a service, or of all that are not named."""
+    where = f"Tenant = {sql.text(tenant)} AND Timestamp < {sql.moment(before_ns)}"
+    if service:
+        return f"{where} AND ServiceName = {sql.text(service)}"
+    names = ", ".join(map(sql.text, services))
+    named = names and signal is not Signal.METRICS
+    return f"{where} AND ServiceName NOT IN ({names})" if named else where

@@ -92,9 +92,9 @@ def store(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Archiving:
     return Archiving(engine, tmp_path_factory.mktemp("archived"))
 
 
-@pytest.fixture(scope="module")
-def whole(store: Archiving) -> str:
-    """Lines and spans of an hour; the trace begins before the middle and ends after it."""
+def filled(store: Archiving) -> str:
+    """A tenant with lines and spans of an hour; the trace begins before the middle and ends after
+    it."""
     name: str = store.engine.tenant()
     store.engine.load(name, [
         {
@@ -118,6 +118,11 @@ def whole(store: Archiving) -> str:
     for signal in Signal:
         store.archived(name, signal)
     return name
+
+
+@pytest.fixture(scope="module")
+def whole(store: Archiving) -> str:
+    return filled(store)
 
 
 @pytest.fixture(scope="module")
