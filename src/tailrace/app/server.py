@@ -224,7 +224,7 @@ class Runtime:
         comparing = Comparing(
             self._engine,
             reach,
-            partial(self._horizon.of, Signal.LOGS),
+            partial(self._horizon.last_ns, Signal.LOGS),
             self._fleet.waiting_ns,
             self._handled,
             self._clock,

@@ -123,6 +123,10 @@ class Horizon:
         times = {name: self.of(signal, Group(tenant, name)) for name in services}
         return Cut(rest_ns, {name: time for name, time in times.items() if time != rest_ns})
 
+    def last_ns(self, signal: Signal) -> int:
+        """From which event time on the hot table is whole for everybody, UTC nanoseconds."""
+        return max((ns for (one, _), ns in self._times.items() if one is signal), default=0)
+
     def times(self, groups: Groups) -> Targets:
         """The horizon of each group, of those that are known and of `groups`."""
         wanted = self._groups.joined(groups)

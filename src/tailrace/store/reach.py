@@ -23,7 +23,6 @@ from tailrace.store.entries import ArchiveFile
 from tailrace.store.horizon import Cut, Horizon
 from tailrace.store.sides import Sides, rfc3339
 
-
 _COLUMNS: Mapping[Signal, Sequence[str]] = {
     Signal.LOGS: schema.LOGS_COLUMNS,
     Signal.SPANS: schema.SPANS_COLUMNS,

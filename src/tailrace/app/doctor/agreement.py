@@ -84,7 +84,7 @@ def _dropped(place: Place) -> bool:
         horizon.open(Position(2**63, 0))
     except Corrupt:
         return True
-    if any(map(horizon.of, Signal)) or place.config.server.control:
+    if any(map(horizon.last_ns, Signal)) or place.config.server.control:
         return True
     if not (place.data / "control" / NAME).exists():
         return False
