@@ -19,6 +19,7 @@ from tailrace.store.horizon import Horizon
 from tailrace.store.keep import Keep, Kept, Which
 from tailrace.store.reach import Reach
 from tailrace.store.schema import HOT_TABLES
+from tailrace.store.seriesage import SeriesAge
 from tailrace.store.tables import Tables, bulk_tables, hot_tables
 
 from .building import NOW, at
@@ -63,6 +64,10 @@ class Server:
         self.expiry = Expiry(
             self.engine, self.horizon, archived, self.noted, self.clock, Metrics(),
             keep or Keep({Which(): Kept(keep_days * 86_400.0)}),
+            SeriesAge(
+                self.engine, self.horizon,
+                lambda tenant: self.archive.listing.oldest_ns(Signal.METRICS, tenant), self.noted,
+            ),
         )  # fmt: skip
         self.stuck = False
 

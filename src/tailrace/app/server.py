@@ -87,6 +87,7 @@ from tailrace.store.horizon import Horizon
 from tailrace.store.reach import Reach
 from tailrace.store.sampling import StoredRows
 from tailrace.store.scratch import Scratch
+from tailrace.store.seriesage import SeriesAge
 from tailrace.store.tables import bulk_tables, hot_tables
 from tailrace.store.upkeep import Upkeep
 from tailrace.store.usage import table_bytes
@@ -385,6 +386,12 @@ class Runtime:
             self._clock,
             self._metrics,
             keep(self._config.store),
+            SeriesAge(
+                self._engine,
+                self._horizon,
+                lambda tenant: self._archive.listing.oldest_ns(Signal.METRICS, tenant),
+                self._deletions,
+            ),
             rewriting(self._config.store),
         )
 

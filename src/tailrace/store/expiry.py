@@ -14,7 +14,8 @@ and the drop.
 What goes: days of which all is old, whole; of others the parts of which all is old, whole. Parts of
 which some groups are old and others are not are written anew without them, a few days in a turn and
 one at a time, beside the inserts; where less than a tenth would go, nobody reads it and it stays
-until its day is over. Exemplars go with the samples of their tenant, though the archive has none.
+until its day is over. Exemplars go with the samples of their tenant, though the archive has none;
+series, see seriesage.py.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from tailrace.store.dropping import Below, Dropping
 from tailrace.store.engine import Engine
 from tailrace.store.horizon import Horizon
 from tailrace.store.keep import Groups, Keep
+from tailrace.store.seriesage import SeriesAge
 from tailrace.store.stock import TABLES, Part, Rows, Stock
 
 _log = log.get("store")
@@ -70,6 +72,7 @@ class Expiry:
         clock: Clock,
         metrics: Metrics,
         keep: Keep,
+        series: SeriesAge,
         rewriting: Hours = ALWAYS,
     ) -> None:
         self._stock = Stock(engine)
@@ -79,6 +82,7 @@ class Expiry:
         self._clock = clock
         self._metrics = metrics
         self._keep = keep
+        self._series = series
         self._rewriting = rewriting
 
     async def run(self) -> None:
@@ -103,6 +107,7 @@ class Expiry:
         await asyncio.to_thread(self._horizon.raise_to, 0, upto)
         await self._drop(below, seen)
         await self._raise(upto)
+        await self._series.turn()
 
     async def _raise(self, upto: Position) -> None:
         named = self._keep.groups

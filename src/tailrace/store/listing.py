@@ -84,6 +84,11 @@ class Listing:
         """A file that counts, by its path under the archive."""
         return self._files.get(path)
 
+    def oldest_ns(self, signal: Signal, tenant: str) -> int | None:
+        """The first event time that a tenant's files have, UTC nanoseconds."""
+        days = self._days.get((signal, tenant))
+        return min(file.first_ns for file in days[min(days)]) if days else None
+
     def files(self) -> list[ArchiveFile]:
         """All that count, in the order they came."""
         return list(self._files.values())
