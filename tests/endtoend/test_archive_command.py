@@ -42,7 +42,6 @@ def test_the_archive_is_listed_verified_and_printed_beside_a_server(start: Start
     for hour_s in hours:
         posted(server, hour_s)
     server.until(lambda: server.metric("tailrace_archive_rows_total") == 200, "archived")
-    server.until(lambda: server.metric("tailrace_archive_files") >= 2, "counted")
 
     status, said, _ = archive(server, "ls", "--json")
     listed = json.loads(said)
@@ -91,9 +90,9 @@ def damaged(server: Server, path: Path, why: str) -> None:
     status, said, told = archive(server, "verify")
     assert (status, said) == (1, f"{path.relative_to(server.data / 'archive')}: {why}\n")
     assert told.endswith("1 damaged\n")
-    status, said, _ = archive(server, "verify", "--deep", "--json")
-    assert (status, [one["wrong"] for one in json.loads(said)["damaged"]]) == (1, [why])
     if why == "it is gone":
+        status, said, _ = archive(server, "verify", "--deep", "--json")
+        assert (status, [one["wrong"] for one in json.loads(said)["damaged"]]) == (1, [why])
         status, said, told = archive(server, "cat")
         assert (status, len(said.splitlines())) == (1, 100)
         assert path.name in told
