@@ -7,7 +7,7 @@ NEW_ERROR_PATTERN = "NewErrorPattern"
 OF_THE_SERVER = (
     "AgentSilent", "QueueGrowing", "DeadLetters", "DeadLettersFull", "RuleFailing", "ClockSkew",
     "DiskForecast", "SpaceLow", "SpaceFull", "NotificationsFailing", "AlertsLate", "LateRows",
-    "SampleWrong", "LedgerGap", "LedgerUnexplained", "ArchiveDamaged",
+    "SampleWrong", "LedgerUnexplained", "LedgerGap", "ArchiveDamaged",
 )  # fmt: skip
 OF_TENANTS = ("ErrorRateJump",)
 NAMES = (*OF_THE_SERVER, *OF_TENANTS, GUARD_FINDING, NEW_ERROR_PATTERN)
