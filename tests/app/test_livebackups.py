@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from directories import data_directory
 
 from tailrace.app.backup import live
-from tailrace.app.backup.folder import Folder
+from tailrace.app.backup.folder import Folder, Kept
 from tailrace.app.backup.live import Backups
 from tailrace.app.backup.making import Wanted
 from tailrace.app.backup.moment import Moment, Places
@@ -168,6 +169,23 @@ def test_without_a_directory_nobody_makes_one(order: Order) -> None:
         with pytest.raises(ConfigError, match=r"backup\.directory"):
             await some.kept()
         await some.close()
+
+    asyncio.run(main())
+
+
+def test_backups_that_cannot_be_listed_stop_no_start(
+    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_folder: Folder) -> list[Kept]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Folder, "kept", refused)
+
+    async def main() -> None:
+        some = backups(order, tmp_path / "backups")
+        await some.open()
+        some.begin(Wanted("one"))
+        assert (await ended(some)).state == "failed"
 
     asyncio.run(main())
 

@@ -63,14 +63,19 @@ class Backups:
         self._newest_ns = 0
 
     async def open(self) -> None:
-        """Remove what a crash left. Raises OSError."""
+        """Remove what a crash left. A directory of backups that cannot be read stops no start.
+        Raises OSError."""
         await asyncio.to_thread(self._left_over)
+        try:
+            known = await self.kept() if self._folder else []
+        except OSError as error:
+            _log.error("the backups cannot be listed", extra={"error": error.strerror})
+            return
+        self._newest_ns = max((one.made_ns for one in known), default=0)
 
     def _left_over(self) -> None:
         frozen.left_over(self._places.data / "store")
         making.left_over(self._places.archive)
-        if self._folder is not None:
-            self._newest_ns = max((one.made_ns for one in self._folder.kept()), default=0)
 
     def measure(self) -> None:
         """Set the metric that is measured when it is asked for."""
