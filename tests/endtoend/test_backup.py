@@ -3,6 +3,7 @@ says of the directory afterwards."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from running import Server, Start
 
 from tailrace.core.frame import Lane
 from tailrace.queue.segment import HEAD_BYTES
+from tailrace.store.engine import Engine
 
 RUN_S = 120.0
 PATH = "/api/v1/backups"
@@ -95,6 +97,10 @@ def flip(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 0x10
     path.write_bytes(content)
+
+
+def size_of(part: Path) -> int:
+    return sum(one.stat().st_size for one in part.iterdir())
 
 
 def findings(home: Path, data: Path) -> list[str]:
@@ -231,6 +237,13 @@ def assert_whole(found: dict[str, int], wanted: dict[str, int], loads: Sequence[
     assert {name: known.get(name) for name in found} == found
 
 
+async def of_a_newer_version(store: Path) -> None:
+    engine = Engine(store)
+    await engine.open()
+    await engine.write("INSERT INTO migrations VALUES (99)")
+    await engine.close()
+
+
 def told_by_the_doctor(home: Path, data: Path) -> None:
     """Nothing of a healthy directory, and each of several faults at once."""
     assert findings(home, data) == []
@@ -253,6 +266,19 @@ def told_by_the_doctor(home: Path, data: Path) -> None:
         f"archive: {parquet[1]} has",
         f"queue: {newest} is gone",
         "control.sqlite is open to other users of the machine (mode 644)",
+    ):
+        assert words in said
+    harmed = damaged(home, data, "again-harmed")
+    asyncio.run(of_a_newer_version(harmed / "store"))
+    largest = max(harmed.glob("store/tables/store/*/*/20*/"), key=size_of)
+    for part in largest.parent.glob("20*"):  # what it was merged of may be there still
+        shutil.rmtree(part)
+    flip(harmed / "archive" / "manifest", 20)
+    said = "\n".join(findings(home, harmed))
+    for words in (
+        "store: the tables are of a newer tailrace (schema 99;",
+        "rows where",
+        "archive/manifest line 1 fails its checksum",
     ):
         assert words in said
 
