@@ -17,6 +17,7 @@ from tailrace.store.archive import Archive
 from tailrace.store.deep import Deep
 from tailrace.store.engine import Engine
 from tailrace.store.horizon import Horizon
+from tailrace.store.keep import Group, Groups
 from tailrace.store.tables import bulk_tables, hot_tables
 from tailrace.wire.samples import Sample
 
@@ -146,6 +147,20 @@ def test_a_horizon_says_what_left(kept: In) -> None:
         await kept.delete(OVER)
         kept.horizon.raise_to(HOUR, UPTO)
         assert kept.horizon.of(Signal.LOGS) == HOUR
+        assert await kept.differing() == []
+
+    kept(body)
+
+
+def test_a_service_has_a_horizon_of_its_own(kept: In) -> None:
+    async def body(kept: Kept) -> None:
+        await kept.keep(rows(1))
+        await kept.delete(OVER)
+        names = Groups(services=("web", "unknown_service"))
+        web = Group(None, "web")
+        kept.horizon.raise_to({(Signal.LOGS, web): HOUR}, UPTO, names)
+        assert [one.seq for one in await kept.differing()] == [1]
+        kept.horizon.raise_to({(Signal.LOGS, Group(None, "unknown_service")): HOUR}, UPTO, names)
         assert await kept.differing() == []
 
     kept(body)

@@ -20,7 +20,7 @@ from tailrace.core.ledger import Compared, Differing, Gone
 from tailrace.store import schema, sql
 from tailrace.store.archive import Archive
 from tailrace.store.engine import Engine
-from tailrace.store.horizon import Horizon
+from tailrace.store.horizon import Cut, Horizon
 from tailrace.store.ledger import between
 
 DEEP_S = 600.0
@@ -56,13 +56,15 @@ class Deep:
         parts = [self._recorded(f"{where} AND ReceivedNs >= {since_ns}", upto)]
         parts += self._hot(f"{where} AND {taken}")
         files = await asyncio.to_thread(lambda: list(self._files(tenant, since_ns)))
-        parts += self._archived(files, f"{where} AND {taken}", gone)
+        cuts = {signal: self._horizon.cut(signal, tenant) for signal in Signal}
+        left = {signal: _left(signal, cut, gone) for signal, cut in cuts.items()}
+        parts += self._archived(files, f"{where} AND {taken}", left)
         sums = ", ".join(f"sum({name}) AS {name}" for name in _FIELDS)
         frames = (
             f"SELECT Source, Epoch, Seq, {sums} FROM (\n{_named(parts)}) "
             "GROUP BY Source, Epoch, Seq HAVING Young = 0"
         )
-        some_left = bool(gone or any(map(self._horizon.of, Signal)))
+        some_left = bool(gone or any(cut.last_ns for cut in cuts.values()))
         asked = _QUESTION.format(frames=frames, some_left=int(some_left), most=limits.DEEP_FRAMES)
         [(checked, rows, found)] = await self._engine.rows(asked, terms=Terms(DEEP_S))
         differing = sorted(map(_differing, found), key=lambda one: (one.source, one.epoch, one.seq))
@@ -85,7 +87,7 @@ class Deep:
             )
 
     def _archived(
-        self, files: Sequence[tuple[Signal, str]], where: str, gone: Sequence[Gone]
+        self, files: Sequence[tuple[Signal, str]], where: str, left: Mapping[Signal, str]
     ) -> Iterator[str]:
         for signal in Signal:
             paths = [path for of, path in files if of is signal]
@@ -95,21 +97,10 @@ class Deep:
                 columns = ", ".join(c.split(" CODEC", 1)[0] for c in _COLUMNS[signal])
                 yield (
                     "SELECT Source, Epoch, Seq, 0, 0, 0, 0, 0, count(), "
-                    f"countIf({self._left(signal, gone)}), 0, sum({_hash(signal)}) "
+                    f"countIf({left[signal]}), 0, sum({_hash(signal)}) "
                     f"FROM file({sql.text(path)}, Parquet, {sql.text(columns)}) "
                     f"WHERE {where} GROUP BY Source, Epoch, Seq"
                 )
-
-    def _left(self, signal: Signal, gone: Sequence[Gone]) -> str:
-        conditions = [f"Timestamp < {sql.moment(self._horizon.of(signal))}"]
-        for one in gone:
-            if one.signal in ("", signal.value):
-                first, last = sql.moment(one.first_ns), sql.moment(one.last_ns)
-                time = f"Timestamp >= {first} AND Timestamp <= {last}" if one.last_ns else "true"
-                named = one.service and signal is not Signal.METRICS
-                service = f" AND ServiceName = {sql.text(one.service)}" if named else ""
-                conditions.append(f"({time}{service})")
-        return " OR ".join(conditions)
 
     def _files(self, tenant: str, since_ns: int) -> Iterator[tuple[Signal, str]]:
         """Those that may hold rows of the time: rows are archived after they came. Blocking."""
@@ -124,6 +115,23 @@ class Deep:
             return (self._archive.directory / path).stat().st_mtime_ns
         except OSError:
             return 0  # its frames will be found to be gone
+
+
+def _left(signal: Signal, cut: Cut, gone: Sequence[Gone]) -> str:
+    """Condition for rows that may have left the hot table on purpose."""
+    horizon = sql.moment(cut.rest_ns)
+    if cut.services and signal is not Signal.METRICS:
+        own = (f"ServiceName = {sql.text(s)}, {sql.moment(ns)}" for s, ns in cut.services.items())
+        horizon = f"multiIf({', '.join(own)}, {horizon})"
+    conditions = [f"Timestamp < {horizon}"]
+    for one in gone:
+        if one.signal in ("", signal.value):
+            first, last = sql.moment(one.first_ns), sql.moment(one.last_ns)
+            time = f"Timestamp >= {first} AND Timestamp <= {last}" if one.last_ns else "true"
+            named = one.service and signal is not Signal.METRICS
+            service = f" AND ServiceName = {sql.text(one.service)}" if named else ""
+            conditions.append(f"({time}{service})")
+    return " OR ".join(conditions)
 
 
 def _named(parts: Sequence[str]) -> str:
