@@ -99,7 +99,7 @@ def test_every_part_has_its_say(tmp_path: Path) -> None:
         assert [line.source for line in report.sources] == ["agent-a", "agent-b", "gateway-1"]
         a, b, gateway = report.sources
         assert a.sent is not None
-        assert (a.sent.frames, a.sent.rows, a.received.rows) == (5, 43, 30)
+        assert (a.sent.frames, a.sent.rows, a.received.rows) == (5, 43, 30 + 12)
         assert a.reasons == {"guard_dropped": 4, "left_out_filtered": 8, "lost_refused": 6}
         assert (a.in_flight.frames, a.in_flight.rows) == (3, 12)
         assert a.unexplained == Unexplained(2, 0, 2) == report.unexplained

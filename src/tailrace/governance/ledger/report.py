@@ -49,7 +49,7 @@ class Line(msgspec.Struct, frozen=True):
     """Of one source, and of one step that begins at `from_ns`, or of all the time (0).
 
     `sent` is None of who says nothing of it. `reasons`: rows by what became of them.
-    `in_flight` came, and what became of it is not known yet; `waiting_frames` wait at the agent.
+    Of `received` is not known yet what becomes of `in_flight`; `waiting_frames` wait at the agent.
     """
 
     source: str
@@ -136,8 +136,7 @@ class Reports:
         """What is known of sources and not of minutes."""
         flight = await self._balances.open(tenant, self._books.balanced)
         for name, counted in self._books.came(tenant).items():
-            here = flight.setdefault(name, Counted())
-            here.frames, here.rows = here.frames + counted.frames, here.rows + counted.rows
+            flight[name] = _both(flight.get(name, Counted()), counted)
         missing: Counter[str] = Counter()
         for gap in self._ledger.gaps(tenant):
             missing[gap.source] += gap.frames
@@ -230,16 +229,17 @@ def _line(one: Balance, said: Mapping[str, Counted], whole: _Whole) -> Line:
     # What an agent lost it has dropped too, and says so both ways.
     lost = {f"left_out_{reason}" for reason in whole.lost.get(one.source, {})}
     missing = whole.missing.get(one.source, 0)
+    flight = whole.flight.get(one.source, Counted())
     return Line(
         source=one.source,
         from_ns=one.minute * MINUTE_NS,
         sent=_amount(said[""]) if "" in said else None,
-        received=_amount(one.received),
+        received=_amount(_both(one.received, flight)),
         stored_hot=_amount(one.hot),
         archived=_amount(one.archived),
         duplicates=_amount(one.twice),
         reasons={name: rows for name, rows in reasons.items() if rows and name not in lost},
-        in_flight=_amount(whole.flight.get(one.source, Counted())),
+        in_flight=_amount(flight),
         waiting_frames=whole.waiting.get(one.source, 0),
         unexplained=Unexplained(one.unexplained_frames + missing, one.unexplained_rows, missing),
     )

@@ -61,12 +61,7 @@ class Tally:
     def give_back(self, counts: Mapping[CountKey, Counted]) -> None:
         """What was taken and not kept."""
         for key, counted in counts.items():
-            here = self._counts.setdefault(key, Counted())
-            here.frames += counted.frames
-            here.rows += counted.rows
-            here.bytes += counted.bytes
-            here.checksum = (here.checksum + counted.checksum) & CHECKSUM_MASK
-            here.guarded += counted.guarded
+            _join(self._counts.setdefault(key, Counted()), counted)
 
     def forget(self) -> None:
         """What was received, but not what stands nowhere else."""
@@ -77,7 +72,13 @@ class Tally:
         found: dict[str, Counted] = {}
         for key, counted in self._counts.items():
             if key.tenant == tenant and key.kind == RECEIVED:
-                here = found.setdefault(key.source, Counted())
-                here.frames += counted.frames
-                here.rows += counted.rows
+                _join(found.setdefault(key.source, Counted()), counted)
         return found
+
+
+def _join(here: Counted, more: Counted) -> None:
+    here.frames += more.frames
+    here.rows += more.rows
+    here.bytes += more.bytes
+    here.checksum = (here.checksum + more.checksum) & CHECKSUM_MASK
+    here.guarded += more.guarded
