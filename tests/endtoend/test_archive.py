@@ -13,10 +13,10 @@ DAY_S = 86_400
 NOTES = "X-Tailrace-Notes"
 
 
-def lines(server: Server, extra: str = "") -> tuple[list[str], str]:
+def lines(server: Server, extra: str = "", service: str = "shop") -> tuple[list[str], str]:
     """All lines of the last nine days, newest first, and what is noted of them."""
     start = (int(time.time()) - 9 * DAY_S) * 10**9
-    query = quote('{service_name="shop"}')
+    query = quote(f'{{service_name="{service}"}}')
     answer = server.get(f"/loki/api/v1/query_range?query={query}&start={start}&limit=1000{extra}")
     assert answer.status == 200, answer
     headers = {name.lower(): value for name, value in answer.headers.items()}
@@ -35,8 +35,9 @@ def rows(server: Server) -> int:
     return int(answer.json()["data"][0]["n"])
 
 
-def record(body: str, time_s: float) -> bytes:
-    return b'{"service":"shop","body":"%s","time":%d}\n' % (body.encode(), int(time_s * 1e9))
+def record(body: str, time_s: float, service: str = "shop") -> bytes:
+    words = (service.encode(), body.encode(), int(time_s * 1e9))
+    return b'{"service":"%s","body":"%s","time":%d}\n' % words
 
 
 def test_old_days_leave_the_hot_store_and_stay_in_every_answer(start: Start) -> None:
@@ -103,3 +104,43 @@ def test_a_broken_manifest_ends_the_start_with_its_reason(start: Start) -> None:
     assert server.process is not None
     assert server.process.wait(60) != 0
     assert "fails its checksum" in server.log()
+
+
+def test_services_leave_the_hot_store_at_times_of_their_own(start: Start) -> None:
+    server = start()
+    now = time.time()
+    # Of each day a line of either service in one body, so that they are in the same parts.
+    body = b"".join(
+        record(f"{service} {day}", now - day * DAY_S, service)
+        for day in range(8)
+        for service in ("shop", "debug")
+    )
+    assert server.post("/ingest/records", body).status == 200
+    server.until(lambda: server.metric("tailrace_archive_rows_total") == 16, "archived")
+    before = {service: lines(server, service=service)[0] for service in ("shop", "debug")}
+    assert [len(found) for found in before.values()] == [8, 8]
+    assert server.stop() == 0
+    server.environment["TAILRACE_STORE__KEEP"] = "4d"
+    server.environment["TAILRACE_STORE__SERVICES"] = '{debug = {keep = "1d"}}'
+    server.start()
+    server.until(lambda: lines(server, service="debug")[1] != "", "the horizons recorded")
+    server.kill()
+
+    # Three days whole with both, and of three others what is verbose.
+    server.start()
+    server.until(lambda: server.metric("tailrace_store_dropped_rows_total") == 9, "dropped")
+    assert server.metric("tailrace_store_rewritten_days_total") == 3
+    server.kill()
+    server.start()
+    assert {service: lines(server, service=service)[0] for service in before} == before
+    assert rows(server) == 16
+    noted = server.get("/api/v1/deletions?reason=expired").json()["deletions"]
+    assert sum(one["rows"] for one in noted) == 9
+    assert sorted(one["service"] for one in noted if one["service"]) == ["debug"] * 6
+    # A row of a day that is over for it comes late, and is answered once.
+    late = record("late", now - 2.5 * DAY_S, "debug")
+    assert server.post("/ingest/records", late).status == 200
+    server.until(lambda: "late" in lines(server, service="debug")[0], "the late row archived")
+    assert len(lines(server, service="debug")[0]) == 9
+    assert rows(server) == 17
+    assert server.stop() == 0
