@@ -26,7 +26,7 @@ from tailrace.governance.fleet import Fleet
 from tailrace.governance.ledger import deep
 from tailrace.governance.ledger.deep import DeepReports
 from tailrace.governance.ledger.gaps import Gap
-from tailrace.governance.ledger.report import Reports, Unexplained
+from tailrace.governance.ledger.report import CHECKING_SHARE, Reports, Unexplained
 from tailrace.governance.ledger.words import Words
 
 NONE = Counted()
@@ -39,10 +39,17 @@ class Books:
     def __init__(self, *found: Balance) -> None:
         self.found = list(found)
         self.words: list[Said] = []
+        self.checked = 0
+        self.takes: Callable[[], None] = lambda: None
         self.balanced = Position(0, 0)
 
     async def of(self, tenant: str, period: Period, source: str = "", most: int = 0) -> Any:
         return [one for one in self.found if source in ("", one.source)][: most or None]
+
+    async def check(self, period: Period) -> tuple[int, int, dict[str, int]]:
+        self.checked += 1
+        self.takes()
+        return 1, 2, {"received": 9, "archived": 7}
 
     async def open(self, tenant: str, after: Position) -> dict[str, Counted]:
         return {"agent-a": Counted(1, 5)}
@@ -124,6 +131,30 @@ def test_lines_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         )  # fmt: skip
 
     ask(tmp_path, use, books)
+
+
+def test_what_is_unexplained_is_a_metric_and_looked_for_in_a_small_part_of_the_time(
+    tmp_path: Path,
+) -> None:
+    books, metrics, clock = Books(), Metrics(), ManualClock()
+
+    async def work(control: Control) -> None:
+        ledger: Any = SimpleNamespace()
+        made = Reports(books, books, ledger, control, clock, metrics)  # type: ignore[arg-type]
+        await made.check()
+        assert metrics.get("tailrace_ledger_unexplained_frames") == 1
+        assert metrics.get("tailrace_ledger_unexplained_rows") == 2
+        assert metrics.labelled("tailrace_ledger_rows")["archived"] == 7
+        books.takes = lambda: clock.advance(1)
+        await made.check()
+        clock.advance(CHECKING_SHARE - 1)
+        await made.check()
+        assert books.checked == 2
+        clock.advance(1)
+        await made.check()
+        assert books.checked == 3
+
+    Place(tmp_path / "control").use(work)
 
 
 def said_by(started_ns: int, epoch: int, rows: int, first: int = 1) -> Announcement:

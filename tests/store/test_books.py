@@ -215,6 +215,12 @@ def test_nothing_is_unexplained_but_what_was_taken_away(
         assert {key: n for key, n in unexplained.items() if n} == machine.taken
         assert sum(o.guarded_rows for o in found) == machine.guarded
         assert not await Balances(engine).open("shop", machine.books.balanced)
+        frames, rows, kinds = await Balances(engine).check(ALL)
+        assert (frames, rows) == (
+            sum(machine.taken.values()), sum(o.unexplained_rows for o in found),
+        )  # fmt: skip
+        for kind in ("received", "hot", "archived", "twice", "dead"):
+            assert kinds.get(kind, 0) == sum(getattr(o, kind).rows for o in found), kind
 
     use(body)
 

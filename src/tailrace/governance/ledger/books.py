@@ -20,7 +20,7 @@ from tailrace.core.errors import Busy, StoreError
 from tailrace.core.fleet import Announcement
 from tailrace.core.frame import Lane
 from tailrace.core.ledger import Counted, CountKey, Saying
-from tailrace.governance.ledger.tally import Tally
+from tailrace.governance.ledger.tally import RECEIVED, Tally
 from tailrace.governance.ledger.words import Whose, Words
 
 _log = log.get("governance")
@@ -179,7 +179,9 @@ class Books:
     async def _keep(self, upto: Position | None = None) -> None:
         """`upto`: the place that is counted; the queue's end while the tally follows it."""
         counts, upto = self._tally.take(), upto or self._queue.end
-        if not counts:
+        if not any(key.kind == RECEIVED for key in counts):
+            # At the place of before they would be taken for what is added up already.
+            self._tally.give_back(counts)
             return
         self._doubtful = (counts, upto)
         await self._table.keep(counts, upto)
