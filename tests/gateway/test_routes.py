@@ -108,13 +108,15 @@ def test_frames_take_the_tenant_of_the_credential() -> None:
         facts = msgspec.structs.asdict(describe(b"x\n"))
         header = Header(
             tenant="other", source="agent", epoch=7, seq=8, received_ns=5, codec=Codec.LINES,
-            **facts,
+            guarded=3, diverted=True, **facts,
         )  # fmt: skip
         body = frames.encode([Frame(header, compress(b"x\n"))])
         answer = await client.post("/ingest/frames", content=body)
         assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
         assert sink.frames[0].header.key == ("mine", "agent", 7, 8)
         assert sink.frames[0].header.received_ns == 5
+        # What only a server's own guard and limits say.
+        assert (sink.frames[0].header.guarded, sink.frames[0].header.diverted) == (0, False)
         assert (await client.post("/ingest/frames", content=b"x")).status_code == 400
 
     run(use, tenant="mine")
@@ -127,12 +129,14 @@ def test_a_gateway_that_relays_names_the_tenant(named: str, kept: str) -> None:
     async def use(client: httpx.AsyncClient, sink: MemorySink, metrics: Metrics) -> None:
         facts = msgspec.structs.asdict(describe(b"x\n"))
         header = Header(
-            tenant=named, source="agent", epoch=7, seq=8, received_ns=5, codec=Codec.LINES, **facts
-        )
+            tenant=named, source="agent", epoch=7, seq=8, received_ns=5, codec=Codec.LINES,
+            guarded=3, diverted=True, **facts,
+        )  # fmt: skip
         body = frames.encode([Frame(header, compress(b"x\n"))])
         answer = await client.post("/ingest/frames", content=body)
         if answer.status_code == 200:
             assert sink.frames[0].header.tenant == kept
+            assert (sink.frames[0].header.guarded, sink.frames[0].header.diverted) == (3, True)
         else:
             assert (answer.status_code, kept) == (400, "mine")
 

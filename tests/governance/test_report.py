@@ -17,6 +17,7 @@ from tailrace.core.deletion import Deletion, Reason
 from tailrace.core.deletion import Place as Where
 from tailrace.core.errors import StoreError
 from tailrace.core.fleet import Announcement, Loss, Sent, Settled
+from tailrace.core.frame import Header
 from tailrace.core.ledger import Balance, Compared, Counted, Differing, Gone, Period, Said
 from tailrace.core.metrics import Metrics
 from tailrace.governance import deletions
@@ -27,6 +28,7 @@ from tailrace.governance.ledger import deep
 from tailrace.governance.ledger.deep import DeepReports
 from tailrace.governance.ledger.gaps import Gap
 from tailrace.governance.ledger.report import CHECKING_SHARE, Reports, Unexplained
+from tailrace.governance.ledger.tally import Tally
 from tailrace.governance.ledger.words import Words
 
 NONE = Counted()
@@ -226,3 +228,18 @@ def test_one_deep_verification_runs_at_a_time_and_what_is_whole_again_is_not_nam
 
     reports: DeepReports
     Place(tmp_path / "control").use(work)
+
+
+def test_counts_are_kept_before_the_queue_holds_much_for_them() -> None:
+    tally = Tally(full_bytes=100)
+    tally.following = True
+    header = Header("shop", "agent-a", 7, 1, 5, 40, 9, 5 * MINUTE_NS)
+    for _ in range(2):
+        assert not tally.wanted(header)
+    assert not tally.full.is_set()
+    tally.wanted(header)
+    assert tally.full.is_set()
+    (counted,) = tally.take().values()
+    assert (counted.frames, counted.rows, counted.checksum) == (3, 15, 27)
+    tally.wanted(header)
+    assert not tally.full.is_set()

@@ -33,9 +33,16 @@ class Bookkeeping:
     """
 
     def __init__(
-        self, engine: Engine, queue: SegmentLog, control: Control, clock: Clock, metrics: Metrics
+        self,
+        engine: Engine,
+        queue: SegmentLog,
+        queue_bytes: int,
+        control: Control,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
-        self.tally = Tally()
+        """`queue_bytes`: what the queue may hold, of which the ledger holds back a small part."""
+        self.tally = Tally(queue_bytes // 8)
         self._engine = engine
         self._queue = queue
         self._control = control

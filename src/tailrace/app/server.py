@@ -122,7 +122,12 @@ class Runtime:
         self._queue = self._build_queue(data / "queue")
         self._control = control_store(config.server)
         self._bookkeeping = Bookkeeping(
-            self._engine, self._queue, self._control, self._clock, self._metrics
+            self._engine,
+            self._queue,
+            config.queue.max_size,
+            self._control,
+            self._clock,
+            self._metrics,
         )
         self._guarding = Guarding(
             config,

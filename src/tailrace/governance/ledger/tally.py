@@ -22,7 +22,11 @@ class Tally:
     more, and who keeps it reads the queue instead. `full` is set well before that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, full_bytes: int = 2**63) -> None:
+        """`full` is set, too, after so many bytes before compression: the queue holds them until
+        their counts are kept."""
+        self._full_bytes = full_bytes
+        self._bytes = 0
         self._counts: dict[CountKey, Counted] = {}
         self.following = False
         self.full = asyncio.Event()
@@ -31,6 +35,9 @@ class Tally:
         """Count what is durable now. See Feed.follow: it never wants to see the frame itself."""
         if self.following:
             self.add(header)
+            self._bytes += header.bytes
+            if self._bytes > self._full_bytes:
+                self.full.set()
             if len(self._counts) > limits.LEDGER_COUNTS:
                 self.following = False
                 self.forget()
@@ -55,6 +62,7 @@ class Tally:
     def take(self) -> dict[CountKey, Counted]:
         """All there is, which is forgotten."""
         counts, self._counts = self._counts, {}
+        self._bytes = 0
         self.full.clear()
         return counts
 
