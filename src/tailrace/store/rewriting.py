@@ -27,11 +27,13 @@ _SETTINGS = (
     "output_format_parquet_compression_method='zstd', output_format_compression_level=3, "
     "output_format_parquet_max_dictionary_size=65536, "
     "output_format_parquet_row_group_size=65536, output_format_parquet_parallel_encoding=0, "
+    # Of long rows: readers and the next packing hold a group whole.
+    "output_format_parquet_row_group_size_bytes=33554432, "
     f"output_format_parquet_write_page_index=0, {blooms.SETTINGS}, "
     "engine_file_truncate_on_insert=1, max_threads=1, max_block_size=16384, "
     "max_read_buffer_size=131072, use_hive_partitioning=0, os_threads_nice_value_query=19, "
     f"max_memory_usage={limits.ARCHIVE_PACKING_BYTES}, "
-    f"max_bytes_before_external_sort={limits.ARCHIVE_PACKING_BYTES // 4}"
+    f"max_bytes_before_external_sort={limits.ARCHIVE_PACKING_BYTES // 16}"
 )
 _NANOSECONDS = "toUnixTimestamp64Nano(toDateTime64(Timestamp, 9, 'UTC'))"
 # Rows, what names them, and when they were.

@@ -36,8 +36,8 @@ ARCHIVE_WAIT_S = 60.0
 # day opens few. It is packed of so many others at most: each is a name in a statement, and buffers.
 ARCHIVE_FILE_BYTES = 128 * MIB
 ARCHIVE_PACKED_FILES = 256
-# What the engine may hold to pack some: rows are sorted on disk beyond a quarter of it.
-ARCHIVE_PACKING_BYTES = 192 * MIB
+# What the engine may hold to pack some: rows are sorted on disk beyond a 16th of it.
+ARCHIVE_PACKING_BYTES = 288 * MIB
 # With more than this in the queue nothing is packed: rows that come in go first. A step of the
 # archive waits in it, and a segment that is not done with.
 ARCHIVE_PACKING_QUEUE_BYTES = 512 * MIB
