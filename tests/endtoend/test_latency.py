@@ -42,12 +42,12 @@ def hangs(part):
     return flag.read_text() == part
 
 def hanging(method, part):
-    async def waits(*args):
+    async def waits(*args, **named):
         while hangs(part):
             await asyncio.sleep(0.05)
         while part == "evaluation" and hangs("loop"):
             time.sleep(0.05)
-        return await method(*args)
+        return await method(*args, **named)
     return waits
 
 for kind, name, part in (

@@ -19,6 +19,7 @@ from tailrace.core.errors import StoreError
 from tailrace.core.fleet import Announcement, Loss, Sent, Settled
 from tailrace.core.frame import Header
 from tailrace.core.ledger import Balance, Compared, Counted, Differing, Gone, Period, Said
+from tailrace.core.ledgerreport import Unexplained
 from tailrace.core.metrics import Metrics
 from tailrace.governance import deletions
 from tailrace.governance.control import Control
@@ -27,7 +28,7 @@ from tailrace.governance.fleet import Fleet
 from tailrace.governance.ledger import deep
 from tailrace.governance.ledger.deep import DeepReports
 from tailrace.governance.ledger.gaps import Gap
-from tailrace.governance.ledger.report import CHECKING_SHARE, Reports, Unexplained
+from tailrace.governance.ledger.report import CHECKING_SHARE, Reports
 from tailrace.governance.ledger.tally import Tally
 from tailrace.governance.ledger.words import Words
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from pathlib import Path
 
@@ -47,6 +46,8 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
 def sync_filesystem(directory: Path) -> None:
     """Make all that was written to the file system of `directory` durable: of many files this is
     one wait, not one for each. Raises OSError where any of it failed."""
+    import ctypes  # an agent does without
+
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):

@@ -12,9 +12,8 @@ from tailrace.app.commands import asking
 from tailrace.app.commands.common import table, write
 from tailrace.client.server import Server
 from tailrace.core.ledger import Differing
+from tailrace.core.ledgerreport import Amount, DeepReport, Line, Report
 from tailrace.core.visible import visible
-from tailrace.governance.ledger.deep import DeepReport
-from tailrace.governance.ledger.report import Amount, Line, Report
 
 # Longer than a server takes.
 DEEP_S = 1_300.0

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import msgspec
-
 from tailrace.core import limits
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position
 from tailrace.core.errors import StoreError
-from tailrace.core.ledger import Compared, Differing, Gone
+from tailrace.core.ledger import Compared, Gone
+from tailrace.core.ledgerreport import DeepReport
 from tailrace.governance import deletions
 from tailrace.governance.control import Control
 
@@ -26,16 +25,6 @@ class Frames(Protocol):
     async def compare(
         self, tenant: str, since_ns: int, upto: Position, gone: Sequence[Gone], source: str = ""
     ) -> Compared: ...
-
-
-class DeepReport(msgspec.Struct, frozen=True):
-    """`differing` are at most DEEP_FRAMES of all frames that came since then and are handled."""
-
-    since_ns: int
-    frames: int
-    rows: int
-    differing: list[Differing]
-    truncated: bool
 
 
 class DeepReports:

@@ -15,6 +15,7 @@ from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position
 from tailrace.core.errors import Busy, StoreError
 from tailrace.core.ledger import Balance, Counted, Period, Said
+from tailrace.core.ledgerreport import Amount, Line, Report, Unexplained
 from tailrace.core.metrics import Metrics
 from tailrace.governance import deletions, losses
 from tailrace.governance.control import Control
@@ -27,55 +28,6 @@ _T = TypeVar("_T")
 DAY_MINUTES = 24 * 60
 # The last day is checked for at most one part of so many of the time.
 CHECKING_SHARE = 200
-
-
-class Amount(msgspec.Struct, frozen=True):
-    """`checksum`: the sum of those of the frames modulo 2^64, in hex."""
-
-    frames: int = 0
-    rows: int = 0
-    bytes: int = 0
-    checksum: str = ""
-
-
-class Unexplained(msgspec.Struct, frozen=True):
-    """`missing_frames` are those that an agent was told are kept and that are nowhere; the others
-    were received and nothing is recorded of what became of them, or the other way round."""
-
-    frames: int = 0
-    rows: int = 0
-    missing_frames: int = 0
-
-
-class Line(msgspec.Struct, frozen=True):
-    """Of one source, and of one step that begins at `from_ns`, or of all the time (0).
-
-    `sent` is None of who says nothing of it. `reasons`: rows by what became of them.
-    Of `received` is not known yet what becomes of `in_flight`; `waiting_frames` wait at the agent.
-    """
-
-    source: str
-    from_ns: int
-    sent: Amount | None
-    received: Amount
-    stored_hot: Amount
-    archived: Amount
-    duplicates: Amount
-    reasons: dict[str, int]
-    in_flight: Amount
-    waiting_frames: int
-    unexplained: Unexplained
-
-
-class Report(msgspec.Struct, frozen=True):
-    """`deleted`: rows by place and reason that were noted as deleted since then."""
-
-    since_ns: int
-    until_ns: int
-    sources: list[Line]
-    truncated: bool
-    unexplained: Unexplained
-    deleted: dict[str, dict[str, int]]
 
 
 class Balances(Protocol):
