@@ -348,11 +348,15 @@ def test_a_silence_is_kept_shown_and_ended(api: Api) -> None:
 
 
 def test_every_operation_was_answered_with_success(api: Api) -> None:
-    """But for what is described to be refused always, with the reason."""
+    """But for what is described to be refused always, with the reason, and for dead letters, which
+    no request makes: test_deadletters.py asks for those."""
     good = (101, 200, 202, 204)
     never = {one for one in FIRST if not {*map(str, good)} & OPERATIONS[one]["responses"].keys()}
     assert never == {"POST /api/v2/alerts"}
-    assert set(FIRST) - never <= {label for label, status in api.answers if status in good}
+    letters = {f"GET /api/v1/deadletters/{{id}}{what}" for what in ("", "/payload")}
+    assert letters < set(FIRST)
+    answered = {label for label, status in api.answers if status in good}
+    assert set(FIRST) - never - letters <= answered
 
 
 def test_the_process_lives_and_its_log_tells_of_no_failure(api: Api) -> None:
