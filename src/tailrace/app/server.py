@@ -152,9 +152,15 @@ class Runtime:
         self._backups = self._build_backups()
         self._audit = Audit(StoredRows(self._engine, self._archive))
         self._queries, self._comparing = self._build_queries()
-        self._alerting = Alerting(
-            config.alerts,
-            data,
+        self._alerting = self._build_alerting()
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._agent: Agent | None = None
+
+    def _build_alerting(self) -> Alerting:
+        return Alerting(
+            self._config.alerts,
+            self._data,
             self._control,
             self._queries,
             self._front.door,
@@ -166,9 +172,6 @@ class Runtime:
             self._clock,
             self._metrics,
         )
-        self._stop = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._agent: Agent | None = None
 
     def _build_ledger(self) -> Ledger:
         witnesses = (
