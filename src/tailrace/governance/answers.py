@@ -8,10 +8,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tailrace.core import log
+from tailrace.core import log, parameters
 from tailrace.core.access import principal_of
 from tailrace.core.errors import QueryError, StoreError
-from tailrace.core.units import Seconds
 
 _log = log.get("governance")
 DEFAULT_LIMIT = 1_000
@@ -48,19 +47,9 @@ def tenant(request: Request) -> str:
 def limit(request: Request, largest: int) -> int:
     """How many are wanted. Raises QueryError."""
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= largest):
-        raise QueryError(f"limit={text[:32]!r} is no number from 1 to {largest}")
-    return int(text)
+    return parameters.number("limit", text, largest)
 
 
 def since(request: Request, usual: str, now_ns: int) -> int:
     """A span such as "1d" before now, or a time in UTC nanoseconds. Raises QueryError."""
-    text = request.query_params.get("since", usual)
-    if text.isascii() and text.isdigit() and len(text) < 20:
-        return min(int(text), 2**63 - 1)
-    try:
-        return max(0, now_ns - int(Seconds(text[:32]) * 1e9))
-    except (ValueError, OverflowError):
-        raise QueryError(
-            f"since={text[:32]!r}: give a span such as 1d, or a time in nanoseconds"
-        ) from None
+    return parameters.since(request.query_params.get("since", usual), now_ns)

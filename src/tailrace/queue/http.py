@@ -17,16 +17,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tailrace.core import limits
+from tailrace.core import limits, parameters
 from tailrace.core.access import Scope, principal_of
 from tailrace.core.clock import Clock
 from tailrace.core.contracts import Position
 from tailrace.core.errors import Busy, QueryError, StoreError
 from tailrace.core.log import get
 from tailrace.core.payload import beginning
-from tailrace.core.units import Seconds
 from tailrace.queue.desk import Desk, Done, Wanted
-from tailrace.queue.letter import Kept, Letter, id_text, in_words, parse_id
+from tailrace.queue.letter import Item, Kept, Letter, id_text, in_words, parse_id
 
 _log = get("queue")
 _USUAL_LISTED = 100
@@ -36,30 +35,6 @@ _CHANGES = ("replay", "drop")
 _STORE_S = 5
 _Answer = Callable[[Request], Awaitable[Response]]
 _Name = Annotated[str, msgspec.Meta(max_length=1_000)]
-
-
-class Item(msgspec.Struct, frozen=True):
-    """A letter as it is listed. `kind`: `frame`, or `bytes` of which no frame can be made. `why` is
-    the reason in words. `bytes`: before compression, `stored_bytes`: on disk."""
-
-    id: str
-    kind: str
-    buried_ns: int
-    reason: str
-    why: str
-    tenant: str
-    source: str
-    epoch: int
-    seq: int
-    lane: str
-    signal: str
-    codec: str
-    service: str
-    rows: int
-    bytes: int
-    stored_bytes: int
-    first_ns: int
-    last_ns: int
 
 
 class Which(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -221,21 +196,10 @@ def _wanted(request: Request, which: Which, operator: str, clock: Clock) -> Want
         ids=None if which.ids is None else frozenset(map(_id, which.ids)),
         reason=which.reason,
         source=which.source,
-        since_ns=_since(which.since, clock.wall_ns()) if which.since else 0,
+        since_ns=parameters.since(which.since, clock.wall_ns()) if which.since else 0,
         after=_id(which.after) if which.after else start,
         last=_id(which.last) if which.last else None,
     )
-
-
-def _since(text: str, now_ns: int) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 20:
-        return int(text)
-    try:
-        return max(0, now_ns - int(Seconds(text[:32]) * 1e9))
-    except (ValueError, OverflowError):
-        raise QueryError(
-            f"since={text[:32]!r}: give a span such as 1d, or a time in nanoseconds"
-        ) from None
 
 
 def _id(text: str) -> Position:
@@ -245,10 +209,7 @@ def _id(text: str) -> Position:
 
 
 def _number(request: Request, name: str, usual: int, largest: int) -> int:
-    text = request.query_params.get(name, str(usual))
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= largest):
-        raise QueryError(f"{name}={text[:32]!r} is no number from 1 to {largest}")
-    return int(text)
+    return parameters.number(name, request.query_params.get(name, str(usual)), largest)
 
 
 def _answered(handle: _Answer) -> _Answer:

@@ -69,6 +69,30 @@ class Kept(msgspec.Struct, frozen=True):
         return (self.tenant, self.source, self.epoch, self.seq, self.lane) if self.tenant else None
 
 
+class Item(msgspec.Struct, frozen=True):
+    """A letter as it is listed. `kind`: `frame`, or `bytes` of which no frame can be made. `why` is
+    the reason in words. `bytes`: before compression, `stored_bytes`: on disk."""
+
+    id: str
+    kind: str
+    buried_ns: int
+    reason: str
+    why: str
+    tenant: str
+    source: str
+    epoch: int
+    seq: int
+    lane: str
+    signal: str
+    codec: str
+    service: str
+    rows: int
+    bytes: int
+    stored_bytes: int
+    first_ns: int
+    last_ns: int
+
+
 def kept(letter: Letter, at: Position, end: int) -> Kept:
     """What is kept in memory of a letter that stands there."""
     id_ = letter.origin or at

@@ -16,6 +16,7 @@ from tailrace.app.commands.common import complain, save, table, time_text, write
 from tailrace.client.server import Server
 from tailrace.core import limits
 from tailrace.core.visible import visible
+from tailrace.queue.letter import Item
 
 _PATH = "/api/v1/deadletters"
 _SHOWN_BYTES = 4 * limits.KIB
@@ -25,30 +26,7 @@ _FAILED_NAMED = 5
 _HEADINGS = ("ID", "BURIED", "SERVICE", "SIGNAL", "ROWS", "BYTES", "SOURCE", "SEQ", "REASON")
 
 
-class _Letter(msgspec.Struct):
-    """What is used of queue.http.Item."""
-
-    id: str
-    kind: str
-    buried_ns: int
-    reason: str
-    why: str
-    tenant: str
-    source: str
-    epoch: int
-    seq: int
-    lane: str
-    signal: str
-    codec: str
-    service: str
-    rows: int
-    bytes: int
-    stored_bytes: int
-    first_ns: int
-    last_ns: int
-
-
-class _Shown(_Letter):
+class _Shown(Item, frozen=True):
     header: dict[str, Any] | None
     found: str | None
     readable: bool
@@ -59,7 +37,7 @@ class _Shown(_Letter):
 
 
 class _Listed(msgspec.Struct):
-    letters: list[_Letter]
+    letters: list[Item]
     count: int
     rows: int
     stored_bytes: int
@@ -132,7 +110,7 @@ def run_ls(args: argparse.Namespace) -> int:
     return write(_text(pages))
 
 
-_Page = tuple[list[_Letter], _Listed]
+_Page = tuple[list[Item], _Listed]
 
 
 def _pages(server: Server, asked: dict[str, str], most: int) -> Iterator[_Page]:
@@ -151,7 +129,7 @@ def _pages(server: Server, asked: dict[str, str], most: int) -> Iterator[_Page]:
 
 def _text(pages: Iterator[_Page]) -> Iterator[str]:
     """A table, what its reasons mean, and a line that sums it up."""
-    found: list[_Letter] = []
+    found: list[Item] = []
     total: _Listed | None = None
     for letters, listed in pages:
         found += letters
@@ -168,7 +146,7 @@ def _text(pages: Iterator[_Page]) -> Iterator[str]:
         yield f"{len(found)} are listed; --limit gives more\n"
 
 
-def _cells(one: _Letter) -> Sequence[str]:
+def _cells(one: Item) -> Sequence[str]:
     frame = one.kind == "frame"
     cells = (
         one.id,
